@@ -1,0 +1,176 @@
+"""The decoders and their settings, one frozen dataclass each.
+
+A decoder's name and its settings come from a user as text; :func:`decoder_params` turns them into one of
+these classes or says what is wrong. The mathematics is in :mod:`decoders.rules`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Ordinary retrieval-augmented decoding: the context stream alone."""
+
+    name: ClassVar[str] = "plain"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The model's own memory: the parametric stream alone (no context)."""
+
+    name: ClassVar[str] = "memory"
+
+
+@dataclass(frozen=True)
+class Cad:
+    """Context-aware decoding with a fixed contrast.
+
+    Attributes:
+        alpha: contrast strength, 0 (plain) upwards; 1.0 suits questions, 0.5 summaries.
+    """
+
+    name: ClassVar[str] = "cad"
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_range(self, "alpha", low=0.0)
+
+
+@dataclass(frozen=True)
+class AdaCad:
+    """Context-aware decoding whose contrast is the streams' Jensen-Shannon divergence at each step.
+
+    Attributes:
+        floor: least contrast at every step; 0 suits questions, 0.3 long answers.
+        log_base: unit of the divergence: ``"e"`` (0 to 0.693) or ``"2"`` (0 to 1).
+    """
+
+    name: ClassVar[str] = "adacad"
+    floor: float = 0.0
+    log_base: Literal["e", "2"] = "e"
+
+    def __post_init__(self) -> None:
+        _check_range(self, "floor", low=0.0)
+        _check_choice(self, "log_base", ("e", "2"))
+
+
+@dataclass(frozen=True)
+class CkPlug:
+    """Knowledge control that adjusts only tokens at which the context lowers the model's confidence.
+
+    Attributes:
+        alpha: 0 (documents) to 1 (memory); 0.5 is plain decoding; ``"auto"`` weighs by the entropies.
+        profile: ``"released"`` (gate of the authors' program, on which published numbers rest) or
+            ``"paper"`` (gate of the text).
+        epsilon: the gate's threshold; ``None`` takes the profile's own (paper 0 bits, released -1 times H_c).
+        num_head: tokens that each stream's head holds at least.
+        min_ratio: probability, relative to the best token, above which a token is in the head too.
+    """
+
+    name: ClassVar[str] = "ckplug"
+    alpha: float | Literal["auto"] = "auto"
+    profile: Literal["released", "paper"] = "released"
+    epsilon: float | None = None
+    num_head: int = 10
+    min_ratio: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.alpha != "auto":
+            _check_range(self, "alpha", low=0.0, high=1.0)
+        _check_choice(self, "profile", ("released", "paper"))
+        if self.epsilon is not None:
+            _check_range(self, "epsilon")
+        _check_range(self, "num_head", low=1)
+        _check_range(self, "min_ratio", low=0.0, high=1.0)
+
+    @property
+    def threshold(self) -> float:
+        """The gate's threshold with the profile's default filled in."""
+        if self.epsilon is not None:
+            return self.epsilon
+        return 0.0 if self.profile == "paper" else -1.0
+
+
+@dataclass(frozen=True)
+class Coiecd:
+    """Contextual information-entropy constrained decoding, as the authors' program computes it.
+
+    Attributes:
+        alpha: contrast strength inside the constraint.
+        ratio: a token is inside when its context probability is within this factor of the best one.
+    """
+
+    name: ClassVar[str] = "coiecd"
+    alpha: float = 1.0
+    ratio: float = 4.0
+
+    def __post_init__(self) -> None:
+        _check_range(self, "alpha", low=0.0)
+        _check_range(self, "ratio", low=1.0)
+
+
+DecoderParams = Plain | Memory | Cad | AdaCad | CkPlug | Coiecd
+
+_CLASSES: tuple[type[DecoderParams], ...] = (AdaCad, CkPlug, Cad, Coiecd, Plain, Memory)
+DECODER_NAMES: tuple[str, ...] = tuple(cls.name for cls in _CLASSES)
+
+
+class DecoderSettingError(ValueError):
+    """An unknown decoder, or a setting that the decoder has not or cannot take."""
+
+
+def decoder_params(name: str, settings: Mapping[str, object] | None = None) -> DecoderParams:
+    """The decoder ``name`` with ``settings``; those left out keep their defaults.
+
+    Raises:
+        DecoderSettingError: unknown decoder, unknown setting, or a value out of range. The message names
+            what was given and what is allowed.
+    """
+    cls = next((cls for cls in _CLASSES if cls.name == name), None)
+    if cls is None:
+        raise DecoderSettingError(f"unknown decoder {name!r}; choose one of {', '.join(DECODER_NAMES)}")
+    given = dict(settings or {})
+    known = [field.name for field in fields(cls)]
+    for key in given:
+        if key not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes no settings"
+            owners = [c.name for c in _CLASSES if key in [f.name for f in fields(c)]]
+            hint = f" ({key} belongs to {', '.join(owners)})" if owners else ""
+            raise DecoderSettingError(f"decoder {name!r} has no setting {key!r}; {takes}{hint}")
+    return cls(**given)  # type: ignore[arg-type]  # values are checked by __post_init__
+
+
+def settings_of(params: DecoderParams) -> dict[str, object]:
+    """The settings of ``params`` that differ from the decoder's defaults; inverse of :func:`decoder_params`."""
+    given = {field.name: (getattr(params, field.name), field.default) for field in fields(params)}
+    return {key: value for key, (value, default) in given.items() if default is MISSING or value != default}
+
+
+def _check_range(params: DecoderParams, field: str, low: float = -math.inf, high: float = math.inf) -> None:
+    value = getattr(params, field)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if is_number and low <= value <= high:
+        return
+    raise DecoderSettingError(
+        f"{field}={value!r} does not suit decoder {params.name!r}; expected {_describe(params, field, low, high)}"
+    )
+
+
+def _describe(params: DecoderParams, field: str, low: float, high: float) -> str:
+    auto = ", or 'auto'" if isinstance(params, CkPlug) and field == "alpha" else ""
+    if math.isinf(low):
+        return f"a finite number{auto}"
+    return f"a number of at least {low:g}{auto}" if math.isinf(high) else f"a number from {low:g} to {high:g}{auto}"
+
+
+def _check_choice(params: DecoderParams, field: str, choices: tuple[str, ...]) -> None:
+    value = getattr(params, field)
+    if value not in choices:
+        raise DecoderSettingError(
+            f"{field}={value!r} does not suit decoder {params.name!r}; choose one of {', '.join(choices)}"
+        )

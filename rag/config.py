@@ -1,0 +1,104 @@
+"""The engine's settings: one frozen, typed object.
+
+Values come, later ones winning, from the defaults, a TOML file, the environment (``CONCORD_MODEL=...``) and the
+caller. An unknown key or a bad value is an error that names the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rag.errors import SettingError
+
+_ENV_PREFIX = "CONCORD_"
+Count = Annotated[int, Field(ge=1)]
+
+
+class Config(BaseModel):
+    """Settings of an :class:`rag.engine.Engine`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("default", description="Generator: a Hugging Face name, a local folder, or 'default'.")
+    encoder: str = Field("default", description="Sentence encoder: a name, a local folder, or 'default'.")
+    device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Generator's precision; 'auto' is float32 on a CPU, bfloat16 on a GPU."
+    )
+    prompt_style: Literal["auto", "chat", "plain"] = Field(
+        "auto", description="'chat' uses the model's chat template, 'plain' none, 'auto' chat where there is one."
+    )
+    window: Count | None = Field(None, description="Most tokens of prompt and answer; None is the model's own.")
+    max_rows: Annotated[int, Field(ge=2)] = Field(64, description="Rows of one forward; bounds a batch's memory.")
+    chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
+    chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
+    top_k: Count = Field(3, description="Passages per question.")
+    rrf_k: Count = Field(60, description="Constant of reciprocal rank fusion.")
+    decoder: str = Field("adacad", description="Default decoder.")
+    max_tokens: Count = Field(48, description="Longest answer, tokens.")
+    conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.08, description="Conflict score at which memory and documents count as disagreeing."
+    )
+    cache_dir: Path | None = Field(None, description="Where converted models are kept; None is the user's cache.")
+
+    @classmethod
+    def load(cls, file: Path | None = None, /, **overrides: Any) -> Config:
+        """Settings from a TOML file, the environment and ``overrides`` (``None`` = not given).
+
+        Raises:
+            SettingError: an unknown key or a bad value, with its origin.
+        """
+        values: dict[str, Any] = {}
+        origins = [(str(file), _read_toml(file))] if file else []
+        origins += [("environment", _from_environment(os.environ)), ("arguments", _given(overrides))]
+        for origin, given in origins:
+            values |= given
+            _validated(cls, values, origin)
+        return _validated(cls, values, "arguments")
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits that differ when a setting differs."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    fields = {_ENV_PREFIX + name.upper(): name for name in Config.model_fields}
+    return {fields[key]: value for key, value in environ.items() if key in fields and value != ""}
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(f"cannot read settings from {file}: {error}") from error
+
+
+def _validated(cls: type[Config], values: dict[str, Any], origin: str) -> Config:
+    try:
+        config = cls.model_validate(values)
+    except ValidationError as error:
+        raise SettingError(_explain(error, origin)) from error
+    if config.chunk_overlap >= config.chunk_chars:
+        raise SettingError(
+            f"chunk_overlap={config.chunk_overlap} ({origin}) must be less than chunk_chars={config.chunk_chars}"
+        )
+    return config
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name!r} ({origin}); known are {', '.join(Config.model_fields)}"
+    return f"setting {name}={first['input']!r} ({origin}): {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -1,0 +1,271 @@
+"""The engine: what a program uses.
+
+engine = Engine.open("library/")
+engine.add(["docs/", "notes.md"])
+answer = engine.ask("Who runs the harbour?", decoder="adacad")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.retrievers import BaseRetriever
+
+from decoders.params import DecoderSettingError, decoder_params
+from rag.adding import Adder, Progress
+from rag.config import Config
+from rag.errors import LibraryError, QuestionError, SettingError
+from rag.generation.base import Generator
+from rag.library import Library
+from rag.models import load_generator
+from rag.pipeline import Pipeline, retrieve
+from rag.types import AddReport, Answer, DocumentInfo, Message, Passage, Query, Sampling, ScoredPassage, TokenEvent
+from retrievers.dense import DenseRetriever
+from retrievers.encoder import EmbeddingsEncoder, Encoder, SentenceEncoder
+from retrievers.hybrid import HybridRetriever
+from retrievers.sparse import SparseRetriever
+
+History = Sequence[Message] | Sequence[dict[str, str]]
+
+
+class Engine:
+    """One library and the models that answer from it. Models are loaded on first use; threads may share it."""
+
+    def __init__(
+        self,
+        library: Library,
+        config: Config,
+        *,
+        encoder: Encoder | None = None,
+        retriever: BaseRetriever | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        self.library = library
+        self.config = config
+        self._encoder: Encoder = encoder or SentenceEncoder(config)
+        self._given_retriever = retriever
+        self._given_generator = generator
+        self._mutex = RLock()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        must_exist: bool = False,
+        config: Config | None = None,
+        embeddings: Embeddings | None = None,
+        retriever: BaseRetriever | None = None,
+        generator: Generator | None = None,
+        **settings: Any,
+    ) -> Engine:
+        """Open the library at ``path`` (made on first use).
+
+        Args:
+            path: the library's folder.
+            must_exist: refuse to make a new library.
+            config: all settings at once; ``settings`` are ignored then.
+            embeddings: any LangChain ``Embeddings`` in place of the configured encoder.
+            retriever: any LangChain retriever in place of the library's own.
+            generator: any :class:`rag.generation.base.Generator` in place of the configured model.
+            **settings: fields of :class:`rag.config.Config`.
+
+        Raises:
+            SettingError, LibraryError, StorageError: see :mod:`rag.errors`.
+        """
+        config = config or Config.load(**settings)
+        library = Library.open(path, must_exist=must_exist)
+        encoder = EmbeddingsEncoder(embeddings, type(embeddings).__name__) if embeddings else None
+        return cls(library, config, encoder=encoder, retriever=retriever, generator=generator)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the library."""
+        self.library.close()
+
+    def add(
+        self, items: Iterable[str | Path | Document] | str | Path | Document, progress: Progress | None = None
+    ) -> AddReport:
+        """Add files, folders (recursively) and LangChain documents; what cannot be read is reported, not fatal.
+
+        A source that has not changed is left alone, one that has is replaced. Either all changes of one call are in
+        the library or none.
+
+        Raises:
+            LibraryError: the library was made with another encoder.
+            StorageError: the disk is full, or another process is writing.
+        """
+        listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
+        with self._mutex:
+            return Adder(self.library, self._encoder, self.config).add(listed, progress or Progress())
+
+    def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
+        """Remove documents by source or doc_id; a folder removes every document below it.
+
+        Raises:
+            LibraryError: a name that fits no document; nothing is removed then.
+        """
+        documents = self.library.documents()
+        chosen: dict[str, DocumentInfo] = {}
+        for given in sources:
+            matches = [document for document in documents if _is_named(document, str(given))]
+            if not matches:
+                raise LibraryError(f"no document {str(given)!r} in {self.library.folder}; 'concord ls' lists them")
+            chosen |= {document.doc_id: document for document in matches}
+        with self._mutex, self.library.writing():
+            self.library.remove(list(chosen))
+        return list(chosen.values())
+
+    def documents(self) -> list[DocumentInfo]:
+        """The documents of the library, by source."""
+        return self.library.documents()
+
+    def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
+        """The ranking of each question; no generator is loaded."""
+        self._check_readable()
+        return retrieve(self.retriever, [self.query(question, top_k=top_k) for question in questions])
+
+    def ask(self, question: str, **options: Any) -> Answer:
+        """Answer one question; options as in :meth:`ask_many`."""
+        return self.ask_many([question], **options)[0]
+
+    def ask_many(
+        self,
+        questions: Sequence[str],
+        *,
+        on_answer: Callable[[int, Answer], None] | None = None,
+        **options: Any,
+    ) -> list[Answer]:
+        """Answer questions as one batch.
+
+        Args:
+            questions: what to ask.
+            on_answer: called with the index and the answer as each is finished.
+            **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
+                and the fields of :class:`rag.types.Sampling`.
+
+        Raises:
+            QuestionError, SettingError, LibraryError, ModelError: see :mod:`rag.errors`.
+        """
+        queries = [self.query(question, **options) for question in questions]
+        self._check_readable()
+        with self._mutex:
+            return _collect(self.pipeline.run(queries), len(queries), on_answer)
+
+    def answer_with(
+        self,
+        questions: Sequence[str],
+        passages: Sequence[Sequence[Passage]],
+        *,
+        on_answer: Callable[[int, Answer], None] | None = None,
+        **options: Any,
+    ) -> list[Answer]:
+        """Answer questions from given passages, best first, without retrieval; options as in :meth:`ask_many`."""
+        queries = [self.query(question, **options) for question in questions]
+        rankings = [[ScoredPassage(p, 1 / rank) for rank, p in enumerate(some, start=1)] for some in passages]
+        with self._mutex:
+            return _collect(self.pipeline.run_with(queries, rankings), len(queries), on_answer)
+
+    def stream(self, question: str, **options: Any) -> Iterator[TokenEvent | Answer]:
+        """The answer's pieces as they come, then the :class:`Answer`; options as in :meth:`ask_many`.
+
+        Closing the iterator stops the generation.
+        """
+        query = self.query(question, **options)
+        self._check_readable()
+        with self._mutex:
+            for _, event in self.pipeline.run([query]):
+                yield event
+
+    def query(self, question: str, **options: Any) -> Query:
+        """A checked :class:`Query` from a question and options.
+
+        Raises:
+            QuestionError: an empty question.
+            SettingError: an option that the decoder or the engine has not, or a value that it cannot take.
+        """
+        if not question.strip():
+            raise QuestionError("the question is empty; ask something")
+        given = {key: value for key, value in options.items() if value is not None}
+        history = tuple(m if isinstance(m, Message) else Message(**m) for m in given.pop("history", ()))
+        top_k = given.pop("top_k", self.config.top_k)
+        if not isinstance(top_k, int) or top_k < 1:
+            raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1")
+        sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
+        sampling = {"max_tokens": self.config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
+        decoder = str(given.pop("decoder", self.config.decoder))
+        try:
+            return Query(question.strip(), history, decoder_params(decoder, given), top_k, Sampling(**sampling))
+        except DecoderSettingError as error:
+            raise SettingError(str(error)) from error
+
+    @cached_property
+    def retriever(self) -> BaseRetriever:
+        """The given retriever, or dense and sparse over the library, fused."""
+        if self._given_retriever is not None:
+            return self._given_retriever
+        dense = DenseRetriever(library=self.library, encoder=self._encoder)
+        sparse = SparseRetriever(library=self.library)
+        return HybridRetriever(retrievers=[dense, sparse], rrf_k=self.config.rrf_k, top_k=self.config.top_k)
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The given generator, or the configured model, loaded now."""
+        return self._given_generator or load_generator(self.config)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The stages over this engine's parts."""
+        return Pipeline(self.retriever, self.generator, self.config.conflict_threshold)
+
+    def _check_readable(self) -> None:
+        if self._given_retriever is not None:
+            return
+        if self.library.num_passages == 0:
+            raise LibraryError(
+                f"the library at {self.library.folder} is empty; add documents first: "
+                f"concord add {self.library.folder} PATH..."
+            )
+        made_with = self.library.encoder
+        if made_with != self._encoder.name:
+            raise LibraryError(
+                f"the library at {self.library.folder} was made with encoder {made_with!r}, not {self._encoder.name!r}; "
+                "use that encoder, or add the documents to a new library"
+            )
+
+
+def _collect(
+    events: Iterator[tuple[int, TokenEvent | Answer]],
+    num_queries: int,
+    on_answer: Callable[[int, Answer], None] | None,
+) -> list[Answer]:
+    answers: dict[int, Answer] = {}
+    for index, event in events:
+        if isinstance(event, Answer):
+            answers[index] = event
+            if on_answer is not None:
+                on_answer(index, event)
+    return [answers[index] for index in range(num_queries)]
+
+
+def _is_named(document: DocumentInfo, given: str) -> bool:
+    path = str(Path(given).expanduser().resolve())
+    return given in (document.doc_id, document.source) or path in (document.source, *_parents(document.source))
+
+
+def _parents(source: str) -> list[str]:
+    return [str(parent) for parent in Path(source).parents]

@@ -1,0 +1,45 @@
+"""What can go wrong, as one tree. Every message says what was given, what was expected and what to do.
+
+ConcordError
+├── InputError          the caller's input is at fault (exit code 2)
+│   ├── SettingError        an unknown or impossible setting
+│   ├── QuestionError       an empty question, or one longer than the model's window
+│   ├── ModelError          a model that cannot be found, read or used
+│   ├── SourceError         a document that cannot be read
+│   └── LibraryError        a library that is missing, empty, or made with other settings
+└── StorageError        the library's files are damaged or cannot be written
+"""
+
+from __future__ import annotations
+
+
+class ConcordError(Exception):
+    """Base of every error that this engine raises on purpose."""
+
+
+class InputError(ConcordError):
+    """The caller's input is at fault; the message says how to mend it."""
+
+
+class SettingError(InputError):
+    """An unknown setting, or a value that the setting cannot take."""
+
+
+class QuestionError(InputError):
+    """A question that is empty, or that does not fit the model's window even without passages."""
+
+
+class ModelError(InputError):
+    """A model that cannot be found, read or used."""
+
+
+class SourceError(InputError):
+    """A document that cannot be read: missing, encrypted, damaged or of an unknown type."""
+
+
+class LibraryError(InputError):
+    """A library that does not exist, holds nothing, or was made with other settings."""
+
+
+class StorageError(ConcordError):
+    """The library's files are damaged or cannot be written."""

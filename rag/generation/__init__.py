@@ -1,0 +1,1 @@
+"""Who turns prompts into tokens: the contract and its implementations."""

@@ -1,0 +1,113 @@
+"""The contract between the pipeline and whatever turns prompts into tokens.
+
+A request holds the two prompts of one answer. A generator runs them in step: at each position both streams
+see the same generated suffix, one rule mixes their logits, and both get the token it chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from decoders.params import DecoderParams
+from rag.types import Message, Sampling, Step
+
+
+@dataclass(frozen=True)
+class Request:
+    """One answer to generate.
+
+    Attributes:
+        context_ids: token ids of the prompt with the passages.
+        parametric_ids: token ids of the same prompt without them.
+        decoder: the rule that mixes the two streams.
+        sampling: how tokens are chosen from the mixture, and when to stop.
+        has_probes: also report what each stream would have answered alone (greedy).
+    """
+
+    context_ids: tuple[int, ...]
+    parametric_ids: tuple[int, ...]
+    decoder: DecoderParams
+    sampling: Sampling
+    has_probes: bool = True
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One finished answer.
+
+    Attributes:
+        text: the answer, stop string and special tokens removed.
+        token_ids: the generated tokens, the final end-of-text token left out.
+        steps: one per generated token, the end-of-text token included (its decision is evidence too).
+        context_answer, memory_answer: each stream's own greedy answer; empty without probes.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    steps: tuple[Step, ...]
+    finish_reason: Literal["stop", "length"]
+    context_answer: str = ""
+    memory_answer: str = ""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Text that became final with ``step``, of the request at ``index``."""
+
+    index: int
+    text: str
+    step: Step
+
+
+@dataclass(frozen=True)
+class Done:
+    """The request at ``index`` is finished, probes included."""
+
+    index: int
+    generation: Generation
+
+
+Event = Chunk | Done
+
+
+class Generator(Protocol):
+    """Turns requests into tokens: :meth:`stream` as they come, :meth:`generate` all at once.
+
+    Implementations promise: a request's tokens depend on that request alone, never on its batch mates;
+    closing the iterator of :meth:`stream` frees everything it held.
+    """
+
+    @property
+    def name(self) -> str:
+        """The model, as the user named it."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """Most tokens of prompt and answer together."""
+        ...
+
+    @property
+    def default_stop(self) -> tuple[str, ...]:
+        """Stop strings that the prompt style needs; empty where the chat template ends turns itself."""
+        ...
+
+    def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of a conversation, ready for the assistant's turn."""
+        ...
+
+    def stream(self, requests: Sequence[Request]) -> Iterator[Event]:
+        """Events of all requests, interleaved; one :class:`Done` each."""
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """All requests as one batch, results in their order."""
+        ...
+
+
+def collect(events: Iterator[Event], num_requests: int) -> list[Generation]:
+    """Drain a stream of events into results in the order of their requests."""
+    done = {event.index: event.generation for event in events if isinstance(event, Done)}
+    return [done[index] for index in range(num_requests)]

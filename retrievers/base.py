@@ -1,0 +1,57 @@
+"""What every retriever of this engine is: a LangChain retriever that also ranks many queries at once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict
+
+from rag.library import Library
+from rag.types import Passage, ScoredPassage
+
+
+class BatchRetriever(BaseRetriever):
+    """A ``BaseRetriever`` with :meth:`search`, so that a batch of questions is one call.
+
+    Attributes:
+        top_k: passages that ``invoke`` returns.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    top_k: int = 4
+
+    @abstractmethod
+    def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
+        """The ranking of each query: at most ``top_k`` passages, best first, ties by passage_id."""
+
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+        ranking = self.search([query], self.top_k)[0]
+        return [scored.passage.to_document(scored.score) for scored in ranking]
+
+
+def ranking_of(library: Library, hits: Iterable[tuple[int, float]]) -> list[ScoredPassage]:
+    """The ranking behind (row id, score) pairs; rows that were removed meanwhile are left out."""
+    scores = dict(hits)
+    passages = library.passages(list(scores))
+    scored = [ScoredPassage(passage, scores[row_id]) for row_id, passage in passages.items()]
+    return sorted(scored, key=lambda item: (-item.score, item.passage.passage_id))
+
+
+def search(retriever: BaseRetriever, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
+    """Rank with any LangChain retriever; foreign ones decide the number of passages themselves, cut to ``top_k``.
+
+    A foreign document without a ``score`` in its metadata gets the reciprocal of its rank.
+    """
+    if isinstance(retriever, BatchRetriever):
+        return retriever.search(queries, top_k)
+    return [
+        [
+            ScoredPassage(Passage.from_document(document), float(document.metadata.get("score", 1 / rank)))
+            for rank, document in enumerate(documents[:top_k], start=1)
+        ]
+        for documents in retriever.batch(list(queries))
+    ]

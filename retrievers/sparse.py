@@ -1,0 +1,46 @@
+"""Sparse retrieval: BM25 by SQLite's FTS5, in the same file and the same transactions as the passages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag.library import Library
+from rag.types import ScoredPassage
+from retrievers.base import BatchRetriever, ranking_of
+
+# Words that say nothing about the subject of an English question; BM25 would only pay for their long postings.
+_STOP_WORDS = frozenset(
+    """
+    a about after all also am an and any are as at be been before being between both but by can could did do does
+    during each for from had has have he her hers him his how i if in into is it its just many me more most much
+    my no not of on one only or other our out over own same she should so some such than that the their them then
+    there these they this those through to too under until up us very was we were what when where which while who
+    whom whose why will with would you your
+    """.split()
+)
+# A question of thousands of words is cut: its first words carry it, and a query's cost grows with its words.
+_MAX_WORDS = 64
+
+
+class SparseRetriever(BatchRetriever):
+    """BM25 (k1 = 1.2, b = 0.75) with Porter stemming over title and text."""
+
+    library: Library
+
+    def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
+        """Rankings by BM25, 0 upwards; passages without a word of the query are left out."""
+        return [self._search(query, top_k) for query in queries]
+
+    def _search(self, query: str, top_k: int) -> list[ScoredPassage]:
+        expression = match_expression(query)
+        if not expression:
+            return []
+        return ranking_of(self.library, self.library.match(expression, top_k))
+
+
+def match_expression(query: str) -> str:
+    """The FTS5 expression for a question: its content words, any of them; empty when there is none."""
+    words = re.findall(r"\w+", query.lower())
+    content = [word for word in words if word not in _STOP_WORDS] or words
+    return " OR ".join(f'"{word}"' for word in dict.fromkeys(content[:_MAX_WORDS]))
