@@ -8,7 +8,7 @@ from pathlib import Path
 from langchain_core.documents import Document
 
 from rag.config import Config
-from rag.errors import LibraryError, SourceError
+from rag.errors import SourceError
 from rag.ingest import Source, content_hash, gather, load, split
 from rag.library import Library, Staged
 from rag.types import AddReport, FailedSource, Passage
@@ -47,7 +47,7 @@ class Adder:
         doc_ids: list[str] = []
         progress.start(len(gathered.sources))
         with self._library.writing():
-            self._check_encoder()
+            self._library.check_encoder(self._encoder.name)
             live = self._library.hashes(is_live=True)
             staged = self._library.hashes(is_live=False)
             num_before = self._library.num_passages
@@ -79,14 +79,6 @@ class Adder:
             num_passages,
             num_passages - num_before,
         )
-
-    def _check_encoder(self) -> None:
-        made_with = self._library.encoder
-        if made_with not in (None, self._encoder.name):
-            raise LibraryError(
-                f"the library at {self._library.folder} was made with encoder {made_with!r}, not "
-                f"{self._encoder.name!r}; use that encoder, or add the documents to a new library"
-            )
 
     def _key(self, content: bytes, source: Source) -> str:
         splitter = (self._config.chunk_chars, self._config.chunk_overlap)

@@ -240,12 +240,7 @@ class Engine:
                 f"the library at {self.library.folder} is empty; add documents first: "
                 f"concord add {self.library.folder} PATH..."
             )
-        made_with = self.library.encoder
-        if made_with != self._encoder.name:
-            raise LibraryError(
-                f"the library at {self.library.folder} was made with encoder {made_with!r}, not {self._encoder.name!r}; "
-                "use that encoder, or add the documents to a new library"
-            )
+        self.library.check_encoder(self._encoder.name)
 
 
 def _collect(

@@ -133,6 +133,14 @@ class Library:
         """Name of the encoder whose vectors the library holds; ``None`` while it is empty."""
         return self._meta("encoder")
 
+    def check_encoder(self, name: str) -> None:
+        """Raise :class:`LibraryError` when the library holds vectors of another encoder than ``name``."""
+        if self.encoder not in (None, name):
+            raise LibraryError(
+                f"the library at {self.folder} was made with encoder {self.encoder!r}, not {name!r}; "
+                "use that encoder, or add the documents to a new library"
+            )
+
     @property
     def num_passages(self) -> int:
         """Live passages."""
@@ -172,7 +180,7 @@ class Library:
             rows = self._rows(f"SELECT p.id, p.vector FROM {_LIVE} ORDER BY p.id")
         ids = np.array([row[0] for row in rows], dtype=np.int64)
         matrix = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float32)
-        return ids, matrix.reshape(len(rows), -1), generation
+        return ids, matrix.reshape(len(rows), matrix.size // max(len(rows), 1)), generation
 
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
         """Best ``top_k`` passages for an FTS5 expression: row ids and BM25 scores, higher is better."""

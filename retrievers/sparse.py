@@ -17,7 +17,7 @@ _STOP_WORDS = frozenset(
     my no not of on one only or other our out over own same she should so some such than that the their them then
     there these they this those through to too under until up us very was we were what when where which while who
     whom whose why will with would you your
-    """.split()
+    """.split()  # noqa: SIM905 - as a list literal it fills two screens
 )
 # A question of thousands of words is cut: its first words carry it, and a query's cost grows with its words.
 _MAX_WORDS = 64

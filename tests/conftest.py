@@ -1,0 +1,73 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pytest
+from langchain_core.embeddings import Embeddings
+
+# No test may reach a model hub: everything comes from packages or is made here.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+ROOT = Path(__file__).resolve().parents[1]
+CORPUS = ROOT / "examples" / "corpus"
+
+
+class HashEmbeddings(Embeddings):
+    """A real, if crude, encoder: hashed bags of words. Lets the fast tier index and search without a model."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        vector = np.zeros(256)
+        for word in text.lower().split():
+            vector[crc32(word.strip(".,?!:;").encode()) % 256] += 1.0
+        return [float(x) for x in vector]
+
+
+@pytest.fixture
+def embeddings() -> HashEmbeddings:
+    return HashEmbeddings()
+
+
+@pytest.fixture(scope="session")
+def questions() -> list[dict[str, Any]]:
+    lines = (ROOT / "examples" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def facts() -> list[dict[str, Any]]:
+    lines = (ROOT / "benchmarks" / "data" / "facts.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def generator() -> Any:
+    """The default generator, loaded once for all real tests."""
+    from rag.config import Config
+    from rag.models import load_generator
+
+    return load_generator(Config())
+
+
+@pytest.fixture(scope="session")
+def example_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A library with the example corpus, made by the default encoder. Copy it before changing it."""
+    from rag.engine import Engine
+
+    folder = tmp_path_factory.mktemp("examples") / "library"
+    with Engine.open(folder) as engine:
+        report = engine.add(CORPUS)
+    assert not report.failed
+    yield folder
+    shutil.rmtree(folder)

@@ -1,0 +1,58 @@
+"""Decoder settings: what is accepted, and what the refusals say."""
+
+from __future__ import annotations
+
+import pytest
+
+from decoders.params import (
+    DECODER_NAMES,
+    AdaCad,
+    CkPlug,
+    DecoderSettingError,
+    decoder_params,
+    settings_of,
+)
+
+
+@pytest.mark.parametrize("name", DECODER_NAMES)
+def test_every_decoder_has_defaults(name: str) -> None:
+    params = decoder_params(name)
+    assert params.name == name
+    assert settings_of(params) == {}
+
+
+def test_settings_reach_the_decoder_and_back() -> None:
+    params = decoder_params("ckplug", {"alpha": 0.25, "profile": "paper"})
+    assert params == CkPlug(alpha=0.25, profile="paper")
+    assert decoder_params("ckplug", settings_of(params)) == params
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("adacad", {"alpha": 7}, ["adacad", "alpha", "floor", "cad, coiecd"]),
+        ("plain", {"alpha": 1.0}, ["plain", "no settings"]),
+        ("greedy", {}, ["greedy", "adacad", "memory"]),
+        ("cad", {"alpha": -1.0}, ["alpha=-1.0", "at least 0"]),
+        ("cad", {"alpha": float("nan")}, ["nan"]),
+        ("cad", {"alpha": "auto"}, ["'auto'", "number"]),
+        ("cad", {"alpha": True}, ["True"]),
+        ("ckplug", {"alpha": 1.5}, ["1.5", "from 0 to 1", "auto"]),
+        ("ckplug", {"profile": "mine"}, ["mine", "released", "paper"]),
+        ("adacad", {"log_base": "10"}, ["10", "e, 2"]),
+    ],
+)
+def test_refusals_say_what_is_allowed(name: str, settings: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(DecoderSettingError) as caught:
+        decoder_params(name, settings)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_profiles_have_their_own_threshold() -> None:
+    assert CkPlug(profile="paper").threshold == 0.0
+    assert CkPlug().threshold == -1.0
+    assert CkPlug(epsilon=-3.0).threshold == -3.0
+    assert AdaCad().floor == 0.0
