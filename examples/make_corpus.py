@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from docx import Document
 from fpdf import FPDF
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
-CREATED = datetime(2024, 1, 1, tzinfo=timezone.utc)
+CREATED = datetime(2024, 1, 1, tzinfo=UTC)
 ZIP_DATE = (2024, 1, 1, 0, 0, 0)
 
 # file name -> (title, pages); a page is a list of paragraphs.

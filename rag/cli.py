@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 
 from decoders.params import DECODER_NAMES
+from eval.cli import eval_app
+from kg.cli import kg_app
 from rag.errors import ConcordError, SettingError
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(eval_app, name="eval")
+app.add_typer(kg_app, name="kg")
 _out = Console()
 _err = Console(stderr=True)
 
@@ -106,6 +110,9 @@ def ask(
         typer.Option("--set", metavar="NAME=VALUE", help="Another setting of the decoder, such as floor=0.3."),
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages in the prompt.")] = None,
+    retrieval: Annotated[
+        str | None, typer.Option(help="How passages are found: hybrid, dense, sparse or graph.", show_default=False)
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer, tokens.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for a temperature above 0.")] = None,
@@ -127,7 +134,8 @@ def ask(
         "temperature": temperature,
         "seed": seed,
     }
-    with _errors_to_exit(), _open(library, config, must_exist=True, model=model, encoder=encoder) as engine:
+    settings = {"model": model, "encoder": encoder, "retrieval": retrieval}
+    with _errors_to_exit(), _open(library, config, must_exist=True, **settings) as engine:
         options |= _pairs(params or [])
         if as_json:
             _print_json(engine.ask(question, **options).to_dict())

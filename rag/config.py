@@ -40,6 +40,9 @@ class Config(BaseModel):
     chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
     chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
     top_k: Count = Field(3, description="Passages per question.")
+    retrieval: Literal["hybrid", "dense", "sparse", "graph"] = Field(
+        "hybrid", description="'hybrid' fuses dense and sparse; 'graph' follows names from passage to passage."
+    )
     rrf_k: Count = Field(60, description="Constant of reciprocal rank fusion.")
     decoder: str = Field("adacad", description="Default decoder.")
     max_tokens: Count = Field(48, description="Longest answer, tokens.")

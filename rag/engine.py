@@ -215,12 +215,22 @@ class Engine:
 
     @cached_property
     def retriever(self) -> BaseRetriever:
-        """The given retriever, or dense and sparse over the library, fused."""
+        """The given retriever, or the configured one over the library."""
         if self._given_retriever is not None:
             return self._given_retriever
         dense = DenseRetriever(library=self.library, encoder=self._encoder)
         sparse = SparseRetriever(library=self.library)
-        return HybridRetriever(retrievers=[dense, sparse], rrf_k=self.config.rrf_k, top_k=self.config.top_k)
+        match self.config.retrieval:
+            case "dense":
+                return dense
+            case "sparse":
+                return sparse
+            case "hybrid":
+                return HybridRetriever(retrievers=[dense, sparse], rrf_k=self.config.rrf_k)
+            case "graph":
+                from retrievers.graph import GraphRetriever
+
+                return GraphRetriever(library=self.library, encoder=self._encoder)
 
     @cached_property
     def generator(self) -> Generator:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,37 +18,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from decoders.params import DecoderParams
 from decoders.rules import mix
 from rag.errors import ModelError, QuestionError
-from rag.generation.base import Chunk, Done, Event, Generation, Request, collect
-from rag.generation.detokenize import TextBuilder
-from rag.generation.rows import Row, RowBatch
-from rag.generation.sampling import Sampler
+from rag.generation.base import Event, Generation, Request, collect
+from rag.generation.rows import RowBatch
+from rag.generation.tracks import Choice, Collector, Track, prompts_of, streams_of
 from rag.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
-from rag.types import Message, Sampling, Step
-
-Stream = Literal["pair", "context", "parametric"]
-
-
-@dataclass
-class _Track:
-    """One sequence under way: an answer's pair of streams, or one stream alone as a probe."""
-
-    index: int
-    stream: Stream
-    request: Request
-    text: TextBuilder
-    sampler: Sampler
-    rows: dict[str, Row] = field(default_factory=dict)
-    ids: list[int] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    finish_reason: Literal["stop", "length"] | None = None
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """The token a track chose, with the trace of its step (pairs only)."""
-
-    token_id: int
-    step: Step | None
+from rag.types import Message, Step
 
 
 class TransformersGenerator:
@@ -111,8 +84,8 @@ class TransformersGenerator:
         # Longest first, equal prompts side by side: alike lengths share a prefill, equal prompts a row.
         order = sorted(range(len(requests)), key=lambda i: (-len(requests[i].context_ids), requests[i].context_ids, i))
         rows = RowBatch(self._model)
-        collector = _Collector(self._tokenizer)
-        tracks: list[_Track] = []
+        collector = Collector()
+        tracks: list[Track] = []
         while order or tracks:
             if tracks:
                 yield from self._advance(rows, tracks, collector)
@@ -130,9 +103,9 @@ class TransformersGenerator:
         if not request.context_ids or not request.parametric_ids:
             raise QuestionError("the prompt has no tokens; ask a question of at least one word")
 
-    def _take(self, rows: RowBatch, order: list[int], requests: Sequence[Request]) -> list[_Track]:
+    def _take(self, rows: RowBatch, order: list[int], requests: Sequence[Request]) -> list[Track]:
         """Take requests from ``order`` while their rows fit."""
-        tracks: list[_Track] = []
+        tracks: list[Track] = []
         prompts: set[tuple[int, ...]] = set()
         while order:
             request = requests[order[0]]
@@ -140,25 +113,18 @@ class TransformersGenerator:
             if tracks and rows.num_rows + len(prompts) > self._max_rows:
                 break
             index = order.pop(0)
-            tracks += [self._track(index, request, stream) for stream in _streams(request)]
+            tracks += [Track.of(index, request, stream, self._tokenizer) for stream in streams_of(request)]
         return tracks
 
-    def _track(self, index: int, request: Request, stream: Stream) -> _Track:
-        text = TextBuilder(self._tokenizer, request.sampling.stop)
-        sampling = request.sampling if stream == "pair" else Sampling()
-        return _Track(index, stream, request, text, Sampler(sampling))
-
-    def _prefill(
-        self, rows: RowBatch, tracks: list[_Track], new: list[_Track], collector: _Collector
-    ) -> Iterator[Event]:
-        prompts = list(dict.fromkeys(ids for track in new for ids in _prompts(track).values()))
+    def _prefill(self, rows: RowBatch, tracks: list[Track], new: list[Track], collector: Collector) -> Iterator[Event]:
+        prompts = list(dict.fromkeys(ids for track in new for ids in prompts_of(track).values()))
         new_rows, logits = _inference(rows.prefill, prompts)
         row_of = dict(zip(prompts, new_rows, strict=True))
         for track in new:
-            track.rows = {stream: row_of[ids] for stream, ids in _prompts(track).items()}
+            track.rows = {stream: row_of[ids] for stream, ids in prompts_of(track).items()}
         yield from self._apply(rows, tracks, new, _inference(self._choose, new, logits), collector)
 
-    def _advance(self, rows: RowBatch, tracks: list[_Track], collector: _Collector) -> Iterator[Event]:
+    def _advance(self, rows: RowBatch, tracks: list[Track], collector: Collector) -> Iterator[Event]:
         logits = _inference(rows.step)
         running = list(tracks)
         tracks.clear()
@@ -167,10 +133,10 @@ class TransformersGenerator:
     def _apply(
         self,
         rows: RowBatch,
-        others: list[_Track],
-        moved: list[_Track],
-        choices: list[_Choice],
-        collector: _Collector,
+        others: list[Track],
+        moved: list[Track],
+        choices: list[Choice],
+        collector: Collector,
     ) -> Iterator[Event]:
         """Give each moved track its token, let finished ones go, and tell the rows what follows.
 
@@ -186,16 +152,16 @@ class TransformersGenerator:
             track.rows = {stream: row_of[row, track.ids[-1]] for stream, row in track.rows.items()}
         yield from events
 
-    def _choose(self, tracks: list[_Track], logits: Tensor) -> list[_Choice]:
+    def _choose(self, tracks: list[Track], logits: Tensor) -> list[Choice]:
         """One token per track. Pairs with one rule are mixed together; probes take their stream's best."""
         best = logits.argmax(dim=-1).tolist()
-        choices: dict[int, _Choice] = {}
+        choices: dict[int, Choice] = {}
         groups: dict[DecoderParams, list[int]] = {}
         for at, track in enumerate(tracks):
             if track.stream == "pair":
                 groups.setdefault(track.request.decoder, []).append(at)
             else:
-                choices[at] = _Choice(best[track.rows[track.stream].at], None)
+                choices[at] = Choice(best[track.rows[track.stream].at], None)
         for params, members in groups.items():
             pairs = [tracks[at] for at in members]
             context_rows = [track.rows["context"].at for track in pairs]
@@ -206,8 +172,8 @@ class TransformersGenerator:
         return [choices[at] for at in range(len(tracks))]
 
     def _mix(
-        self, pairs: list[_Track], z_c: Tensor, z_p: Tensor, params: DecoderParams, tops: list[tuple[int, int]]
-    ) -> list[_Choice]:
+        self, pairs: list[Track], z_c: Tensor, z_p: Tensor, params: DecoderParams, tops: list[tuple[int, int]]
+    ) -> list[Choice]:
         mixture = mix(z_c, z_p, params)
         best = mixture.scores.argmax(dim=-1).tolist()
         ids = [
@@ -219,7 +185,7 @@ class TransformersGenerator:
         divergences = (mixture.weight, mixture.jsd, mixture.context_entropy, mixture.parametric_entropy)
         numbers = torch.stack([*divergences, *logprobs], dim=1).tolist()
         return [
-            _Choice(token_id, self._step(token_id, row, top))
+            Choice(token_id, self._step(token_id, row, top))
             for token_id, row, top in zip(ids, numbers, tops, strict=True)
         ]
 
@@ -227,60 +193,6 @@ class TransformersGenerator:
         weight, jsd, h_c, h_p, logprob_c, logprob_p = numbers
         token, top_c, top_p = (self._tokenizer.decode([i]) for i in (token_id, *tops))
         return Step(token, token_id, weight, jsd, h_c, h_p, top_c, top_p, logprob_c, logprob_p)
-
-
-class _Collector:
-    """Turns chosen tokens into events, and holds finished pairs until their probes are finished too."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._tokenizer = tokenizer
-        self._finished: dict[int, dict[Stream, _Track]] = {}
-
-    def take(self, track: _Track, choice: _Choice, eos: frozenset[int]) -> list[Event]:
-        """Append the token to the track; finish it on end of text, stop string or length."""
-        if choice.step is not None:
-            track.steps.append(choice.step)
-        is_end = choice.token_id in eos
-        piece = ""
-        if not is_end:
-            track.ids.append(choice.token_id)
-            piece = track.text.add(choice.token_id)
-        if is_end or track.text.is_stopped:
-            track.finish_reason = "stop"
-        elif len(track.ids) >= track.request.sampling.max_tokens:
-            track.finish_reason = "length"
-        if track.finish_reason is not None:
-            piece += track.text.finish()
-        events: list[Event] = []
-        if choice.step is not None and piece:
-            events.append(Chunk(track.index, piece, choice.step))
-        return events + self._done(track)
-
-    def _done(self, track: _Track) -> list[Event]:
-        if track.finish_reason is None:
-            return []
-        finished = self._finished.setdefault(track.index, {})
-        finished[track.stream] = track
-        if len(finished) < len(_streams(track.request)):
-            return []
-        pair = finished["pair"]
-        assert pair.finish_reason is not None
-        answers = [finished[s].text.text.strip() if s in finished else "" for s in ("context", "parametric")]
-        del self._finished[track.index]
-        generation = Generation(
-            pair.text.text.strip(), tuple(pair.ids), tuple(pair.steps), pair.finish_reason, *answers
-        )
-        return [Done(track.index, generation)]
-
-
-def _streams(request: Request) -> tuple[Stream, ...]:
-    return ("pair", "context", "parametric") if request.has_probes else ("pair",)
-
-
-def _prompts(track: _Track) -> dict[str, tuple[int, ...]]:
-    """The prompts that a track reads, by stream."""
-    prompts = {"context": track.request.context_ids, "parametric": track.request.parametric_ids}
-    return prompts if track.stream == "pair" else {track.stream: prompts[track.stream]}
 
 
 def _inference(function: Any, *args: Any) -> Any:

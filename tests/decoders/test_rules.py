@@ -94,7 +94,9 @@ def test_golden_ckplug(case: str, key: str) -> None:
     golden: dict[str, Any] = GOLDEN[case][key]
     _, epsilon, alpha, num_head = key.split("_")
     params = CkPlug(
-        alpha="auto" if alpha == "adaptive" else float(alpha[1:]), epsilon=float(epsilon[1:]), num_head=int(num_head[1:])
+        alpha="auto" if alpha == "adaptive" else float(alpha[1:]),
+        epsilon=float(epsilon[1:]),
+        num_head=int(num_head[1:]),
     )
     z_c, z_p = streams(case)
     l_c, l_p = z_c.log_softmax(-1), z_p.log_softmax(-1)

@@ -34,7 +34,13 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "opt": (
         "OPTConfig",
         _SIZES
-        | {"hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "word_embed_proj_dim": 32},
+        | {
+            "hidden_size": 32,
+            "ffn_dim": 64,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "word_embed_proj_dim": 32,
+        },
     ),
     "bloom": ("BloomConfig", _SIZES | {"hidden_size": 32, "n_layer": 3, "n_head": 4}),
     "neox": (
@@ -67,9 +73,7 @@ def tiny_tokenizer(*, adds_bos: bool = False, adds_eos: bool = False) -> PreTrai
     pattern = f"{'<bos> ' if adds_bos else ''}$A{' <eos>' if adds_eos else ''}"
     special = [("<bos>", 2), ("<eos>", 1)]
     tokenizer.post_processor = processors.TemplateProcessing(single=pattern, special_tokens=special)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<eos>", bos_token="<bos>"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<eos>", bos_token="<bos>")
 
 
 @pytest.fixture(params=sorted(ARCHITECTURES))

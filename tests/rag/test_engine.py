@@ -191,5 +191,8 @@ def test_any_langchain_retriever_plugs_in(tmp_path: Path, tiny: TransformersGene
 
     with Engine.open(tmp_path, retriever=Fixed(), generator=tiny, max_tokens=4) as engine:
         answer = engine.ask("w5", top_k=2)
-    assert [(c.passage, c.source, c.score) for c in answer.citations] == [("about w5", "web", 1), ("about w5", "web", 0.5)]
+    assert [(c.passage, c.source, c.score) for c in answer.citations] == [
+        ("about w5", "web", 1),
+        ("about w5", "web", 0.5),
+    ]
     assert answer.conflict.steps

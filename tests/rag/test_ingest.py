@@ -58,7 +58,9 @@ def test_html_keeps_the_main_text_only() -> None:
 
 def test_html_tables_become_lines(tmp_path: Path) -> None:
     page = tmp_path / "t.html"
-    page.write_text("<body><h1>Ferries</h1><table><tr><th>Day</th><th>Last</th></tr><tr><td>Mon</td><td>20:30</td></tr></table>")
+    page.write_text(
+        "<body><h1>Ferries</h1><table><tr><th>Day</th><th>Last</th></tr><tr><td>Mon</td><td>20:30</td></tr></table>"
+    )
     assert text_of(page)[1] == "Ferries\n\nDay Last\n\nMon 20:30"
 
 
@@ -128,7 +130,10 @@ def test_gathering(tmp_path: Path) -> None:
     found = gather([tmp_path, tmp_path / "a.txt", tmp_path / "gone.txt", tmp_path / "b" / "picture.png"])
     assert [Path(source.name).name for source in found.sources] == ["a.txt", "c.MD"]
     assert [Path(name).name for name in found.skipped] == ["picture.png"]
-    assert [failure.reason.split(";")[0] for failure in found.failed] == ["no such file or folder", "unknown type '.png'"]
+    assert [failure.reason.split(";")[0] for failure in found.failed] == [
+        "no such file or folder",
+        "unknown type '.png'",
+    ]
 
 
 def test_langchain_documents() -> None:

@@ -1,0 +1,244 @@
+"""``concord eval``: run, compare, report, sweep and table.
+
+Exit codes: 0 done; 1 done, but rows of the data were malformed or questions were refused; 2 the input is at fault.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rag.errors import ConcordError, InputError, SettingError
+
+if TYPE_CHECKING:
+    from eval.evaluation import Evaluation
+    from eval.store import Run
+
+eval_app = typer.Typer(help="Measure the engine on questions with known answers.", no_args_is_help=True)
+
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Result file; a run that stopped goes on there.")]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metric to show; may be repeated.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+_SHOWN_ROWS = 10
+
+
+@eval_app.command()
+def run(
+    config: Annotated[Path | None, typer.Argument(help="TOML file with the run's settings.")] = None,
+    output: Output = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set, e.g. hotpotqa.")] = None,
+    data: Annotated[str | None, typer.Option(help="Its file, or hub:OWNER/NAME.")] = None,
+    subset: Annotated[str | None, typer.Option(help="Subset of a hub's data set.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of a hub's data set.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Most questions to ask.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="JSONL of documents to retrieve from.")] = None,
+    library: Annotated[str | None, typer.Option(help="Library to retrieve from.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Which context the model sees, e.g. conflicting.")] = None,
+    decoder: Annotated[str | None, typer.Option(help="Decoder, e.g. adacad.")] = None,
+    alpha: Annotated[str | None, typer.Option(help="The decoder's alpha, a number or 'auto'.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Passages in the prompt.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Questions handed to the engine at once.")] = None,
+    retrieval_only: Annotated[bool, typer.Option("--retrieval-only", help="Rank and do not answer.")] = False,
+    metric: Metrics = None,
+    model: Annotated[str | None, typer.Option(help="Generator: a name, a folder, or 'default'.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask every question of a data set and score the answers; settings here win over those of CONFIG."""
+    given: dict[str, Any] = {
+        "dataset": dataset,
+        "data": data,
+        "subset": subset,
+        "split": split,
+        "limit": limit,
+        "corpus": corpus,
+        "library": library,
+        "arm": arm,
+        "decoder": decoder,
+        "alpha": _alpha(alpha),
+        "top_k": top_k,
+        "batch_size": batch_size,
+        "is_retrieval_only": retrieval_only or None,
+        "metrics": metric or None,
+    }
+    with _errors_as_exit_codes():
+        _finish(_run(config, output, given, model), as_json)
+
+
+@eval_app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Result files; each is compared with the first.")],
+    metric: Metrics = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs question by question."""
+    from eval.compare import compare_runs, differing_settings
+    from eval.tables import comparison_table, print_differences
+
+    with _errors_as_exit_codes():
+        found = _read(runs, minimum=2)
+        names = _metrics(metric)
+        items = [item for other in found[1:] for item in compare_runs(found[0], other, names)]
+        if as_json:
+            print(json.dumps([_comparison(item) for item in items], ensure_ascii=False))
+            return
+        for other in found[1:]:
+            print_differences(found[0].name, other.name, differing_settings(found[0], other))
+        comparison_table(items)
+
+
+@eval_app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Result files; differences are to the first.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("report.html"),
+    metric: Metrics = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Evaluation",
+) -> None:
+    """Write a self-contained page with plots, tables and the answers."""
+    from eval.compare import compare_runs
+    from eval.report import report_page
+    from eval.summary import summarize
+
+    with _errors_as_exit_codes():
+        found, names = _read(runs, minimum=1), _metrics(metric)
+        summaries = [summarize(item, names) for item in found]
+        differences = [
+            item for other in found[1:] if _is_alike(found[0], other) for item in compare_runs(found[0], other, names)
+        ]
+        _write(output, report_page(found, summaries, differences, title))
+        print(f"wrote {output}")
+
+
+@eval_app.command()
+def sweep(
+    config: Annotated[Path, typer.Argument(help="TOML file with base, grid and metric.")],
+    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result files.")] = Path("runs/sweep"),
+    as_json: AsJson = False,
+) -> None:
+    """Try a grid of settings on one half of the questions and report the best on the other."""
+    from eval.sweep import SweepConfig, run_sweep
+    from eval.tables import sweep_dict, sweep_table
+
+    with _errors_as_exit_codes():
+        settings = SweepConfig.load(config)
+        result = run_sweep(settings, folder)
+        if as_json:
+            print(json.dumps(sweep_dict(settings.metric, result), ensure_ascii=False))
+        else:
+            sweep_table(settings.metric, result)
+
+
+@eval_app.command()
+def table(
+    config: Annotated[Path, typer.Argument(help="TOML file with base, rows, columns and metrics.")],
+    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result files.")] = Path("runs/table"),
+    as_json: AsJson = False,
+) -> None:
+    """Run every row of settings in every column and print the figures as Markdown."""
+    from eval.standing import TableConfig, figures, markdown, run_table
+
+    with _errors_as_exit_codes():
+        settings = TableConfig.load(config)
+        cells = run_table(settings, folder)
+        print(json.dumps(figures(cells), ensure_ascii=False) if as_json else markdown(settings, cells), end="")
+        if as_json:
+            print()
+
+
+def _run(config: Path | None, output: Path | None, given: dict[str, Any], model: str | None) -> Evaluation:
+    from eval.config import RunConfig
+    from eval.evaluation import default_output, evaluate
+    from eval.tables import progress_bar
+
+    settings = RunConfig.load(config, **given)
+    if model is not None:
+        settings = settings.changed(engine={**settings.engine, "model": model})
+    path = output or default_output(settings)
+    try:
+        with progress_bar() as progress:
+            return evaluate(settings, output=path, progress=progress)
+    finally:
+        # Input at fault means that nothing was asked; any other end, an interrupt included, leaves results.
+        if sys.exception() is not None and not isinstance(sys.exception(), InputError) and path.exists():
+            print(f"results so far are safe in {path}; the same command goes on from there", file=sys.stderr)
+
+
+def _finish(evaluation: Evaluation, as_json: bool) -> None:
+    from eval.tables import summary_table
+
+    report = evaluation.report
+    if as_json:
+        extra = {
+            "path": str(evaluation.run.path),
+            "overhead": report.overhead,
+            "num_malformed": len(evaluation.malformed),
+        }
+        print(json.dumps(evaluation.summary.to_dict() | extra, ensure_ascii=False))
+    else:
+        summary_table(evaluation)
+    for row in evaluation.malformed[:_SHOWN_ROWS]:
+        print(f"malformed, left out: {row}", file=sys.stderr)
+    if len(evaluation.malformed) > _SHOWN_ROWS:
+        print(f"... and {len(evaluation.malformed) - _SHOWN_ROWS} more malformed rows", file=sys.stderr)
+    if evaluation.malformed or evaluation.summary.num_refused:
+        raise typer.Exit(1)
+
+
+def _alpha(given: str | None) -> float | str | None:
+    if given is None or given == "auto":
+        return given
+    try:
+        return float(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is neither a number nor 'auto'", param_hint="--alpha") from None
+
+
+def _metrics(given: list[str] | None) -> tuple[str, ...]:
+    from eval.scores import DEFAULT_METRICS, check_metrics
+
+    check_metrics(given or ())
+    return tuple(given) if given else DEFAULT_METRICS
+
+
+def _read(paths: list[Path], minimum: int) -> list[Run]:
+    from eval.store import read_run
+
+    if len(paths) < minimum:
+        raise SettingError(f"got {len(paths)} result files; a comparison needs at least {minimum}")
+    return [read_run(path) for path in paths]
+
+
+def _is_alike(base: Run, other: Run) -> bool:
+    """Whether the runs asked the same questions; a report may also show runs that did not."""
+    return {record.question_id for record in base.records} == {record.question_id for record in other.records}
+
+
+def _comparison(item: Any) -> dict[str, Any]:
+    test = item.test
+    difference = {"value": test.interval.value, "low": test.interval.low, "high": test.interval.high}
+    names = {"metric": item.metric, "base": item.base, "other": item.other}
+    return names | {"difference": difference, "p_value": test.p_value, "num_questions": test.num_questions}
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingError(f"cannot write {path}: {error.strerror}; choose another place") from error
+
+
+@contextmanager
+def _errors_as_exit_codes() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    except ConcordError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None

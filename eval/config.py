@@ -1,0 +1,139 @@
+"""The settings of a run, one frozen and typed object, read from TOML and overridden by the caller."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from decoders.params import DecoderParams, DecoderSettingError, decoder_params
+from eval.arms import Arm
+from eval.datasets import DATASET_NAMES
+from eval.scores import DEFAULT_METRICS, check_metrics
+from rag.config import Config
+from rag.errors import SettingError
+
+Count = Annotated[int, Field(ge=1)]
+
+# They choose what is shown or how fast it comes; results made with other values stay valid.
+_NOT_OF_THE_RESULT = frozenset({"metrics", "confidence", "library"})
+
+
+class RunConfig(BaseModel):
+    """One run: a data set, an arm, a decoder, and how to measure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = Field(description=f"One of {', '.join(DATASET_NAMES)}.")
+    data: str = Field(description="A file in the data set's published format, or 'hub:OWNER/NAME'.")
+    subset: str | None = Field(None, description="Subset of a hub's data set.")
+    split: str = Field("validation", description="Split of a hub's data set.")
+    first: Annotated[int, Field(ge=0)] = Field(0, description="Questions to skip at the start.")
+    limit: Count | None = Field(None, description="Most questions to ask; None asks all.")
+    corpus: str | None = Field(
+        None, description="JSONL of doc_id, title, text to retrieve from; None takes the questions' own passages."
+    )
+    library: str | None = Field(None, description="Library to retrieve from; the corpus is added where it lacks it.")
+    arm: Arm = Field("retrieved", description="Which context the model sees.")
+    seed: int = Field(0, description="Seed of the arms, of sampling and of the bootstrap.")
+    decoder: str = Field("adacad", description="Decoder; the memory arm asks the memory whatever it is.")
+    alpha: float | Literal["auto"] | None = Field(None, description="The decoder's alpha; None is its default.")
+    decoder_settings: dict[str, Any] = Field(default_factory=dict, description="The decoder's other settings.")
+    top_k: Count = Field(4, description="Passages in the prompt, when the engine retrieves.")
+    max_tokens: Count = Field(32, description="Longest answer, tokens.")
+    batch_size: Count = Field(32, description="Questions handed to the engine at once.")
+    ranking_depth: Annotated[int, Field(ge=0)] = Field(
+        20, description="Passages to rank for the retrieval metrics, when the engine retrieves; 0 ranks none."
+    )
+    is_retrieval_only: bool = Field(False, description="Rank and do not answer: retrieval metrics without a model.")
+    metrics: tuple[str, ...] = Field(DEFAULT_METRICS, description="What to compute; inapplicable ones are left out.")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Confidence of the intervals.")
+    engine: dict[str, Any] = Field(default_factory=dict, description="The engine's own settings: model, dtype ...")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        check_metrics(self.metrics)
+        if self.dataset not in DATASET_NAMES:
+            from eval.datasets.load import parser_of
+
+            parser_of(self.dataset)  # raises, and says what there is
+        if self.is_retrieval_only and (self.arm != "retrieved" or not self.ranking_depth):
+            raise SettingError("is_retrieval_only needs arm 'retrieved' and a ranking_depth of at least 1")
+        Config.load(**self.engine)
+        self.decoder_params()
+        return self
+
+    @classmethod
+    def load(cls, file: Path | None = None, /, **overrides: Any) -> RunConfig:
+        """Settings from a TOML file and ``overrides`` (``None`` = not given), later ones winning.
+
+        Raises:
+            SettingError: an unreadable file, an unknown key, a missing or a bad value.
+        """
+        values = _read_toml(file) if file else {}
+        return cls.of(values | {key: value for key, value in overrides.items() if value is not None})
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Settings from plain values.
+
+        Raises:
+            SettingError: an unknown key, a missing or a bad value.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise SettingError(_explain(error)) from error
+
+    def changed(self, **values: Any) -> RunConfig:
+        """These settings with some replaced, checked anew."""
+        return type(self).of(self.model_dump() | values)
+
+    def decoder_params(self) -> DecoderParams:
+        """The decoder with its settings.
+
+        Raises:
+            SettingError: it does not exist or has no such setting.
+        """
+        settings = dict(self.decoder_settings)
+        if self.alpha is not None:
+            settings["alpha"] = self.alpha
+        try:
+            return decoder_params(self.decoder, settings)
+        except DecoderSettingError as error:
+            raise SettingError(str(error)) from error
+
+    def identity(self) -> dict[str, Any]:
+        """The settings on which results depend, as plain JSON values."""
+        values = self.model_dump(mode="json", exclude=set(_NOT_OF_THE_RESULT))
+        return {key: value for key, value in values.items() if value is not None}
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """Twelve hex digits that differ when anything in ``identity`` differs."""
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(f"cannot read settings from {file}: {error}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    name = ".".join(map(str, fault["loc"]))
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"unknown setting {name!r}; known are {', '.join(RunConfig.model_fields)}"
+        case "missing":
+            return f"setting {name!r} is missing: {RunConfig.model_fields[name].description}"
+    message = fault["msg"][0].lower() + fault["msg"][1:]
+    return f"setting {name}={fault['input']!r}: {message}" if name else message.removeprefix("value error, ")

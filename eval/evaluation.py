@@ -1,0 +1,137 @@
+"""From a configuration to results: load the data, build the arm, open the engine, run, sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.answerer import Answerer, EngineAnswerer
+from eval.arms import trials_of
+from eval.config import RunConfig, fingerprint
+from eval.datasets import corpus_of, load_corpus, load_dataset
+from eval.runner import Progress, RunReport, run_trials
+from eval.store import Run, read_run
+from eval.summary import Summary, summarize
+from eval.types import MalformedRow, Question
+from rag.errors import SettingError, SourceError
+from rag.types import Passage
+
+if TYPE_CHECKING:
+    from rag.engine import Engine
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A finished run.
+
+    Attributes:
+        run: every question's record.
+        summary: the figures.
+        report: what this call did, and how much of its time the harness took.
+        malformed: rows of the data set that could not be read and were left out.
+    """
+
+    run: Run
+    summary: Summary
+    report: RunReport
+    malformed: tuple[MalformedRow, ...]
+
+
+def evaluate(
+    config: RunConfig | Mapping[str, Any] | str | Path,
+    *,
+    output: str | Path | None = None,
+    engine: Engine | None = None,
+    answerer: Answerer | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Run ``config``, or finish a run of it that was cut short.
+
+    Args:
+        config: settings, or the TOML file that holds them.
+        output: the result file; by default ``runs/`` and a name made of the settings.
+        engine: an engine that is already open; its library is taken as it is.
+        answerer: who answers in place of the engine.
+        progress: called with the numbers of finished and of all questions.
+
+    Raises:
+        SettingError: an impossible setting, or ``output`` belongs to another configuration.
+        SourceError: the data cannot be read.
+        ConcordError: the engine failed; what was answered before is in ``output``.
+    """
+    settings = _settings(config)
+    dataset = load_dataset(settings.dataset, settings.data, settings.subset, settings.split)
+    questions = select(dataset.questions, settings.first, settings.limit)
+    trials = trials_of(questions, settings.arm, settings.seed)
+    path = Path(output) if output else default_output(settings)
+    with ExitStack() as stack:
+        if answerer is None:
+            opened = engine or stack.enter_context(open_engine(settings, questions, path))
+            answerer = EngineAnswerer(opened, settings)
+        report = run_trials(settings, trials, answerer, path, progress)
+    run = read_run(path)
+    summary = summarize(run, settings.metrics, settings.confidence, settings.seed)
+    return Evaluation(run, summary, report, dataset.malformed)
+
+
+def select(questions: Sequence[Question], first: int, limit: int | None) -> Sequence[Question]:
+    """``limit`` questions from the one at ``first`` (from 0).
+
+    Raises:
+        SettingError: none is left.
+    """
+    chosen = questions[first:] if limit is None else questions[first : first + limit]
+    if not chosen:
+        raise SettingError(f"first={first} leaves none of the {len(questions)} questions; choose a smaller number")
+    return chosen
+
+
+def default_output(config: RunConfig) -> Path:
+    """``runs/`` and a name that says what the run is and differs where the settings do."""
+    alpha = "" if config.alpha is None else f"-{config.alpha}"
+    decoder = "" if config.arm == "memory" else f"-{config.decoder}{alpha}"
+    return Path("runs") / f"{config.dataset}-{config.arm}{decoder}-{fingerprint(config.identity())[:6]}.jsonl"
+
+
+def open_engine(config: RunConfig, questions: Sequence[Question], output: Path) -> Engine:
+    """The engine on the run's library; where the arm retrieves, the corpus is in it afterwards.
+
+    Without ``config.library`` the library lies beside the result file and is built there once.
+
+    Raises:
+        SettingError: the arm retrieves, and there is nothing to retrieve from.
+        SourceError: a document of the corpus cannot be read or added.
+    """
+    from rag import Engine
+
+    # Where the passages are given the engine still wants a library; all runs of a folder share one empty one.
+    own = f"{output.with_suffix('')}.library" if config.arm == "retrieved" else output.parent / ".no-library"
+    engine = Engine.open(config.library or own, **config.engine)
+    if config.arm == "retrieved":
+        passages = load_corpus(config.corpus) if config.corpus else corpus_of(questions)
+        if not passages and not config.library:
+            raise SettingError(f"{config.dataset} brings no passages; give a corpus or a library to retrieve from")
+        failed = engine.add([as_document(passage) for passage in passages]).failed
+        if failed:
+            first = f"{failed[0].source!r}: {failed[0].reason}"
+            raise SourceError(f"{len(failed)} of {len(passages)} documents cannot be added (first: {first})")
+    return engine
+
+
+def as_document(passage: Passage) -> Any:
+    """A corpus document as the engine takes it; its source is the name by which the data set calls it."""
+    from langchain_core.documents import Document
+
+    return Document(page_content=passage.text, metadata={"source": passage.doc_id, "title": passage.title})
+
+
+def _settings(config: RunConfig | Mapping[str, Any] | str | Path) -> RunConfig:
+    match config:
+        case RunConfig():
+            return config
+        case str() | Path():
+            return RunConfig.load(Path(config))
+    return RunConfig.of(config)

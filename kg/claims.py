@@ -1,0 +1,39 @@
+"""Claims that grammar alone gives away: "The harbour master of Port Selwick is Edda Lindqvist". No model.
+
+Only the present tense and only the definite article: "the R of X is Y" says that X has one R, and that Y is it. So
+these relations, spelt with their article ("the harbour master"), take one object, and two documents that fill one
+differently clash. What they miss is a matter for imported triples or a model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kg.names import canonical, is_name
+from kg.types import Provenance, Triple
+from rag.types import Passage
+
+DEFINITE = "the "
+_CAPITAL = r"[A-Z][\w\u2019'-]*"
+_NAME = rf"{_CAPITAL}(?:\s(?:of\sthe\s|of\s|the\s|de\s|van\s|von\s)?{_CAPITAL})*"
+_ROLE = r"[a-z][a-z-]*(?:\s(?!of\b)[a-z][a-z-]*){0,2}"
+_END = r"(?=\s*(?:[.;,!?)]|$|\n)|\s(?:and|since|who|until|from)\b)"
+_PATTERNS = (
+    re.compile(rf"\b[Tt]he\s(?P<role>{_ROLE})\sof\s(?:the\s)?(?P<subject>{_NAME})\sis\s(?P<object>{_NAME}){_END}"),
+    re.compile(rf"(?P<object>{_NAME})\sis\sthe\s(?P<role>{_ROLE})\sof\s(?:the\s)?(?P<subject>{_NAME}){_END}"),
+    re.compile(rf"(?P<subject>{_NAME})['\u2019]s\s(?P<role>{_ROLE})\sis\s(?P<object>{_NAME}){_END}"),
+)
+# They say when, not what: "the new mayor" is the mayor.
+_TIME_WORDS = re.compile(r"^(?:current|present|new|incumbent|acting)\s")
+
+
+def claims_in(passage: Passage) -> Iterator[Triple]:
+    """Every definite claim of a passage, pattern by pattern; the span is that of the whole claim."""
+    for pattern in _PATTERNS:
+        for match in pattern.finditer(passage.text):
+            subject, target = canonical(match["subject"]), canonical(match["object"])
+            if is_name(subject) and is_name(target) and subject != target:
+                relation = DEFINITE + _TIME_WORDS.sub("", " ".join(match["role"].split()))
+                source = Provenance(passage.doc_id, passage.passage_id, match.start(), match.end())
+                yield Triple(subject, relation, target, source)

@@ -1,0 +1,60 @@
+"""The model-free extractors: the names a passage holds, and triples that were made elsewhere.
+
+No tagger and no model: capitals and titles carry the names. Measured against the ready entities of a large model on
+MuSiQue, the graph retriever ranks as well with these (see ``benchmarks/retrieval.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from kg.claims import claims_in
+from kg.names import aliases, names_in
+from kg.types import Extraction, Mention, Provenance
+from rag.types import Passage
+
+
+class NameExtractor:
+    """Names by capitals and titles, and definite claims (:mod:`kg.claims`); contract of :class:`kg.types.Extractor`.
+
+    Source: ours, after the graph retrieval variants without relation extraction (entities, containment, PageRank).
+    """
+
+    def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
+        """One extraction per passage."""
+        return [
+            Extraction(
+                passage.doc_id,
+                passage.passage_id,
+                tuple(dict.fromkeys(_mentions(passage))),
+                tuple(dict.fromkeys(claims_in(passage))),
+            )
+            for passage in passages
+        ]
+
+
+class ImportedExtractor:
+    """Extractions that were read from a file, handed out for the passages they belong to; same contract."""
+
+    def __init__(self, extractions: Iterable[Extraction]) -> None:
+        self._by_passage: dict[str, list[Extraction]] = {}
+        for extraction in extractions:
+            self._by_passage.setdefault(extraction.passage_id, []).append(extraction)
+
+    def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
+        """One extraction per passage; an empty one where the file had nothing."""
+        return [self._of(passage) for passage in passages]
+
+    def _of(self, passage: Passage) -> Extraction:
+        rows = self._by_passage.get(passage.passage_id, ())
+        mentions = tuple(dict.fromkeys(mention for row in rows for mention in row.mentions))
+        triples = tuple(dict.fromkeys(triple for row in rows for triple in row.triples))
+        return Extraction(passage.doc_id, passage.passage_id, mentions, triples)
+
+
+def _mentions(passage: Passage) -> Iterator[Mention]:
+    whole = Provenance(passage.doc_id, passage.passage_id)
+    for name in aliases(passage.title):
+        yield Mention(name, whole, is_title=True)
+    for span in names_in(passage.text):
+        yield Mention(span.name, Provenance(passage.doc_id, passage.passage_id, span.start, span.end))

@@ -1,0 +1,150 @@
+"""The knowledge graph: what each passage says, added and removed passage by passage, every edge counted by source.
+
+Nothing is stored that cannot be traced to a passage: an edge exists as long as one passage supports it, so that
+removing a document removes exactly what only it said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from kg.types import Claim, Extraction, Provenance, Triple
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+_Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
+
+
+class KnowledgeGraph:
+    """Entities, claims and passages with their sources. Iteration is always in the order of adding."""
+
+    def __init__(self, extractions: Iterable[Extraction] = ()) -> None:
+        self._passages: dict[str, Extraction] = {}
+        self._by_document: dict[str, dict[str, None]] = {}
+        # Per edge the passages that support it (a dict as an ordered set): an edge goes with its last supporter.
+        self._mentions: dict[str, dict[str, None]] = {}
+        self._claims: dict[Claim, dict[str, None]] = {}
+        self._by_subject: dict[str, dict[Claim, None]] = {}
+        self.add(extractions)
+
+    def add(self, extractions: Iterable[Extraction]) -> None:
+        """Add what passages say; a passage that is there already gets it in addition, once."""
+        for new in extractions:
+            old = self._passages.get(new.passage_id)
+            if old is not None:
+                new = _merged(old, new)
+                self._forget(new.passage_id)
+            self._passages[new.passage_id] = new
+            self._by_document.setdefault(new.doc_id, {})[new.passage_id] = None
+            for mention in new.mentions:
+                self._mentions.setdefault(mention.entity, {})[new.passage_id] = None
+            for triple in new.triples:
+                self._claims.setdefault(triple.claim, {})[new.passage_id] = None
+                self._by_subject.setdefault(triple.subject, {})[triple.claim] = None
+
+    def remove_document(self, doc_id: str) -> None:
+        """Remove a document's passages and what only they support; an unknown document changes nothing."""
+        self.remove_passages(list(self._by_document.get(doc_id, ())))
+
+    def remove_passages(self, passage_ids: Iterable[str]) -> None:
+        """Remove passages and what only they support; cost is that of what they say, not of the graph."""
+        for passage_id in passage_ids:
+            if passage_id in self._passages:
+                self._forget(passage_id)
+
+    @property
+    def passage_ids(self) -> tuple[str, ...]:
+        """Every passage that was added."""
+        return tuple(self._passages)
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Every entity that a passage names or claims something about, sorted."""
+        claimed = {part for subject, _, target in self._claims for part in (subject, target)}
+        return tuple(sorted(claimed | self._mentions.keys()))
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Every distinct (subject, relation, object)."""
+        return tuple(self._claims)
+
+    def extraction(self, passage_id: str) -> Extraction:
+        """What one passage says; empty for a passage that is not there."""
+        return self._passages.get(passage_id, Extraction("", passage_id))
+
+    def passages_of(self, entity: str) -> tuple[str, ...]:
+        """The passages that name an entity."""
+        return tuple(self._mentions.get(entity, ()))
+
+    def claims_of(self, subject: str) -> tuple[Claim, ...]:
+        """Every distinct claim about a subject."""
+        return tuple(self._by_subject.get(subject, ()))
+
+    def support(self, claim: Claim) -> int:
+        """By how many passages a claim is made."""
+        return len(self._claims.get(claim, ()))
+
+    def sources(self, claim: Claim) -> tuple[Provenance, ...]:
+        """Every place that makes a claim."""
+        return tuple(
+            triple.source
+            for passage_id in self._claims.get(claim, ())
+            for triple in self._passages[passage_id].triples
+            if triple.claim == claim
+        )
+
+    def triples(self) -> Iterator[Triple]:
+        """Every triple of every passage, repeated claims included."""
+        for extraction in self._passages.values():
+            yield from extraction.triples
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """The graph for networkx.
+
+        Nodes are ``("entity", name)`` and ``("passage", passage_id)``. Edges: passage to entity with key
+        ``"mentions"``, entity to entity with the relation as key; each carries ``sources`` (provenances) and
+        ``weight`` (how many passages support it).
+        """
+        import networkx as nx
+
+        graph = nx.MultiDiGraph()
+        graph.add_nodes_from(("passage", passage_id) for passage_id in self._passages)
+        graph.add_nodes_from(("entity", name) for name in self.entities)
+        for passage_id, extraction in self._passages.items():
+            for entity in dict.fromkeys(mention.entity for mention in extraction.mentions):
+                places = tuple(mention.source for mention in extraction.mentions if mention.entity == entity)
+                graph.add_edge(("passage", passage_id), ("entity", entity), "mentions", sources=places, weight=1)
+        for subject, relation, target in self._claims:
+            claim = (subject, relation, target)
+            edge = {"sources": self.sources(claim), "weight": self.support(claim)}
+            graph.add_edge(("entity", subject), ("entity", target), relation, **edge)
+        return graph
+
+    def _forget(self, passage_id: str) -> None:
+        old = self._passages.pop(passage_id)
+        self._by_document[old.doc_id].pop(passage_id)
+        if not self._by_document[old.doc_id]:
+            del self._by_document[old.doc_id]
+        for mention in old.mentions:
+            _drop(self._mentions, mention.entity, passage_id)
+        for triple in old.triples:
+            _drop(self._claims, triple.claim, passage_id)
+            if triple.claim not in self._claims:
+                _drop(self._by_subject, triple.subject, triple.claim)
+
+
+def _drop(table: dict[_Key, dict[_Item, None]], key: _Key, item: _Item) -> None:
+    """Take one item from a key, and the key with its last item."""
+    items = table.get(key, {})
+    items.pop(item, None)
+    if not items:
+        table.pop(key, None)
+
+
+def _merged(old: Extraction, new: Extraction) -> Extraction:
+    """Both extractions of one passage as one, without repetitions."""
+    mentions = tuple(dict.fromkeys((*old.mentions, *new.mentions)))
+    return Extraction(old.doc_id, old.passage_id, mentions, tuple(dict.fromkeys((*old.triples, *new.triples))))

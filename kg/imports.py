@@ -1,0 +1,181 @@
+"""Ready entities and triples from a JSON-lines file. A bad row is listed with its line number, never just skipped.
+
+One row per passage or document::
+
+    {"doc_id": "m0", "entities": ["Wiley"], "triples": [["Wiley", "published", "Adweek"]]}
+
+``doc_id`` names a document, or a passage by its passage_id. One row may also be a bare ``[subject, relation,
+object]``; it belongs to the document ``doc_id`` given by the caller.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kg.names import aliases, canonical, is_name
+from kg.types import Claim, Extraction, Mention, Provenance, RejectedRow, Triple
+from rag.errors import SourceError
+from rag.types import Passage
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What a triple file gave: extractions in file order, and the rows that were not taken."""
+
+    extractions: tuple[Extraction, ...]
+    rejected: tuple[RejectedRow, ...]
+
+
+def import_triples(path: str | Path, passages: Sequence[Passage] = (), doc_id: str = "") -> ImportReport:
+    """Read a triple file.
+
+    Args:
+        path: the file, UTF-8, one JSON value a line; blank lines are passed over.
+        passages: passages the rows may belong to; with them a row of an unknown document is rejected and spans are
+            looked up in the text. Without them every row is taken and spans are unknown.
+        doc_id: document of the rows that are bare triples.
+
+    Returns:
+        The extractions, and what was left out with its line number: a whole row, or single entities and triples.
+
+    Raises:
+        SourceError: the file cannot be read at all.
+    """
+    try:
+        lines = Path(path).read_bytes().splitlines()
+    except OSError as error:
+        raise SourceError(f"cannot read the triple file {path}: {error.strerror}; give a JSON-lines file") from error
+    by_name = _passages_by_name(passages)
+    taken: list[Extraction] = []
+    rejected: list[RejectedRow] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row, reasons = _row(line, doc_id)
+            taken += _extractions(row, by_name)
+        except ValueError as error:
+            reasons = [str(error)]
+        rejected += [RejectedRow(number, reason) for reason in reasons]
+    return ImportReport(tuple(taken), tuple(rejected))
+
+
+def _passages_by_name(passages: Sequence[Passage]) -> dict[str, list[Passage]]:
+    by_name: dict[str, list[Passage]] = {}
+    for passage in passages:
+        for name in dict.fromkeys((passage.doc_id, passage.passage_id)):
+            by_name.setdefault(name, []).append(passage)
+    return by_name
+
+
+@dataclass(frozen=True)
+class _Row:
+    doc_id: str
+    entities: list[str]
+    triples: list[Claim]
+
+
+def _row(line: bytes, doc_id: str) -> tuple[_Row, list[str]]:
+    """One line, and what is wrong with those of its entities and triples that are left out.
+
+    Raises:
+        ValueError: the line as a whole is of no use.
+    """
+    row = _parse(line, doc_id)
+    reasons: list[str] = []
+    entities = [e for e in map(partial(_entity, reasons), _list(row, "entities")) if e is not None]
+    triples = [t for t in map(partial(_claim, reasons), _list(row, "triples")) if t is not None]
+    name = row.get("doc_id")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"doc_id is a non-empty text, not {str(name)[:60]!r}")
+    return _Row(name, entities, triples), reasons
+
+
+def _extractions(row: _Row, by_name: Mapping[str, list[Passage]]) -> list[Extraction]:
+    if not by_name:
+        return [_extraction(Passage(row.doc_id, row.doc_id, row.doc_id, "", ""), row.entities, row.triples)]
+    if row.doc_id not in by_name:
+        raise ValueError(f"doc_id {row.doc_id!r} names no passage of the library")
+    passages = by_name[row.doc_id]
+    texts = [canonical(f"{passage.title} {passage.text}") for passage in passages]
+    entities: dict[int, list[str]] = {}
+    triples: dict[int, list[Claim]] = {}
+    for entity in row.entities:
+        entities.setdefault(_holder(texts, (entity,)), []).append(entity)
+    for claim in row.triples:
+        triples.setdefault(_holder(texts, (claim[0], claim[2])), []).append(claim)
+    return [
+        _extraction(passage, entities.get(i, []), triples.get(i, []))
+        for i, passage in enumerate(passages)
+        if i in entities or i in triples or len(passages) == 1
+    ]
+
+
+def _holder(texts: list[str], names: tuple[str, ...]) -> int:
+    """The first piece of a document that holds most of the names."""
+    return max(range(len(texts)), key=lambda i: (sum(canonical(name) in texts[i] for name in names), -i))
+
+
+def _parse(line: bytes, doc_id: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no JSON: {error}") from None
+    if isinstance(row, list):
+        return {"doc_id": doc_id, "triples": [row]}
+    if not isinstance(row, dict):
+        raise ValueError(f"a row is an object or a list of three, not {type(row).__name__}")
+    if not {"entities", "triples"} & row.keys():
+        raise ValueError("a row needs 'entities', 'triples' or both")
+    return row
+
+
+def _list(row: dict[str, Any], key: str) -> list[Any]:
+    value = row.get(key, [])
+    if not isinstance(value, list):
+        raise ValueError(f"{key!r} is a list, not {type(value).__name__}")
+    return value
+
+
+def _entity(reasons: list[str], item: object) -> str | None:
+    if isinstance(item, str) and canonical(item):
+        return item
+    reasons.append(f"an entity is a text with a word in it, not {str(item)[:60]!r}; left out")
+    return None
+
+
+def _claim(reasons: list[str], item: object) -> Claim | None:
+    match item:
+        case [str() as subject, str() as relation, str() as target] if all(map(canonical, (subject, relation, target))):
+            return subject, relation, target
+    reasons.append(f"a triple is three texts with a word in each, not {str(item)[:60]!r}; left out")
+    return None
+
+
+def _extraction(passage: Passage, entities: list[str], triples: list[Claim]) -> Extraction:
+    claims = tuple(
+        Triple(canonical(s), r.strip(), canonical(o), _locate(passage, o if o in passage.text else s))
+        for s, r, o in triples
+    )
+    return Extraction(
+        passage.doc_id, passage.passage_id, tuple(dict.fromkeys(_mentions(passage, entities, triples))), claims
+    )
+
+
+def _mentions(passage: Passage, entities: list[str], triples: list[Claim]) -> Iterator[Mention]:
+    for name in aliases(passage.title):
+        yield Mention(name, Provenance(passage.doc_id, passage.passage_id), is_title=True)
+    for name in (*entities, *(part for claim in triples for part in (claim[0], claim[2]))):
+        if is_name(canonical(name)):
+            yield Mention(canonical(name), _locate(passage, name))
+
+
+def _locate(passage: Passage, words: str) -> Provenance:
+    start = passage.text.find(words) if words else -1
+    span = (start, start + len(words)) if start >= 0 else (0, 0)
+    return Provenance(passage.doc_id, passage.passage_id, *span)

@@ -1,0 +1,108 @@
+"""The graph as sparse matrices, which is what ranking works on.
+
+Shapes: P passages, E entities, N = P + E nodes (passages first).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import bmat, csr_matrix
+
+from kg.graph import KnowledgeGraph
+
+
+@dataclass(frozen=True)
+class GraphMatrices:
+    """A frozen picture of a graph.
+
+    Attributes:
+        passage_ids: the P rows.
+        entity_ids: row of each entity, 0 to E - 1.
+        mentions: ``[P, E]``, 1 where the passage's text names the entity.
+        titles: ``[P, E]``, 1 where the passage is about the entity by its title.
+        relations: ``[E, E]``, number of claims from subject to object.
+    """
+
+    passage_ids: tuple[str, ...]
+    entity_ids: dict[str, int]
+    mentions: csr_matrix
+    titles: csr_matrix
+    relations: csr_matrix
+
+    @classmethod
+    def of(cls, graph: KnowledgeGraph, passage_ids: Sequence[str] | None = None) -> GraphMatrices:
+        """The matrices of ``graph``, rows in the order of ``passage_ids`` (default: as they were added)."""
+        ids = tuple(graph.passage_ids if passage_ids is None else passage_ids)
+        entity_ids = {name: i for i, name in enumerate(graph.entities)}
+        cells: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        for row, passage_id in enumerate(ids):
+            for mention in graph.extraction(passage_id).mentions:
+                cells[mention.is_title].append((row, entity_ids[mention.entity]))
+        shape = (len(ids), len(entity_ids))
+        claims = [(entity_ids[subject], entity_ids[target]) for subject, _, target in graph.claims]
+        relations = _counts(claims, (len(entity_ids), len(entity_ids)))
+        return cls(ids, entity_ids, _ones(cells[0], shape), _ones(cells[1], shape), relations)
+
+    @cached_property
+    def named(self) -> csr_matrix:
+        """``[P, E]``, 1 where the passage names the entity, in its text or its title."""
+        return _binary(self.mentions + self.titles)
+
+    @cached_property
+    def naming(self) -> csr_matrix:
+        """``[E, P]``, the transpose of :attr:`named`, laid out for reading by entity."""
+        return self.named.T.tocsr()
+
+    @cached_property
+    def titled(self) -> csr_matrix:
+        """``[E, P]``, the transpose of :attr:`titles`, laid out for reading by entity."""
+        return self.titles.T.tocsr()
+
+    @cached_property
+    def entities(self) -> tuple[str, ...]:
+        """The E names, by row."""
+        return tuple(self.entity_ids)
+
+    @cached_property
+    def num_passages_of(self) -> NDArray[np.float64]:
+        """``[E]``, how many passages name each entity."""
+        return np.asarray(self.named.sum(axis=0), dtype=np.float64).ravel()
+
+    @cached_property
+    def specificity(self) -> NDArray[np.float64]:
+        """``[E]``, inverse document frequency scaled so that an entity of one passage has 1."""
+        size = len(self.passage_ids)
+        scaled: NDArray[np.float64] = np.log1p(size / np.maximum(self.num_passages_of, 1)) / np.log1p(max(size, 1))
+        return scaled
+
+    @cached_property
+    def adjacency(self) -> csr_matrix:
+        """``[N, N]`` symmetric: containment between passages and entities, claims between entities."""
+        claims = self.relations + self.relations.T
+        return (
+            bmat([[None, self.named], [self.named.T, claims]], format="csr") if claims.shape[0] else _ones([], (0, 0))
+        )
+
+    def linked(self, names: Iterable[str]) -> list[int]:
+        """Entity ids of those names that the graph knows, each once, in order."""
+        return list(dict.fromkeys(self.entity_ids[name] for name in names if name in self.entity_ids))
+
+
+def _ones(cells: list[tuple[int, int]], shape: tuple[int, int]) -> csr_matrix:
+    return _binary(_counts(cells, shape))
+
+
+def _counts(cells: list[tuple[int, int]], shape: tuple[int, int]) -> csr_matrix:
+    index = np.array(cells, dtype=np.int64).reshape(-1, 2)
+    return csr_matrix((np.ones(len(index)), (index[:, 0], index[:, 1])), shape=shape)
+
+
+def _binary(matrix: csr_matrix) -> csr_matrix:
+    out = matrix.tocsr()
+    out.data[:] = 1.0
+    return out

@@ -1,0 +1,143 @@
+"""Names in running text: how they are spelt in the graph, and where a text holds one. No model, no word list of names.
+
+A name is a run of words that begins and ends with a capitalised word or a number; small joining words may stand
+between ("University of the West Indies"). Every shorter name inside a run counts too, since a passage may be titled
+by it: "New York City Council" holds "New York City".
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_WORDS = 8
+_MIN_CHARS = 3
+
+# Closed-class words: capitalised at the start of a sentence, they name nothing.
+_FUNCTION_WORDS = (
+    "a about above after again against all along also although am among an and another any are around as at be "
+    "became because become been before began being below between both but by came can could despite did do does "
+    "down due during each either even every few first following for from further had has have he hence her here him "
+    "his how however i if in instead into is it its just last later like many may me might more most much must my "
+    "near neither never no nor not now of off often on once one only or other our out over own per same second "
+    "several she should since so some such than that the their them then there these they third this those though "
+    "three through thus to today together too two under unlike until up upon us very was we were what when where "
+    "whether which while who whom whose why will with within without would yet you your "
+)
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+_JOINING_WORDS = "of the de la le du da di del van von der den and for in on at to a y e & al el"
+_JOINERS = frozenset(_JOINING_WORDS.split())
+_WORD = re.compile(r"\w+(?:['\u2019.\-&]\w+)*\.?", re.UNICODE)
+_PART = re.compile(r"\w+", re.UNICODE)
+_BRACKETS = re.compile(r"\s*\([^()]*\)")
+_SENTENCE_END = re.compile(r"[.!?]['\"\u201d\u2019)]*\s*$")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A name and its place in a text, end excluded."""
+
+    name: str
+    start: int
+    end: int
+
+
+def canonical(text: str) -> str:
+    """The graph's spelling of a name: lower case, no accents, single spaces, no punctuation, no possessive."""
+    plain = unicodedata.normalize("NFKD", text.replace("_", " "))
+    plain = "".join(c for c in plain if not unicodedata.combining(c)).lower()
+    # Interned: the same names come back in thousands of passages.
+    return sys.intern(" ".join(_PART.findall(re.sub(r"['\u2019]s\b", "", plain))))
+
+
+def is_name(name: str) -> bool:
+    """Whether a canonical name can stand for an entity: long enough, and no closed-class word."""
+    return len(name) >= _MIN_CHARS and name not in FUNCTION_WORDS
+
+
+def aliases(title: str) -> tuple[str, ...]:
+    """The names a titled thing goes by in other texts.
+
+    The title itself, without its bracketed qualifier, without what follows a comma ("Leland, North Carolina"), and
+    without a leading article.
+    """
+    bare = _BRACKETS.sub("", title).strip() or title
+    names = [canonical(bare), canonical(bare.split(",")[0])]
+    names += [name[4:] for name in names if name.startswith("the ") and name.count(" ") > 1]
+    return tuple(dict.fromkeys(name for name in names if is_name(name)))
+
+
+def names_in(text: str) -> Iterator[Span]:
+    """Every name in ``text``, nested ones included, by start and then by end."""
+    for run in _runs(text):
+        lone = len(run) == 1
+        for first, head in enumerate(run):
+            for last in range(first, min(first + MAX_WORDS, len(run))):
+                if run[last].is_joiner or head.is_joiner:
+                    continue
+                if lone and head.is_initial and _occurs_small(text, head):
+                    continue
+                name = canonical(text[head.start : run[last].end])
+                if is_name(name) and not (first == last and head.is_number):
+                    yield Span(name, head.start, run[last].end)
+
+
+def ngrams(text: str, max_words: int = MAX_WORDS) -> Iterator[str]:
+    """Every run of 1 to ``max_words`` words of a question, in the graph's spelling, whatever its capitals."""
+    words = canonical(text).split()
+    for first in range(len(words)):
+        for last in range(first + 1, min(first + max_words, len(words)) + 1):
+            yield " ".join(words[first:last])
+
+
+@dataclass(frozen=True)
+class _Word:
+    text: str
+    start: int
+    end: int
+    is_joiner: bool
+    is_number: bool
+    is_initial: bool
+
+
+def _runs(text: str) -> Iterator[list[_Word]]:
+    """Longest stretches of capitalised words, numbers and joiners that touch by no more than a space or a comma."""
+    run: list[_Word] = []
+    for word in _words(text):
+        touches = bool(run) and re.fullmatch(r",? ", text[run[-1].end : word.start]) is not None
+        if run and not (touches and not word.is_initial):
+            yield run
+            run = []
+        if _opens(word) or (run and word.is_joiner):
+            run.append(word)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _words(text: str) -> Iterator[_Word]:
+    end = 0
+    for match in _WORD.finditer(text):
+        raw = match.group()
+        # A full stop belongs to an initial or an abbreviation ("J.", "St."), never to a long word.
+        word = raw.rstrip(".") if len(raw) > 4 else raw
+        is_initial = end == 0 or _SENTENCE_END.search(text[max(0, end - 3) : match.start()]) is not None
+        is_joiner = word.lower() in _JOINERS and not word[0].isupper()
+        yield _Word(word, match.start(), match.start() + len(word), is_joiner, word[0].isdigit(), is_initial)
+        end = match.start() + len(word)
+
+
+def _opens(word: _Word) -> bool:
+    if word.is_initial and word.text.lower() in FUNCTION_WORDS:
+        return False
+    return word.text[0].isupper() or word.is_number
+
+
+def _occurs_small(text: str, word: _Word) -> bool:
+    """Whether a sentence's first word stands somewhere else in lower case: then its capital means nothing."""
+    return re.search(rf"\b{re.escape(word.text.lower().rstrip('.'))}\b", text) is not None

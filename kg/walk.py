@@ -1,0 +1,172 @@
+"""Multi-hop questions over triples: plan a path of relations from the question, ground it by breadth-first search.
+
+The planner compares the question, its subject taken out, with every relation path that exists from the subject,
+worded as a phrase ("gender of spouse"). That is one encoder call for all plans; no language model, and no model call
+per hop. The grounded path is the explanation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from kg.graph import KnowledgeGraph
+from kg.names import FUNCTION_WORDS, canonical
+from kg.types import Claim, Provenance
+
+# A question of thousands of words is cut: linking looks at every run of its words.
+_MAX_QUESTION_WORDS = 256
+_MAX_NAME_WORDS = 16
+
+
+class TextEncoder(Protocol):
+    """What the planner needs of an encoder."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[Any]:
+        """``[len(texts), D]`` unit vectors."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A relation path from a subject, and how well it words the question (cosine)."""
+
+    subject: str
+    relations: tuple[str, ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class Path:
+    """A grounded plan: the claims in the order they are walked.
+
+    Attributes:
+        answer: the entity the path ends at.
+        claims: one per hop.
+        sources: for each claim, every place that makes it.
+        score: the plan's.
+    """
+
+    answer: str
+    claims: tuple[Claim, ...]
+    sources: tuple[tuple[Provenance, ...], ...]
+    score: float
+
+    def __str__(self) -> str:
+        hops = "".join(f" -[{relation}]-> {target}" for _, relation, target in self.claims)
+        return f"{self.claims[0][0]}{hops}" if self.claims else self.answer
+
+
+class Walker:
+    """Answers questions by walking a graph.
+
+    Args:
+        graph: the triples; it may change between questions.
+        encoder: any sentence encoder with unit vectors.
+        max_hops: longest path.
+        max_plans: relation paths looked at per subject, shortest first; bounds the work in a dense graph.
+    """
+
+    def __init__(self, graph: KnowledgeGraph, encoder: TextEncoder, max_hops: int = 2, max_plans: int = 1024) -> None:
+        self._graph = graph
+        self._encoder = encoder
+        self._max_hops = max_hops
+        self._max_plans = max_plans
+        self._phrases: dict[str, NDArray[Any]] = {}
+
+    def walk(self, question: str, top_k: int = 5) -> list[Path]:
+        """The ``top_k`` best paths, best first; none when the question names no subject of the graph.
+
+        Paths of one plan come in the order of their number of sources, then of their names.
+        """
+        paths: list[Path] = []
+        for plan in self.plan(question):
+            paths += self.ground(plan)
+            if len(paths) >= top_k:
+                break
+        return paths[:top_k]
+
+    def plan(self, question: str) -> list[Plan]:
+        """Every relation path from the question's subjects that the graph holds, best worded first."""
+        words = " ".join(question.split()[:_MAX_QUESTION_WORDS])
+        found = [
+            (subject, path, _without(words, subject))
+            for subject in self._subjects(words)
+            for path in self._paths(subject)
+        ]
+        if not found:
+            return []
+        scores = self._similarities([rest for _, _, rest in found], [phrase(path) for _, path, _ in found])
+        plans = [Plan(subject, path, score) for (subject, path, _), score in zip(found, scores, strict=True)]
+        return sorted(plans, key=lambda plan: (-plan.score, plan.subject, plan.relations))
+
+    def ground(self, plan: Plan) -> list[Path]:
+        """Every walk along a plan's relations, best supported first, ties by answer."""
+        walks: list[tuple[Claim, ...]] = [()]
+        for relation in plan.relations:
+            walks = [
+                (*walk, claim)
+                for walk in walks
+                for claim in self._graph.claims_of(walk[-1][2] if walk else plan.subject)
+                if claim[1] == relation
+            ]
+        paths = [
+            Path(walk[-1][2], walk, tuple(self._graph.sources(claim) for claim in walk), plan.score)
+            for walk in walks
+            if walk
+        ]
+        return sorted(paths, key=lambda path: (-min(map(len, path.sources)), path.answer, path.claims))
+
+    def _subjects(self, question: str) -> list[str]:
+        """The longest names in the question from which a claim leads on; a name inside a longer one does not count."""
+        words = canonical(question).split()
+        subjects: dict[str, None] = {}
+        taken = [False] * len(words)
+        for length in range(min(_MAX_NAME_WORDS, len(words)), 0, -1):
+            for first in range(len(words) - length + 1):
+                name = " ".join(words[first : first + length])
+                is_free = not any(taken[first : first + length])
+                if is_free and name not in FUNCTION_WORDS and self._graph.claims_of(name):
+                    subjects[name] = None
+                    taken[first : first + length] = [True] * length
+        return list(subjects)
+
+    def _paths(self, subject: str) -> list[tuple[str, ...]]:
+        """Relation paths from ``subject``, breadth first, each once."""
+        level: dict[tuple[str, ...], set[str]] = {(): {subject}}
+        found: list[tuple[str, ...]] = []
+        for _ in range(self._max_hops):
+            deeper: dict[tuple[str, ...], set[str]] = {}
+            for path, ends in level.items():
+                for end in sorted(ends):
+                    for _, relation, target in self._graph.claims_of(end):
+                        deeper.setdefault((*path, relation), set()).add(target)
+            found += sorted(deeper)
+            if len(found) >= self._max_plans:
+                return found[: self._max_plans]
+            level = deeper
+        return found
+
+    def _similarities(self, asked: Sequence[str], worded: Sequence[str]) -> list[float]:
+        """Cosine of each pair, in one encoder call; a relation phrase is encoded once per walker."""
+        rests = list(dict.fromkeys(asked))
+        new = [text for text in dict.fromkeys(worded) if text not in self._phrases]
+        vectors = self._encoder.encode([*rests, *new])
+        self._phrases.update(zip(new, vectors[len(rests) :], strict=True))
+        row = {text: i for i, text in enumerate(rests)}
+        return [float(vectors[row[a]] @ self._phrases[b]) for a, b in zip(asked, worded, strict=True)]
+
+
+def phrase(relations: Sequence[str]) -> str:
+    """A relation path as English words it, last hop first: ``("spouse", "gender")`` is "gender of spouse"."""
+    return " of ".join(relation.replace("_", " ").strip() for relation in reversed(relations))
+
+
+def _without(question: str, subject: str) -> str:
+    """The question's words without those of its subject, possessives and punctuation left out."""
+    words = f" {canonical(question)} ".replace(f" {subject} ", " ", 1)
+    return re.sub(r"\s+", " ", words).strip()

@@ -1,0 +1,34 @@
+"""The parts of a question that can be asked alone. Rules only: a multi-hop question names its hops by clauses."""
+
+from __future__ import annotations
+
+import re
+
+# A question of thousands of words is cut: its first words carry it.
+_MAX_WORDS = 64
+_MAX_PARTS = 3
+_MIN_WORDS = 3
+_MAX_FACETS = 16
+_BOUNDARY = re.compile(
+    r",\s+|\s+(?=(?:that|which|who|whose|whom|where|when|and|in|by|after|before|from|with)\b)|(?<=\bof)\s+(?=(?:the|a)\b)",
+    re.IGNORECASE,
+)
+
+
+def facets(question: str) -> tuple[str, ...]:
+    """The question and its clauses, alone and up to three in a row, each once; the question comes first.
+
+    At most 16, the longest kept. Source: ours.
+    """
+    words = question.split()
+    whole = " ".join(words[:_MAX_WORDS]).rstrip(" ?")
+    parts = [part for part in _BOUNDARY.split(whole) if part.strip()]
+    runs = {
+        " ".join(parts[first : first + length])
+        for length in range(1, _MAX_PARTS + 1)
+        for first in range(len(parts) - length + 1)
+    }
+    clauses = sorted(
+        (run for run in runs - {whole} if len(run.split()) >= _MIN_WORDS), key=lambda run: (-len(run), run)
+    )
+    return (question if len(words) <= _MAX_WORDS else whole, *clauses)[:_MAX_FACETS]

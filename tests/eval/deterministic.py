@@ -1,0 +1,101 @@
+"""A small answerer without a model, for the fast tier: reads the answer out of the passages by a fixed rule.
+
+As a program it runs an evaluation with it, so that tests can kill a real process:
+
+    python deterministic.py CONFIG.toml RESULT.jsonl DELAY_S
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eval.answerer import OnAnswer
+from eval.types import Trial
+from rag.errors import QuestionError
+from rag.types import Answer, Citation, Conflict, Passage, ScoredPassage, Step, Tokens
+
+_WORD = re.compile(r"[\w.]+")
+_NAME = re.compile(r"[A-Z0-9][\w.]*(?: [A-Z0-9][\w.]*)*")
+REFUSED = "unaskable"
+
+
+@dataclass
+class DeterministicAnswerer:
+    """Answers with the last name or number of the passage that shares most words with the question.
+
+    Questions that hold :data:`REFUSED` cannot be asked. ``batches`` keeps what it was handed.
+    """
+
+    corpus: Sequence[Passage] = ()
+    delay_s: float = 0.0
+    model: str = "deterministic"
+    batches: list[list[str]] = field(default_factory=list)
+
+    def identity(self) -> Mapping[str, str]:
+        return {"model": self.model}
+
+    def versions(self) -> Mapping[str, str]:
+        return {"deterministic": "1"}
+
+    def warm_up(self) -> None:
+        pass
+
+    def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
+        return [rank_by_overlap(question, self.corpus)[:depth] for question in questions]
+
+    def answer(self, trials: Sequence[Trial], on_answer: OnAnswer) -> list[Answer]:
+        self.batches.append([trial.question_id for trial in trials])
+        time.sleep(self.delay_s)
+        for trial in trials:
+            if REFUSED in trial.question:
+                raise QuestionError(f"the question {trial.question!r} cannot be asked")
+        answers = []
+        for trial in trials:
+            answers.append(self._one(trial))
+            on_answer()
+        return answers
+
+    def _one(self, trial: Trial) -> Answer:
+        corpus = self.corpus if trial.passages is None else trial.passages
+        ranked = rank_by_overlap(trial.question, corpus)[:2]
+        text = read_answer(trial.question, ranked[0].passage.text) if ranked else "I don't know."
+        steps = tuple(_step(word, trial.question) for word in _WORD.findall(text))
+        conflict = Conflict(0.75, bool(zlib.crc32(trial.question.encode()) % 2), text, "I don't know.", steps)
+        citations = tuple(
+            Citation(item.passage.doc_id, item.passage.source, item.passage.text, item.score) for item in ranked
+        )
+        tokens = Tokens(sum(len(item.passage.text) for item in ranked), len(trial.question), len(steps))
+        return Answer(trial.question, text, citations, "adacad", conflict, {"generate": 1.0, "total": 1.0}, tokens)
+
+
+def rank_by_overlap(question: str, corpus: Sequence[Passage]) -> list[ScoredPassage]:
+    """Passages by the number of words shared with the question, ties by doc_id."""
+    words = set(_WORD.findall(question.lower()))
+    scored = [ScoredPassage(p, float(len(words & set(_WORD.findall(p.text.lower()))))) for p in corpus]
+    return sorted(scored, key=lambda item: (-item.score, item.passage.doc_id))
+
+
+def read_answer(question: str, text: str) -> str:
+    names = [name for name in _NAME.findall(text) if name.lower() not in question.lower()]
+    return names[-1].rstrip(".") if names else text.rstrip(" .").split()[-1]
+
+
+def _step(word: str, question: str) -> Step:
+    jsd = zlib.crc32(f"{word}{question}".encode()) % 1000 / 1500
+    return Step(word, 0, jsd, jsd, 1.0, 2.0, word, word, -0.1, -0.2)
+
+
+if __name__ == "__main__":
+    from eval import evaluate
+    from eval.config import RunConfig
+    from eval.datasets import load_corpus
+
+    settings = RunConfig.load(Path(sys.argv[1]))
+    documents = load_corpus(settings.corpus) if settings.corpus else []
+    evaluate(settings, output=sys.argv[2], answerer=DeterministicAnswerer(documents, float(sys.argv[3])))

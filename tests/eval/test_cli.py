@@ -1,0 +1,94 @@
+"""``concord eval`` without a model: what it prints, and how it exits. With a model: test_real.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from eval import evaluate
+from eval.cli import eval_app
+from eval.config import RunConfig
+
+
+def concord_eval(*args: object) -> Result:
+    return CliRunner().invoke(eval_app, [str(arg) for arg in args])
+
+
+@pytest.fixture
+def runs(tmp_path: Path, samples: Path, deterministic: ModuleType) -> list[Path]:
+    """Two runs of the sample pairs: one reads the passages, one has none."""
+    paths = [tmp_path / "reads.jsonl", tmp_path / "blind.jsonl"]
+    for path, arm in zip(paths, ("agreeing", "memory"), strict=True):
+        config = RunConfig.of({"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm})
+        evaluate(config, output=path, answerer=deterministic.DeterministicAnswerer())
+    return paths
+
+
+def test_compare(runs: list[Path]) -> None:
+    result = concord_eval("compare", *runs, "-m", "f1", "-m", "accuracy")
+    assert result.exit_code == 0
+    assert "arm: 'agreeing' -> 'memory'" in result.stdout
+    assert "accuracy" in result.stdout
+    found = json.loads(concord_eval("compare", *runs, "-m", "accuracy", "--json").stdout)
+    assert found[0]["metric"] == "accuracy"
+    assert found[0]["difference"]["value"] < 0
+
+
+def test_report(runs: list[Path], tmp_path: Path) -> None:
+    result = concord_eval("report", *runs, "-o", tmp_path / "page.html", "--title", "Pairs")
+    assert result.exit_code == 0
+    assert "wrote" in result.stdout
+    page = (tmp_path / "page.html").read_text()
+    assert "<title>Pairs</title>" in page
+    assert "Differences" in page
+    assert "Tilda Marsh" in page
+
+
+def test_report_of_runs_that_asked_other_questions(
+    runs: list[Path], tmp_path: Path, deterministic: ModuleType, samples: Path
+) -> None:
+    config = RunConfig.of({"dataset": "plain", "data": str(samples / "plain.jsonl"), "arm": "memory"})
+    evaluate(config, output=tmp_path / "other.jsonl", answerer=deterministic.DeterministicAnswerer())
+    result = concord_eval("report", runs[0], tmp_path / "other.jsonl", "-o", tmp_path / "page.html")
+    assert result.exit_code == 0
+    assert "<h2>Differences" not in (tmp_path / "page.html").read_text()
+    assert concord_eval("compare", runs[0], tmp_path / "other.jsonl").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["run", "--dataset", "nqq", "--data", "x"],
+            "unknown data set 'nqq' (did you mean 'nq'?); choose one of plain",
+        ),
+        (["run", "--dataset", "nq"], "setting 'data' is missing"),
+        (["run", "--dataset", "nq", "--data", "absent.jsonl"], "absent.jsonl cannot be read"),
+        (["run", "--dataset", "nq", "--data", "x", "-m", "bleu"], "unknown metric 'bleu'"),
+        (["run", "--dataset", "nq", "--data", "x", "--decoder", "adacad", "--alpha", "7"], "has no setting 'alpha'"),
+        (["run", "--dataset", "nq", "--data", "x", "--arm", "all"], "arm='all'"),
+        (["run", "absent.toml"], "cannot read settings from absent.toml"),
+        (["run", "--dataset", "nq", "--data", "x", "--alpha", "much"], "neither a number nor 'auto'"),
+        (["compare", "absent.jsonl", "absent.jsonl"], "no result file absent.jsonl"),
+        (["compare", "absent.jsonl"], "needs at least 2"),
+        (["report", "absent.jsonl"], "no result file absent.jsonl"),
+        (["sweep", "absent.toml"], "cannot read the sweep absent.toml"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(args: list[str], message: str) -> None:
+    result = concord_eval(*args)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_arm_that_the_data_cannot_fill(samples: Path, tmp_path: Path) -> None:
+    data = ["--dataset", "plain", "--data", samples / "plain.jsonl", "-o", tmp_path / "run.jsonl"]
+    result = concord_eval("run", *data, "--arm", "conflicting")
+    assert result.exit_code == 2
+    assert "arm 'conflicting' needs counter_passages" in result.stderr
+    assert not (tmp_path / "run.jsonl").exists()

@@ -1,0 +1,136 @@
+"""The evaluation with the real engine and its default models."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval import evaluate
+from eval.config import RunConfig
+from eval.scores import DEFAULT_METRICS
+from eval.store import read_run
+from eval.summary import summarize
+
+pytestmark = pytest.mark.real
+ROOT = Path(__file__).parents[2]
+SHORT: dict[str, Any] = {"max_tokens": 14, "batch_size": 4}
+
+
+def concord_eval(*args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(_command(*args), cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False)
+
+
+def _command(*args: object) -> list[str]:
+    return [sys.executable, "-c", "from eval.cli import eval_app; eval_app()", *map(str, args)]
+
+
+def _environment() -> dict[str, str]:
+    # One thread: several start-ups on two busy cores otherwise wait for each other's spinning threads.
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Any:
+    """One engine over the small corpus."""
+    from eval.datasets import load_corpus
+    from eval.evaluation import as_document
+    from rag import Engine
+
+    with Engine.open(tmp_path_factory.mktemp("library"), max_tokens=6) as opened:
+        opened.add([as_document(passage) for passage in load_corpus(str(samples / "corpus.jsonl"))])
+        yield opened
+
+
+def test_retrieval_finds_the_gold_documents_by_their_names(engine: Any, tmp_path: Path) -> None:
+    rows = [
+        {"id": "1", "question": "Who founded Harrow Mill?", "answers": ["Tilda Marsh"], "gold_doc_ids": ["mill"]},
+        {"id": "2", "question": "When did the Orme line open?", "answers": ["1911"], "gold_doc_ids": ["line"]},
+    ]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = RunConfig.of({"dataset": "plain", "data": str(tmp_path / "q.jsonl"), "top_k": 1, **SHORT})
+    figures = evaluate(config, output=tmp_path / "run.jsonl", engine=engine).summary.aggregates()
+    assert figures["mrr@10"]["value"] == figures["citation_precision"]["value"] == 1.0
+
+
+def test_retrieval_alone_on_a_measured_set(shared_data: Path, tmp_path: Path) -> None:
+    """The library's default retrieval finds at least what plain BM25 was measured to find on these files."""
+    folder = shared_data / "hotpotqa"
+    config = RunConfig.of(
+        {
+            "dataset": "plain",
+            "data": str(folder / "questions.jsonl"),
+            "corpus": str(folder / "corpus.jsonl"),
+            "is_retrieval_only": True,
+        }
+    )
+    figures = evaluate(config, output=tmp_path / "run.jsonl").summary.aggregates()
+    assert figures["recall@5"]["num_questions"] == 100
+    assert figures["recall@5"]["value"] >= 0.775
+
+
+@pytest.mark.parametrize("arm", ["conflicting", "agreeing", "irrelevant", "memory"])
+def test_arms(engine: Any, samples: Path, tmp_path: Path, arm: str) -> None:
+    config = RunConfig.of({"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm, **SHORT})
+    done = evaluate(config, output=tmp_path / "run.jsonl", engine=engine)
+    assert [record.decoder for record in done.run.records] == ["memory" if arm == "memory" else "adacad"] * 4
+    assert all(
+        (record.tokens["context_prompt"] > record.tokens["parametric_prompt"]) == (arm != "memory")
+        for record in done.run.records
+    )
+    # The facts are invented: the model can say them only when it reads them.
+    accuracy = done.summary.aggregates()["accuracy"]["value"]
+    assert (accuracy > 0) == (arm in ("conflicting", "agreeing"))
+    assert done.report.overhead < 0.03
+
+
+def test_command_line_end_to_end(samples: Path, tmp_path: Path) -> None:
+    rows = (samples / "nq_synth.jsonl").read_text() + '{"question": "no contexts"}\n'
+    (tmp_path / "pairs.jsonl").write_text(rows)
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f'dataset = "nq_synth"\ndata = "{tmp_path / "pairs.jsonl"}"\narm = "conflicting"\nmax_tokens = 6\n'
+    )
+    result = concord_eval("run", config, "-o", tmp_path / "run.jsonl", "--decoder", "cad", "--alpha", "1", "--json")
+    assert result.returncode == 1, result.stderr  # a row was malformed, the rest ran
+    assert "line 5 (record 5): agreeing_context: Field required" in result.stderr
+    summary = json.loads(result.stdout)
+    assert (summary["num_answered"], summary["num_malformed"]) == (4, 1)
+    again = concord_eval("run", config, "-o", tmp_path / "run.jsonl", "--decoder", "plain")
+    assert again.returncode == 2
+    assert "decoder: 'cad' there, 'plain' now" in again.stderr
+    assert concord_eval("report", tmp_path / "run.jsonl", "-o", tmp_path / "page.html").returncode == 0
+
+
+def test_killed_and_resumed_the_aggregates_are_the_same(samples: Path, tmp_path: Path) -> None:
+    """kill -9 while the real model answers, at three moments, against an undisturbed run."""
+    config = tmp_path / "run.toml"
+    pairs = [json.loads(line) for line in (samples / "nq_synth.jsonl").read_text().splitlines()]
+    rows = [pair | {"id": f"{n}-{pair['id']}"} for n in range(4) for pair in pairs]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = f'dataset = "nq_synth"\ndata = "{tmp_path / "pairs.jsonl"}"\narm = "conflicting"\n'
+    config.write_text(f"{data}max_tokens = 6\nbatch_size = 2\n")
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    assert concord_eval("run", config, "-o", whole).returncode == 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            _command("run", config, "-o", cut), cwd=ROOT, env=_environment(), stderr=subprocess.DEVNULL
+        )
+        size = cut.stat().st_size if cut.exists() else 0
+        deadline = time.monotonic() + 120
+        while process.poll() is None and (not cut.exists() or cut.stat().st_size <= size):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    assert 0 < len(read_run(cut).records) < 16
+    assert concord_eval("run", config, "-o", cut).returncode == 0
+    figures = [json.dumps(summarize(read_run(path), DEFAULT_METRICS).aggregates()) for path in (whole, cut)]
+    assert figures[0] == figures[1]

@@ -1,0 +1,100 @@
+"""The page: self-contained, well-formed, and safe with any text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from eval.compare import compare_runs
+from eval.records import Batch, Record, Trace
+from eval.report import report_page
+from eval.stats import Interval
+from eval.store import Run
+from eval.summary import summarize
+from eval.svg import Bar, Curve, bars, curves
+
+VOID = {"meta", "br"}
+TRACE = Trace(0.5, True, "documents' side", "memory's side", 4, 2, 0.1, 0.2, 0.3)
+HOSTILE = '<script>alert("1")</script> & <img src="http://host/x">'
+
+
+class Checker(HTMLParser):
+    """Collects tags, what they would fetch, and whether they close as they opened."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def run(name: str, answer: str) -> Run:
+    records = tuple(
+        Record(f"q{n}", HOSTILE, answer if n else None, ("yes",), conflict=TRACE, batch=Batch(0, 9, 5.0 + n))
+        for n in range(9)
+    )
+    return Run(Path(f"{name}.jsonl"), {"decoder": name}, 10, records)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    runs = [run("cad<b>", "yes"), run("plain", HOSTILE)]
+    summaries = [summarize(item, ["exact_match", "f1", "gate_open_rate"]) for item in runs]
+    return report_page(runs, summaries, compare_runs(runs[0], runs[1], ["f1"]), "A & B")
+
+
+def test_well_formed_and_fetches_nothing(page: str) -> None:
+    checker = Checker()
+    checker.feed(page)
+    checker.close()
+    assert checker.open == []
+    assert checker.fetched == []
+    assert not {"script", "img", "link", "iframe", "b"} & set(checker.tags)
+    assert checker.tags.count("svg") == 4  # three metrics and the latency
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_says_what_is_in_it(page: str) -> None:
+    checker = Checker()
+    checker.feed(page)
+    text = "\n".join(checker.texts)
+    for part in (HOSTILE, "cad<b>", "A & B", "memory's side", "plain minus cad<b>", "1 of 10 questions are still"):
+        assert part in text
+    assert "1 questions could not be answered and score 0" in text
+    assert "prefers-color-scheme:dark" in page
+    assert "color-scheme:light dark" in page
+
+
+def test_bars_are_to_scale() -> None:
+    figure = bars([Bar("a", Interval(0.5, 0.4, 0.6), 0), Bar("b", Interval(1.0, 1.0, 1.0), 1)], "f1")
+    widths = [float(value) for value in re.findall(r'<rect [^>]*width="([0-9.]+)"', figure)]
+    assert widths[1] == pytest.approx(2 * widths[0], rel=1e-3)
+
+
+def test_plots_of_nothing_do_not_fail() -> None:
+    assert "<svg" in bars([], "none")
+    assert "<svg" in curves([Curve("a", [0.0], 0)], "none", "ms")
+
+
+def test_a_curve_ends_at_every_question() -> None:
+    (path,) = re.findall(r'class="curve c0" d="([^"]+)"', curves([Curve("a", [1.0, 4.0, 2.0, 3.0], 0)], "t", "ms"))
+    heights = [float(value) for value in re.findall(r"V([0-9.]+)", path)]
+    assert heights == sorted(heights, reverse=True)
+    assert heights[-1] == 10.0

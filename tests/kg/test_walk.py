@@ -1,0 +1,115 @@
+"""The walker: linking, planning and grounding by hand, and the real figure on PathQuestion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from kg.graph import KnowledgeGraph
+from kg.imports import import_triples
+from kg.names import canonical
+from kg.types import Extraction, Provenance, Triple
+from kg.walk import Plan, Walker, phrase
+from retrievers.encoder import SentenceEncoder
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "pathquestion"
+CLAIMS = [
+    ("ada", "spouse", "ben"),
+    ("ada", "born in", "port selwick"),
+    ("ben", "spouse", "ada"),
+    ("ben", "profession", "miller"),
+    ("ben", "profession", "pilot"),
+    ("port selwick", "mayor", "cora"),
+]
+
+
+def graph_of(claims: list[tuple[str, str, str]], doc_id: str = "d") -> list[Extraction]:
+    at = Provenance(doc_id, f"{doc_id}:0", 1, 2)
+    return [Extraction(doc_id, f"{doc_id}:0", (), tuple(Triple(*claim, at) for claim in claims))]
+
+
+class Words:
+    """A crude but real encoder: unit vectors of hashed words."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        vectors = np.zeros((len(texts), 4096))
+        for row, text in enumerate(texts):
+            for word in text.lower().split():
+                vectors[row, crc32(word.encode()) % 4096] += 1
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+@pytest.fixture
+def walker() -> Walker:
+    return Walker(KnowledgeGraph(graph_of(CLAIMS)), Words())
+
+
+def test_a_two_hop_question_is_answered_with_its_path(walker: Walker) -> None:
+    best = walker.walk("Who is mayor of the place Ada was born in?", top_k=1)[0]
+    assert best.answer == "cora"
+    assert best.claims == (("ada", "born in", "port selwick"), ("port selwick", "mayor", "cora"))
+    assert [[source.doc_id for source in places] for places in best.sources] == [["d"], ["d"]]
+    assert str(best) == "ada -[born in]-> port selwick -[mayor]-> cora"
+
+
+def test_plans_are_all_paths_up_to_the_longest(walker: Walker) -> None:
+    plans = {plan.relations for plan in walker.plan("Ada?")}
+    assert plans == {
+        ("spouse",),
+        ("born in",),
+        ("spouse", "spouse"),
+        ("spouse", "profession"),
+        ("born in", "mayor"),
+    }
+
+
+def test_grounding_a_cycle_ends_and_ties_go_by_name(walker: Walker) -> None:
+    assert [path.answer for path in walker.ground(Plan("ada", ("spouse", "spouse"), 0.0))] == ["ada"]
+    assert [path.answer for path in walker.ground(Plan("ada", ("spouse", "profession"), 0.0))] == ["miller", "pilot"]
+    assert walker.ground(Plan("ada", ("mayor",), 0.0)) == []
+
+
+def test_a_better_supported_claim_comes_first() -> None:
+    again = graph_of([("ben", "profession", "pilot")], "e")
+    walker = Walker(KnowledgeGraph([*graph_of(CLAIMS), *again]), Words())
+    assert [path.answer for path in walker.ground(Plan("ben", ("profession",), 0.0))] == ["pilot", "miller"]
+
+
+def test_a_name_inside_a_longer_one_is_no_subject() -> None:
+    claims = [("york", "river", "ouse"), ("new york", "river", "hudson")]
+    walker = Walker(KnowledgeGraph(graph_of(claims)), Words())
+    assert {plan.subject for plan in walker.plan("which river is in New York?")} == {"new york"}
+
+
+def test_nothing_to_walk(walker: Walker) -> None:
+    assert walker.walk("Who was Zeno?") == []
+    assert walker.walk("") == []
+    assert Walker(KnowledgeGraph(), Words()).walk("Ada?") == []
+    assert walker.walk("word " * 10_000 + "Ada") == []
+
+
+def test_phrases_read_backwards() -> None:
+    assert phrase(("spouse", "place_of_birth")) == "place of birth of spouse"
+
+
+@pytest.mark.real
+def test_pathquestion_hits() -> None:
+    """Every eighth question; the figure over all of them is in docs/LOG.md."""
+    if not DATA.is_dir():
+        pytest.skip("needs the pathquestion data set beside the checkout")
+    from rag.config import Config
+
+    graph = KnowledgeGraph(import_triples(DATA / "triples.jsonl", doc_id="pathquestion").extractions)
+    walker = Walker(graph, SentenceEncoder(Config()))
+    rows = [json.loads(line) for line in (DATA / "questions.jsonl").read_text(encoding="utf-8").splitlines()][::8]
+    answers = [walker.walk(row["question"], top_k=1) for row in rows]
+    hits = [
+        bool(paths) and paths[0].answer in set(map(canonical, row["answers"]))
+        for paths, row in zip(answers, rows, strict=True)
+    ]
+    assert sum(hits) / len(hits) >= 0.80

@@ -1,0 +1,35 @@
+"""What the decoders do to the real model, on a few facts; the full table is ``benchmarks/conflict.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.metrics import contains_answer
+from rag.engine import Engine
+from rag.types import Passage
+
+pytestmark = pytest.mark.real
+
+
+def test_the_dial_moves_answers_from_documents_to_memory(
+    generator: Any, facts: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    some = facts[:20]
+    questions = [fact["question"] for fact in some]
+    passages = [[Passage("p:0", "p", "s", "", fact["conflicting_context"])] for fact in some]
+
+    def share(key: str, **options: Any) -> float:
+        answers = engine.answer_with(questions, passages, max_tokens=14, **options)
+        hits = [contains_answer(a.text, [fact[key]]) for a, fact in zip(answers, some, strict=True)]
+        return sum(hits) / len(hits)
+
+    with Engine.open(tmp_path, generator=generator) as engine:
+        documents = [share("conflicting_answer", decoder="ckplug", alpha=alpha) for alpha in (1.0, 0.5, 0.0)]
+        memory = [share("agreeing_answer", decoder="ckplug", alpha=alpha) for alpha in (1.0, 0.5, 0.0)]
+        assert documents == sorted(documents)
+        assert documents[-1] > documents[0]
+        assert memory[0] > memory[-1]
+        assert share("conflicting_answer", decoder="cad") > share("conflicting_answer", decoder="plain")

@@ -1,0 +1,83 @@
+"""On the real default model: equal to stock transformers and to the twin, whatever the batch."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from decoders.params import AdaCad, Cad, CkPlug, DecoderParams
+from rag.generation.base import Request
+from rag.generation.transformers import TransformersGenerator
+from rag.prompts import build_prompts
+from rag.types import Passage, Sampling
+from tests.oracles import twin
+
+pytestmark = pytest.mark.real
+NUM_PROMPTS = 50
+MAX_TOKENS = 12
+
+
+@pytest.fixture(scope="module")
+def requests(generator: TransformersGenerator, facts: list[dict[str, Any]]) -> list[Request]:
+    """50 prompts, half with agreeing and half with conflicting passages."""
+    made = []
+    for number, fact in enumerate(facts[:NUM_PROMPTS]):
+        kind = "conflicting" if number % 2 else "agreeing"
+        pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact[f"{kind}_context"])])
+        ids = generator.encode(pair.context), generator.encode(pair.parametric)
+        made.append(Request(*ids, AdaCad(), Sampling(max_tokens=MAX_TOKENS), has_probes=False))
+    return made
+
+
+def tokens_of(generator: TransformersGenerator, requests: list[Request], params: DecoderParams) -> list[list[int]]:
+    results = generator.generate([replace(request, decoder=params) for request in requests])
+    return [list(result.token_ids) for result in results]
+
+
+def test_cad_equals_stock_guidance(generator: TransformersGenerator, requests: list[Request]) -> None:
+    """``generate(negative_prompt_ids=..., guidance_scale=1 + alpha)`` computes the same mixture."""
+    model = generator._model
+    expected = []
+    for request in requests:
+        context = torch.tensor([request.context_ids])
+        with torch.inference_mode():
+            output = model.generate(
+                input_ids=context,
+                attention_mask=torch.ones_like(context),
+                negative_prompt_ids=torch.tensor([request.parametric_ids]),
+                guidance_scale=2.0,
+                do_sample=False,
+                max_new_tokens=MAX_TOKENS,
+            )
+        new = output[0, context.shape[1] :].tolist()
+        expected.append([token for token in new if token not in generator._eos])
+    assert tokens_of(generator, requests, Cad(1.0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "rule"),
+    [(AdaCad(), twin.adacad), (CkPlug(0.25), twin.ckplug(0.25)), (CkPlug(), twin.ckplug(None))],
+    ids=["adacad", "ckplug-0.25", "ckplug-auto"],
+)
+def test_equals_the_twin(
+    generator: TransformersGenerator, requests: list[Request], params: DecoderParams, rule: twin.Rule
+) -> None:
+    expected = [
+        twin.generate(generator._model, r.context_ids, r.parametric_ids, rule, MAX_TOKENS, generator._eos)
+        for r in requests
+    ]
+    assert tokens_of(generator, requests, params) == expected
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_batch_mates_do_not_matter(generator: TransformersGenerator, requests: list[Request], batch_size: int) -> None:
+    some = requests[:24]
+    expected = dict(zip([r.context_ids for r in some], tokens_of(generator, some, AdaCad()), strict=True))
+    shuffled = random.Random(batch_size).sample(some, len(some))
+    for first in range(0, len(shuffled), batch_size):
+        batch = shuffled[first : first + batch_size]
+        assert tokens_of(generator, batch, AdaCad()) == [expected[request.context_ids] for request in batch]
