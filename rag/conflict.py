@@ -6,14 +6,16 @@ from the same batch: where a stream agrees with the emitted tokens it costs noth
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections.abc import Sequence
 
-from decoders.divergence import LN2
 from rag.generation.base import Generation
 from rag.types import Conflict, Step
 
+# The largest Jensen-Shannon divergence, nats; not imported from the tensor code, which would load torch.
+MAX_JSD = math.log(2)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
@@ -39,7 +41,7 @@ def conflict_score(steps: Sequence[Step]) -> float:
     """
     if not steps:
         return 0.0
-    return sum(step.jsd for step in steps) / len(steps) / LN2
+    return sum(step.jsd for step in steps) / len(steps) / MAX_JSD
 
 
 def same_answer(one: str, other: str) -> bool:

