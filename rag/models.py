@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rag.config import Config
 from rag.errors import ModelError
@@ -166,9 +166,8 @@ def _check_hub(name: str) -> None:
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-    # The error of whichever HTTP library the hub's client is built on; it changes between its versions.
-    transport_error = HfHubHTTPError.__base__
-    assert transport_error is not None
+    # The errors of whichever HTTP library the hub's client is built on; it changes between its versions.
+    transport_errors = cast("tuple[type[Exception], ...]", HfHubHTTPError.__bases__)
     try:
         if not isinstance(try_to_load_from_cache(name, "config.json"), str):
             HfApi().model_info(name, timeout=_HUB_TIMEOUT_S)
@@ -182,7 +181,7 @@ def _check_hub(name: str) -> None:
         raise ModelError(
             f"the model hub has no model {name!r} for you ({error.response.status_code}); {_MODEL_HINT}"
         ) from None
-    except (transport_error, OSError) as error:
+    except transport_errors as error:
         raise ModelError(f"cannot reach the model hub for {name!r} ({error}); {_MODEL_HINT}") from None
 
 
