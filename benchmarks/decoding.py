@@ -1,6 +1,10 @@
 """Speed of the batched engine against the readable one-question-at-a-time twin, on the same prompts in one run.
 
-    python benchmarks/decoding.py [--quick] [--model NAME] [--num-prompts N] [--max-tokens N]
+    python benchmarks/decoding.py [--quick] [--model NAME] [--num-prompts N] [--max-tokens N] [--num-documents N]
+                                  [--stop-at-end]
+
+Every answer runs to its full length, as serving benchmarks do, unless ``--stop-at-end``: then answers end where the
+model ends them, after some 15 tokens, and reading the prompts, equal work for both, is most of the time.
 
 Both decode AdaCAD greedily with key-value caches and give the same tokens; the engine is timed without probes (the
 twin has none) and with them. Prints a table, then one JSON object on the last line.
@@ -41,10 +45,16 @@ def main() -> None:
     parser.add_argument("--model", default="default", help="generator")
     parser.add_argument("--num-prompts", type=int, default=32)
     parser.add_argument("--max-tokens", type=int, default=32)
+    parser.add_argument("--num-documents", type=int, default=1, help="documents in each prompt")
+    parser.add_argument("--stop-at-end", action="store_true", help="let end-of-text end an answer")
     args = parser.parse_args()
     num_prompts, max_tokens = (16, 16) if args.quick else (args.num_prompts, args.max_tokens)
     generator = load_generator(Config(model=args.model))
-    requests = [replace(r, has_probes=False) for r in example_requests(generator, num_prompts, max_tokens)]
+    requests = [
+        replace(r, has_probes=False) for r in requests_of(generator, args.num_documents, num_prompts, max_tokens)
+    ]
+    if not args.stop_at_end:
+        generator._eos = frozenset()
     model, eos = generator._model, generator._eos
     generator.generate(requests[:2])  # the first forward of a process allocates; both sides are spared it
 
@@ -79,12 +89,14 @@ def main() -> None:
         "same_lengths": counts["batched"] == counts["one at a time"],
         "num_prompts": num_prompts,
         "max_tokens": max_tokens,
+        "num_documents": args.num_documents,
+        "stop_at_end": args.stop_at_end,
     }
     print(json.dumps(result))
 
 
-def example_requests(generator: Any, num_prompts: int, max_tokens: int) -> list[Request]:
-    """Questions about the example corpus, each with its own document and the next one as passages."""
+def requests_of(generator: Any, num_documents: int, num_prompts: int, max_tokens: int) -> list[Request]:
+    """Questions about the example corpus, each with its own document and those that follow as passages."""
     texts = {}
     for source in gather([ROOT / "examples" / "corpus"]).sources:
         loaded = load(source, source.read())
@@ -95,8 +107,9 @@ def example_requests(generator: Any, num_prompts: int, max_tokens: int) -> list[
     made = []
     for number in range(num_prompts):
         row = rows[number % len(rows)]
-        other = names[(names.index(row["source"]) + 1 + number // len(rows)) % len(names)]
-        pair = build_prompts(row["question"], [texts[row["source"]], texts[other]])
+        first = names.index(row["source"])
+        passages = [texts[names[(first + offset) % len(names)]] for offset in range(num_documents)]
+        pair = build_prompts(row["question"], passages)
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
         made.append(Request(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
     return made
