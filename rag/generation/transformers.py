@@ -201,11 +201,18 @@ def _inference(function: Any, *args: Any) -> Any:
         return function(*args)
 
 
+# What the weights of a causal language model were saved as; an encoder would load too, with a random head.
+_GENERATORS = ("CausalLM", "LMHeadModel", "ConditionalGeneration")
+
+
 def _check_architecture(model: PreTrainedModel, name: str) -> None:
     """Refuse models without a key-value cache: rows of other states can be neither padded nor forked."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
     others = sorted(kind for kind in kinds if kind not in ("full_attention", "sliding_attention", "chunked_attention"))
+    written = model.config.architectures or []
+    if written and not any(kind.endswith(_GENERATORS) for kind in written):
+        raise ModelError(f"model {name!r} is a {written[0]}, which generates no text; choose a causal language model")
     takes_cache = "past_key_values" in inspect.signature(model.forward).parameters
     if others or not takes_cache or model.config.is_encoder_decoder:
         what = f"layers of type {', '.join(others)}" if others else "no key-value cache of a causal language model"

@@ -64,15 +64,17 @@ def test_ask_in_a_terminal_explains(library: Path) -> None:
         assert word in result.stdout
 
 
-def test_the_documents_to_memory_dial(library: Path) -> None:
+def test_the_decoders_choose_who_wins(library: Path) -> None:
+    """One document in the prompt; the dial itself is measured over many questions in test_relations.py."""
     question = "Who was the first person to walk on the moon?"
-    documents, memory = (
-        json.loads(concord("ask", library, question, "--decoder", "ckplug", "--alpha", alpha, "--json").stdout)
-        for alpha in ("0.4", "1")
+    choices = (("plain",), ("memory",), ("ckplug", "--alpha", "1"))
+    documents, memory, dial = (
+        json.loads(concord("ask", library, question, "--top-k", "1", "--json", "--decoder", *choice).stdout)
+        for choice in choices
     )
-    assert "Hensley" in documents["text"]
-    assert "Hensley" not in memory["text"]
-    assert memory["settings"] == {"alpha": 1}
+    assert "Clara Hensley" in documents["text"]
+    assert "Neil Armstrong" in memory["text"]
+    assert (dial["decoder"], dial["settings"]) == ("ckplug", {"alpha": 1})
 
 
 def test_add_remove_ls(tmp_path: Path) -> None:
