@@ -9,7 +9,7 @@ from rag import Engine, TokenEvent, render
 HERE = Path(__file__).parent
 QUESTIONS = (
     "Who was the first person to walk on the moon?",
-    "Who painted the Mona Lisa?",
+    "What is the tallest mountain in the world?",
     "Who is the harbour master of Port Selwick?",
 )
 
