@@ -20,15 +20,18 @@ def entropy(log_probs: Tensor) -> Tensor:
     Returns:
         ``[P]`` nats.
     """
-    total: Tensor = torch.special.entr(log_probs.exp()).sum(dim=-1)
+    return entropy_of(log_probs.exp(), log_probs)
+
+
+def entropy_of(probs: Tensor, log_probs: Tensor) -> Tensor:
+    """:func:`entropy` where both the probabilities and their logarithms are at hand: no transcendental pass."""
+    # The bound turns 0 * -inf, which would be nan, into 0.
+    total: Tensor = -(probs * log_probs.clamp(min=torch.finfo(log_probs.dtype).min)).sum(dim=-1)
     return total
 
 
 def jensen_shannon(context_log_probs: Tensor, parametric_log_probs: Tensor) -> Tensor:
     """Jensen-Shannon divergence of each row, in nats: 0 (equal) to ln 2 (disjoint).
-
-    Written as ``H(m) - (H(p) + H(q)) / 2`` with ``m = (p + q) / 2``, which never takes the logarithm
-    of a probability that underflowed, and is exactly 0 for equal rows.
 
     Args:
         context_log_probs: ``[P, V]`` natural-log probabilities ``ln p``.
@@ -39,8 +42,17 @@ def jensen_shannon(context_log_probs: Tensor, parametric_log_probs: Tensor) -> T
 
     Source: AdaCAD (Wang et al. 2024), equation 3.
     """
+    return divergences(context_log_probs, parametric_log_probs)[0]
+
+
+def divergences(context_log_probs: Tensor, parametric_log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Jensen-Shannon divergence of each row and the entropies of both streams, ``[P]`` nats each, in one pass.
+
+    Written as ``H(m) - (H(p) + H(q)) / 2`` with ``m = (p + q) / 2``, which never takes the logarithm of a
+    probability that underflowed.
+    """
     p, q = context_log_probs.exp(), parametric_log_probs.exp()
-    entr = torch.special.entr
-    mixed = entr((p + q) / 2).sum(dim=-1)
-    divergence: Tensor = mixed - (entr(p).sum(dim=-1) + entr(q).sum(dim=-1)) / 2
-    return divergence.clamp(0.0, LN2)
+    h_c, h_p = entropy_of(p, context_log_probs), entropy_of(q, parametric_log_probs)
+    m = (p + q) / 2
+    mixed = entropy_of(m, m.log())
+    return (mixed - (h_c + h_p) / 2).clamp(0.0, LN2), h_c, h_p

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from decoders.divergence import LN2, entropy, jensen_shannon
+from decoders.divergence import LN2, divergences, entropy
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
 
 
@@ -30,6 +30,7 @@ class Mixture:
         jsd: ``[P]`` Jensen-Shannon divergence of the streams, nats.
         context_entropy: ``[P]`` entropy of the context stream, nats, whole vocabulary.
         parametric_entropy: ``[P]`` entropy of the parametric stream, nats, whole vocabulary.
+        context_log_probs, parametric_log_probs: ``[P, V]`` the streams' own distributions.
     """
 
     scores: Tensor
@@ -37,6 +38,8 @@ class Mixture:
     jsd: Tensor
     context_entropy: Tensor
     parametric_entropy: Tensor
+    context_log_probs: Tensor
+    parametric_log_probs: Tensor
 
 
 def mix(context_logits: Tensor, parametric_logits: Tensor, params: DecoderParams) -> Mixture:
@@ -60,7 +63,7 @@ def mix(context_logits: Tensor, parametric_logits: Tensor, params: DecoderParams
         )
     z_c, z_p = _at_least_float32(context_logits), _at_least_float32(parametric_logits)
     l_c, l_p = z_c.log_softmax(dim=-1), z_p.log_softmax(dim=-1)
-    jsd = jensen_shannon(l_c, l_p)
+    jsd, h_c, h_p = divergences(l_c, l_p)
     match params:
         case Plain():
             scores, weight = z_c, torch.zeros_like(jsd)
@@ -76,7 +79,7 @@ def mix(context_logits: Tensor, parametric_logits: Tensor, params: DecoderParams
             scores, weight = ckplug(z_c, z_p, l_c, l_p, params)
         case Coiecd():
             scores, weight = coiecd(l_c, l_p, params)
-    return Mixture(scores, weight, jsd, entropy(l_c), entropy(l_p))
+    return Mixture(scores, weight, jsd, h_c, h_p, l_c, l_p)
 
 
 def contrast(context_logits: Tensor, parametric_logits: Tensor, alpha: Tensor) -> Tensor:

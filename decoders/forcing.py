@@ -1,0 +1,85 @@
+"""One step of all pairs in a batch: mix the two rows of each, choose one token, force it on both.
+
+Works on the engine's own logits in place and touches no row that is not of a pair. Nothing here waits for a device.
+
+Shapes: R rows of the batch, V tokens of the vocabulary, P pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from decoders.pairing import MatchedPair
+from decoders.params import DecoderParams
+from decoders.rules import Mixture, mix
+from decoders.sampling import Draw, choose
+from decoders.trace import TRACE_SIZE, broken_trace, trace_of
+
+# Above every logit, and still finite after any division: what is drawn from such a row is this token.
+_CERTAIN = 1e30
+# Pairs mixed at once on a CPU: their temporaries stay in the cache of a core.
+_CPU_CHUNK = 2
+
+
+def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
+    """Choose each pair's next token and force it on both of its rows.
+
+    A pair whose halves are out of step is left as it is and gets a broken trace.
+
+    Args:
+        logits: ``[R, V]`` changed in place.
+        pairs: rows of ``logits``.
+
+    Returns:
+        ``[P, 8]`` traces in the order of ``pairs`` (see :mod:`decoders.trace`).
+    """
+    traces = torch.empty((len(pairs), TRACE_SIZE), dtype=torch.float32, device=logits.device)
+    for at, pair in enumerate(pairs):
+        if not pair.is_in_step:
+            traces[at] = broken_trace()
+    for params, members in _groups(pairs, logits.device):
+        group = [pairs[at] for at in members]
+        context_rows, parametric_rows = _rows(logits, group)
+        mixture = mix(logits[context_rows], logits[parametric_rows], params)
+        token_ids = _choose(mixture, group)
+        traces[_index(members, logits.device)] = trace_of(mixture, token_ids)
+        logits[context_rows, token_ids] = _CERTAIN
+        logits[parametric_rows, token_ids] = _CERTAIN
+    return traces
+
+
+def _choose(mixture: Mixture, pairs: Sequence[MatchedPair]) -> Tensor:
+    draws = [pair.context.half.draw or Draw() for pair in pairs]
+    if all(draw.is_greedy and not draw.has_penalties for draw in draws):
+        return mixture.scores.argmax(dim=-1)
+    chosen = [
+        choose(scores, draw, pair.position, pair.context.prompt_ids, pair.context.output_ids)
+        for scores, draw, pair in zip(mixture.scores, draws, pairs, strict=True)
+    ]
+    return torch.stack(chosen)
+
+
+def _groups(pairs: Sequence[MatchedPair], device: torch.device) -> Iterator[tuple[DecoderParams, list[int]]]:
+    """Indices of pairs in step that can be mixed at once: one rule, and on a CPU a few at a time."""
+    by_rule: dict[DecoderParams, list[int]] = {}
+    for at, pair in enumerate(pairs):
+        if pair.is_in_step:
+            by_rule.setdefault(pair.context.half.params, []).append(at)
+    for params, members in by_rule.items():
+        size = _CPU_CHUNK if device.type == "cpu" else len(members)
+        for start in range(0, len(members), size):
+            yield params, members[start : start + size]
+
+
+def _rows(logits: Tensor, pairs: Sequence[MatchedPair]) -> tuple[Tensor, Tensor]:
+    both = _index([pair.context_row for pair in pairs] + [pair.parametric_row for pair in pairs], logits.device)
+    return both[: len(pairs)], both[len(pairs) :]
+
+
+def _index(values: Sequence[int], device: torch.device) -> Tensor:
+    # Through pinned memory, since a copy from ordinary memory would wait for the device.
+    index = torch.tensor(values, dtype=torch.long, pin_memory=device.type == "cuda")
+    return index.to(device, non_blocking=True)

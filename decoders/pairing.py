@@ -1,0 +1,125 @@
+"""Pairs inside an engine's batch: what makes two requests the halves of one answer, and which rows they hold.
+
+Pure: imports neither an engine nor a device.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from decoders.params import DecoderParams, DecoderSettingError, decoder_params, settings_of
+from decoders.sampling import Draw
+
+Role = Literal["context", "parametric"]
+ROLES: tuple[Role, ...] = ("context", "parametric")
+# The name under which a request's extra arguments carry its half of a pair.
+KEY = "concord"
+
+
+class PairError(ValueError):
+    """A request that says it is half of a pair, and cannot be."""
+
+
+@dataclass(frozen=True)
+class Half:
+    """One request's part in a pair.
+
+    Attributes:
+        pair_id: shared by the two halves of an answer, by nothing else.
+        role: which prompt this request reads.
+        params: the decoding rule.
+        draw: how the pair's token is chosen; the engine's scheduler fills it in from the request's own
+            sampling settings, so a client leaves it out.
+    """
+
+    pair_id: str
+    role: Role
+    params: DecoderParams
+    draw: Draw | None = None
+
+    def to_text(self) -> str:
+        """The half as the value of a request's extra argument."""
+        value: dict[str, Any] = {"pair": self.pair_id, "role": self.role, "decoder": self.params.name}
+        if settings := settings_of(self.params):
+            value["settings"] = settings
+        if self.draw is not None:
+            value["draw"] = self.draw.settings()
+        return json.dumps(value)
+
+    @classmethod
+    def of(cls, extra_args: Mapping[str, Any] | None) -> Half | None:
+        """The half that a request's extra arguments describe; ``None`` for a request that is no half.
+
+        Raises:
+            PairError: what is there is not a half; the message says what was expected.
+        """
+        text = (extra_args or {}).get(KEY)
+        if text is None:
+            return None
+        try:
+            value = json.loads(text)
+            draw = Draw(**value.pop("draw")) if "draw" in value else None
+            pair_id, role, name = value.pop("pair"), value.pop("role"), value.pop("decoder")
+            params = decoder_params(name, value.pop("settings", {}))
+        except DecoderSettingError as error:
+            raise PairError(f"{KEY}: {error}") from error
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise PairError(f"{KEY}={text!r}: expected a JSON object with pair, role and decoder") from error
+        if not isinstance(pair_id, str) or not pair_id or role not in ROLES or value:
+            raise PairError(f"{KEY}={text!r}: expected pair (text), role ({' or '.join(ROLES)}), decoder, settings")
+        return cls(pair_id, role, params, draw)
+
+    def with_draw(self, draw: Draw) -> Half:
+        """The half as the engine's workers see it."""
+        return replace(self, draw=draw)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A half that holds a row of the batch.
+
+    Attributes:
+        half: which part of which pair.
+        prompt_ids, output_ids: live views of the request's tokens; ``output_ids`` grows as it runs.
+    """
+
+    half: Half
+    prompt_ids: Sequence[int] = field(default=(), compare=False)
+    output_ids: Sequence[int] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class MatchedPair:
+    """Both halves of an answer in one batch, by row index."""
+
+    context_row: int
+    parametric_row: int
+    context: Row
+    parametric: Row
+
+    @property
+    def position(self) -> int:
+        """Index of the token that the pair chooses next."""
+        return len(self.context.output_ids)
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether both halves have generated equally many tokens."""
+        return len(self.context.output_ids) == len(self.parametric.output_ids)
+
+
+def match(rows: Mapping[int, Row] | Iterable[tuple[int, Row]]) -> list[MatchedPair]:
+    """The pairs whose halves are both among ``rows``, by their context row; a half alone is left out."""
+    items = rows.items() if isinstance(rows, Mapping) else rows
+    found: dict[str, dict[Role, tuple[int, Row]]] = {}
+    for index, row in items:
+        found.setdefault(row.half.pair_id, {})[row.half.role] = (index, row)
+    pairs = [
+        MatchedPair(halves["context"][0], halves["parametric"][0], halves["context"][1], halves["parametric"][1])
+        for halves in found.values()
+        if len(halves) == 2
+    ]
+    return sorted(pairs, key=lambda pair: pair.context_row)
