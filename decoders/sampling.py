@@ -8,9 +8,10 @@ Shapes: V tokens of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import torch
@@ -100,7 +101,7 @@ def uniform(seed: int, position: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def _warpers(draw: Draw) -> object:
+def _warpers(draw: Draw) -> Callable[[Tensor, Tensor], Tensor]:
     from transformers import LogitsProcessorList, MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper
     from transformers import TopPLogitsWarper as TopP
 
@@ -111,4 +112,4 @@ def _warpers(draw: Draw) -> object:
         warpers.append(TopP(float(draw.top_p)))
     if draw.min_p > 0:
         warpers.append(MinPLogitsWarper(float(draw.min_p)))
-    return warpers
+    return cast("Callable[[Tensor, Tensor], Tensor]", warpers)

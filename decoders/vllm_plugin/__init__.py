@@ -7,7 +7,7 @@ does both.
 
 from __future__ import annotations
 
-SUPPORTED = ("0.32", "0.33")
+SUPPORTED = ("0.32",)
 
 
 def check_version(installed: str) -> None:
@@ -17,6 +17,7 @@ def check_version(installed: str) -> None:
         ImportError: the version is outside the range; the message names it.
     """
     if ".".join(installed.split(".")[:2]) not in SUPPORTED:
+        tested = " and ".join(f"{version}.x" for version in SUPPORTED)
         raise ImportError(
-            f"contrastive decoding was tested with vLLM {SUPPORTED[0]}.x; found {installed}: install vllm=={SUPPORTED[0]}.*"
+            f"contrastive decoding was tested with vLLM {tested}; found {installed}: install vllm=={SUPPORTED[0]}.*"
         )

@@ -11,7 +11,6 @@ from decoders.pairing import KEY, Half, PairError, Role
 from decoders.sampling import Draw
 
 if TYPE_CHECKING:
-    from vllm import SamplingParams
     from vllm.v1.request import Request
 
 # How long one half waits for the other, seconds.
@@ -155,5 +154,6 @@ def _check_alike(one: Request, other: Request, half: Half) -> None:
     if held.params != half.params:
         raise PairError(f"the halves of pair {half.pair_id!r} name different decoders; give both the same")
     for name in (*_ENDINGS, *_DRAWS, "seed"):
-        if (x := getattr(a, name)) != (y := getattr(b, name)):
-            raise PairError(f"the halves of pair {half.pair_id!r} differ in {name}: {x!r} and {y!r}; give both the same")
+        x, y = getattr(a, name), getattr(b, name)
+        if x != y:
+            raise PairError(f"the halves of pair {half.pair_id!r} differ in {name}: {x!r}, {y!r}; give both the same")

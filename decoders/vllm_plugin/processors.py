@@ -70,7 +70,10 @@ class PairProcessorV1(V1Processor):
         self._rows: dict[int, Row] = {}
         self._pairs = match(self._rows)
 
-    validate_params = staticmethod(validate)
+    @classmethod
+    def validate_params(cls, sampling_params: SamplingParams) -> None:
+        """See :func:`validate`."""
+        validate(sampling_params)
 
     def is_argmax_invariant(self) -> bool:
         """False: vLLM applies the processor to greedy requests too."""
@@ -96,7 +99,10 @@ class PairProcessorV2(V2Processor):
         self._states = req_states
         self._halves: dict[int, Half] = {}
 
-    validate_params = staticmethod(validate)
+    @classmethod
+    def validate_params(cls, sampling_params: SamplingParams) -> None:
+        """See :func:`validate`."""
+        validate(sampling_params)
 
     def add_request(self, req_idx: int, sampling_params: SamplingParams) -> bool:
         """Note whether the slot's new request is a half."""
@@ -138,7 +144,10 @@ class PairProcessor(V2Processor):
     V2 refuses classes that are not its own, V1 takes any; V1 passes three arguments, V2 two.
     """
 
-    validate_params = staticmethod(validate)
+    @classmethod
+    def validate_params(cls, sampling_params: SamplingParams) -> None:
+        """See :func:`validate`."""
+        validate(sampling_params)
 
     def __new__(cls, *args: Any) -> Any:
         """The processor that fits the arguments."""

@@ -84,9 +84,7 @@ class GangScheduling(_Base):
                 super().add_request(member)
         return None
 
-    def finish_requests(
-        self, request_ids: str | Iterable[str] | None, finished_status: RequestStatus
-    ) -> list[Request]:
+    def finish_requests(self, request_ids: str | Iterable[str] | None, finished_status: RequestStatus) -> list[Request]:
         """End requests from outside; halves that wait for their other one are in no queue of vLLM's."""
         if isinstance(request_ids, str):
             request_ids = [request_ids]
@@ -188,7 +186,7 @@ class GangScheduling(_Base):
         self._expire()
         self._begin_step()
         output = super().schedule(*args, **kwargs)
-        touched = (self.gang.pair_of(name) for name in (*output.num_scheduled_tokens, *output.preempted_req_ids))
+        touched = (self.gang.pair_of(name) for name in (*output.num_scheduled_tokens, *_preempted(output)))
         for pair in {pair.pair_id: pair for pair in touched if pair is not None}.values():
             if self._is_parted(pair, output):
                 self._redo(pair)
@@ -239,7 +237,7 @@ class GangScheduling(_Base):
         return int(self._get_local_prefix_cache_hit(request)[1])
 
     def _get_local_prefix_cache_hit(self, request: Request) -> Any:
-        """A half that is new never finds all but one token of its prompt cached: it must be able to wait at the last."""
+        """A half that is new never finds all but one token of its prompt cached: it may have to wait at the last."""
         blocks, num_cached, *rest = super()._get_local_prefix_cache_hit(request)
         if self.gang.pair_of(request.request_id) is not None and request.num_tokens - num_cached == 1:
             num_cached -= self.block_size
@@ -249,7 +247,7 @@ class GangScheduling(_Base):
     def _is_parted(self, pair: Pair, output: SchedulerOutput) -> bool:
         halves = pair.in_order()
         samples = [half.request_id in output.num_scheduled_tokens and not half.is_prefill_chunk for half in halves]
-        gone = [half.request_id in output.preempted_req_ids for half in halves]
+        gone = [half.request_id in _preempted(output) for half in halves]
         self.gang.counters.num_preempted += sum(gone)
         if len(halves) < 2:
             return any(samples)
@@ -315,6 +313,10 @@ class GangScheduling(_Base):
         self._failed[request.request_id] = (request, reason)
         self.finish_requests(request.request_id, RequestStatus.FINISHED_ABORTED)
         self._orphans.pop(request.request_id, None)
+
+
+def _preempted(output: SchedulerOutput) -> set[str]:
+    return output.preempted_req_ids or set()
 
 
 def _as_logprobs(trace: StepTrace, token_id: int) -> LogprobsLists:

@@ -12,8 +12,7 @@ from typing import Any, Literal
 from rag.generation.base import Chunk, Done, Event, Generation, Request
 from rag.generation.detokenize import TextBuilder
 from rag.generation.rows import Row
-from rag.generation.sampling import Sampler
-from rag.types import Sampling, Step
+from rag.types import Step
 
 Stream = Literal["pair", "context", "parametric"]
 
@@ -26,7 +25,6 @@ class Track:
     stream: Stream
     request: Request
     text: TextBuilder
-    sampler: Sampler
     rows: dict[str, Row] = field(default_factory=dict)
     ids: list[int] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -35,8 +33,7 @@ class Track:
     @classmethod
     def of(cls, index: int, request: Request, stream: Stream, tokenizer: Any) -> Track:
         """A track at its beginning; probes are greedy whatever the request samples."""
-        text = TextBuilder(tokenizer, request.sampling.stop)
-        return cls(index, stream, request, text, Sampler(request.sampling if stream == "pair" else Sampling()))
+        return cls(index, stream, request, TextBuilder(tokenizer, request.sampling.stop))
 
 
 @dataclass(frozen=True)

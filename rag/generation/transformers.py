@@ -19,13 +19,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from decoders.params import DecoderParams
 from decoders.rules import mix
+from decoders.sampling import choose
+from decoders.trace import StepTrace, trace_of
 from rag.errors import ModelError, QuestionError
 from rag.generation.base import Event, Generation, Request, collect
+from rag.generation.codec import Codec, draw_of
 from rag.generation.driver import Driver, Waiting
 from rag.generation.rows import RowBatch
 from rag.generation.tracks import Choice, Collector, Track, prompts_of, streams_of
-from rag.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
-from rag.types import Message, Step
+from rag.prompts import PromptStyle
+from rag.types import Message
 
 
 class TransformersGenerator:
@@ -52,26 +55,16 @@ class TransformersGenerator:
     ) -> None:
         _check_architecture(model, name)
         self._model = model
-        self._tokenizer = tokenizer
         self.name = name
-        self._style = resolve_style(prompt_style, has_template=bool(tokenizer.chat_template), model=name)
+        self._codec = Codec(tokenizer, name, prompt_style, _eos_ids(model, tokenizer))
         self._max_rows = max_rows
         self.window = window or _window_of(model)
-        self.default_stop = () if self._style == "chat" else PLAIN_STOP
-        self._eos = _eos_ids(model, tokenizer)
+        self.default_stop = self._codec.default_stop
         self._driver = Driver(lambda: _Batch(self, RowBatch(model)))
 
     def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a conversation, ready for the assistant's turn."""
-        if self._style == "chat":
-            turns = [{"role": message.role, "content": message.content} for message in messages]
-            ids = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-            return tuple(ids)
-        ids = list(self._tokenizer(plain_text(messages))["input_ids"])
-        # Some tokenizers end every text, which would end the answer before it began.
-        while ids and ids[-1] in self._eos:
-            ids.pop()
-        return tuple(ids)
+        return self._codec.encode(messages)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """All requests as one batch, results in their order."""
@@ -121,7 +114,7 @@ class TransformersGenerator:
             if tracks and rows.num_rows + len(prompts) > self._max_rows:
                 break
             waiting.pop()
-            tracks += [Track.of(ticket, request, stream, self._tokenizer) for stream in streams_of(request)]
+            tracks += [Track.of(ticket, request, stream, self._codec.tokenizer) for stream in streams_of(request)]
         return tracks
 
     def _prefill(self, rows: RowBatch, tracks: list[Track], new: list[Track], collector: Collector) -> Iterator[Event]:
@@ -152,7 +145,7 @@ class TransformersGenerator:
         """
         events: list[Event] = []
         for track, choice in zip(moved, choices, strict=True):
-            events += collector.take(track, choice, self._eos)
+            events += collector.take(track, choice, self._codec.eos)
         others += [track for track in moved if track.finish_reason is None]
         _keep(rows, others)
         yield from events
@@ -171,33 +164,22 @@ class TransformersGenerator:
             pairs = [tracks[at] for at in members]
             context_rows = [track.rows["context"].at for track in pairs]
             parametric_rows = [track.rows["parametric"].at for track in pairs]
-            tops = [(best[c], best[p]) for c, p in zip(context_rows, parametric_rows, strict=True)]
-            mixed = self._mix(pairs, logits[context_rows], logits[parametric_rows], params, tops)
+            mixed = self._mix(pairs, logits[context_rows], logits[parametric_rows], params)
             choices.update(zip(members, mixed, strict=True))
         return [choices[at] for at in range(len(tracks))]
 
-    def _mix(
-        self, pairs: list[Track], z_c: Tensor, z_p: Tensor, params: DecoderParams, tops: list[tuple[int, int]]
-    ) -> list[Choice]:
+    def _mix(self, pairs: list[Track], z_c: Tensor, z_p: Tensor, params: DecoderParams) -> list[Choice]:
         mixture = mix(z_c, z_p, params)
-        best = mixture.scores.argmax(dim=-1).tolist()
-        ids = [
-            best[row] if track.sampler.is_greedy else track.sampler.choose(mixture.scores[row])
-            for row, track in enumerate(pairs)
+        chosen = [
+            choose(scores, draw_of(track.request.sampling), len(track.ids))
+            for scores, track in zip(mixture.scores, pairs, strict=True)
         ]
-        chosen = torch.tensor(ids, device=z_c.device)[:, None]
-        logprobs = [z.gather(1, chosen)[:, 0].float() - z.logsumexp(dim=-1).float() for z in (z_c, z_p)]
-        divergences = (mixture.weight, mixture.jsd, mixture.context_entropy, mixture.parametric_entropy)
-        numbers = torch.stack([*divergences, *logprobs], dim=1).tolist()
+        ids = torch.stack(chosen)
+        traces = trace_of(mixture, ids).tolist()
         return [
-            Choice(token_id, self._step(token_id, row, top))
-            for token_id, row, top in zip(ids, numbers, tops, strict=True)
+            Choice(token_id, self._codec.step(token_id, StepTrace.of(numbers)))
+            for token_id, numbers in zip(ids.tolist(), traces, strict=True)
         ]
-
-    def _step(self, token_id: int, numbers: list[float], tops: tuple[int, int]) -> Step:
-        weight, jsd, h_c, h_p, logprob_c, logprob_p = numbers
-        token, top_c, top_p = (self._tokenizer.decode([i]) for i in (token_id, *tops))
-        return Step(token, token_id, weight, jsd, h_c, h_p, top_c, top_p, logprob_c, logprob_p)
 
 
 @dataclass(eq=False)

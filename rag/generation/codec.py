@@ -1,0 +1,67 @@
+"""Between text and token ids, for one model: prompts in, words and traces out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from decoders.sampling import Draw
+from decoders.trace import StepTrace
+from rag.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
+from rag.types import Message, Sampling, Step
+
+
+class Codec:
+    """A tokenizer and the way its model wants to be asked.
+
+    Args:
+        tokenizer: the model's tokenizer, of the ``transformers`` kind.
+        name: the model, as the user named it.
+        style: ``chat``, ``plain``, or ``auto`` (chat where the tokenizer has a template).
+        eos: ids that end an answer.
+    """
+
+    def __init__(self, tokenizer: Any, name: str, style: PromptStyle, eos: frozenset[int]) -> None:
+        self.tokenizer = tokenizer
+        self.name = name
+        self.eos = eos
+        self._style = resolve_style(style, has_template=bool(tokenizer.chat_template), model=name)
+        self.default_stop = () if self._style == "chat" else PLAIN_STOP
+
+    def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of a conversation, ready for the assistant's turn."""
+        if self._style == "chat":
+            turns = [{"role": message.role, "content": message.content} for message in messages]
+            ids = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+            return tuple(ids)
+        ids = list(self.tokenizer(plain_text(messages))["input_ids"])
+        # Some tokenizers end every text, which would end the answer before it began.
+        while ids and ids[-1] in self.eos:
+            ids.pop()
+        return tuple(ids)
+
+    def step(self, token_id: int, trace: StepTrace) -> Step:
+        """A step of the conflict report, token ids as text."""
+        return Step(
+            token=self.tokenizer.decode([token_id]),
+            token_id=token_id,
+            weight=trace.weight,
+            jsd=trace.jsd,
+            context_entropy=trace.context_entropy,
+            parametric_entropy=trace.parametric_entropy,
+            context_top=self.tokenizer.decode([trace.context_top]),
+            parametric_top=self.tokenizer.decode([trace.parametric_top]),
+            context_logprob=trace.context_logprob,
+            parametric_logprob=trace.parametric_logprob,
+        )
+
+
+def draw_of(sampling: Sampling) -> Draw:
+    """How a request's tokens are chosen from the mixture."""
+    return Draw(
+        temperature=sampling.temperature,
+        top_k=sampling.sample_top_k,
+        top_p=sampling.top_p,
+        min_p=sampling.min_p,
+        seed=sampling.seed,
+    )
