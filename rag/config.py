@@ -28,6 +28,14 @@ class Config(BaseModel):
 
     model: str = Field("default", description="Generator: a Hugging Face name, a local folder, or 'default'.")
     encoder: str = Field("default", description="Sentence encoder: a name, a local folder, or 'default'.")
+    engine: Annotated[str, Field(pattern=r"^(auto|transformers|vllm|https?://\S+)$")] = Field(
+        "auto",
+        description="What generates: 'transformers', 'vllm' in this process, 'http://host:port' of a 'concord "
+        "serve-llm'; 'auto' is vllm where it is installed beside a GPU.",
+    )
+    engine_options: dict[str, Any] = Field(
+        {}, description="Passed on to vLLM, such as {tensor_parallel_size = 2, gpu_memory_utilization = 0.8}."
+    )
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Generator's precision; 'auto' is float32 on a CPU, bfloat16 on a GPU."

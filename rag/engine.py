@@ -94,8 +94,11 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the library."""
+        """Close the library, and the generator if this engine loaded it."""
         self.library.close()
+        loaded = self.__dict__.get("_generator")
+        if loaded is not None and loaded is not self._given_generator:
+            loaded.close()
 
     def add(
         self, items: Iterable[str | Path | Document] | str | Path | Document, progress: Progress | None = None

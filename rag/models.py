@@ -23,7 +23,7 @@ from rag.errors import ModelError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from rag.generation.transformers import TransformersGenerator
+    from rag.generation.base import Generator
 
 DEFAULT_GENERATOR = "SmolLM2-135M-Instruct"
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
@@ -34,21 +34,27 @@ _MODEL_HINT = "give a Hugging Face name, a folder with a model, or 'default'"
 _HUB_TIMEOUT_S = 10.0
 
 
-def load_generator(config: Config) -> TransformersGenerator:
-    """The generator that ``config`` names, on its device.
+def load_generator(config: Config) -> Generator:
+    """The generator that ``config`` names: its model, run by its engine.
 
     Raises:
-        ModelError: no such model, or not a causal language model.
+        ModelError: no such model, not a causal language model, or no such engine here.
+        UnavailableError: the engine is a server that does not answer.
     """
+    engine = resolve_engine(config.engine)
+    if engine != "transformers":
+        from rag.generation.vllm_load import load_local, load_remote
+
+        return load_local(config) if engine == "vllm" else load_remote(config)
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from rag.generation.transformers import TransformersGenerator
 
-    name, place = _resolve(config.model, DEFAULT_GENERATOR, lambda: default_generator_folder(config.cache_dir))
+    name, place = resolve_generator(config)
     device = resolve_device(config.device)
     dtype = getattr(torch, config.dtype) if config.dtype != "auto" else _default_dtype(device)
-    with _quiet(), _as_model_error(name):
+    with quiet(), as_model_error(name):
         tokenizer = AutoTokenizer.from_pretrained(place)
         model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype).to(device).eval()
     return TransformersGenerator(
@@ -61,6 +67,24 @@ def load_generator(config: Config) -> TransformersGenerator:
     )
 
 
+def resolve_engine(engine: str) -> str:
+    """``auto`` becomes ``vllm`` where it is installed beside a GPU, else ``transformers``."""
+    if engine != "auto":
+        return engine
+    if importlib.util.find_spec("vllm") is None:
+        return "transformers"
+    return "vllm" if resolve_device("auto") == "cuda" else "transformers"
+
+
+def resolve_generator(config: Config) -> tuple[str, str]:
+    """The name of the generator's model, and the folder or hub name to load it from.
+
+    Raises:
+        ModelError: no such model.
+    """
+    return _resolve(config.model, DEFAULT_GENERATOR, lambda: default_generator_folder(config.cache_dir))
+
+
 def load_encoder(config: Config) -> tuple[str, SentenceTransformer]:
     """The sentence encoder that ``config`` names, and the name under which libraries remember it.
 
@@ -68,7 +92,7 @@ def load_encoder(config: Config) -> tuple[str, SentenceTransformer]:
         ModelError: no such model, or not a sentence encoder.
     """
     name, place = _resolve(config.encoder, DEFAULT_ENCODER, default_encoder_folder)
-    with _quiet(), _as_model_error(name):
+    with quiet(), as_model_error(name):
         from sentence_transformers import SentenceTransformer
 
         return name, SentenceTransformer(str(place), device=resolve_device(config.device))
@@ -119,7 +143,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
-        with _quiet():
+        with quiet():
             source, quantization = str(gguf.parent), GgufConfig(dequantize=True)
             AutoTokenizer.from_pretrained(source, gguf_file=gguf.name).save_pretrained(partial)
             model = AutoModelForCausalLM.from_pretrained(
@@ -192,7 +216,8 @@ def _default_dtype(device: str) -> Any:
 
 
 @contextmanager
-def _as_model_error(name: str) -> Iterator[None]:
+def as_model_error(name: str) -> Iterator[None]:
+    """Turn what loading a model may raise into :class:`ModelError`."""
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -201,7 +226,7 @@ def _as_model_error(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the model library's own progress bars and notices out of the user's terminal."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging

@@ -22,7 +22,7 @@ from decoders.forcing import decide
 from decoders.pairing import Half, PairError, Row, match
 from decoders.trace import TRACE_SIZE
 from decoders.vllm_plugin import check_version
-from decoders.vllm_plugin.mailbox import MAILBOX
+from decoders.vllm_plugin.outbox import OUTBOX
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -87,7 +87,7 @@ class PairProcessorV1(V1Processor):
     def apply(self, logits: Tensor) -> Tensor:
         """Decide all pairs of the batch in place."""
         if self._pairs:
-            MAILBOX.post(self._pairs, decide(logits, self._pairs))
+            OUTBOX.post(self._pairs, decide(logits, self._pairs))
         return logits
 
 
@@ -121,7 +121,7 @@ class PairProcessorV2(V2Processor):
         )
         pairs = match(rows)
         if pairs:
-            MAILBOX.post(pairs, decide(logits, pairs))
+            OUTBOX.post(pairs, decide(logits, pairs))
         return logits
 
     def _row(self, half: Half, slot: int, num_tokens: int) -> Row:

@@ -35,7 +35,7 @@ from decoders.pairing import PairError
 from decoders.trace import StepTrace
 from decoders.vllm_plugin import check_version
 from decoders.vllm_plugin.gang import LONE_TIMEOUT_S, Gang, Pair, half_of, hand_over
-from decoders.vllm_plugin.mailbox import MAILBOX
+from decoders.vllm_plugin.worker import traces_of
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -58,7 +58,6 @@ class GangScheduling(_Base):
         self.gang = Gang()
         self._failed: dict[str, tuple[Request, str]] = {}
         self._orphans: dict[str, Request] = {}
-        self._over: list[str] = []
         self._begin_step()
 
     # -- arrival and departure ------------------------------------------------------------------------------------
@@ -103,14 +102,9 @@ class GangScheduling(_Base):
         return super()._free_request(request, *args, **kwargs)
 
     def _drop(self, request_id: str) -> None:
-        pair = self.gang.pair_of(request_id)
-        if pair is None:
-            return
         rest = self.gang.leave(request_id)
         self._orphans.pop(request_id, None)
-        if rest is None:
-            self._over.append(pair.pair_id)
-        else:
+        if rest is not None:
             self._orphans[rest.request_id] = rest
 
     def _check(self, request: Request) -> None:
@@ -267,11 +261,12 @@ class GangScheduling(_Base):
         self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
     ) -> dict[int, EngineCoreOutputs]:
         """vLLM's outputs, with the traces of pairs in them and the errors of what was refused."""
-        deciding = self._deciding(scheduler_output)
+        deciding, traces = self._deciding(scheduler_output), traces_of(model_runner_output)
         outputs = super().update_from_output(scheduler_output, model_runner_output)
         for output in [output for client in outputs.values() for output in client.outputs]:
             if output.new_token_ids and output.request_id in deciding:
-                self._report(output, *deciding[output.request_id])
+                pair, position = deciding[output.request_id]
+                self._report(output, pair, traces.get((pair.pair_id, position)))
         for orphan in list(self._orphans.values()):
             self.gang.counters.num_orphaned += 1
             self._fail(orphan, "the other half of the pair has gone; this one cannot go on alone")
@@ -281,9 +276,6 @@ class GangScheduling(_Base):
                 EngineCoreOutput(request.request_id, [], finish_reason=FinishReason.ABORT, stop_reason=reason)
             )
         self._failed.clear()
-        for pair_id in self._over:
-            MAILBOX.forget(pair_id)
-        self._over.clear()
         return outputs
 
     def _deciding(self, scheduler_output: SchedulerOutput) -> dict[str, tuple[Pair, int]]:
@@ -296,12 +288,11 @@ class GangScheduling(_Base):
                 found[request_id] = (pair, half.num_output_tokens)
         return found
 
-    def _report(self, output: EngineCoreOutput, pair: Pair, position: int) -> None:
-        trace = MAILBOX.take(pair.pair_id, position)
+    def _report(self, output: EngineCoreOutput, pair: Pair, trace: StepTrace | None) -> None:
         if trace is None or trace.is_broken:
             # Not seen in any test; if it happens the token must not pass for an answer.
             output.new_token_ids, output.finish_reason = [], FinishReason.ABORT
-            output.stop_reason = "the pair fell out of step, or the logits processor is not loaded; ask again"
+            output.stop_reason = "the pair fell out of step, or the engine runs without our logits processor and worker"
             for half in pair.in_order():
                 self._fail(half, output.stop_reason)
             self._failed.pop(output.request_id, None)

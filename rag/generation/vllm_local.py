@@ -1,0 +1,127 @@
+"""A vLLM engine of this process's own: its engine core runs in a child process, on this machine's devices."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+from uuid import uuid4
+
+from decoders.pairing import KEY
+from decoders.trace import TRACE_SIZE, StepTrace
+from rag.errors import ModelError, QuestionError, UnavailableError
+from rag.generation.vllm import Job, Piece
+
+# What a vLLM needs beside the logits processor, which it finds by itself.
+PLUGIN = {
+    "scheduler_cls": "decoders.vllm_plugin.scheduler.PairScheduler",
+    "worker_cls": "decoders.vllm_plugin.worker.PairWorker",
+}
+
+
+class LocalVllm:
+    """vLLM's ``AsyncLLM`` with the pair scheduler.
+
+    Started by :meth:`start`, and again by the first job after it died.
+
+    Args:
+        model: a Hugging Face name or a folder.
+        options: fields of vLLM's ``AsyncEngineArgs`` (``tensor_parallel_size``, ``gpu_memory_utilization`` ...).
+    """
+
+    def __init__(self, model: str, options: Mapping[str, Any]) -> None:
+        self._model = model
+        self._options = dict(options)
+        self._engine: Any = None
+        self._starting = asyncio.Lock()
+        self._num_ranks = 1
+        self.window = 0
+
+    def start(self) -> None:
+        """Start the engine; takes from seconds to minutes.
+
+        Raises:
+            ModelError: vLLM is not installed in a version that the plugin knows, or cannot load the model so.
+        """
+        # The engine core is a child: it must not begin with this process's threads and locks.
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; used on a CPU only
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.v1.engine.async_llm import AsyncLLM
+
+            import decoders.vllm_plugin.processors  # noqa: F401  (refuses other versions)
+        except ImportError as error:
+            raise ModelError(f"engine 'vllm' needs vLLM: {error}") from error
+        try:
+            args = AsyncEngineArgs(**{"model": self._model} | PLUGIN | self._options)
+            self._engine = AsyncLLM.from_engine_args(args)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise ModelError(f"vLLM cannot load {self._model!r}: {reason[:300]}") from error
+        self.window = int(self._engine.model_config.max_model_len)
+        self._num_ranks = int(self._engine.vllm_config.parallel_config.data_parallel_size)
+
+    @property
+    def engine(self) -> Any:
+        """vLLM's own object, for what this class does not cover."""
+        return self._engine
+
+    async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
+        """The pieces of one job (:class:`rag.generation.vllm.VllmServer`)."""
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        async with self._starting:
+            if self._engine is None or self._engine.errored:
+                await self.close()
+                await asyncio.to_thread(self.start)
+        rank = int(job.key[:8], 16) % self._num_ranks if self._num_ranks > 1 else None
+        outputs = self._engine.generate(
+            {"prompt_token_ids": list(job.prompt_ids)}, _sampling(job), uuid4().hex, data_parallel_rank=rank
+        )
+        try:
+            async for output in outputs:
+                yield _piece(job, output.outputs[0])
+        except (EngineDeadError, EngineGenerateError) as error:
+            raise UnavailableError(f"vLLM died ({error}); ask again, and it is started anew") from error
+        except ValueError as error:
+            raise QuestionError(f"vLLM refused the request: {error}") from error
+        finally:
+            await outputs.aclose()
+
+    async def close(self) -> None:
+        """Stop the engine's processes."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.shutdown()
+
+
+def _sampling(job: Job) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    draw = job.draw
+    return SamplingParams(
+        temperature=draw.temperature,
+        top_p=draw.top_p,
+        top_k=draw.top_k,
+        min_p=draw.min_p,
+        seed=draw.seed if not draw.is_greedy else None,
+        max_tokens=job.max_tokens,
+        stop_token_ids=list(job.stop_token_ids),
+        logprobs=TRACE_SIZE if job.has_trace else None,
+        extra_args={KEY: job.half.to_text()} if job.half else None,
+        output_kind=RequestOutputKind.DELTA,
+        detokenize=False,
+    )
+
+
+def _piece(job: Job, output: Any) -> Piece:
+    if output.finish_reason == "abort":
+        raise UnavailableError(f"vLLM gave the answer up: {output.stop_reason or 'aborted'}")
+    if not job.has_trace:
+        return Piece(tuple(output.token_ids))
+    traces = [[entry.logprob for entry in position.values()][1:] for position in output.logprobs or ()]
+    return Piece(tuple(output.token_ids), tuple(map(StepTrace.of, traces)))
