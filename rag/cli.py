@@ -39,6 +39,10 @@ SettingsFile = Annotated[
 ModelName = Annotated[
     str | None, typer.Option("--model", help="Generator: a Hugging Face name or a local folder.", show_default=False)
 ]
+EngineName = Annotated[
+    str | None,
+    typer.Option("--engine", help="What generates: auto, transformers, vllm, or http://host:port.", show_default=False),
+]
 EncoderName = Annotated[
     str | None, typer.Option("--encoder", help="Sentence encoder: a name or a local folder.", show_default=False)
 ]
@@ -119,6 +123,7 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the whole trace.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show what both streams said at each token.")] = False,
     model: ModelName = None,
+    generation: EngineName = None,
     encoder: EncoderName = None,
     config: SettingsFile = None,
 ) -> None:
@@ -134,7 +139,7 @@ def ask(
         "temperature": temperature,
         "seed": seed,
     }
-    settings = {"model": model, "encoder": encoder, "retrieval": retrieval}
+    settings = {"model": model, "engine": generation, "encoder": encoder, "retrieval": retrieval}
     with _errors_to_exit(), _open(library, config, must_exist=True, **settings) as engine:
         options |= _pairs(params or [])
         if as_json:
@@ -146,6 +151,27 @@ def ask(
                 render.print_answer(_out, event, is_explained=explain)
             else:
                 _out.print(render.token(event), end="")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve_llm(
+    context: typer.Context,
+    model: ModelName = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    config: SettingsFile = None,
+) -> None:
+    """Serve a model with vLLM and the pair decoders, for 'concord ask --engine http://HOST:PORT'.
+
+    Options that are not listed here go to 'vllm serve' as they are: --tensor-parallel-size 2, --api-key ...
+    """
+    from rag.config import Config
+    from rag.generation.serve import serve, serve_command
+
+    with _errors_to_exit():
+        command = serve_command(Config.load(config, model=model), host, port, context.args)
+    _err.print(f"starting vLLM on http://{host}:{port} ...")
+    serve(command)
 
 
 @contextmanager

@@ -254,6 +254,8 @@ class GangScheduling(_Base):
             if half.status == RequestStatus.RUNNING:
                 self.running.remove(half)
                 self._preempt_request(half, time.monotonic(), drop_stale_output=True)
+            else:
+                half.drop_stale_output = True
 
     # -- the result of a step ---------------------------------------------------------------------------------------
 
@@ -321,8 +323,8 @@ class PairScheduler(GangScheduling, Scheduler):
     def __new__(cls, vllm_config: VllmConfig, *args: Any, **kwargs: Any) -> PairScheduler:
         """The synchronous or the asynchronous kind."""
         del args, kwargs
-        kind = AsyncPairScheduler if vllm_config.scheduler_config.async_scheduling else PairScheduler
-        return object.__new__(kind)
+        is_async = vllm_config.scheduler_config.async_scheduling
+        return object.__new__(AsyncPairScheduler if is_async and cls is PairScheduler else cls)
 
 
 class AsyncPairScheduler(PairScheduler, AsyncScheduler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
+from importlib.metadata import entry_points
 from typing import Any
 from uuid import uuid4
 
@@ -13,11 +14,21 @@ from decoders.trace import TRACE_SIZE, StepTrace
 from rag.errors import ModelError, QuestionError, UnavailableError
 from rag.generation.vllm import Job, Piece
 
-# What a vLLM needs beside the logits processor, which it finds by itself.
-PLUGIN = {
-    "scheduler_cls": "decoders.vllm_plugin.scheduler.PairScheduler",
-    "worker_cls": "decoders.vllm_plugin.worker.PairWorker",
-}
+
+def plugin() -> dict[str, Any]:
+    """What makes a vLLM know pairs, as fields of its ``AsyncEngineArgs``.
+
+    The logits processor is an entry point, which vLLM finds by itself; where this project runs from its source
+    tree without being installed there is none, and it is named.
+    """
+    named = {
+        "scheduler_cls": "decoders.vllm_plugin.scheduler.PairScheduler",
+        "worker_cls": "decoders.vllm_plugin.worker.PairWorker",
+    }
+    processor = "decoders.vllm_plugin.processors:PairProcessor"
+    if any(entry.value == processor for entry in entry_points(group="vllm.logits_processors")):
+        return named
+    return named | {"logits_processors": [processor]}
 
 
 class LocalVllm:
@@ -56,7 +67,7 @@ class LocalVllm:
         except ImportError as error:
             raise ModelError(f"engine 'vllm' needs vLLM: {error}") from error
         try:
-            args = AsyncEngineArgs(**{"model": self._model} | PLUGIN | self._options)
+            args = AsyncEngineArgs(**{"model": self._model} | plugin() | self._options)
             self._engine = AsyncLLM.from_engine_args(args)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -54,7 +54,7 @@ def test_cad_equals_stock_guidance(generator: TransformersGenerator, requests: l
                 max_new_tokens=MAX_TOKENS,
             )
         new = output[0, context.shape[1] :].tolist()
-        expected.append([token for token in new if token not in generator._eos])
+        expected.append([token for token in new if token not in generator._codec.eos])
     assert tokens_of(generator, requests, Cad(1.0)) == expected
 
 
@@ -67,7 +67,7 @@ def test_equals_the_twin(
     generator: TransformersGenerator, requests: list[Request], params: DecoderParams, rule: twin.Rule
 ) -> None:
     expected = [
-        twin.generate(generator._model, r.context_ids, r.parametric_ids, rule, MAX_TOKENS, generator._eos)
+        twin.generate(generator._model, r.context_ids, r.parametric_ids, rule, MAX_TOKENS, generator._codec.eos)
         for r in requests
     ]
     assert tokens_of(generator, requests, params) == expected
