@@ -54,8 +54,8 @@ def main() -> None:
         replace(r, has_probes=False) for r in requests_of(generator, args.num_documents, num_prompts, max_tokens)
     ]
     if not args.stop_at_end:
-        generator._eos = frozenset()
-    model, eos = generator._model, generator._eos
+        generator._codec.eos = frozenset()
+    model, eos = generator._model, generator._codec.eos
     generator.generate(requests[:2])  # the first forward of a process allocates; both sides are spared it
 
     def one_at_a_time() -> list[int]:

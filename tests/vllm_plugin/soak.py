@@ -153,7 +153,9 @@ def _compare(tally: Tally, request: Request, found: Generation, expected: Genera
     if gap < TIE:
         tally.num_ties += 1
     else:
-        tally.wrong.append(f"prompt of {len(request.context_ids)}, token {at}: {one[at]} for {other[at]}, gap {gap:.2g}")
+        tally.wrong.append(
+            f"prompt of {len(request.context_ids)}, token {at}: {one[at]} for {other[at]}, gap {gap:.2g}"
+        )
 
 
 def score_gap(reference: Any, request: Request, answer: Sequence[int], one: int, other: int) -> float:

@@ -1,0 +1,261 @@
+"""The generator over a real vLLM: the same tokens as ``transformers``, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("vllm", reason="vLLM is not installed")
+
+from decoders.pairing import KEY, Half
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Plain
+from rag.config import Config
+from rag.errors import ModelError, QuestionError, UnavailableError
+from rag.generation.base import Done, Request
+from rag.generation.vllm import VllmGenerator
+from rag.models import load_generator
+from rag.prompts import build_prompts
+from rag.types import Message, Passage, Sampling
+from tests.vllm_plugin.soak import score_gap
+
+pytestmark = pytest.mark.real
+DECODERS: dict[str, DecoderParams] = {
+    "plain": Plain(),
+    "cad": Cad(),
+    "adacad": AdaCad(),
+    "ckplug-0": CkPlug(alpha=0.0),
+    "ckplug-auto": CkPlug(),
+    "coiecd": Coiecd(),
+}
+NUM_PROMPTS = 64
+
+
+@pytest.fixture(scope="module")
+def vllm() -> Iterator[VllmGenerator]:
+    engine = load_generator(Config(engine="vllm", engine_options={"max_num_seqs": 64, "max_model_len": 1024}))
+    assert isinstance(engine, VllmGenerator)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A server as ``concord serve-llm`` starts it, with a key."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = "from rag.cli import main; main()"
+    options = ["--port", str(port), "--max-num-seqs", "16", "--max-model-len", "512", "--api-key", "secret"]
+    process = subprocess.Popen([sys.executable, "-c", start, "serve-llm", *options], start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 400
+        while not _is_ready(url):
+            assert process.poll() is None, "the server ended while it started"
+            assert time.monotonic() < deadline, "the server does not come up"
+            time.sleep(1)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def remote(server: str) -> Iterator[VllmGenerator]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("CONCORD_ENGINE_KEY", "secret")
+    engine = load_generator(Config(engine=server))
+    assert isinstance(engine, VllmGenerator)
+    yield engine
+    engine.close()
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def requests(generator: Any, facts: list[dict[str, Any]]) -> list[Request]:
+    made = []
+    for number, fact in enumerate(facts[:NUM_PROMPTS]):
+        kind = "conflicting" if number % 2 else "agreeing"
+        pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact[f"{kind}_context"])])
+        ids = generator.encode(pair.context), generator.encode(pair.parametric)
+        made.append(Request(*ids, AdaCad(), Sampling(max_tokens=12), has_probes=False))
+    return made
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_equals_transformers(vllm: VllmGenerator, generator: Any, requests: list[Request], decoder: str) -> None:
+    asked = [replace(request, decoder=DECODERS[decoder]) for request in requests]
+    expected, found = generator.generate(asked), vllm.generate(asked)
+    for request, one, other in zip(asked, expected, found, strict=True):
+        if one.token_ids != other.token_ids:
+            pairs = zip([s.token_id for s in one.steps], [s.token_id for s in other.steps], strict=False)
+            at, (a, b) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+            gap = score_gap(generator._model, request, one.token_ids[:at], a, b)
+            assert gap == 0, f"departs at token {at}: {a} and {b}, whose scores differ by {gap:.3g}"
+        assert one.text == other.text
+        assert one.finish_reason == other.finish_reason
+        for step, twin in zip(one.steps, other.steps, strict=True):
+            assert twin.jsd == pytest.approx(step.jsd, abs=1e-4)
+            assert twin.weight == pytest.approx(step.weight, abs=1e-3)
+            assert (twin.context_top, twin.parametric_top) == (step.context_top, step.parametric_top)
+
+
+def test_sampling_draws_once_per_pair_and_by_the_seed(
+    vllm: VllmGenerator, generator: Any, requests: list[Request]
+) -> None:
+    drawn = Sampling(max_tokens=12, temperature=1.0, top_p=0.9, sample_top_k=50, min_p=0.02, seed=11)
+    asked = [replace(request, sampling=drawn) for request in requests[:8]]
+    expected = [answer.text for answer in generator.generate(asked)]
+    assert [answer.text for answer in vllm.generate(asked)] == expected
+    other = [replace(request, sampling=replace(drawn, seed=12)) for request in asked]
+    assert [answer.text for answer in vllm.generate(other)] != expected
+
+
+def test_probes_are_each_streams_own_answer(vllm: VllmGenerator, generator: Any, requests: list[Request]) -> None:
+    asked = [replace(request, has_probes=True) for request in requests[:8]]
+    for one, other in zip(generator.generate(asked), vllm.generate(asked), strict=True):
+        assert (one.context_answer, one.memory_answer) == (other.context_answer, other.memory_answer)
+
+
+def test_over_http_too(remote: VllmGenerator, generator: Any, requests: list[Request]) -> None:
+    asked = [replace(r, decoder=d) for r in requests[:6] for d in DECODERS.values()]
+    for one, other in zip(generator.generate(asked), remote.generate(asked), strict=True):
+        assert one.token_ids == other.token_ids
+        assert [s.jsd for s in other.steps] == pytest.approx([s.jsd for s in one.steps], abs=1e-4)
+
+
+@pytest.mark.parametrize("which", ["vllm", "remote"])
+def test_a_client_that_leaves_frees_both_halves(
+    which: str, requests: list[Request], request: pytest.FixtureRequest
+) -> None:
+    engine: VllmGenerator = request.getfixturevalue(which)
+    long = replace(requests[0], sampling=Sampling(max_tokens=300), decoder=CkPlug(alpha=0.9))
+    before = engine.generate(requests[:2])
+    streams = [engine.stream([long]) for _ in range(4)]
+    for events in streams:
+        next(events)
+    for events in streams:
+        events.close()
+    # The rows are free again: the same questions are answered, by the same words.
+    assert [a.text for a in engine.generate(requests[:2])] == [a.text for a in before]
+
+
+def test_threads_share_the_engine(vllm: VllmGenerator, requests: list[Request]) -> None:
+    expected = [answer.text for answer in vllm.generate(requests[:8])]
+    found: dict[int, str] = {}
+
+    def ask(at: int) -> None:
+        found[at] = vllm.generate([requests[at]])[0].text
+
+    threads = [threading.Thread(target=ask, args=(at,)) for at in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[at] for at in range(8)] == expected
+
+
+def test_stop_strings_end_both_halves(vllm: VllmGenerator, requests: list[Request]) -> None:
+    whole = vllm.generate([requests[0]])[0].text
+    stop = whole.split()[1]
+    asked = replace(requests[0], sampling=Sampling(max_tokens=12, stop=(stop,)))
+    cut = vllm.generate([asked])[0]
+    assert cut.finish_reason == "stop"
+    assert cut.text == whole.split(stop)[0].strip()
+
+
+def test_a_prompt_over_the_window_is_refused(vllm: VllmGenerator) -> None:
+    ids = vllm.encode([Message("user", "word " * 1200)])
+    with pytest.raises(QuestionError, match="window"):
+        vllm.generate([Request(ids, ids, AdaCad(), Sampling())])
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"vllm_xargs": {KEY: "nonsense"}}, "JSON object"),
+        ({"vllm_xargs": {KEY: '{"pair": "x", "role": "context", "decoder": "magic"}'}}, "unknown decoder"),
+        ({"n": 2}, "n=2"),
+        ({"logit_bias": {"5": 1.0}}, "logit_bias"),
+        ({"min_tokens": 3}, "min_tokens"),
+        ({"logprobs": 3}, "logprobs"),
+        ({"use_beam_search": True}, ""),
+    ],
+)
+def test_bad_pairs_get_http_400(server: str, body: dict[str, Any], reason: str) -> None:
+    half = Half("x", "context", AdaCad())
+    request = {"model": "SmolLM2-135M-Instruct", "prompt": [1, 2, 3], "max_tokens": 4, "temperature": 0}
+    request |= {"vllm_xargs": {KEY: half.to_text()}} | body
+    reply = httpx.post(f"{server}/v1/completions", json=request, headers={"Authorization": "Bearer secret"}, timeout=30)
+    assert reply.status_code == 400, reply.text
+    assert reason in reply.text
+
+
+def test_a_pair_id_used_twice_is_told_why(server: str, remote: VllmGenerator, requests: list[Request]) -> None:
+    """Over plain HTTP, as another client would: the first stays, the second learns the reason."""
+    half = Half("twice", "context", AdaCad())
+    request = {"model": "SmolLM2-135M-Instruct", "prompt": [1, 2, 3], "max_tokens": 4, "temperature": 0}
+    request |= {"vllm_xargs": {KEY: half.to_text()}}
+    headers = {"Authorization": "Bearer secret"}
+    waiting = threading.Thread(target=lambda: _ignore(server, request, headers))
+    waiting.start()
+    time.sleep(1)
+    reply = httpx.post(f"{server}/v1/completions", json=request, headers=headers, timeout=30)
+    waiting.join()
+    assert "in use" in reply.text
+    assert remote.generate(requests[:1])[0].text
+
+
+def _ignore(server: str, request: dict[str, Any], headers: dict[str, str]) -> None:
+    try:
+        httpx.post(f"{server}/v1/completions", json=request, headers=headers, timeout=4)
+    except httpx.TimeoutException:
+        pass
+
+
+def test_a_wrong_key_and_a_dead_address_are_told(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONCORD_ENGINE_KEY", "wrong")
+    with pytest.raises(ModelError, match="refused"):
+        load_generator(Config(engine=server))
+    with pytest.raises(UnavailableError, match="serve-llm"):
+        load_generator(Config(engine="http://127.0.0.1:9"))
+
+
+def test_a_dead_engine_fails_its_answers_and_comes_back(vllm: VllmGenerator, requests: list[Request]) -> None:
+    """Last in this file: it kills the engine."""
+    expected = vllm.generate(requests[:1])[0].text
+    long = replace(requests[0], sampling=Sampling(max_tokens=600), decoder=CkPlug(alpha=0.9))
+    events = vllm.stream([long])
+    next(events)
+    _kill_engine()
+    with pytest.raises(UnavailableError):
+        while not isinstance(next(events), Done):
+            pass
+    assert vllm.generate(requests[:1])[0].text == expected
+
+
+def _kill_engine() -> None:
+    """kill -9 for the engine core's process (not the server's, which is no child of ours)."""
+    listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
+    pids = [int(line.split()[0]) for line in listing.stdout.splitlines() if "EngineCore" in line]
+    assert pids, listing.stdout
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
