@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from decoders.params import DecoderParams, DecoderSettingError, decoder_params
 from eval.arms import Arm
@@ -17,6 +16,7 @@ from eval.datasets import DATASET_NAMES
 from eval.scores import DEFAULT_METRICS, check_metrics
 from rag.config import Config
 from rag.errors import SettingError
+from rag.settings_file import checked, read_toml
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -75,7 +75,7 @@ class RunConfig(BaseModel):
         Raises:
             SettingError: an unreadable file, an unknown key, a missing or a bad value.
         """
-        values = _read_toml(file) if file else {}
+        values = read_toml(file) if file else {}
         return cls.of(values | {key: value for key, value in overrides.items() if value is not None})
 
     @classmethod
@@ -85,10 +85,7 @@ class RunConfig(BaseModel):
         Raises:
             SettingError: an unknown key, a missing or a bad value.
         """
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise SettingError(_explain(error)) from error
+        return checked(cls, values)
 
     def changed(self, **values: Any) -> RunConfig:
         """These settings with some replaced, checked anew."""
@@ -118,22 +115,3 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
     """Twelve hex digits that differ when anything in ``identity`` differs."""
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"cannot read settings from {file}: {error}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    name = ".".join(map(str, fault["loc"]))
-    match fault["type"]:
-        case "extra_forbidden":
-            return f"unknown setting {name!r}; known are {', '.join(RunConfig.model_fields)}"
-        case "missing":
-            return f"setting {name!r} is missing: {RunConfig.model_fields[name].description}"
-    message = fault["msg"][0].lower() + fault["msg"][1:]
-    return f"setting {name}={fault['input']!r}: {message}" if name else message.removeprefix("value error, ")

@@ -5,13 +5,12 @@ A difference from the baseline row is marked, so that the table itself says wher
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.compare import Comparison, compare_runs
 from eval.config import RunConfig, fingerprint
@@ -19,6 +18,7 @@ from eval.engines import Engines
 from eval.evaluation import Evaluation
 from eval.scores import check_metrics
 from rag.errors import SettingError
+from rag.settings_file import checked, read_toml
 
 Evaluate = Callable[[RunConfig, Path], Evaluation]
 
@@ -65,14 +65,7 @@ class TableConfig(BaseModel):
         Raises:
             SettingError: an unreadable file, an unknown key, a missing or a bad value.
         """
-        try:
-            return cls.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingError(f"cannot read the table {file}: {error}") from error
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
-            raise SettingError(f"{file}: setting {where!r}: {fault['msg']}") from error
+        return checked(cls, read_toml(file), str(file))
 
 
 @dataclass(frozen=True)

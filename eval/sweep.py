@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import itertools
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.compare import Comparison, compare_runs
 from eval.config import RunConfig, fingerprint
@@ -22,6 +21,7 @@ from eval.engines import Engines
 from eval.evaluation import Evaluation, select
 from eval.scores import Score, check_metrics, score
 from rag.errors import SettingError
+from rag.settings_file import checked, read_toml
 
 Evaluate = Callable[[RunConfig, Path], Evaluation]
 
@@ -52,15 +52,7 @@ class SweepConfig(BaseModel):
         Raises:
             SettingError: an unreadable file, an unknown key, a missing or a bad value.
         """
-        try:
-            return cls.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingError(f"cannot read the sweep {file}: {error}") from error
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
-            known = f"; known are {', '.join(cls.model_fields)}" if fault["type"] == "extra_forbidden" else ""
-            raise SettingError(f"{file}: setting {where!r}: {fault['msg']}{known}") from error
+        return checked(cls, read_toml(file), str(file))
 
     def combinations(self) -> list[dict[str, Any]]:
         """The points of the grid, in the order of its fields, skipped ones left out, at most ``max_runs``."""

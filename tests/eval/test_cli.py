@@ -76,7 +76,7 @@ def test_report_of_runs_that_asked_other_questions(
         (["compare", "absent.jsonl", "absent.jsonl"], "no result file absent.jsonl"),
         (["compare", "absent.jsonl"], "needs at least 2"),
         (["report", "absent.jsonl"], "no result file absent.jsonl"),
-        (["sweep", "absent.toml"], "cannot read the sweep absent.toml"),
+        (["sweep", "absent.toml"], "cannot read settings from absent.toml"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(args: list[str], message: str) -> None:

@@ -67,5 +67,5 @@ def test_impossible_tables(samples: Path, tmp_path: Path, values: dict[str, Any]
 
     with pytest.raises(SettingError, match=message):
         run_table(table(samples, **values), tmp_path, run)
-    with pytest.raises(SettingError, match="cannot read the table"):
+    with pytest.raises(SettingError, match="cannot read settings from"):
         TableConfig.load(tmp_path / "absent.toml")

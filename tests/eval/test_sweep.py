@@ -127,5 +127,5 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text('metric = "f2"\n[base]\n[grid]\ndecoder = ["cad"]\n')
     with pytest.raises(SettingError, match="unknown metric 'f2'"):
         SweepConfig.load(tmp_path / "s.toml")
-    with pytest.raises(SettingError, match="cannot read the sweep"):
+    with pytest.raises(SettingError, match="cannot read settings from"):
         SweepConfig.load(tmp_path / "absent.toml")
