@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ from rag.errors import ConcordError, InputError, SettingError
 if TYPE_CHECKING:
     from eval.evaluation import Evaluation
     from eval.store import Run
+    from eval.types import MalformedRow
 
 eval_app = typer.Typer(help="Measure the engine on questions with known answers.", no_args_is_help=True)
 
@@ -44,6 +45,7 @@ def run(
     alpha: Annotated[str | None, typer.Option(help="The decoder's alpha, a number or 'auto'.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages in the prompt.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Questions handed to the engine at once.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Ray workers, each with its own model.")] = None,
     retrieval_only: Annotated[bool, typer.Option("--retrieval-only", help="Rank and do not answer.")] = False,
     metric: Metrics = None,
     model: Annotated[str | None, typer.Option(help="Generator: a name, a folder, or 'default'.")] = None,
@@ -63,6 +65,7 @@ def run(
         "alpha": _alpha(alpha),
         "top_k": top_k,
         "batch_size": batch_size,
+        "workers": workers,
         "is_retrieval_only": retrieval_only or None,
         "metrics": metric or None,
     }
@@ -135,19 +138,37 @@ def sweep(
 
 @eval_app.command()
 def table(
-    config: Annotated[Path, typer.Argument(help="TOML file with base, rows, columns and metrics.")],
-    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result files.")] = Path("runs/table"),
+    configs: Annotated[list[Path], typer.Argument(help="TOML files with base, rows, columns and metrics.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Page to write, e.g. docs/RESULTS.md.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder for the result files; the same command goes on there.")] = Path(
+        "runs/table"
+    ),
+    limit: Annotated[int | None, typer.Option(help="Most questions per figure, for a trial run.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run every row of settings in every column and print the figures as Markdown."""
-    from eval.standing import TableConfig, figures, markdown, run_table
+    """Run every row of settings in every column; print or write the figures, and what they come to, as Markdown."""
+    from eval.results import results_page
+    from eval.standing import TableConfig, figures, run_table
+    from eval.tables import progress_bar
 
     with _errors_as_exit_codes():
-        settings = TableConfig.load(config)
-        cells = run_table(settings, folder)
-        print(json.dumps(figures(cells), ensure_ascii=False) if as_json else markdown(settings, cells), end="")
+        settings = [TableConfig.load(config).limited(limit) for config in configs]
+        tables = [(item, run_table(item, folder, watch=progress_bar)) for item in settings]
+        page = results_page(tables, _table_command(configs, output, limit), limit)
+        if output is not None:
+            _write(output, page)
         if as_json:
-            print()
+            print(json.dumps({item.title: figures(cells) for item, cells in tables}, ensure_ascii=False))
+        else:
+            print(page if output is None else f"wrote {output}", end="\n" if output else "")
+        evaluations = [cell.evaluation for _, cells in tables for cell in cells]
+        malformed = list(dict.fromkeys(row for item in evaluations for row in item.malformed))
+        _exit_if_partly_done(malformed, sum(item.summary.num_refused for item in evaluations))
+
+
+def _table_command(configs: list[Path], output: Path | None, limit: int | None) -> str:
+    options = [f"-o {output}"] * (output is not None) + [f"--limit {limit}"] * (limit is not None)
+    return " ".join(["concord eval table", *map(str, configs), *options])
 
 
 def _run(config: Path | None, output: Path | None, given: dict[str, Any], model: str | None) -> Evaluation:
@@ -181,11 +202,15 @@ def _finish(evaluation: Evaluation, as_json: bool) -> None:
         print(json.dumps(evaluation.summary.to_dict() | extra, ensure_ascii=False))
     else:
         summary_table(evaluation)
-    for row in evaluation.malformed[:_SHOWN_ROWS]:
+    _exit_if_partly_done(evaluation.malformed, evaluation.summary.num_refused)
+
+
+def _exit_if_partly_done(malformed: Sequence[MalformedRow], num_refused: int) -> None:
+    for row in malformed[:_SHOWN_ROWS]:
         print(f"malformed, left out: {row}", file=sys.stderr)
-    if len(evaluation.malformed) > _SHOWN_ROWS:
-        print(f"... and {len(evaluation.malformed) - _SHOWN_ROWS} more malformed rows", file=sys.stderr)
-    if evaluation.malformed or evaluation.summary.num_refused:
+    if len(malformed) > _SHOWN_ROWS:
+        print(f"... and {len(malformed) - _SHOWN_ROWS} more malformed rows", file=sys.stderr)
+    if malformed or num_refused:
         raise typer.Exit(1)
 
 

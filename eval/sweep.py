@@ -100,7 +100,7 @@ def run_sweep(sweep: SweepConfig, folder: Path, run: Evaluate | None = None) -> 
     """
     num_dev, base = _split(sweep)
     if run is None:
-        with Engines(base, folder) as engines:
+        with Engines(folder, base.first, base.limit) as engines:
             return run_sweep(sweep, folder, engines.evaluate)
     points = sweep.combinations()
     if not points:

@@ -18,11 +18,11 @@ from eval.sweep import SweepResult, describe
 
 
 @contextmanager
-def progress_bar() -> Iterator[Report]:
+def progress_bar(heading: str = "asking") -> Iterator[Report]:
     """A bar on standard error; yields what the runner reports to."""
-    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("asking", total=None)
+        task = bar.add_task(_short(heading), total=None)
 
         def show(num_done: int, num_all: int) -> None:
             bar.update(task, completed=num_done, total=num_all)
@@ -102,6 +102,10 @@ def sweep_dict(metric: str, result: SweepResult) -> dict[str, Any]:
         "rest": vars(result.best_rest.interval),
         "gain_over_first": gains,
     }
+
+
+def _short(text: str, limit: int = 40) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _range(interval: Interval) -> str:

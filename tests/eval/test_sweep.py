@@ -39,10 +39,10 @@ def ran(deterministic: ModuleType) -> tuple[Run, list[RunConfig]]:
     seen: list[RunConfig] = []
 
     class Blind(deterministic.DeterministicAnswerer):  # type: ignore[misc, name-defined]
-        def _one(self, trial: Any) -> Any:
+        def _one(self, trial: Any, params: Any) -> Any:
             from dataclasses import replace
 
-            return super()._one(replace(trial, passages=()))
+            return super()._one(replace(trial, passages=()), params)
 
     def run(config: RunConfig, path: Path) -> Evaluation:
         seen.append(config)
