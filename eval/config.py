@@ -21,7 +21,7 @@ from rag.settings_file import checked, read_toml
 Count = Annotated[int, Field(ge=1)]
 
 # They choose what is shown or how fast it comes; results made with other values stay valid.
-_NOT_OF_THE_RESULT = frozenset({"metrics", "confidence", "library", "workers", "worker_gpus"})
+_NOT_OF_THE_RESULT = frozenset({"metrics", "confidence", "library", "workers", "worker_cpus", "worker_gpus"})
 # Runs that differ in nothing else are answered together: the prompts of a question are then read once for all.
 _OF_THE_DECODER = frozenset({"decoder", "alpha", "decoder_settings"})
 
@@ -60,6 +60,7 @@ class RunConfig(BaseModel):
     workers: Annotated[int, Field(ge=0)] = Field(
         0, description="Ray workers to share the batches among, each with its own model; 0 asks in this process."
     )
+    worker_cpus: Count = Field(1, description="Processor cores of one worker, and threads of its model.")
     worker_gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs of one worker; a share is possible.")
     engine: dict[str, Any] = Field(default_factory=dict, description="The engine's own settings: model, dtype ...")
 

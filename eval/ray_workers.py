@@ -62,8 +62,9 @@ def on_workers(
         yield iter(())
         return
     with _ray(configs[0]) as ray:
-        remote = ray.remote(num_cpus=1, num_gpus=configs[0].worker_gpus)(BatchWorker)
-        workers = [remote.remote(answerer.maker(), list(configs)) for _ in range(configs[0].workers)]
+        config = configs[0]
+        remote = ray.remote(num_cpus=config.worker_cpus, num_gpus=config.worker_gpus)(BatchWorker)
+        workers = [remote.remote(answerer.maker(), list(configs)) for _ in range(config.workers)]
         try:
             with _deaths_explained(ray):
                 for started in ray.get([worker.start.remote() for worker in workers]):
@@ -103,7 +104,7 @@ def _ray(config: RunConfig) -> Iterator[Any]:
 
 def _check_room(resources: Mapping[str, float], config: RunConfig) -> None:
     # Ray would wait for what is missing, silently and for ever.
-    needs = {"CPU": float(config.workers), "GPU": config.workers * config.worker_gpus}
+    needs = {"CPU": config.workers * config.worker_cpus, "GPU": config.workers * config.worker_gpus}
     for kind, need in needs.items():
         if need > resources.get(kind, 0.0):
             there = resources.get(kind, 0.0)

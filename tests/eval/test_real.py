@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -110,27 +111,40 @@ def test_command_line_end_to_end(samples: Path, tmp_path: Path) -> None:
 
 
 def test_killed_and_resumed_the_aggregates_are_the_same(samples: Path, tmp_path: Path) -> None:
-    """kill -9 while the real model answers, at three moments, against an undisturbed run."""
+    """kill -9 at random moments while the real model answers, against an undisturbed run; CONCORD_KILLS=10 for ten."""
+    num_kills, rng = int(os.environ.get("CONCORD_KILLS", "3")), random.Random(5)
     config = tmp_path / "run.toml"
     pairs = [json.loads(line) for line in (samples / "nq_synth.jsonl").read_text().splitlines()]
-    rows = [pair | {"id": f"{n}-{pair['id']}"} for n in range(4) for pair in pairs]
+    rows = [pair | {"id": f"{n}-{pair['id']}"} for n in range(num_kills + 2) for pair in pairs]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = f'dataset = "nq_synth"\ndata = "{tmp_path / "pairs.jsonl"}"\narm = "conflicting"\n'
     config.write_text(f"{data}max_tokens = 6\nbatch_size = 2\n")
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     assert concord_eval("run", config, "-o", whole).returncode == 0
-    for _ in range(3):
-        process = subprocess.Popen(
-            _command("run", config, "-o", cut), cwd=ROOT, env=_environment(), stderr=subprocess.DEVNULL
-        )
-        size = cut.stat().st_size if cut.exists() else 0
-        deadline = time.monotonic() + 120
-        while process.poll() is None and (not cut.exists() or cut.stat().st_size <= size):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
-    assert 0 < len(read_run(cut).records) < 16
+    sizes = []
+    for _ in range(num_kills):
+        kill_after_progress(_command("run", config, "-o", cut), cut, rng.uniform(0.0, 0.3))
+        sizes.append(len(read_run(cut).records))
+    print(f"{num_kills} kills, with {sizes} of {len(rows)} questions answered")
+    assert sizes == sorted(set(sizes))
+    assert 0 < sizes[0] <= sizes[-1] < len(rows), "the run was over before the last kill"
     assert concord_eval("run", config, "-o", cut).returncode == 0
     figures = [json.dumps(summarize(read_run(path), DEFAULT_METRICS).aggregates()) for path in (whole, cut)]
     assert figures[0] == figures[1]
+
+
+def kill_after_progress(command: list[str], path: Path, extra_s: float) -> None:
+    """Start ``command``; kill it ``extra_s`` after it has written something new to ``path``."""
+    num_lines = max(1, _num_lines(path))  # the first is the header
+    process = subprocess.Popen(command, cwd=ROOT, env=_environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and _num_lines(path) <= num_lines:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(extra_s)
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+
+
+def _num_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
