@@ -1,4 +1,4 @@
-"""``concord eval``: run, compare, report, sweep and table.
+"""``concord eval``: run, list, compare, report, sweep and table.
 
 Exit codes: 0 done; 1 done, but rows of the data were malformed or questions were refused; 2 the input is at fault.
 """
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 eval_app = typer.Typer(help="Measure the engine on questions with known answers.", no_args_is_help=True)
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Result file; a run that stopped goes on there.")]
-Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metric to show; may be repeated.")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", "-m", help="Metric to show; may be repeated; 'concord eval list' names them."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 _SHOWN_ROWS = 10
 
@@ -33,7 +36,9 @@ _SHOWN_ROWS = 10
 def run(
     config: Annotated[Path | None, typer.Argument(help="TOML file with the run's settings.")] = None,
     output: Output = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set, e.g. hotpotqa.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set, e.g. hotpotqa; 'concord eval list' names them.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Its file, or hub:OWNER/NAME.")] = None,
     subset: Annotated[str | None, typer.Option(help="Subset of a hub's data set.")] = None,
     split: Annotated[str | None, typer.Option(help="Split of a hub's data set.")] = None,
@@ -71,6 +76,23 @@ def run(
     }
     with _errors_as_exit_codes():
         _finish(_run(config, output, given, model), as_json)
+
+
+@eval_app.command(name="list")
+def list_choices(as_json: AsJson = False) -> None:
+    """Say which data sets, arms and metrics there are."""
+    from eval.arms import ARM_MEANINGS
+    from eval.datasets import DATASET_NAMES
+    from eval.scores import METRIC_MEANINGS
+
+    if as_json:
+        print(json.dumps({"datasets": DATASET_NAMES, "arms": ARM_MEANINGS, "metrics": METRIC_MEANINGS}))
+        return
+    print(f"data sets (--dataset): {', '.join(DATASET_NAMES)}")
+    for title, meanings in (("arms (--arm)", ARM_MEANINGS), ("metrics (--metric)", METRIC_MEANINGS)):
+        print(f"\n{title}")
+        for name, meaning in meanings.items():
+            print(f"  {name:<21} {meaning}")
 
 
 @eval_app.command()

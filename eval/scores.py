@@ -17,7 +17,7 @@ from eval.stats import Interval, ratio_interval
 from rag.errors import SettingError
 
 # What each figure is, in a line; the report and `concord eval list` show it.
-_MEANINGS: Mapping[str, str] = {
+_ANSWER_MEANINGS: Mapping[str, str] = {
     "exact_match": "share of answers that equal a right one, normalised as in SQuAD",
     "f1": "best overlap of words with a right answer, normalised as in SQuAD",
     "accuracy": "share of answers that contain a right one; of abstentions where there is none",
@@ -36,12 +36,13 @@ _MEANINGS: Mapping[str, str] = {
     "generated_tokens": "tokens of the answer",
 }
 _RANKING_MEANINGS: Mapping[str, str] = {
-    "recall": "share of the gold documents among the first K",
-    "all_gold": "share of questions with all gold documents among the first K",
-    "mrr": "1 / rank of the first gold document, 0 beyond K",
-    "ndcg": "discounted gain of the gold documents among the first K",
+    "recall@K": "share of the gold documents among the first K",
+    "all_gold@K": "share of questions with all gold documents among the first K",
+    "mrr@K": "1 / rank of the first gold document, 0 beyond K",
+    "ndcg@K": "discounted gain of the gold documents among the first K",
 }
-ANSWER_METRICS: tuple[str, ...] = tuple(_MEANINGS)
+METRIC_MEANINGS: Mapping[str, str] = {**_ANSWER_MEANINGS, **_RANKING_MEANINGS}
+ANSWER_METRICS: tuple[str, ...] = tuple(_ANSWER_MEANINGS)
 DEFAULT_METRICS: tuple[str, ...] = (*ANSWER_METRICS, "recall@2", "recall@5", "all_gold@5", "mrr@10", "ndcg@10")
 
 # They describe an answer; without an answer there is nothing to describe, and 0 would be praise.
@@ -101,7 +102,7 @@ def meaning_of(metric: str) -> str:
         SettingError: an unknown metric.
     """
     check_metrics([metric])
-    return _MEANINGS.get(metric) or _RANKING_MEANINGS[metric.partition("@")[0]]
+    return METRIC_MEANINGS[f"{metric.partition('@')[0]}@K" if is_ranking_metric(metric) else metric]
 
 
 def score(metric: str, records: Sequence[Record], confidence: float = 0.95, seed: int = 0) -> Score | None:

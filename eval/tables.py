@@ -38,6 +38,9 @@ def summary_table(evaluation: Evaluation) -> None:
         table.add_row(item.metric, f"{item.interval.value:.4f}", _range(item.interval), str(item.num_questions))
     console = Console()
     console.print(table)
+    if summary.inapplicable:
+        lacking = ", ".join(summary.inapplicable)
+        console.print(f"no question has what these need: {lacking}", style="dim", highlight=False)
     costs = summary.costs
     waits = (costs.latency_p50_ms, costs.latency_p95_ms, costs.latency_p99_ms)
     console.print(
