@@ -129,8 +129,13 @@ def run_identity(
     for trial in trials:
         digest.update(repr(asdict(trial)).encode())
     versions = {f"version.{name}": version for name, version in answerer.versions().items()}
-    company = {"together": fingerprint({"runs": [item.identity() for item in together]})} if len(together) > 1 else {}
+    company = {"together": company_fingerprint(config, together)} if len(together) > 1 else {}
     return {**config.identity(), **answerer.identity(), **versions, **company, "trials": digest.hexdigest()[:16]}
+
+
+def company_fingerprint(config: RunConfig, together: Sequence[RunConfig]) -> str:
+    """Differs when ``config``, or what is asked in the same batches, differs."""
+    return fingerprint({"run": config.identity(), "together": [item.identity() for item in together]})
 
 
 class _Meter:

@@ -11,11 +11,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.compare import Comparison, compare_runs
-from eval.config import RunConfig, fingerprint
+from eval.config import RunConfig
 from eval.engines import Engines
 from eval.evaluation import Evaluation
 from eval.findings import findings
-from eval.runner import Job, Progress
+from eval.runner import Job, Progress, company_fingerprint
 from eval.scores import check_metrics
 from rag.errors import SettingError
 from rag.settings_file import checked, read_toml
@@ -118,7 +118,8 @@ def run_table(
             return run_table(table, folder, engines.evaluate_together, watch)
     done: dict[tuple[str, str], Evaluation] = {}
     for names in _companies(configs):
-        jobs = [Job(configs[name], _path(folder, name, [configs[other] for other in names])) for name in names]
+        company = [configs[name] for name in names]
+        jobs = [Job(configs[name], _path(folder, name, configs[name], company)) for name in names]
         with watch(f"{names[0][0]}: {', '.join(row for _, row in names)}") as progress:
             done.update(zip(names, run(jobs, progress), strict=True))
     return [_cell(table, column, row, done) for column, row in configs]
@@ -161,9 +162,9 @@ def _companies(configs: dict[tuple[str, str], RunConfig]) -> list[list[tuple[str
     return list(groups.values())
 
 
-def _path(folder: Path, name: tuple[str, str], company: Sequence[RunConfig]) -> Path:
+def _path(folder: Path, name: tuple[str, str], config: RunConfig, company: Sequence[RunConfig]) -> Path:
     text = "".join(c if c.isalnum() or c in ".-" else "_" for c in "-".join(name))
-    return folder / f"{text}-{fingerprint({'runs': [config.identity() for config in company]})[:6]}.jsonl"
+    return folder / f"{text}-{company_fingerprint(config, company)[:6]}.jsonl"
 
 
 def _cell(table: TableConfig, column: str, row: str, done: dict[tuple[str, str], Evaluation]) -> Cell:
