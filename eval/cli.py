@@ -171,7 +171,7 @@ def table(
     """Run every row of settings in every column; print or write the figures, and what they come to, as Markdown."""
     from eval.results import results_page
     from eval.standing import TableConfig, figures, run_table
-    from eval.tables import progress_bar
+    from eval.tables import progress_bar, run_line
 
     with _errors_as_exit_codes():
         settings = [TableConfig.load(config).limited(limit) for config in configs]
@@ -184,6 +184,7 @@ def table(
         else:
             print(page if output is None else f"wrote {output}", end="\n" if output else "")
         evaluations = [cell.evaluation for _, cells in tables for cell in cells]
+        print(run_line([item.report for item in evaluations]), file=sys.stderr)
         malformed = list(dict.fromkeys(row for item in evaluations for row in item.malformed))
         _exit_if_partly_done(malformed, sum(item.summary.num_refused for item in evaluations))
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from eval.compare import Comparison
 from eval.evaluation import Evaluation
 from eval.runner import Progress as Report
+from eval.runner import RunReport
 from eval.stats import Interval
 from eval.sweep import SweepResult, describe
 
@@ -48,12 +49,16 @@ def summary_table(evaluation: Evaluation) -> None:
         f"{costs.questions_per_s:.2f} questions/s, {costs.tokens_per_s:.1f} tokens/s",
         highlight=False,
     )
-    console.print(
-        f"{report.num_asked} asked, {report.num_resumed} resumed, {report.num_refused} refused; "
-        f"harness {report.overhead:.2%} of {report.wall_s:.1f} s; results in {evaluation.run.path}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"{run_line([report])}; results in {evaluation.run.path}", highlight=False, soft_wrap=True)
+
+
+def run_line(reports: Sequence[RunReport]) -> str:
+    """What was asked, and how much of the time the harness took for itself; runs answered together count once."""
+    spans = {(item.wall_s * item.num_workers, item.answerer_s) for item in reports if item.num_asked}
+    wall_s, answerer_s = (sum(times) for times in zip(*spans, strict=True)) if spans else (0.0, 0.0)
+    counts = [sum(getattr(item, name) for item in reports) for name in ("num_asked", "num_resumed", "num_refused")]
+    share = 1.0 - answerer_s / wall_s if wall_s else 0.0
+    return "{} asked, {} resumed, {} refused; ".format(*counts) + f"harness {share:.2%} of {wall_s:.1f} s"
 
 
 def comparison_table(items: Sequence[Comparison]) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 
 from eval import evaluate
 from eval.config import RunConfig
+from eval.evaluation import evaluate_together
+from eval.runner import Job
 from eval.scores import DEFAULT_METRICS
 from eval.store import read_run
 from eval.summary import summarize
@@ -90,6 +93,57 @@ def test_arms(engine: Any, samples: Path, tmp_path: Path, arm: str) -> None:
     accuracy = done.summary.aggregates()["accuracy"]["value"]
     assert (accuracy > 0) == (arm in ("conflicting", "agreeing"))
     assert done.report.overhead < 0.03
+
+
+def test_decoders_asked_together_reach_the_generator_at_once_and_answer_as_alone(
+    engine: Any, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": "conflicting", **SHORT}
+    configs = [RunConfig.of(base | {"decoder": name, "batch_size": 3}) for name in ("plain", "cad", "memory")]
+    stream, sizes = engine.generator.stream, []
+
+    def counted(requests: Sequence[Any]) -> Any:
+        sizes.append(len(requests))
+        return stream(requests)
+
+    monkeypatch.setattr(engine.generator, "stream", counted)
+    jobs = [Job(config, tmp_path / f"{config.decoder}.jsonl") for config in configs]
+    together = evaluate_together(jobs, engine=engine)
+    assert sizes == [9, 3]  # all that batch_size bounds is handed over before the first answer is waited for
+    for config, done in zip(configs, together, strict=True):
+        alone = evaluate(config, output=tmp_path / f"{config.decoder}.alone", engine=engine)
+        assert [record.answer for record in done.run.records] == [record.answer for record in alone.run.records]
+    assert len({done.run.records[0].answer for done in together}) > 1
+
+
+def test_a_table_is_one_command(samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.toml").write_text(
+        f'''
+title = "Pairs"
+metrics = ["accuracy", "mr"]
+base = {{ dataset = "nq_synth", data = "{samples / "nq_synth.jsonl"}", max_tokens = 6 }}
+rows = [{{ name = "plain", decoder = "plain" }}, {{ name = "adacad", decoder = "adacad" }}]
+columns = [{{ name = "conflicting", arm = "conflicting" }}, {{ name = "irrelevant", arm = "irrelevant" }}]
+'''
+    )
+    page, folder = tmp_path / "RESULTS.md", tmp_path / "runs"
+    command = ["table", tmp_path / "table.toml", "-o", page, "--folder", folder]
+    first = concord_eval(*command, "--limit", 3)
+    assert first.returncode == 0, first.stderr
+    assert "12 asked, 0 resumed, 0 refused; harness" in first.stderr
+    assert len(list(folder.glob("*.jsonl"))) == 4
+    text = page.read_text()
+    for part in (
+        "concord eval table",
+        "Model: default (SmolLM2",
+        "### irrelevant (3 questions)",
+        "* **adacad: no better",
+    ):
+        assert part in text
+    again = concord_eval(*command, "--limit", 3, "--json")
+    assert "0 asked, 12 resumed" in again.stderr
+    figures = json.loads(again.stdout)
+    assert set(figures["Pairs"]["conflicting"]) == {"plain", "adacad"}
 
 
 def test_command_line_end_to_end(samples: Path, tmp_path: Path) -> None:
