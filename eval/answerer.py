@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 from decoders.params import DecoderParams, settings_of
 from eval.config import RunConfig
 from eval.types import Trial
-from rag.pipeline import Timings
 from rag.types import Answer, Query, ScoredPassage
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ class EngineAnswerer:
         self, trials: Sequence[Trial], decoders: Sequence[DecoderParams], on_answer: OnAnswer
     ) -> list[list[Answer]]:
         """One batch. A question's prompts are the same for all decoders, so the generator reads them once."""
+        from rag.pipeline import Timings  # brings LangChain, which comparing and reporting can do without
+
         questions = [trial.question for trial in trials]
         timings = Timings()
         with timings.stage("retrieve"):

@@ -151,7 +151,8 @@ def sweep(
 
     with _errors_as_exit_codes():
         settings = SweepConfig.load(config)
-        result = run_sweep(settings, folder)
+        with _results_kept(folder):
+            result = run_sweep(settings, folder)
         if as_json:
             print(json.dumps(sweep_dict(settings.metric, result), ensure_ascii=False))
         else:
@@ -175,7 +176,8 @@ def table(
 
     with _errors_as_exit_codes():
         settings = [TableConfig.load(config).limited(limit) for config in configs]
-        tables = [(item, run_table(item, folder, watch=progress_bar)) for item in settings]
+        with _results_kept(folder):
+            tables = [(item, run_table(item, folder, watch=progress_bar)) for item in settings]
         page = results_page(tables, _table_command(configs, output, limit), limit)
         if output is not None:
             _write(output, page)
@@ -203,13 +205,8 @@ def _run(config: Path | None, output: Path | None, given: dict[str, Any], model:
     if model is not None:
         settings = settings.changed(engine={**settings.engine, "model": model})
     path = output or default_output(settings)
-    try:
-        with progress_bar() as progress:
-            return evaluate(settings, output=path, progress=progress)
-    finally:
-        # Input at fault means that nothing was asked; any other end, an interrupt included, leaves results.
-        if sys.exception() is not None and not isinstance(sys.exception(), InputError) and path.exists():
-            print(f"results so far are safe in {path}; the same command goes on from there", file=sys.stderr)
+    with _results_kept(path), progress_bar() as progress:
+        return evaluate(settings, output=path, progress=progress)
 
 
 def _finish(evaluation: Evaluation, as_json: bool) -> None:
@@ -278,6 +275,19 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SettingError(f"cannot write {path}: {error.strerror}; choose another place") from error
+
+
+@contextmanager
+def _results_kept(path: Path) -> Iterator[None]:
+    """Says where the results are when a run is cut short."""
+    try:
+        yield
+    except InputError:
+        raise  # the input was at fault, so nothing was asked
+    except BaseException:  # an interrupt leaves results, too
+        if path.exists():
+            print(f"results so far are safe in {path}; the same command goes on from there", file=sys.stderr)
+        raise
 
 
 @contextmanager

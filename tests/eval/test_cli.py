@@ -16,6 +16,7 @@ from eval.config import RunConfig
 from eval.datasets import DATASET_NAMES
 from eval.ranking import RANKING_FORMS
 from eval.scores import ANSWER_METRICS
+from rag.errors import ConcordError
 
 
 def concord_eval(*args: object) -> Result:
@@ -67,6 +68,25 @@ def test_a_table_that_cannot_be_is_refused_with_its_file(tmp_path: Path, samples
     result = concord_eval("table", file)
     assert result.exit_code == 2
     assert f"setting rows=[] ({file})" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["table", "sweep"])
+def test_a_model_that_dies_leaves_a_word_about_its_results(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def die(*args: object) -> None:
+        raise ConcordError("the model died")
+
+    monkeypatch.setattr("eval.engines.Engines.evaluate_together", die)
+    folder, option = tmp_path / "runs", "--folder" if command == "table" else "-o"
+    folder.mkdir()
+    file = write_table(tmp_path, samples)
+    if command == "sweep":
+        file.write_text(f'[base]\ndataset = "nq_synth"\ndata = "{samples / "nq_synth.jsonl"}"\n[grid]\nseed = [1]\n')
+    result = concord_eval(command, file, option, folder)
+    assert result.exit_code == 1
+    assert "the model died" in result.stderr
+    assert f"results so far are safe in {folder}; the same command goes on from there" in result.stderr
 
 
 def test_report(runs: list[Path], tmp_path: Path) -> None:
