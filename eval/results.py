@@ -23,7 +23,7 @@ def results_page(tables: Tables, command: str, limit: int | None = None) -> str:
     models = {str(run.identity.get("engine.model", "-")): None for run in runs}
     named = [f"{name} ({DEFAULT_GENERATOR})" if name == "default" else name for name in models]
     made = [
-        f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}; a change is made there, not here.",
+        f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}; not edited by hand: run it again.",
         f"Machine: {os.cpu_count()} cores, {platform.machine()}, {platform.system()}. Model: {', '.join(named)}.",
         f"Versions: Python {platform.python_version()}, {', '.join(f'{k} {v}' for k, v in sorted(versions.items()))}.",
         f"Fingerprint of all runs: {fingerprint({'runs': [dict(run.identity) for run in runs]})}.",
