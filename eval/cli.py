@@ -103,14 +103,14 @@ def compare(
 ) -> None:
     """Compare runs question by question."""
     from eval.compare import compare_runs, differing_settings
-    from eval.tables import comparison_table, print_differences
+    from eval.tables import comparison_dict, comparison_table, print_differences
 
     with _errors_as_exit_codes():
         found = _read(runs, minimum=2)
         names = _metrics(metric)
         items = [item for other in found[1:] for item in compare_runs(found[0], other, names)]
         if as_json:
-            print(json.dumps([_comparison(item) for item in items], ensure_ascii=False))
+            print(json.dumps([comparison_dict(item) for item in items], ensure_ascii=False))
             return
         for other in found[1:]:
             print_differences(found[0].name, other.name, differing_settings(found[0], other))
@@ -261,13 +261,6 @@ def _read(paths: list[Path], minimum: int) -> list[Run]:
 def _is_alike(base: Run, other: Run) -> bool:
     """Whether the runs asked the same questions; a report may also show runs that did not."""
     return {record.question_id for record in base.records} == {record.question_id for record in other.records}
-
-
-def _comparison(item: Any) -> dict[str, Any]:
-    test = item.test
-    difference = {"value": test.interval.value, "low": test.interval.low, "high": test.interval.high}
-    names = {"metric": item.metric, "base": item.base, "other": item.other}
-    return names | {"difference": difference, "p_value": test.p_value, "num_questions": test.num_questions}
 
 
 def _write(path: Path, text: str) -> None:

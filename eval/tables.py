@@ -72,6 +72,13 @@ def comparison_table(items: Sequence[Comparison]) -> None:
     Console().print(table)
 
 
+def comparison_dict(item: Comparison) -> dict[str, Any]:
+    """One comparison as plain JSON values."""
+    names = {"metric": item.metric, "base": item.base, "other": item.other}
+    figures = {"p_value": item.test.p_value, "num_questions": item.test.num_questions}
+    return names | {"difference": vars(item.test.interval)} | figures
+
+
 def print_differences(base: str, other: str, settings: Mapping[str, tuple[object, object]]) -> None:
     """The settings in which two runs differ."""
     listed = ", ".join(f"{key}: {a!r} -> {b!r}" for key, (a, b) in settings.items()) or "nothing"
