@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from decoders.params import Memory, settings_of
+from decoders.params import DecoderParams, settings_of
 from eval.config import RunConfig
 from eval.types import Trial
-from rag.types import Answer, ScoredPassage
+from rag.types import Answer, Query, ScoredPassage
 
 if TYPE_CHECKING:
     from rag.engine import Engine
@@ -40,18 +42,26 @@ class Answerer(Protocol):
         """The best ``depth`` passages for each question, best first."""
         ...
 
-    def answer(self, trials: Sequence[Trial], on_answer: OnAnswer) -> list[Answer]:
-        """One answer per trial, in their order, as one batch; ``on_answer`` is called as each is finished.
+    def answer(
+        self, trials: Sequence[Trial], decoders: Sequence[DecoderParams], on_answer: OnAnswer
+    ) -> list[list[Answer]]:
+        """Every trial with every decoder, as one batch: answers by decoder, then by trial, in their orders.
+
+        ``on_answer`` is called as each is finished.
 
         Raises:
             QuestionError: a question that cannot be asked; the runner then asks them one by one.
         """
         ...
 
+    def maker(self) -> Callable[[], Answerer]:
+        """Makes the like of this one in another process; can be pickled."""
+        ...
+
 
 @dataclass(frozen=True)
 class EngineAnswerer:
-    """The engine, asked with the decoder of ``config``."""
+    """The engine, asked with the settings of ``config``."""
 
     engine: Engine
     config: RunConfig
@@ -77,18 +87,45 @@ class EngineAnswerer:
         """The engine's retrieval."""
         return self.engine.retrieve(questions, top_k=depth)
 
-    def answer(self, trials: Sequence[Trial], on_answer: OnAnswer) -> list[Answer]:
-        """One batch: retrieved by the engine where no trial brings passages, else with those given."""
-        questions = [trial.question for trial in trials]
-        options = self._decoding() | {"on_answer": lambda index, answer: on_answer()}
-        if all(trial.passages is None for trial in trials):
-            return self.engine.ask_many(questions, top_k=self.config.top_k, **options)
-        passages = [trial.passages or () for trial in trials]
-        return self.engine.answer_with(questions, passages, **options)
+    def answer(
+        self, trials: Sequence[Trial], decoders: Sequence[DecoderParams], on_answer: OnAnswer
+    ) -> list[list[Answer]]:
+        """One batch. A question's prompts are the same for all decoders, so the generator reads them once."""
+        from rag.pipeline import Timings  # brings LangChain, which comparing and reporting can do without
 
-    def _decoding(self) -> dict[str, Any]:
-        params = Memory() if self.config.arm == "memory" else self.config.decoder_params()
-        return {"decoder": params.name, "max_tokens": self.config.max_tokens, **settings_of(params)}
+        questions = [trial.question for trial in trials]
+        timings = Timings()
+        with timings.stage("retrieve"):
+            found = self._passages(trials, questions)
+        queries = [self._query(question, params) for params in decoders for question in questions]
+        answers: dict[int, Answer] = {}
+        for index, event in self.engine.pipeline.run_with(queries, found * len(decoders), timings):
+            if isinstance(event, Answer):
+                answers[index] = event
+                on_answer()
+        num = len(trials)
+        return [[answers[place * num + at] for at in range(num)] for place in range(len(decoders))]
+
+    def maker(self) -> Callable[[], Answerer]:
+        """Opens the same library, which must lie where the other process can read it."""
+        return partial(_reopen, self.engine.library.folder, self.config)
+
+    def _passages(self, trials: Sequence[Trial], questions: Sequence[str]) -> list[list[ScoredPassage]]:
+        """Found by the engine where no trial brings passages, else those given."""
+        if all(trial.passages is None for trial in trials):
+            return self.engine.retrieve(questions, top_k=self.config.top_k)
+        return [[ScoredPassage(p, 1 / rank) for rank, p in enumerate(t.passages or (), start=1)] for t in trials]
+
+    def _query(self, question: str, params: DecoderParams) -> Query:
+        return self.engine.query(
+            question, max_tokens=self.config.max_tokens, decoder=params.name, **settings_of(params)
+        )
+
+
+def _reopen(folder: Path, config: RunConfig) -> EngineAnswerer:
+    from rag import Engine
+
+    return EngineAnswerer(Engine.open(folder, must_exist=True, **config.engine), config)
 
 
 def installed_versions() -> dict[str, str]:

@@ -17,6 +17,15 @@ from rag.types import Passage
 
 Arm = Literal["retrieved", "given", "conflicting", "agreeing", "irrelevant", "oracle", "memory"]
 ARM_NAMES: tuple[str, ...] = get_args(Arm)
+ARM_MEANINGS: dict[Arm, str] = {
+    "retrieved": "the engine finds the passages",
+    "given": "the passages that came with the question",
+    "conflicting": "passages that contradict the answer; right is what they say",
+    "agreeing": "passages that support the answer",
+    "irrelevant": "another question's passages",
+    "oracle": "the gold passages alone",
+    "memory": "no passages",
+}
 
 
 def trials_of(questions: Sequence[Question], arm: Arm, seed: int = 0) -> list[Trial]:

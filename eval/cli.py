@@ -1,4 +1,4 @@
-"""``concord eval``: run, compare, report, sweep and table.
+"""``concord eval``: run, list, compare, report, sweep and table.
 
 Exit codes: 0 done; 1 done, but rows of the data were malformed or questions were refused; 2 the input is at fault.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,11 +19,15 @@ from rag.errors import ConcordError, InputError, SettingError
 if TYPE_CHECKING:
     from eval.evaluation import Evaluation
     from eval.store import Run
+    from eval.types import MalformedRow
 
 eval_app = typer.Typer(help="Measure the engine on questions with known answers.", no_args_is_help=True)
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Result file; a run that stopped goes on there.")]
-Metrics = Annotated[list[str] | None, typer.Option("--metric", "-m", help="Metric to show; may be repeated.")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", "-m", help="Metric to show; may be repeated; 'concord eval list' names them."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 _SHOWN_ROWS = 10
 
@@ -32,7 +36,9 @@ _SHOWN_ROWS = 10
 def run(
     config: Annotated[Path | None, typer.Argument(help="TOML file with the run's settings.")] = None,
     output: Output = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set, e.g. hotpotqa.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set, e.g. hotpotqa; 'concord eval list' names them.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Its file, or hub:OWNER/NAME.")] = None,
     subset: Annotated[str | None, typer.Option(help="Subset of a hub's data set.")] = None,
     split: Annotated[str | None, typer.Option(help="Split of a hub's data set.")] = None,
@@ -44,6 +50,7 @@ def run(
     alpha: Annotated[str | None, typer.Option(help="The decoder's alpha, a number or 'auto'.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages in the prompt.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Questions handed to the engine at once.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Ray workers, each with its own model.")] = None,
     retrieval_only: Annotated[bool, typer.Option("--retrieval-only", help="Rank and do not answer.")] = False,
     metric: Metrics = None,
     model: Annotated[str | None, typer.Option(help="Generator: a name, a folder, or 'default'.")] = None,
@@ -63,11 +70,29 @@ def run(
         "alpha": _alpha(alpha),
         "top_k": top_k,
         "batch_size": batch_size,
+        "workers": workers,
         "is_retrieval_only": retrieval_only or None,
         "metrics": metric or None,
     }
     with _errors_as_exit_codes():
         _finish(_run(config, output, given, model), as_json)
+
+
+@eval_app.command(name="list")
+def list_choices(as_json: AsJson = False) -> None:
+    """Say which data sets, arms and metrics there are."""
+    from eval.arms import ARM_MEANINGS
+    from eval.datasets import DATASET_NAMES
+    from eval.scores import METRIC_MEANINGS
+
+    if as_json:
+        print(json.dumps({"datasets": DATASET_NAMES, "arms": ARM_MEANINGS, "metrics": METRIC_MEANINGS}))
+        return
+    print(f"data sets (--dataset): {', '.join(DATASET_NAMES)}")
+    for title, meanings in (("arms (--arm)", ARM_MEANINGS), ("metrics (--metric)", METRIC_MEANINGS)):
+        print(f"\n{title}")
+        for name, meaning in meanings.items():
+            print(f"  {name:<21} {meaning}")
 
 
 @eval_app.command()
@@ -78,14 +103,14 @@ def compare(
 ) -> None:
     """Compare runs question by question."""
     from eval.compare import compare_runs, differing_settings
-    from eval.tables import comparison_table, print_differences
+    from eval.tables import comparison_dict, comparison_table, print_differences
 
     with _errors_as_exit_codes():
         found = _read(runs, minimum=2)
         names = _metrics(metric)
         items = [item for other in found[1:] for item in compare_runs(found[0], other, names)]
         if as_json:
-            print(json.dumps([_comparison(item) for item in items], ensure_ascii=False))
+            print(json.dumps([comparison_dict(item) for item in items], ensure_ascii=False))
             return
         for other in found[1:]:
             print_differences(found[0].name, other.name, differing_settings(found[0], other))
@@ -126,7 +151,8 @@ def sweep(
 
     with _errors_as_exit_codes():
         settings = SweepConfig.load(config)
-        result = run_sweep(settings, folder)
+        with _results_kept(folder):
+            result = run_sweep(settings, folder)
         if as_json:
             print(json.dumps(sweep_dict(settings.metric, result), ensure_ascii=False))
         else:
@@ -135,19 +161,39 @@ def sweep(
 
 @eval_app.command()
 def table(
-    config: Annotated[Path, typer.Argument(help="TOML file with base, rows, columns and metrics.")],
-    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result files.")] = Path("runs/table"),
+    configs: Annotated[list[Path], typer.Argument(help="TOML files with base, rows, columns and metrics.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Page to write, e.g. docs/RESULTS.md.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder for the result files; the same command goes on there.")] = Path(
+        "runs/table"
+    ),
+    limit: Annotated[int | None, typer.Option(help="Most questions per figure, for a trial run.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run every row of settings in every column and print the figures as Markdown."""
-    from eval.standing import TableConfig, figures, markdown, run_table
+    """Run every row of settings in every column; print or write the figures, and what they come to, as Markdown."""
+    from eval.results import results_page
+    from eval.standing import TableConfig, figures, run_table
+    from eval.tables import progress_bar, run_line
 
     with _errors_as_exit_codes():
-        settings = TableConfig.load(config)
-        cells = run_table(settings, folder)
-        print(json.dumps(figures(cells), ensure_ascii=False) if as_json else markdown(settings, cells), end="")
+        settings = [TableConfig.load(config).limited(limit) for config in configs]
+        with _results_kept(folder):
+            tables = [(item, run_table(item, folder, watch=progress_bar)) for item in settings]
+        page = results_page(tables, _table_command(configs, output, limit), limit)
+        if output is not None:
+            _write(output, page)
         if as_json:
-            print()
+            print(json.dumps({item.title: figures(cells) for item, cells in tables}, ensure_ascii=False))
+        else:
+            print(page if output is None else f"wrote {output}", end="\n" if output else "")
+        evaluations = [cell.evaluation for _, cells in tables for cell in cells]
+        print(run_line([item.report for item in evaluations]), file=sys.stderr)
+        malformed = list(dict.fromkeys(row for item in evaluations for row in item.malformed))
+        _exit_if_partly_done(malformed, sum(item.summary.num_refused for item in evaluations))
+
+
+def _table_command(configs: list[Path], output: Path | None, limit: int | None) -> str:
+    options = [f"-o {output}"] * (output is not None) + [f"--limit {limit}"] * (limit is not None)
+    return " ".join(["concord eval table", *map(str, configs), *options])
 
 
 def _run(config: Path | None, output: Path | None, given: dict[str, Any], model: str | None) -> Evaluation:
@@ -159,13 +205,8 @@ def _run(config: Path | None, output: Path | None, given: dict[str, Any], model:
     if model is not None:
         settings = settings.changed(engine={**settings.engine, "model": model})
     path = output or default_output(settings)
-    try:
-        with progress_bar() as progress:
-            return evaluate(settings, output=path, progress=progress)
-    finally:
-        # Input at fault means that nothing was asked; any other end, an interrupt included, leaves results.
-        if sys.exception() is not None and not isinstance(sys.exception(), InputError) and path.exists():
-            print(f"results so far are safe in {path}; the same command goes on from there", file=sys.stderr)
+    with _results_kept(path), progress_bar() as progress:
+        return evaluate(settings, output=path, progress=progress)
 
 
 def _finish(evaluation: Evaluation, as_json: bool) -> None:
@@ -181,11 +222,15 @@ def _finish(evaluation: Evaluation, as_json: bool) -> None:
         print(json.dumps(evaluation.summary.to_dict() | extra, ensure_ascii=False))
     else:
         summary_table(evaluation)
-    for row in evaluation.malformed[:_SHOWN_ROWS]:
+    _exit_if_partly_done(evaluation.malformed, evaluation.summary.num_refused)
+
+
+def _exit_if_partly_done(malformed: Sequence[MalformedRow], num_refused: int) -> None:
+    for row in malformed[:_SHOWN_ROWS]:
         print(f"malformed, left out: {row}", file=sys.stderr)
-    if len(evaluation.malformed) > _SHOWN_ROWS:
-        print(f"... and {len(evaluation.malformed) - _SHOWN_ROWS} more malformed rows", file=sys.stderr)
-    if evaluation.malformed or evaluation.summary.num_refused:
+    if len(malformed) > _SHOWN_ROWS:
+        print(f"... and {len(malformed) - _SHOWN_ROWS} more malformed rows", file=sys.stderr)
+    if malformed or num_refused:
         raise typer.Exit(1)
 
 
@@ -218,18 +263,24 @@ def _is_alike(base: Run, other: Run) -> bool:
     return {record.question_id for record in base.records} == {record.question_id for record in other.records}
 
 
-def _comparison(item: Any) -> dict[str, Any]:
-    test = item.test
-    difference = {"value": test.interval.value, "low": test.interval.low, "high": test.interval.high}
-    names = {"metric": item.metric, "base": item.base, "other": item.other}
-    return names | {"difference": difference, "p_value": test.p_value, "num_questions": test.num_questions}
-
-
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SettingError(f"cannot write {path}: {error.strerror}; choose another place") from error
+
+
+@contextmanager
+def _results_kept(path: Path) -> Iterator[None]:
+    """Says where the results are when a run is cut short."""
+    try:
+        yield
+    except InputError:
+        raise  # the input was at fault, so nothing was asked
+    except BaseException:  # an interrupt leaves results, too
+        if path.exists():
+            print(f"results so far are safe in {path}; the same command goes on from there", file=sys.stderr)
+        raise
 
 
 @contextmanager

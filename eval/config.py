@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from decoders.params import DecoderParams, DecoderSettingError, decoder_params
+from decoders.params import DecoderParams, DecoderSettingError, Memory, decoder_params
 from eval.arms import Arm
 from eval.datasets import DATASET_NAMES
 from eval.scores import DEFAULT_METRICS, check_metrics
 from rag.config import Config
 from rag.errors import SettingError
+from rag.settings_file import checked, read_toml
 
 Count = Annotated[int, Field(ge=1)]
 
 # They choose what is shown or how fast it comes; results made with other values stay valid.
-_NOT_OF_THE_RESULT = frozenset({"metrics", "confidence", "library"})
+_NOT_OF_THE_RESULT = frozenset({"metrics", "confidence", "library", "workers", "worker_cpus", "worker_gpus"})
+# Runs that differ in nothing else are answered together: the prompts of a question are then read once for all.
+_OF_THE_DECODER = frozenset({"decoder", "alpha", "decoder_settings"})
 
 
 class RunConfig(BaseModel):
@@ -46,13 +48,20 @@ class RunConfig(BaseModel):
     decoder_settings: dict[str, Any] = Field(default_factory=dict, description="The decoder's other settings.")
     top_k: Count = Field(4, description="Passages in the prompt, when the engine retrieves.")
     max_tokens: Count = Field(32, description="Longest answer, tokens.")
-    batch_size: Count = Field(32, description="Questions handed to the engine at once.")
+    batch_size: Count = Field(
+        32, description="Questions handed to the engine at once; bounds what is in flight, whatever the engine."
+    )
     ranking_depth: Annotated[int, Field(ge=0)] = Field(
         20, description="Passages to rank for the retrieval metrics, when the engine retrieves; 0 ranks none."
     )
     is_retrieval_only: bool = Field(False, description="Rank and do not answer: retrieval metrics without a model.")
     metrics: tuple[str, ...] = Field(DEFAULT_METRICS, description="What to compute; inapplicable ones are left out.")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Confidence of the intervals.")
+    workers: Annotated[int, Field(ge=0)] = Field(
+        0, description="Ray workers to share the batches among, each with its own model; 0 asks in this process."
+    )
+    worker_cpus: Count = Field(1, description="Processor cores of one worker, and threads of its model.")
+    worker_gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs of one worker; a share is possible.")
     engine: dict[str, Any] = Field(default_factory=dict, description="The engine's own settings: model, dtype ...")
 
     @model_validator(mode="after")
@@ -75,7 +84,7 @@ class RunConfig(BaseModel):
         Raises:
             SettingError: an unreadable file, an unknown key, a missing or a bad value.
         """
-        values = _read_toml(file) if file else {}
+        values = read_toml(file) if file else {}
         return cls.of(values | {key: value for key, value in overrides.items() if value is not None})
 
     @classmethod
@@ -85,10 +94,7 @@ class RunConfig(BaseModel):
         Raises:
             SettingError: an unknown key, a missing or a bad value.
         """
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise SettingError(_explain(error)) from error
+        return checked(cls, values)
 
     def changed(self, **values: Any) -> RunConfig:
         """These settings with some replaced, checked anew."""
@@ -108,32 +114,22 @@ class RunConfig(BaseModel):
         except DecoderSettingError as error:
             raise SettingError(str(error)) from error
 
+    def asked_decoder(self) -> DecoderParams:
+        """The decoder that answers: the memory alone in the memory arm."""
+        return Memory() if self.arm == "memory" else self.decoder_params()
+
     def identity(self) -> dict[str, Any]:
         """The settings on which results depend, as plain JSON values."""
         values = self.model_dump(mode="json", exclude=set(_NOT_OF_THE_RESULT))
         return {key: value for key, value in values.items() if value is not None}
+
+    def company(self) -> str:
+        """Equal for runs that can be answered together."""
+        values = {key: value for key, value in self.identity().items() if key not in _OF_THE_DECODER}
+        return json.dumps(values | {"workers": self.workers, "library": self.library}, sort_keys=True)
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
     """Twelve hex digits that differ when anything in ``identity`` differs."""
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"cannot read settings from {file}: {error}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    name = ".".join(map(str, fault["loc"]))
-    match fault["type"]:
-        case "extra_forbidden":
-            return f"unknown setting {name!r}; known are {', '.join(RunConfig.model_fields)}"
-        case "missing":
-            return f"setting {name!r} is missing: {RunConfig.model_fields[name].description}"
-    message = fault["msg"][0].lower() + fault["msg"][1:]
-    return f"setting {name}={fault['input']!r}: {message}" if name else message.removeprefix("value error, ")

@@ -12,7 +12,7 @@ from eval.answerer import Answerer, EngineAnswerer
 from eval.arms import trials_of
 from eval.config import RunConfig, fingerprint
 from eval.datasets import corpus_of, load_corpus, load_dataset
-from eval.runner import Progress, RunReport, run_trials
+from eval.runner import Job, Progress, RunReport, run_together
 from eval.store import Run, read_run
 from eval.summary import Summary, summarize
 from eval.types import MalformedRow, Question
@@ -63,18 +63,33 @@ def evaluate(
         ConcordError: the engine failed; what was answered before is in ``output``.
     """
     settings = _settings(config)
-    dataset = load_dataset(settings.dataset, settings.data, settings.subset, settings.split)
-    questions = select(dataset.questions, settings.first, settings.limit)
-    trials = trials_of(questions, settings.arm, settings.seed)
-    path = Path(output) if output else default_output(settings)
+    job = Job(settings, Path(output) if output else default_output(settings))
+    return evaluate_together([job], engine=engine, answerer=answerer, progress=progress)[0]
+
+
+def evaluate_together(
+    jobs: Sequence[Job],
+    *,
+    engine: Engine | None = None,
+    answerer: Answerer | None = None,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """:func:`evaluate` for runs that differ in their decoders alone: each question is asked under all in one batch."""
+    shared = jobs[0].config
+    dataset = load_dataset(shared.dataset, shared.data, shared.subset, shared.split)
+    questions = select(dataset.questions, shared.first, shared.limit)
+    trials = trials_of(questions, shared.arm, shared.seed)
     with ExitStack() as stack:
         if answerer is None:
-            opened = engine or stack.enter_context(open_engine(settings, questions, path))
-            answerer = EngineAnswerer(opened, settings)
-        report = run_trials(settings, trials, answerer, path, progress)
-    run = read_run(path)
-    summary = summarize(run, settings.metrics, settings.confidence, settings.seed)
-    return Evaluation(run, summary, report, dataset.malformed)
+            opened = engine or stack.enter_context(open_engine(shared, questions, own_library(shared, jobs[0].path)))
+            answerer = EngineAnswerer(opened, shared)
+        reports = run_together(jobs, trials, answerer, progress)
+    evaluations = []
+    for job, report in zip(jobs, reports, strict=True):
+        run, config = read_run(job.path), job.config
+        summary = summarize(run, config.metrics, config.confidence, config.seed)
+        evaluations.append(Evaluation(run, summary, report, dataset.malformed))
+    return evaluations
 
 
 def select(questions: Sequence[Question], first: int, limit: int | None) -> Sequence[Question]:
@@ -96,10 +111,15 @@ def default_output(config: RunConfig) -> Path:
     return Path("runs") / f"{config.dataset}-{config.arm}{decoder}-{fingerprint(config.identity())[:6]}.jsonl"
 
 
-def open_engine(config: RunConfig, questions: Sequence[Question], output: Path) -> Engine:
-    """The engine on the run's library; where the arm retrieves, the corpus is in it afterwards.
+def own_library(config: RunConfig, output: Path) -> Path:
+    """Where the library of a run lies that names none: beside the result file."""
+    # Where the passages are given the engine still wants a library; all runs of a folder share one empty one.
+    return Path(f"{output.with_suffix('')}.library") if config.arm == "retrieved" else output.parent / ".no-library"
 
-    Without ``config.library`` the library lies beside the result file and is built there once.
+
+def open_engine(config: RunConfig, questions: Sequence[Question], folder: Path) -> Engine:
+    """The engine on ``config.library``, or else on the one in ``folder``; where the arm retrieves, the corpus is in
+    it afterwards.
 
     Raises:
         SettingError: the arm retrieves, and there is nothing to retrieve from.
@@ -107,9 +127,7 @@ def open_engine(config: RunConfig, questions: Sequence[Question], output: Path) 
     """
     from rag import Engine
 
-    # Where the passages are given the engine still wants a library; all runs of a folder share one empty one.
-    own = f"{output.with_suffix('')}.library" if config.arm == "retrieved" else output.parent / ".no-library"
-    engine = Engine.open(config.library or own, **config.engine)
+    engine = Engine.open(config.library or folder, **config.engine)
     if config.arm == "retrieved":
         passages = load_corpus(config.corpus) if config.corpus else corpus_of(questions)
         if not passages and not config.library:

@@ -3,69 +3,66 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from eval.compare import Comparison, differing_settings
 from eval.metrics import contains_answer
+from eval.page_style import STYLE
 from eval.records import Record
+from eval.scores import meaning_of
 from eval.stats import Interval
 from eval.store import Run
 from eval.summary import Summary
-from eval.svg import Bar, Curve, bars, curves
+from eval.svg import NUM_SERIES, Bar, Curve, bars, curves, differences
 
 _MAX_ANSWERS = 200
-
-_STYLE = """
-:root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#5b6470;--line:#d5dae0;--card:#f6f8fa;
---s0:#3b6fb6;--s1:#c2571a;--s2:#2e8b57;--s3:#8e4fb0;--s4:#b0902a;--s5:#5a7280}
-@media(prefers-color-scheme:dark){:root{--bg:#14171b;--fg:#e4e8ed;--dim:#97a1ad;--line:#353c45;--card:#1d2228;
---s0:#6fa3e8;--s1:#f0935a;--s2:#5fc48d;--s3:#c48fe0;--s4:#dcc064;--s5:#93abb9}}
-body{background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;
-padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}
-figure{margin:1rem 0;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem}
-figcaption{font-weight:600;margin-bottom:.3rem}
-svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:var(--fg)}svg .value{fill:var(--dim)}
-.whisker,.axis{stroke:var(--fg);stroke-width:1.2;fill:none}.curve{fill:none;stroke-width:2}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600}.wide{overflow-x:auto}.dim{color:var(--dim)}.key{display:inline-block;width:.8em;height:.8em;
-border-radius:2px;margin-right:.4em}
-.warn{border-left:4px solid var(--s1);padding:.3rem .8rem;background:var(--card)}
-""" + "".join(f".s{i}{{fill:var(--s{i})}}.c{i}{{stroke:var(--s{i})}}.k{i}{{background:var(--s{i})}}" for i in range(6))
+Labels = Mapping[str, str]
 
 
 def report_page(
     runs: Sequence[Run], summaries: Sequence[Summary], comparisons: Sequence[Comparison] = (), title: str = "Evaluation"
 ) -> str:
-    """The page as HTML. ``summaries`` run parallel to ``runs``; ``comparisons`` may be empty."""
+    """The page as HTML. ``summaries`` run parallel to ``runs``; ``comparisons`` are with the first run, or none."""
+    labels = short_names([run.name for run in runs])
     parts = [
         f"<h1>{escape(title)}</h1>",
-        _legend(runs),
+        _legend(runs, labels),
         *map(_warning, summaries),
-        "<h2>Figures</h2>",
-        *_plots(summaries),
-        _latency(runs),
-        _table(summaries),
-        _differences(comparisons),
-        "<h2>Costs</h2>",
-        _costs(summaries),
-        "<h2>Settings</h2>",
-        _settings(runs),
+        _figures(summaries, labels),
+        _differences(comparisons, labels),
+        "<h2>Time</h2>",
+        _latency(runs, labels),
+        _costs(summaries, labels),
         "<h2>Answers</h2>",
-        *map(_answers, runs),
+        _answers(runs, labels),
+        "<h2>Settings</h2>",
+        _settings(runs, labels),
     ]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
     return (
-        f'<!doctype html><html lang="en"><head>{head}<title>{escape(title)}</title><style>{_STYLE}</style></head>'
+        f'<!doctype html><html lang="en"><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head>'
         f"<body>{''.join(parts)}</body></html>\n"
     )
 
 
-def _legend(runs: Sequence[Run]) -> str:
-    items = (f'<span class="key k{index % 6}"></span>{escape(run.name)}' for index, run in enumerate(runs))
-    return f"<p>{' &nbsp; '.join(items)}</p>"
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names without the words at either end that all share: ``conflicting-cad-1f2e`` becomes ``cad``."""
+    rest = [name.split("-") for name in names]
+    for end in (0, -1):
+        while len(rest) > 1 and min(map(len, rest)) > 1 and len({words[end] for words in rest}) == 1:
+            for words in rest:
+                del words[end]
+    return dict(zip(names, map("-".join, rest), strict=True))
+
+
+def _legend(runs: Sequence[Run], labels: Labels) -> str:
+    items = (
+        f'<span class="run"><span class="key k{index % NUM_SERIES}"></span>{escape(labels[run.name])} '
+        f'<span class="dim">{len(run.records)} questions</span></span>'
+        for index, run in enumerate(runs)
+    )
+    return f"<p>{''.join(items)}</p>"
 
 
 def _warning(summary: Summary) -> str:
@@ -78,55 +75,83 @@ def _warning(summary: Summary) -> str:
     return f'<p class="warn">{escape(summary.name)}: {"; ".join(texts)}.</p>' if texts else ""
 
 
-def _plots(summaries: Sequence[Summary]) -> list[str]:
-    """One plot per metric, a bar per run; metrics in the order of their first use."""
+def _figures(summaries: Sequence[Summary], labels: Labels) -> str:
+    """One plot per metric, a bar per run; metrics in the order of their first use. The same figures as a table."""
     found = [(summary.name, index, item) for index, summary in enumerate(summaries) for item in summary.scores]
-    return [
-        bars([Bar(name, item.interval, index) for name, index, item in found if item.metric == metric], metric)
-        for metric in dict.fromkeys(item.metric for _, _, item in found)
+    metrics = list(dict.fromkeys(item.metric for _, _, item in found))
+    plots = [
+        bars(
+            [Bar(labels[name], item.interval, index) for name, index, item in found if item.metric == metric],
+            metric,
+            meaning_of(metric),
+        )
+        for metric in metrics
     ]
+    cells_of = {(name, item.metric): f"{_shown(item.interval)} n={item.num_questions}" for name, _, item in found}
+    names = [summary.name for summary in summaries]
+    head = ["", *(labels[name] for name in names)]
+    table = [[metric, *(cells_of.get((name, metric), "-") for name in names)] for metric in metrics]
+    return (
+        '<h2>Figures</h2><p class="dim">Bars are values, whiskers their 95 % bootstrap intervals over questions.</p>'
+        f'<div class="plots">{"".join(plots)}</div>'
+        f"<details><summary>The same as a table</summary>{_rows(head, table)}</details>"
+    )
 
 
-def _latency(runs: Sequence[Run]) -> str:
-    items = [Curve(run.name, [record.batch.wall_ms for record in run.records], index) for index, run in enumerate(runs)]
-    return curves(items, "Latency: share of questions answered within", "milliseconds, the whole batch")
-
-
-def _table(summaries: Sequence[Summary]) -> str:
-    rows = [
-        [item.metric, summary.name, f"{item.interval.value:.4f}", _range(item.interval), str(item.num_questions)]
-        for metric in dict.fromkeys(item.metric for summary in summaries for item in summary.scores)
-        for summary in summaries
-        for item in summary.scores
-        if item.metric == metric
-    ]
-    return _rows(["metric", "run", "value", "interval", "questions"], rows)
-
-
-def _range(interval: Interval) -> str:
-    return f"{interval.low:.4f} to {interval.high:.4f}"
-
-
-def _differences(comparisons: Sequence[Comparison]) -> str:
+def _differences(comparisons: Sequence[Comparison], labels: Labels) -> str:
+    """One plot per metric, a dot per run."""
     if not comparisons:
         return ""
+    metrics = dict.fromkeys(item.metric for item in comparisons)
+    moved = {item.metric for item in comparisons if item.test.interval != Interval(0.0, 0.0, 0.0)}
+    alike = [metric for metric in metrics if metric not in moved]
+    series = {name: index for index, name in enumerate(labels)}
+    plots = [
+        differences(
+            [
+                Bar(labels[item.other], item.test.interval, series[item.other])
+                for item in comparisons
+                if item.metric == metric
+            ],
+            metric,
+        )
+        for metric in metrics
+        if metric in moved
+    ]
+    base = labels[comparisons[0].base]
+    head = ["metric", "run", f"minus {base}", "p", "questions"]
     rows = [
         [
             item.metric,
-            f"{item.other} minus {item.base}",
-            f"{item.test.interval.value:+.4f}",
-            _range(item.test.interval),
+            labels[item.other],
+            _shown(item.test.interval, "+"),
             f"{item.test.p_value:.4f}",
             str(item.test.num_questions),
         ]
         for item in comparisons
     ]
-    note = f"Paired by question. p is not corrected for the {len(rows)} tests in this table."
-    head = ["metric", "difference", "value", "interval", "p", "questions"]
-    return f'<h2>Differences</h2><p class="dim">{note}</p>{_rows(head, rows)}'
+    note = (
+        f"Each run minus {base}, question by question. A hollow dot: the interval holds 0, so no difference is shown. "
+        f"p is not corrected for the {len(rows)} tests."
+        + (f" The same in all runs: {', '.join(alike)}." if alike else "")
+    )
+    return (
+        f'<h2>Differences from {escape(base)}</h2><p class="dim">{escape(note)}</p>'
+        f'<div class="plots">{"".join(plots)}</div>'
+        f"<details><summary>The same as a table</summary>{_rows(head, rows)}</details>"
+    )
 
 
-def _costs(summaries: Sequence[Summary]) -> str:
+def _latency(runs: Sequence[Run], labels: Labels) -> str:
+    items = [
+        Curve(labels[run.name], [record.batch.wall_ms / 1000.0 for record in run.records], index)
+        for index, run in enumerate(runs)
+    ]
+    plot = curves(items, "Latency: share of questions answered within", "seconds, the whole batch")
+    return f'<div class="plots">{plot}</div>'
+
+
+def _costs(summaries: Sequence[Summary], labels: Labels) -> str:
     head = ["run", "p50 ms", "p95 ms", "p99 ms", "questions/s", "tokens/s", "engine ms per question, by stage"]
     rows = []
     for summary in summaries:
@@ -134,34 +159,63 @@ def _costs(summaries: Sequence[Summary]) -> str:
         figures = (costs.latency_p50_ms, costs.latency_p95_ms, costs.latency_p99_ms)
         stages = ", ".join(f"{name} {time_ms:.1f}" for name, time_ms in costs.stages_ms.items())
         rates = (f"{costs.questions_per_s:.2f}", f"{costs.tokens_per_s:.1f}")
-        rows.append([summary.name, *(f"{value:.0f}" for value in figures), *rates, stages])
-    return _rows(head, rows)
+        rows.append([labels[summary.name], *(f"{value:.0f}" for value in figures), *rates, stages])
+    note = "Runs that were answered in the same batches share their time: each shows the time of all."
+    return f'{_rows(head, rows)}<p class="dim">{note}</p>'
 
 
-def _settings(runs: Sequence[Run]) -> str:
+def _settings(runs: Sequence[Run], labels: Labels) -> str:
     differing = {key for run in runs[1:] for key in differing_settings(runs[0], run)}
-    keys = sorted({key for run in runs for key in run.identity}, key=lambda key: (key not in differing, key))
-    rows = [[key, *(json.dumps(run.identity.get(key), ensure_ascii=False) for run in runs)] for key in keys]
-    return _rows(["setting", *(run.name for run in runs)], rows)
+    keys = sorted({key for run in runs for key in run.identity})
+    head = ["setting", *(labels[run.name] for run in runs)]
+    own = _rows(head, [_setting(key, runs) for key in keys if key in differing])
+    shared = _rows(["setting", "all runs"], [_setting(key, runs[:1]) for key in keys if key not in differing])
+    return f"{own if differing else ''}<details><summary>Settings that all share</summary>{shared}</details>"
 
 
-def _answers(run: Run) -> str:
-    rows = [_answer(record) for record in run.records[:_MAX_ANSWERS]]
-    more = len(run.records) - len(rows)
-    note = f'<p class="dim">{more} more are in the result file.</p>' if more > 0 else ""
-    table = _rows(["question", "answer", "references", "right", "conflict", "memory says", "documents say"], rows)
-    return f"<details><summary>{escape(run.name)}</summary>{table}{note}</details>"
+def _setting(key: str, runs: Sequence[Run]) -> list[str]:
+    return [key, *(json.dumps(run.identity.get(key), ensure_ascii=False) for run in runs)]
 
 
-def _answer(record: Record) -> list[str]:
-    trace = record.conflict
-    text = f"({record.error})" if record.answer is None else record.answer
-    is_right = contains_answer(record.answer or "", record.references)
-    said = [f"{trace.score:.2f}", trace.memory_answer, trace.context_answer] if trace else ["", "", ""]
-    return [record.question, text, " | ".join(record.references), "yes" if is_right else "no", *said]
+def _answers(runs: Sequence[Run], labels: Labels) -> str:
+    """A row per question, a column per run; right and wrong by containment."""
+    by_id = [{record.question_id: record for record in run.records} for run in runs]
+    ids = list(dict.fromkeys(key for records in by_id for key in records))
+    rows = "".join(_answer_row([records.get(key) for records in by_id]) for key in ids[:_MAX_ANSWERS])
+    more = len(ids) - _MAX_ANSWERS
+    note = f'<p class="dim">{more} more are in the result files.</p>' if more > 0 else ""
+    heads = ["question", "right", *(labels[run.name] for run in runs), "memory says", "documents say", "conflict"]
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    table = f'<table class="answers"><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<details open><summary>{len(ids)} questions</summary><div class="wide">{table}</div></details>{note}'
+
+
+def _answer_row(records: Sequence[Record | None]) -> str:
+    first = next(record for record in records if record is not None)
+    trace = next((record.conflict for record in records if record and record.conflict), None)
+    said = [trace.memory_answer, trace.context_answer, f"{trace.score:.2f}"] if trace else ["", "", ""]
+    plain = [first.question, " | ".join(first.references)]
+    return f"<tr>{_cells(plain)}{''.join(map(_answer, records))}{_cells(said)}</tr>"
+
+
+def _answer(record: Record | None) -> str:
+    if record is None:
+        return "<td></td>"
+    if record.answer is None:
+        return f'<td class="wrong">({escape(record.error)})</td>'
+    is_right = contains_answer(record.answer, record.references)
+    return f'<td class="{"right" if is_right else "wrong"}">{"✓" if is_right else "✗"} {escape(record.answer)}</td>'
+
+
+def _shown(interval: Interval, sign: str = "") -> str:
+    return f"{interval.value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+
+
+def _cells(texts: Sequence[str]) -> str:
+    return "".join(f"<td>{escape(text)}</td>" for text in texts)
 
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'

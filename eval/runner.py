@@ -1,4 +1,4 @@
-"""Runs the trials of a configuration, batch by batch, and goes on where a killed run stopped.
+"""Runs the trials of one or several configurations, batch by batch, and goes on where a killed run stopped.
 
 Batches are cut from the whole list of trials, not from what is left of it. A resumed run therefore hands the
 engine the very batches that an undisturbed one would, and writes only what is missing.
@@ -7,33 +7,43 @@ engine the very batches that an undisturbed one would, and writes only what is m
 from __future__ import annotations
 
 import hashlib
-import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.answerer import Answerer, OnAnswer
+from eval.answerer import Answerer
+from eval.batches import cut
 from eval.config import RunConfig, fingerprint
-from eval.records import Batch, Record, answered, ranked, unanswered
 from eval.store import ResultFile
 from eval.types import Trial
-from rag.errors import QuestionError, SettingError
-from rag.types import Answer, ScoredPassage
+from eval.workers import asking
+from rag.errors import SettingError
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
+class Job:
+    """A run to make: its settings, and its result file."""
+
+    config: RunConfig
+    path: Path
+
+
+@dataclass(frozen=True)
 class RunReport:
-    """What one call of :func:`run_trials` did.
+    """What one call of :func:`run_together` did for one of its runs.
 
     Attributes:
         num_asked: questions answered now.
         num_resumed: questions whose answers were there before.
         num_refused: questions asked now that the engine could not answer.
-        wall_s, answerer_s: time of asking, and that of it spent in the engine; loading models is in neither.
+        wall_s: time of asking all runs of the call; loading models is not in it.
+        answerer_s: the part of it spent in the engine, of all workers together.
+        num_workers: how many asked at the same time.
     """
 
     num_asked: int
@@ -41,59 +51,73 @@ class RunReport:
     num_refused: int
     wall_s: float
     answerer_s: float
+    num_workers: int = 1
 
     @property
     def overhead(self) -> float:
         """Share of the time that the harness took for itself, 0 to 1."""
-        return 1.0 - self.answerer_s / self.wall_s if self.num_asked else 0.0
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What the engine made of one batch, and how long it took."""
-
-    records: list[Record]
-    answerer_s: float
+        return 1.0 - self.answerer_s / (self.wall_s * self.num_workers) if self.answerer_s else 0.0
 
 
 def run_trials(
     config: RunConfig, trials: Sequence[Trial], answerer: Answerer, path: Path, progress: Progress | None = None
 ) -> RunReport:
-    """Answer every trial that ``path`` holds no result for.
+    """:func:`run_together` for one run."""
+    return run_together([Job(config, path)], trials, answerer, progress)[0]
+
+
+def run_together(
+    jobs: Sequence[Job], trials: Sequence[Trial], answerer: Answerer, progress: Progress | None = None
+) -> list[RunReport]:
+    """Answer every trial that a job's file holds no result for; a question is asked under all jobs in one batch.
 
     Args:
-        progress: called with the numbers of finished and of all questions.
+        jobs: alike in all settings but those of the decoder.
+        progress: called with the numbers of finished and of all answers.
 
     Raises:
-        SettingError: ``path`` belongs to another configuration, or two trials have one id.
-        ConcordError: the engine failed; what was answered before is in ``path``.
+        SettingError: a file belongs to another configuration, two trials have one id, or jobs differ in more.
+        ConcordError: the engine failed; what was answered before is in the files.
     """
-    identity = run_identity(config, trials, answerer)
-    stamp: dict[str, Any] = {"fingerprint": fingerprint(identity), "versions": dict(answerer.versions())}
-    answerer_s, num_asked, num_refused = 0.0, 0, 0
-    with ResultFile(path, identity, len(trials)) as results:
-        num_done = len(results.done)
-        if num_done < len(trials) and not config.is_retrieval_only:
-            answerer.warm_up()
+    configs = [job.config for job in jobs]
+    if len({config.company() for config in configs}) > 1:
+        raise SettingError("runs that are answered together may differ in decoder, alpha and decoder_settings only")
+    identities = [run_identity(config, trials, answerer, configs) for config in configs]
+    stamps: list[dict[str, Any]] = [
+        {"fingerprint": fingerprint(identity), "versions": dict(answerer.versions())} for identity in identities
+    ]
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(ResultFile(job.path, identity, len(trials)))
+            for job, identity in zip(jobs, identities, strict=True)
+        ]
+        missing = [frozenset(trial.question_id for trial in trials) - file.done for file in files]
+        todo = [batch for batch in cut(trials, configs[0].batch_size) if any(batch.ids & some for some in missing)]
+        meter = _Meter(progress, sum(len(file.done) for file in files), len(trials) * len(jobs))
+        outcomes = stack.enter_context(asking(configs, answerer, todo, meter.answered))
         start = time.perf_counter()
-        for index, batch in _batches(trials, config.batch_size):
-            wanted = {trial.question_id for trial in batch} - results.done
-            if not wanted:
-                continue
-            outcome = _ask(config, batch, index, answerer, _meter(progress, num_done, len(wanted), len(trials)))
-            fresh = [replace(record, **stamp) for record in outcome.records if record.question_id in wanted]
-            results.append(fresh)
-            answerer_s += outcome.answerer_s
-            num_asked, num_done = num_asked + len(fresh), num_done + len(fresh)
-            num_refused += sum(record.answer is None for record in fresh)
-        if progress:
-            progress(num_done, len(trials))
+        answerer_s, num_refused = 0.0, [0] * len(jobs)
+        for outcome in outcomes:
+            answerer_s, num_fresh = answerer_s + outcome.answerer_s, 0
+            for place, records in enumerate(outcome.records):
+                fresh = [replace(item, **stamps[place]) for item in records if item.question_id in missing[place]]
+                files[place].append(fresh)
+                num_refused[place] += sum(item.answer is None for item in fresh)
+                num_fresh += len(fresh)
+            meter.written(num_fresh)
         wall_s = time.perf_counter() - start
-    return RunReport(num_asked, len(results.done), num_refused, wall_s, answerer_s)
+    num_workers = max(1, configs[0].workers)
+    return [
+        RunReport(len(some), len(file.done), refused, wall_s, answerer_s, num_workers)
+        for some, file, refused in zip(missing, files, num_refused, strict=True)
+    ]
 
 
-def run_identity(config: RunConfig, trials: Sequence[Trial], answerer: Answerer) -> dict[str, Any]:
-    """Everything on which the results depend: settings, trials to the letter, engine, package versions.
+def run_identity(
+    config: RunConfig, trials: Sequence[Trial], answerer: Answerer, together: Sequence[RunConfig] = ()
+) -> dict[str, Any]:
+    """Everything on which the results depend: settings, trials to the letter, engine, package versions, and what
+    is asked in the same batches.
 
     Raises:
         SettingError: two trials have one id, so their results could not be told apart.
@@ -105,59 +129,32 @@ def run_identity(config: RunConfig, trials: Sequence[Trial], answerer: Answerer)
     for trial in trials:
         digest.update(repr(asdict(trial)).encode())
     versions = {f"version.{name}": version for name, version in answerer.versions().items()}
-    return {**config.identity(), **answerer.identity(), **versions, "trials": digest.hexdigest()[:16]}
+    company = {"together": company_fingerprint(config, together)} if len(together) > 1 else {}
+    return {**config.identity(), **answerer.identity(), **versions, **company, "trials": digest.hexdigest()[:16]}
 
 
-def _meter(progress: Progress | None, num_done: int, num_wanted: int, num_all: int) -> OnAnswer:
-    """Reports the answers of one batch as they come; those that were there before are not counted again."""
-    num_answered = itertools.count(1)
-
-    def on_answer() -> None:
-        if progress:
-            progress(num_done + min(next(num_answered), num_wanted), num_all)
-
-    if progress:
-        progress(num_done, num_all)
-    return on_answer
+def company_fingerprint(config: RunConfig, together: Sequence[RunConfig]) -> str:
+    """Differs when ``config``, or what is asked in the same batches, differs."""
+    return fingerprint({"run": config.identity(), "together": [item.identity() for item in together]})
 
 
-def _batches(trials: Sequence[Trial], size: int) -> Iterator[tuple[int, Sequence[Trial]]]:
-    for index, start in enumerate(range(0, len(trials), size)):
-        yield index, trials[start : start + size]
+class _Meter:
+    """Reports answers as they come, then what of them is on disk (a torn batch is asked whole and written in part)."""
 
+    def __init__(self, progress: Progress | None, num_done: int, num_all: int) -> None:
+        self._progress, self._num_all = progress, num_all
+        self._written = self._shown = num_done
+        self._show()
 
-def _ask(config: RunConfig, batch: Sequence[Trial], index: int, answerer: Answerer, on_answer: OnAnswer) -> _Outcome:
-    start = time.perf_counter()
-    rankings = _rank(config, batch, answerer)
-    middle = time.perf_counter()
-    if config.is_retrieval_only:
-        about = Batch(index, len(batch), (middle - start) * 1000.0)
-        found = [ranked(trial, ranking or (), about) for trial, ranking in zip(batch, rankings, strict=True)]
-        return _Outcome(found, middle - start)
-    answers = _answers(batch, answerer, on_answer)
-    end = time.perf_counter()
-    # Ranking deeper than the prompt is work of the measurement; no user would wait for it.
-    about = Batch(index, len(batch), (end - middle) * 1000.0)
-    records = [
-        unanswered(trial, answer, about) if isinstance(answer, str) else answered(trial, answer, ranking, about)
-        for trial, answer, ranking in zip(batch, answers, rankings, strict=True)
-    ]
-    return _Outcome(records, end - start)
+    def answered(self) -> None:
+        self._shown = min(self._shown + 1, self._num_all)
+        self._show()
 
+    def written(self, num: int) -> None:
+        self._written += num
+        self._shown = self._written
+        self._show()
 
-def _rank(config: RunConfig, batch: Sequence[Trial], answerer: Answerer) -> Sequence[Sequence[ScoredPassage] | None]:
-    """Rankings for the retrieval metrics, where the engine retrieves and the gold documents are known."""
-    is_judged = config.is_retrieval_only or any(trial.gold_doc_ids for trial in batch)
-    if config.arm != "retrieved" or not config.ranking_depth or not is_judged:
-        return [None] * len(batch)
-    return answerer.rank([trial.question for trial in batch], config.ranking_depth)
-
-
-def _answers(batch: Sequence[Trial], answerer: Answerer, on_answer: OnAnswer) -> list[Answer | str]:
-    """Answers of the batch; one question that cannot be asked costs only itself, its reason takes its place."""
-    try:
-        return list(answerer.answer(batch, on_answer))
-    except QuestionError as error:
-        if len(batch) == 1:
-            return [str(error)]
-    return [answer for trial in batch for answer in _answers([trial], answerer, on_answer)]
+    def _show(self) -> None:
+        if self._progress:
+            self._progress(self._shown, self._num_all)

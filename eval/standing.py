@@ -1,26 +1,27 @@
-"""Standing tables: every row of settings in every column of settings, as Markdown with intervals.
-
-A difference from the baseline row is marked, so that the table itself says where a method does not help.
-"""
+"""Standing tables: every row of settings in every column of settings, with intervals and a test against one row."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.compare import Comparison, compare_runs
-from eval.config import RunConfig, fingerprint
+from eval.config import RunConfig
 from eval.engines import Engines
 from eval.evaluation import Evaluation
+from eval.findings import findings
+from eval.runner import Job, Progress, company_fingerprint
 from eval.scores import check_metrics
 from rag.errors import SettingError
+from rag.settings_file import checked, read_toml
 
-Evaluate = Callable[[RunConfig, Path], Evaluation]
+EvaluateTogether = Callable[[Sequence[Job], Progress | None], list[Evaluation]]
+Watch = Callable[[str], AbstractContextManager[Progress | None]]
 
 
 class Line(BaseModel):
@@ -41,10 +42,16 @@ class TableConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base: dict[str, Any] = Field(description="Settings that all runs share.")
+    title: str = Field("Figures", description="Heading.")
+    note: str = Field("", description="What a reader should know, below the heading.")
+    base: dict[str, Any] = Field(default_factory=dict, description="Settings that all runs share.")
     rows: tuple[Line, ...] = Field(min_length=1, description="Usually decoders.")
     columns: tuple[Line, ...] = Field(min_length=1, description="Usually arms; each becomes a table of its own.")
-    metrics: tuple[str, ...] = Field(("accuracy", "f1", "conr", "parr", "mr"), description="Figures of each run.")
+    metrics: tuple[str, ...] = Field(
+        ("accuracy", "f1", "conr", "parr", "mr"),
+        min_length=1,
+        description="Figures of each run; by the first, which must be better when higher, rows are judged.",
+    )
     baseline: str | None = Field(None, description="Row that the others are compared with; None is the first.")
 
     @model_validator(mode="after")
@@ -65,14 +72,16 @@ class TableConfig(BaseModel):
         Raises:
             SettingError: an unreadable file, an unknown key, a missing or a bad value.
         """
-        try:
-            return cls.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingError(f"cannot read the table {file}: {error}") from error
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
-            raise SettingError(f"{file}: setting {where!r}: {fault['msg']}") from error
+        return checked(cls, read_toml(file), str(file))
+
+    def limited(self, limit: int | None) -> TableConfig:
+        """The table with at most ``limit`` questions per figure; ``None`` leaves it alone."""
+        return self if limit is None else self.model_copy(update={"base": self.base | {"limit": limit}})
+
+    @property
+    def first(self) -> str:
+        """The row that the others are compared with."""
+        return self.baseline or self.rows[0].name
 
 
 @dataclass(frozen=True)
@@ -85,36 +94,46 @@ class Cell:
     differences: tuple[Comparison, ...]
 
 
-def run_table(table: TableConfig, folder: Path, run: Evaluate | None = None) -> list[Cell]:
-    """Run every cell, column by column; result files are kept in ``folder``, so a killed table resumes.
+def run_table(
+    table: TableConfig,
+    folder: Path,
+    run: EvaluateTogether | None = None,
+    watch: Watch = lambda heading: nullcontext(),
+) -> list[Cell]:
+    """Run every cell; rows of a column that differ in their decoders alone are asked in the same batches.
+
+    Result files are kept in ``folder``, so a killed table resumes.
 
     Args:
-        run: how one configuration is evaluated, into the result file given.
+        run: how some runs are evaluated together.
+        watch: gives the progress of the runs that the heading names.
 
     Raises:
         SettingError: an impossible cell (before anything is run).
     """
-    base = RunConfig.of(table.base)
+    configs = {(column.name, row.name): _config(table, row, column) for column in table.columns for row in table.rows}
     if run is None:
-        with Engines(base, folder) as engines:
-            return run_table(table, folder, engines.evaluate)
-    grid = [(row, column, _config(base, row, column)) for column in table.columns for row in table.rows]
-    done = {(row.name, column.name): run(config, _path(folder, row, column, config)) for row, column, config in grid}
-    first = table.baseline or table.rows[0].name
-    cells = []
-    for (row, column), evaluation in done.items():
-        baseline = done[first, column]
-        others = () if row == first else compare_runs(baseline.run, evaluation.run, table.metrics)
-        cells.append(Cell(row, column, evaluation, tuple(others)))
-    return cells
+        base = next(iter(configs.values()))
+        with Engines(folder, base.first, base.limit) as engines:
+            return run_table(table, folder, engines.evaluate_together, watch)
+    done: dict[tuple[str, str], Evaluation] = {}
+    for names in _companies(configs):
+        company = [configs[name] for name in names]
+        jobs = [Job(configs[name], _path(folder, name, configs[name], company)) for name in names]
+        with watch(f"{names[0][0]}: {', '.join(row for _, row in names)}") as progress:
+            done.update(zip(names, run(jobs, progress), strict=True))
+    return [_cell(table, column, row, done) for column, row in configs]
 
 
 def markdown(table: TableConfig, cells: Sequence[Cell]) -> str:
-    """One Markdown table per column; ``*`` marks p < 0.05 against the baseline, not corrected for many tests."""
-    first = table.baseline or table.rows[0].name
-    parts = [_table(table, [cell for cell in cells if cell.column == column.name]) for column in table.columns]
-    note = f"Value [95 % interval]; * differs from {first} (paired permutation test over questions, p < 0.05)."
-    return "\n\n".join([*parts, note]) + "\n"
+    """A Markdown table per column, each with what it comes to; ``*`` marks p < 0.05, not corrected for many tests."""
+    parts = [f"## {table.title}", *([table.note.strip()] if table.note else [])]
+    parts.append(
+        f"Value [95 % interval]; * differs from {table.first} (paired permutation test over questions, p < 0.05)."
+    )
+    for column in table.columns:
+        parts += _column(table, [cell for cell in cells if cell.column == column.name])
+    return "\n\n".join(parts) + "\n"
 
 
 def figures(cells: Sequence[Cell]) -> dict[str, dict[str, dict[str, float]]]:
@@ -126,24 +145,42 @@ def figures(cells: Sequence[Cell]) -> dict[str, dict[str, dict[str, float]]]:
     return found
 
 
-def _config(base: RunConfig, row: Line, column: Line) -> RunConfig:
+def _config(table: TableConfig, row: Line, column: Line) -> RunConfig:
     clash = sorted(row.settings.keys() & column.settings.keys())
     if clash:
         raise SettingError(f"row {row.name!r} and column {column.name!r} both set {', '.join(clash)}")
-    return base.changed(**row.settings, **column.settings)
+    own = row.settings | column.settings
+    engine = table.base.get("engine", {}) | own.get("engine", {})
+    return RunConfig.of({"metrics": table.metrics} | table.base | own | {"engine": engine})
 
 
-def _path(folder: Path, row: Line, column: Line, config: RunConfig) -> Path:
-    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in f"{column.name}-{row.name}")
-    return folder / f"{name}-{fingerprint(config.identity())[:6]}.jsonl"
+def _companies(configs: dict[tuple[str, str], RunConfig]) -> list[list[tuple[str, str]]]:
+    """The cells that can be answered together, within one column."""
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for name, config in configs.items():
+        groups.setdefault((name[0], config.company()), []).append(name)
+    return list(groups.values())
 
 
-def _table(table: TableConfig, cells: Sequence[Cell]) -> str:
+def _path(folder: Path, name: tuple[str, str], config: RunConfig, company: Sequence[RunConfig]) -> Path:
+    text = "".join(c if c.isalnum() or c in ".-" else "_" for c in "-".join(name))
+    return folder / f"{text}-{company_fingerprint(config, company)[:6]}.jsonl"
+
+
+def _cell(table: TableConfig, column: str, row: str, done: dict[tuple[str, str], Evaluation]) -> Cell:
+    own, other = done[column, row], done[column, table.first]
+    differences = () if row == table.first else compare_runs(other.run, own.run, table.metrics)
+    return Cell(row, column, own, tuple(differences))
+
+
+def _column(table: TableConfig, cells: Sequence[Cell]) -> list[str]:
     shown = [name for name in table.metrics if any(name in cell.evaluation.summary.aggregates() for cell in cells)]
     num = max(cell.evaluation.summary.num_trials for cell in cells)
-    head = [f"### {cells[0].column} ({num} questions)", "", f"| | {' | '.join(shown)} |", f"|---{'|---' * len(shown)}|"]
+    head = [f"| | {' | '.join(shown)} |", f"|---{'|---' * len(shown)}|"]
     lines = [" | ".join([cell.row, *(_figure(cell, name) for name in shown)]) for cell in cells]
-    return "\n".join([*head, *(f"| {line} |" for line in lines)])
+    said = findings(table.metrics[0], table.first, [(cell.row, cell.differences) for cell in cells])
+    parts = [f"### {cells[0].column} ({num} questions)", "\n".join([*head, *(f"| {line} |" for line in lines)])]
+    return [*parts, f"By {table.metrics[0]}:\n\n" + "\n".join(f"* {text}" for text in said)] if said else parts
 
 
 def _figure(cell: Cell, metric: str) -> str:

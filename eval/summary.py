@@ -39,7 +39,8 @@ class Summary:
     Attributes:
         num_trials, num_answered, num_refused: questions asked for, answered, and refused by the engine; those
             neither answered nor refused are still to come.
-        scores: in the order of the metrics asked for; those that apply to no question are left out.
+        scores: in the order of the metrics asked for.
+        inapplicable: metrics asked for that apply to no question.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Summary:
     num_refused: int
     scores: tuple[Score, ...]
     costs: Costs
+    inapplicable: tuple[str, ...] = ()
 
     def aggregates(self) -> dict[str, dict[str, float]]:
         """Value, interval and number of questions by metric: the reproducible part."""
@@ -64,7 +66,8 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain JSON values."""
         counts = {"num_trials": self.num_trials, "num_answered": self.num_answered, "num_refused": self.num_refused}
-        return {"name": self.name, **counts, "metrics": self.aggregates(), "costs": vars(self.costs)}
+        figures = {"metrics": self.aggregates(), "inapplicable": self.inapplicable, "costs": vars(self.costs)}
+        return {"name": self.name, **counts, **figures}
 
 
 def summarize(run: Run, metrics: Sequence[str], confidence: float = 0.95, seed: int = 0) -> Summary:
@@ -76,15 +79,16 @@ def summarize(run: Run, metrics: Sequence[str], confidence: float = 0.95, seed: 
     """
     if not run.records:
         raise StorageError(f"{run.path} holds no results yet; run it first")
-    found = (score(metric, run.records, confidence, seed) for metric in metrics)
+    found = {metric: score(metric, run.records, confidence, seed) for metric in metrics}
     num_refused = sum(record.answer is None for record in run.records)
     return Summary(
         name=run.name,
         num_trials=run.num_trials,
         num_answered=len(run.records) - num_refused,
         num_refused=num_refused,
-        scores=tuple(item for item in found if item is not None),
+        scores=tuple(item for item in found.values() if item is not None),
         costs=costs_of(run.records),
+        inapplicable=tuple(metric for metric, item in found.items() if item is None),
     )
 
 

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import itertools
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.compare import Comparison, compare_runs
-from eval.config import RunConfig, fingerprint
+from eval.config import RunConfig
 from eval.datasets import load_dataset
 from eval.engines import Engines
 from eval.evaluation import Evaluation, select
+from eval.runner import Job, Progress, company_fingerprint
 from eval.scores import Score, check_metrics, score
 from rag.errors import SettingError
+from rag.settings_file import checked, read_toml
 
-Evaluate = Callable[[RunConfig, Path], Evaluation]
+EvaluateTogether = Callable[[Sequence[Job], Progress | None], list[Evaluation]]
 
 
 class SweepConfig(BaseModel):
@@ -52,15 +53,7 @@ class SweepConfig(BaseModel):
         Raises:
             SettingError: an unreadable file, an unknown key, a missing or a bad value.
         """
-        try:
-            return cls.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingError(f"cannot read the sweep {file}: {error}") from error
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"]))
-            known = f"; known are {', '.join(cls.model_fields)}" if fault["type"] == "extra_forbidden" else ""
-            raise SettingError(f"{file}: setting {where!r}: {fault['msg']}{known}") from error
+        return checked(cls, read_toml(file), str(file))
 
     def combinations(self) -> list[dict[str, Any]]:
         """The points of the grid, in the order of its fields, skipped ones left out, at most ``max_runs``."""
@@ -97,30 +90,35 @@ class SweepResult:
     gains: tuple[Comparison, ...]
 
 
-def run_sweep(sweep: SweepConfig, folder: Path, run: Evaluate | None = None) -> SweepResult:
+def run_sweep(sweep: SweepConfig, folder: Path, run: EvaluateTogether | None = None) -> SweepResult:
     """Run ``sweep``; every run leaves its result file in ``folder``, so a killed sweep resumes.
 
+    Points that differ in their decoders alone are asked in the same batches, unless ``max_seconds`` bounds the
+    sweep: then one after the other.
+
     Args:
-        run: how one configuration is evaluated, into the result file given.
+        run: how some configurations are evaluated together, into the result files given.
 
     Raises:
         SettingError: an impossible point (before anything is run), or a metric that applies to no question.
     """
     num_dev, base = _split(sweep)
     if run is None:
-        with Engines(base, folder) as engines:
-            return run_sweep(sweep, folder, engines.evaluate)
+        with Engines(folder, base.first, base.limit) as engines:
+            return run_sweep(sweep, folder, engines.evaluate_together)
     points = sweep.combinations()
     if not points:
         raise SettingError("the sweep's 'skip' leaves no combination of its grid; loosen it")
     configs = [base.changed(**point) for point in points]
-    tried: list[Tried] = []
+    scores: dict[int, Score] = {}
     deadline = time.monotonic() + (sweep.max_seconds or float("inf"))
-    for point, config in zip(points, configs, strict=True):
-        if tried and time.monotonic() >= deadline:
+    for group in _groups(sweep, configs):
+        if scores and time.monotonic() >= deadline:
             break
-        dev = config.changed(limit=num_dev)
-        tried.append(Tried(point, config, _score(sweep, run(dev, _path(folder, "dev", dev)))))
+        devs = [configs[index].changed(limit=num_dev) for index in group]
+        found = run([Job(dev, _path(folder, "dev", dev, devs)) for dev in devs], None)
+        scores.update((index, _score(sweep, item)) for index, item in zip(group, found, strict=True))
+    tried = [Tried(points[index], configs[index], scores[index]) for index in sorted(scores)]
     sign = 1.0 if sweep.is_higher_better else -1.0
     best = max(tried, key=lambda item: sign * item.score.interval.value)
     rest = _on_rest(best.config, num_dev, folder, run)
@@ -141,10 +139,20 @@ def _split(sweep: SweepConfig) -> tuple[int, RunConfig]:
     return num_dev, base.changed(limit=num)
 
 
-def _on_rest(config: RunConfig, num_dev: int, folder: Path, run: Evaluate) -> Evaluation:
+def _groups(sweep: SweepConfig, configs: Sequence[RunConfig]) -> list[list[int]]:
+    """The points, by their places, that are evaluated together."""
+    if sweep.max_seconds is not None:
+        return [[index] for index in range(len(configs))]
+    groups: dict[str, list[int]] = {}
+    for index, config in enumerate(configs):
+        groups.setdefault(config.company(), []).append(index)
+    return list(groups.values())
+
+
+def _on_rest(config: RunConfig, num_dev: int, folder: Path, run: EvaluateTogether) -> Evaluation:
     assert config.limit is not None  # fixed by _split
     rest = config.changed(first=config.first + num_dev, limit=config.limit - num_dev)
-    return run(rest, _path(folder, "rest", rest))
+    return run([Job(rest, _path(folder, "rest", rest, [rest]))], None)[0]
 
 
 def _score(sweep: SweepConfig, evaluation: Evaluation) -> Score:
@@ -155,8 +163,8 @@ def _score(sweep: SweepConfig, evaluation: Evaluation) -> Score:
     return found
 
 
-def _path(folder: Path, part: str, config: RunConfig) -> Path:
-    return folder / f"{part}-{config.decoder}-{fingerprint(config.identity())}.jsonl"
+def _path(folder: Path, part: str, config: RunConfig, company: Sequence[RunConfig]) -> Path:
+    return folder / f"{part}-{config.decoder}-{company_fingerprint(config, company)}.jsonl"
 
 
 def describe(points: Sequence[dict[str, Any]]) -> list[str]:

@@ -13,16 +13,17 @@ from rich.table import Table
 from eval.compare import Comparison
 from eval.evaluation import Evaluation
 from eval.runner import Progress as Report
+from eval.runner import RunReport
 from eval.stats import Interval
 from eval.sweep import SweepResult, describe
 
 
 @contextmanager
-def progress_bar() -> Iterator[Report]:
+def progress_bar(heading: str = "asking") -> Iterator[Report]:
     """A bar on standard error; yields what the runner reports to."""
-    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("asking", total=None)
+        task = bar.add_task(_short(heading), total=None)
 
         def show(num_done: int, num_all: int) -> None:
             bar.update(task, completed=num_done, total=num_all)
@@ -38,6 +39,9 @@ def summary_table(evaluation: Evaluation) -> None:
         table.add_row(item.metric, f"{item.interval.value:.4f}", _range(item.interval), str(item.num_questions))
     console = Console()
     console.print(table)
+    if summary.inapplicable:
+        lacking = ", ".join(summary.inapplicable)
+        console.print(f"no question has what these need: {lacking}", style="dim", highlight=False)
     costs = summary.costs
     waits = (costs.latency_p50_ms, costs.latency_p95_ms, costs.latency_p99_ms)
     console.print(
@@ -45,12 +49,16 @@ def summary_table(evaluation: Evaluation) -> None:
         f"{costs.questions_per_s:.2f} questions/s, {costs.tokens_per_s:.1f} tokens/s",
         highlight=False,
     )
-    console.print(
-        f"{report.num_asked} asked, {report.num_resumed} resumed, {report.num_refused} refused; "
-        f"harness {report.overhead:.2%} of {report.wall_s:.1f} s; results in {evaluation.run.path}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"{run_line([report])}; results in {evaluation.run.path}", highlight=False, soft_wrap=True)
+
+
+def run_line(reports: Sequence[RunReport]) -> str:
+    """What was asked, and how much of the time the harness took for itself; runs answered together count once."""
+    spans = {(item.wall_s * item.num_workers, item.answerer_s) for item in reports if item.num_asked}
+    wall_s, answerer_s = (sum(times) for times in zip(*spans, strict=True)) if spans else (0.0, 0.0)
+    counts = [sum(getattr(item, name) for item in reports) for name in ("num_asked", "num_resumed", "num_refused")]
+    share = 1.0 - answerer_s / wall_s if wall_s else 0.0
+    return "{} asked, {} resumed, {} refused; ".format(*counts) + f"harness {share:.2%} of {wall_s:.1f} s"
 
 
 def comparison_table(items: Sequence[Comparison]) -> None:
@@ -62,6 +70,13 @@ def comparison_table(items: Sequence[Comparison]) -> None:
         values = (f"{item.other_interval.value:.4f}", f"{item.base_interval.value:.4f}", f"{difference.value:+.4f}")
         table.add_row(item.metric, item.other, *values, _range(difference), f"{item.test.p_value:.4f}{mark}")
     Console().print(table)
+
+
+def comparison_dict(item: Comparison) -> dict[str, Any]:
+    """One comparison as plain JSON values."""
+    names = {"metric": item.metric, "base": item.base, "other": item.other}
+    figures = {"p_value": item.test.p_value, "num_questions": item.test.num_questions}
+    return names | {"difference": vars(item.test.interval)} | figures
 
 
 def print_differences(base: str, other: str, settings: Mapping[str, tuple[object, object]]) -> None:
@@ -102,6 +117,10 @@ def sweep_dict(metric: str, result: SweepResult) -> dict[str, Any]:
         "rest": vars(result.best_rest.interval),
         "gain_over_first": gains,
     }
+
+
+def _short(text: str, limit: int = 40) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _range(interval: Interval) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from rag.errors import SettingError
+from rag.settings_file import checked, read_toml
 
 _ENV_PREFIX = "CONCORD_"
 Count = Annotated[int, Field(ge=1)]
@@ -67,7 +67,7 @@ class Config(BaseModel):
             SettingError: an unknown key or a bad value, with its origin.
         """
         values: dict[str, Any] = {}
-        origins = [(str(file), _read_toml(file))] if file else []
+        origins = [(str(file), read_toml(file))] if file else []
         origins += [("environment", _from_environment(os.environ)), ("arguments", _given(overrides))]
         for origin, given in origins:
             values |= given
@@ -88,28 +88,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {fields[key]: value for key, value in environ.items() if key in fields and value != ""}
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"cannot read settings from {file}: {error}") from error
-
-
 def _validated(cls: type[Config], values: dict[str, Any], origin: str) -> Config:
-    try:
-        config = cls.model_validate(values)
-    except ValidationError as error:
-        raise SettingError(_explain(error, origin)) from error
+    config = checked(cls, values, origin)
     if config.chunk_overlap >= config.chunk_chars:
         raise SettingError(
             f"chunk_overlap={config.chunk_overlap} ({origin}) must be less than chunk_chars={config.chunk_chars}"
         )
     return config
-
-
-def _explain(error: ValidationError, origin: str) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r} ({origin}); known are {', '.join(Config.model_fields)}"
-    return f"setting {name}={first['input']!r} ({origin}): {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
-from eval.datasets.schema import OneOrMany, Schema, distinct, make_passage
+from eval.datasets.schema import OneOrMany, Schema, distinct, from_json, make_passage
 from eval.types import Question
 
 UNANSWERABLE, INCONSISTENT, COUNTERFACTUAL = "unanswerable", "inconsistent", "counterfactual"
@@ -38,7 +38,7 @@ class CounterfactualRow(FaithRow):
     """A row of the counterfactual set."""
 
     answer_key: str = Field(validation_alias=AliasChoices("answerKey", "answer_key"))
-    choices: Choices
+    choices: Annotated[Choices, BeforeValidator(from_json)]
 
 
 def unanswerable(fields: Mapping[str, Any], fallback_id: str) -> list[Question]:

@@ -11,10 +11,11 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from decoders.params import DecoderParams
 from eval.answerer import OnAnswer
 from eval.types import Trial
 from rag.errors import QuestionError
@@ -49,19 +50,25 @@ class DeterministicAnswerer:
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
         return [rank_by_overlap(question, self.corpus)[:depth] for question in questions]
 
-    def answer(self, trials: Sequence[Trial], on_answer: OnAnswer) -> list[Answer]:
+    def maker(self) -> Callable[[], DeterministicAnswerer]:
+        return lambda: self
+
+    def answer(
+        self, trials: Sequence[Trial], decoders: Sequence[DecoderParams], on_answer: OnAnswer
+    ) -> list[list[Answer]]:
         self.batches.append([trial.question_id for trial in trials])
         time.sleep(self.delay_s)
         for trial in trials:
             if REFUSED in trial.question:
                 raise QuestionError(f"the question {trial.question!r} cannot be asked")
-        answers = []
-        for trial in trials:
-            answers.append(self._one(trial))
-            on_answer()
-        return answers
+        return [[self._told(trial, params, on_answer) for trial in trials] for params in decoders]
 
-    def _one(self, trial: Trial) -> Answer:
+    def _told(self, trial: Trial, params: DecoderParams, on_answer: OnAnswer) -> Answer:
+        answer = self._one(trial, params)
+        on_answer()
+        return answer
+
+    def _one(self, trial: Trial, params: DecoderParams) -> Answer:
         corpus = self.corpus if trial.passages is None else trial.passages
         ranked = rank_by_overlap(trial.question, corpus)[:2]
         text = read_answer(trial.question, ranked[0].passage.text) if ranked else "I don't know."
@@ -71,7 +78,7 @@ class DeterministicAnswerer:
             Citation(item.passage.doc_id, item.passage.source, item.passage.text, item.score) for item in ranked
         )
         tokens = Tokens(sum(len(item.passage.text) for item in ranked), len(trial.question), len(steps))
-        return Answer(trial.question, text, citations, "adacad", conflict, {"generate": 1.0, "total": 1.0}, tokens)
+        return Answer(trial.question, text, citations, params.name, conflict, {"generate": 1.0, "total": 1.0}, tokens)
 
 
 def rank_by_overlap(question: str, corpus: Sequence[Passage]) -> list[ScoredPassage]:

@@ -10,8 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from eval import evaluate
+from eval.arms import ARM_NAMES
 from eval.cli import eval_app
 from eval.config import RunConfig
+from eval.datasets import DATASET_NAMES
+from eval.ranking import RANKING_FORMS
+from eval.scores import ANSWER_METRICS
+from rag.errors import ConcordError
 
 
 def concord_eval(*args: object) -> Result:
@@ -36,6 +41,52 @@ def test_compare(runs: list[Path]) -> None:
     found = json.loads(concord_eval("compare", *runs, "-m", "accuracy", "--json").stdout)
     assert found[0]["metric"] == "accuracy"
     assert found[0]["difference"]["value"] < 0
+
+
+def test_list_names_what_there_is() -> None:
+    text = concord_eval("list").stdout
+    found = json.loads(concord_eval("list", "--json").stdout)
+    assert tuple(found["datasets"]) == DATASET_NAMES
+    assert tuple(found["arms"]) == ARM_NAMES
+    assert tuple(found["metrics"]) == (*ANSWER_METRICS, *RANKING_FORMS)
+    assert all(name in text for group in found.values() for name in group)
+
+
+def write_table(folder: Path, samples: Path, **lines: str) -> Path:
+    text = f'metrics = ["accuracy"]\n[base]\ndataset = "nq_synth"\ndata = "{samples / "nq_synth.jsonl"}"\n'
+    text += '[[columns]]\nname = "c"\narm = "conflicting"\n[[rows]]\nname = "plain"\ndecoder = "plain"\n'
+    (folder / "table.toml").write_text(text + "".join(lines.values()))
+    return folder / "table.toml"
+
+
+def test_a_table_that_cannot_be_is_refused_with_its_file(tmp_path: Path, samples: Path) -> None:
+    file = write_table(tmp_path, samples, colour="colour = 1\n")
+    result = concord_eval("table", file, "--folder", tmp_path / "runs")
+    assert result.exit_code == 2
+    assert "unknown setting 'colour'; known are dataset" in result.stderr
+    file.write_text("rows = []\ncolumns = []\n")
+    result = concord_eval("table", file)
+    assert result.exit_code == 2
+    assert f"setting rows=[] ({file})" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["table", "sweep"])
+def test_a_model_that_dies_leaves_a_word_about_its_results(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def die(*args: object) -> None:
+        raise ConcordError("the model died")
+
+    monkeypatch.setattr("eval.engines.Engines.evaluate_together", die)
+    folder, option = tmp_path / "runs", "--folder" if command == "table" else "-o"
+    folder.mkdir()
+    file = write_table(tmp_path, samples)
+    if command == "sweep":
+        file.write_text(f'[base]\ndataset = "nq_synth"\ndata = "{samples / "nq_synth.jsonl"}"\n[grid]\nseed = [1]\n')
+    result = concord_eval(command, file, option, folder)
+    assert result.exit_code == 1
+    assert "the model died" in result.stderr
+    assert f"results so far are safe in {folder}; the same command goes on from there" in result.stderr
 
 
 def test_report(runs: list[Path], tmp_path: Path) -> None:
@@ -76,7 +127,7 @@ def test_report_of_runs_that_asked_other_questions(
         (["compare", "absent.jsonl", "absent.jsonl"], "no result file absent.jsonl"),
         (["compare", "absent.jsonl"], "needs at least 2"),
         (["report", "absent.jsonl"], "no result file absent.jsonl"),
-        (["sweep", "absent.toml"], "cannot read the sweep absent.toml"),
+        (["sweep", "absent.toml"], "cannot read settings from absent.toml"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(args: list[str], message: str) -> None:

@@ -132,9 +132,19 @@ def test_ramdocs(samples: Path) -> None:
 def test_faitheval(samples: Path) -> None:
     assert load(samples, "faitheval_unanswerable")[0].answers == ()
     assert load(samples, "faitheval_inconsistent")[0].answers == ("1903", "1926")
+    assert "1926" in load(samples, "faitheval_inconsistent")[0].passages[0].text  # both documents, as published
     (item,) = load(samples, "faitheval_counterfactual")
     assert item.answers == ("molten wax",)
     assert item.question.endswith("\nB) molten wax\nC) sand")
+
+
+def test_faitheval_options_as_a_table_stores_them(samples: Path, tmp_path: Path) -> None:
+    row = json.loads((samples / "faitheval_counterfactual.jsonl").read_text())
+    text = json.dumps(row | {"choices": json.dumps(row["choices"])})
+    (tmp_path / "table.jsonl").write_text(text + "\n" + json.dumps(row | {"id": "x", "answerKey": "E"}))
+    dataset = load_dataset("faitheval_counterfactual", str(tmp_path / "table.jsonl"))
+    assert dataset.questions == load(samples, "faitheval_counterfactual")
+    assert "answerKey='E' is none of the options A, B, C" in dataset.malformed[0].reason
 
 
 def test_open_domain(samples: Path) -> None:

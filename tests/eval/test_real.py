@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import pytest
 
 from eval import evaluate
 from eval.config import RunConfig
+from eval.evaluation import evaluate_together
+from eval.runner import Job
 from eval.scores import DEFAULT_METRICS
 from eval.store import read_run
 from eval.summary import summarize
@@ -91,6 +95,57 @@ def test_arms(engine: Any, samples: Path, tmp_path: Path, arm: str) -> None:
     assert done.report.overhead < 0.03
 
 
+def test_decoders_asked_together_reach_the_generator_at_once_and_answer_as_alone(
+    engine: Any, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": "conflicting", **SHORT}
+    configs = [RunConfig.of(base | {"decoder": name, "batch_size": 3}) for name in ("plain", "cad", "memory")]
+    stream, sizes = engine.generator.stream, []
+
+    def counted(requests: Sequence[Any]) -> Any:
+        sizes.append(len(requests))
+        return stream(requests)
+
+    monkeypatch.setattr(engine.generator, "stream", counted)
+    jobs = [Job(config, tmp_path / f"{config.decoder}.jsonl") for config in configs]
+    together = evaluate_together(jobs, engine=engine)
+    assert sizes == [9, 3]  # all that batch_size bounds is handed over before the first answer is waited for
+    for config, done in zip(configs, together, strict=True):
+        alone = evaluate(config, output=tmp_path / f"{config.decoder}.alone", engine=engine)
+        assert [record.answer for record in done.run.records] == [record.answer for record in alone.run.records]
+    assert len({done.run.records[0].answer for done in together}) > 1
+
+
+def test_a_table_is_one_command(samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.toml").write_text(
+        f'''
+title = "Pairs"
+metrics = ["accuracy", "mr"]
+base = {{ dataset = "nq_synth", data = "{samples / "nq_synth.jsonl"}", max_tokens = 6 }}
+rows = [{{ name = "plain", decoder = "plain" }}, {{ name = "adacad", decoder = "adacad" }}]
+columns = [{{ name = "conflicting", arm = "conflicting" }}, {{ name = "irrelevant", arm = "irrelevant" }}]
+'''
+    )
+    page, folder = tmp_path / "RESULTS.md", tmp_path / "runs"
+    command = ["table", tmp_path / "table.toml", "-o", page, "--folder", folder]
+    first = concord_eval(*command, "--limit", 3)
+    assert first.returncode == 0, first.stderr
+    assert "12 asked, 0 resumed, 0 refused; harness" in first.stderr
+    assert len(list(folder.glob("*.jsonl"))) == 4
+    text = page.read_text()
+    for part in (
+        "concord eval table",
+        "Model: default (SmolLM2",
+        "### irrelevant (3 questions)",
+        "* **adacad: no better",
+    ):
+        assert part in text
+    again = concord_eval(*command, "--limit", 3, "--json")
+    assert "0 asked, 12 resumed" in again.stderr
+    figures = json.loads(again.stdout)
+    assert set(figures["Pairs"]["conflicting"]) == {"plain", "adacad"}
+
+
 def test_command_line_end_to_end(samples: Path, tmp_path: Path) -> None:
     rows = (samples / "nq_synth.jsonl").read_text() + '{"question": "no contexts"}\n'
     (tmp_path / "pairs.jsonl").write_text(rows)
@@ -110,27 +165,40 @@ def test_command_line_end_to_end(samples: Path, tmp_path: Path) -> None:
 
 
 def test_killed_and_resumed_the_aggregates_are_the_same(samples: Path, tmp_path: Path) -> None:
-    """kill -9 while the real model answers, at three moments, against an undisturbed run."""
+    """kill -9 at random moments while the real model answers, against an undisturbed run; CONCORD_KILLS=10 for ten."""
+    num_kills, rng = int(os.environ.get("CONCORD_KILLS", "3")), random.Random(5)
     config = tmp_path / "run.toml"
     pairs = [json.loads(line) for line in (samples / "nq_synth.jsonl").read_text().splitlines()]
-    rows = [pair | {"id": f"{n}-{pair['id']}"} for n in range(4) for pair in pairs]
+    rows = [pair | {"id": f"{n}-{pair['id']}"} for n in range(num_kills + 2) for pair in pairs]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = f'dataset = "nq_synth"\ndata = "{tmp_path / "pairs.jsonl"}"\narm = "conflicting"\n'
     config.write_text(f"{data}max_tokens = 6\nbatch_size = 2\n")
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     assert concord_eval("run", config, "-o", whole).returncode == 0
-    for _ in range(3):
-        process = subprocess.Popen(
-            _command("run", config, "-o", cut), cwd=ROOT, env=_environment(), stderr=subprocess.DEVNULL
-        )
-        size = cut.stat().st_size if cut.exists() else 0
-        deadline = time.monotonic() + 120
-        while process.poll() is None and (not cut.exists() or cut.stat().st_size <= size):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
-    assert 0 < len(read_run(cut).records) < 16
+    sizes = []
+    for _ in range(num_kills):
+        kill_after_progress(_command("run", config, "-o", cut), cut, rng.uniform(0.0, 0.3))
+        sizes.append(len(read_run(cut).records))
+    print(f"{num_kills} kills, with {sizes} of {len(rows)} questions answered")
+    assert sizes == sorted(set(sizes))
+    assert 0 < sizes[0] <= sizes[-1] < len(rows), "the run was over before the last kill"
     assert concord_eval("run", config, "-o", cut).returncode == 0
     figures = [json.dumps(summarize(read_run(path), DEFAULT_METRICS).aggregates()) for path in (whole, cut)]
     assert figures[0] == figures[1]
+
+
+def kill_after_progress(command: list[str], path: Path, extra_s: float) -> None:
+    """Start ``command``; kill it ``extra_s`` after it has written something new to ``path``."""
+    num_lines = max(1, _num_lines(path))  # the first is the header
+    process = subprocess.Popen(command, cwd=ROOT, env=_environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and _num_lines(path) <= num_lines:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(extra_s)
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+
+
+def _num_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0

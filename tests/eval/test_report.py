@@ -10,11 +10,11 @@ import pytest
 
 from eval.compare import compare_runs
 from eval.records import Batch, Record, Trace
-from eval.report import report_page
+from eval.report import report_page, short_names
 from eval.stats import Interval
 from eval.store import Run
 from eval.summary import summarize
-from eval.svg import Bar, Curve, bars, curves
+from eval.svg import Bar, Curve, bars, curves, differences, round_up
 
 VOID = {"meta", "br"}
 TRACE = Trace(0.5, True, "documents' side", "memory's side", 4, 2, 0.1, 0.2, 0.3)
@@ -66,7 +66,7 @@ def test_well_formed_and_fetches_nothing(page: str) -> None:
     assert checker.open == []
     assert checker.fetched == []
     assert not {"script", "img", "link", "iframe", "b"} & set(checker.tags)
-    assert checker.tags.count("svg") == 4  # three metrics and the latency
+    assert checker.tags.count("svg") == 5  # three metrics, one difference and the latency
     assert "url(" not in page
     assert "@import" not in page
 
@@ -75,7 +75,15 @@ def test_says_what_is_in_it(page: str) -> None:
     checker = Checker()
     checker.feed(page)
     text = "\n".join(checker.texts)
-    for part in (HOSTILE, "cad<b>", "A & B", "memory's side", "plain minus cad<b>", "1 of 10 questions are still"):
+    for part in (
+        HOSTILE,
+        "cad<b>",
+        "A & B",
+        "memory's side",
+        "Differences from cad<b>",
+        "minus cad<b>",
+        "1 of 10 questions are still",
+    ):
         assert part in text
     assert "1 questions could not be answered and score 0" in text
     assert "prefers-color-scheme:dark" in page
@@ -88,8 +96,42 @@ def test_bars_are_to_scale() -> None:
     assert widths[1] == pytest.approx(2 * widths[0], rel=1e-3)
 
 
+def test_differences_are_hollow_where_they_may_be_none() -> None:
+    items = [
+        Bar("a", Interval(0.1, 0.02, 0.2), 3),
+        Bar("b", Interval(0.1, -0.1, 0.3), 1),
+        Bar("c", Interval(-0.3, -0.4, -0.2), 2),
+    ]
+    dots = re.findall(r'<circle class="(\w+)" cx="([0-9.]+)"', differences(items, "f1"))
+    assert [kind for kind, _ in dots] == ["s3", "open", "s2"]
+    (zero,) = re.findall(r'class="axis" d="M([0-9.]+)', differences(items, "f1"))
+    places = [float(x) - float(zero) for _, x in dots]
+    assert places[0] == places[1] > 0
+    assert places[2] == pytest.approx(-3 * places[0], abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("value", "top"), [(0.0, 1.0), (0.04, 0.05), (0.2, 0.2), (0.21, 0.5), (1.0, 1.0), (371.0, 500.0), (6e4, 1e5)]
+)
+def test_axes_end_at_round_numbers(value: float, top: float) -> None:
+    assert round_up(value) == pytest.approx(top)
+
+
+def test_names_lose_what_all_share() -> None:
+    names = ["conflicting-plain-1f", "conflicting-cad-1f", "conflicting-ckplug-0-1f"]
+    assert list(short_names(names).values()) == ["plain", "cad", "ckplug-0"]
+    assert short_names(["a-b"]) == {"a-b": "a-b"}
+    assert short_names(["a", "a-b"]) == {"a": "a", "a-b": "a-b"}
+
+
+def test_answers_of_all_runs_stand_side_by_side(page: str) -> None:
+    assert page.count('<td class="right">✓ yes</td>') == 8
+    assert page.count('<td class="wrong">✗ &lt;script&gt;') == 8
+
+
 def test_plots_of_nothing_do_not_fail() -> None:
     assert "<svg" in bars([], "none")
+    assert "<svg" in differences([], "none")
     assert "<svg" in curves([Curve("a", [0.0], 0)], "none", "ms")
 
 

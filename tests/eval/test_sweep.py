@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,10 +12,9 @@ import pytest
 
 from eval.config import RunConfig
 from eval.evaluation import Evaluation, evaluate
-from eval.sweep import SweepConfig, run_sweep
+from eval.runner import Job, Progress
+from eval.sweep import EvaluateTogether, SweepConfig, run_sweep
 from rag.errors import SettingError
-
-Run = Callable[[RunConfig, Path], Evaluation]
 
 
 @pytest.fixture
@@ -34,20 +33,20 @@ def base(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ran(deterministic: ModuleType) -> tuple[Run, list[RunConfig]]:
+def ran(deterministic: ModuleType) -> tuple[EvaluateTogether, list[list[RunConfig]]]:
     """Evaluates with the deterministic answerer, which cad makes blind; keeps the configurations it saw."""
-    seen: list[RunConfig] = []
+    seen: list[list[RunConfig]] = []
 
     class Blind(deterministic.DeterministicAnswerer):  # type: ignore[misc, name-defined]
-        def _one(self, trial: Any) -> Any:
+        def _one(self, trial: Any, params: Any) -> Any:
             from dataclasses import replace
 
-            return super()._one(replace(trial, passages=()))
+            return super()._one(replace(trial, passages=()), params)
 
-    def run(config: RunConfig, path: Path) -> Evaluation:
-        seen.append(config)
-        make = Blind if config.decoder == "cad" else deterministic.DeterministicAnswerer
-        return evaluate(config, output=path, answerer=make())
+    def run(jobs: Sequence[Job], progress: Progress | None) -> list[Evaluation]:
+        seen.append([job.config for job in jobs])
+        makers = [Blind if job.config.decoder == "cad" else deterministic.DeterministicAnswerer for job in jobs]
+        return [evaluate(job.config, output=job.path, answerer=make()) for job, make in zip(jobs, makers, strict=True)]
 
     return run, seen
 
@@ -62,11 +61,10 @@ def test_chooses_on_one_half_and_reports_the_other(base: dict[str, Any], ran: An
     assert result.best.point == {"decoder": "plain"}
     assert [item.score.interval.value for item in result.tried] == [0.0, 1.0]
     assert (result.best_rest.interval.value, result.gains[0].test.interval.value) == (1.0, 1.0)
-    assert [(c.decoder, c.first, c.limit) for c in seen] == [
-        ("cad", 0, 5),
-        ("plain", 0, 5),
-        ("plain", 5, 5),
-        ("cad", 5, 5),
+    assert [[(c.decoder, c.first, c.limit) for c in together] for together in seen] == [
+        [("cad", 0, 5), ("plain", 0, 5)],
+        [("plain", 5, 5)],
+        [("cad", 5, 5)],
     ]
     ids = [set(result.best.score.parts), set(result.best_rest.parts)]
     assert ids[0] | ids[1] == {str(n) for n in range(10)}
@@ -94,8 +92,23 @@ def test_grid_skip_and_budget(base: dict[str, Any], ran: Any, tmp_path: Path) ->
     ]
     skipped = sweep(base, grid=grid, skip=[{"decoder": "cad", "alpha": 1.0}], max_runs=2)
     assert skipped.combinations() == [{"decoder": "cad", "alpha": 0.5}, {"decoder": "ckplug", "alpha": 0.5}]
+    # A bounded sweep asks point by point.
     result = run_sweep(sweep(base, max_seconds=1e-9), tmp_path / "out", ran[0])
     assert (len(result.tried), result.num_left_out) == (1, 1)  # one is always tried
+
+
+def test_points_that_differ_in_more_than_the_decoder_are_asked_apart(
+    base: dict[str, Any], ran: Any, tmp_path: Path
+) -> None:
+    run, seen = ran
+    result = run_sweep(sweep(base, grid={"decoder": ["cad", "plain"], "max_tokens": [4, 8]}), tmp_path / "out", run)
+    assert [[(c.decoder, c.max_tokens) for c in together] for together in seen[:2]] == [
+        [("cad", 4), ("plain", 4)],
+        [("cad", 8), ("plain", 8)],
+    ]
+    assert [item.point for item in result.tried] == [
+        {"decoder": decoder, "max_tokens": num} for decoder in ("cad", "plain") for num in (4, 8)
+    ]
 
 
 def test_an_impossible_point_stops_the_sweep_before_it_runs(base: dict[str, Any], ran: Any, tmp_path: Path) -> None:
@@ -127,5 +140,5 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text('metric = "f2"\n[base]\n[grid]\ndecoder = ["cad"]\n')
     with pytest.raises(SettingError, match="unknown metric 'f2'"):
         SweepConfig.load(tmp_path / "s.toml")
-    with pytest.raises(SettingError, match="cannot read the sweep"):
+    with pytest.raises(SettingError, match="cannot read settings from"):
         SweepConfig.load(tmp_path / "absent.toml")
