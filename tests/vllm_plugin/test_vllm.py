@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from decoders.pairing import KEY, Half
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Plain
 from rag.config import Config
 from rag.errors import ModelError, QuestionError, UnavailableError
-from rag.generation.base import Done, Request
+from rag.generation.base import Request
 from rag.generation.vllm import VllmGenerator
 from rag.models import load_generator
 from rag.prompts import build_prompts
@@ -225,10 +226,8 @@ def test_a_pair_id_used_twice_is_told_why(server: str, remote: VllmGenerator, re
 
 
 def _ignore(server: str, request: dict[str, Any], headers: dict[str, str]) -> None:
-    try:
+    with suppress(httpx.TimeoutException):
         httpx.post(f"{server}/v1/completions", json=request, headers=headers, timeout=4)
-    except httpx.TimeoutException:
-        pass
 
 
 def test_a_wrong_key_and_a_dead_address_are_told(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,8 +246,7 @@ def test_a_dead_engine_fails_its_answers_and_comes_back(vllm: VllmGenerator, req
     next(events)
     _kill_engine()
     with pytest.raises(UnavailableError):
-        while not isinstance(next(events), Done):
-            pass
+        list(events)
     assert vllm.generate(requests[:1])[0].text == expected
 
 

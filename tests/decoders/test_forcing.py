@@ -1,0 +1,76 @@
+"""One step of all pairs in a batch, in place."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from decoders.forcing import decide
+from decoders.pairing import Half, MatchedPair, Row
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
+from decoders.rules import mix
+from decoders.sampling import Draw, choose
+from decoders.trace import StepTrace
+
+RULES: list[DecoderParams] = [AdaCad(), Cad(2.0), CkPlug(), CkPlug(alpha=0.0), Coiecd(), Plain(), Memory()]
+VOCABULARY = 500
+
+
+def pair(
+    rows: tuple[int, int], params: DecoderParams, draw: Draw | None = None, output: tuple[int, ...] = ()
+) -> MatchedPair:
+    halves = [Row(Half(str(rows), role, params, draw), (1, 2), output) for role in ("context", "parametric")]
+    return MatchedPair(*rows, *halves)
+
+
+@pytest.fixture
+def logits() -> torch.Tensor:
+    return torch.randn(20, VOCABULARY, generator=torch.Generator().manual_seed(0)) * 4
+
+
+def test_every_pair_gets_its_rules_token_on_both_rows(logits: torch.Tensor) -> None:
+    before = logits.clone()
+    pairs = [pair((at, 19 - at), params) for at, params in enumerate(RULES)]
+    traces = decide(logits, pairs)
+    for at, params in enumerate(RULES):
+        mixture = mix(before[at : at + 1], before[19 - at : 20 - at], params)
+        token = int(mixture.scores.argmax())
+        assert int(logits[at].argmax()) == int(logits[19 - at].argmax()) == token
+        trace = StepTrace.of(traces[at].tolist())
+        assert trace.jsd == pytest.approx(float(mixture.jsd), abs=1e-6)
+        assert trace.context_top == int(before[at].argmax())
+        assert trace.context_logprob == pytest.approx(float(before[at].log_softmax(-1)[token]), abs=1e-4)
+
+
+def test_other_rows_keep_every_bit(logits: torch.Tensor) -> None:
+    before = logits.clone()
+    decide(logits, [pair((3, 11), AdaCad()), pair((4, 12), CkPlug())])
+    others = [row for row in range(20) if row not in (3, 4, 11, 12)]
+    assert torch.equal(logits[others], before[others])
+
+
+def test_batch_mates_do_not_matter(logits: torch.Tensor) -> None:
+    together, alone = logits.clone(), logits.clone()
+    pairs = [pair((at, at + 10), RULES[at % len(RULES)]) for at in range(10)]
+    traces = decide(together, pairs)
+    for at, each in enumerate(pairs):
+        assert torch.equal(decide(alone, [each])[0], traces[at])
+    assert torch.equal(together, alone)
+
+
+@pytest.mark.parametrize("draw", [Draw(temperature=1.0, top_p=0.9, seed=5), Draw(repetition_penalty=1.5)])
+def test_the_forced_token_is_the_drawn_one_whatever_the_sampler_does_next(logits: torch.Tensor, draw: Draw) -> None:
+    before = logits.clone()
+    decide(logits, [pair((0, 1), AdaCad(), draw, (7, 8, 9))])
+    scores = mix(before[:1], before[1:2], AdaCad()).scores[0]
+    expected = int(choose(scores, draw, 3, (1, 2), (7, 8, 9)))
+    for row in (0, 1):
+        assert float((logits[row] / 1.7).softmax(-1)[expected]) == 1.0
+
+
+def test_halves_out_of_step_are_left_alone_and_marked(logits: torch.Tensor) -> None:
+    before = logits.clone()
+    halves = [Row(Half("x", "context", AdaCad()), (), (1,)), Row(Half("x", "parametric", AdaCad()), (), ())]
+    traces = decide(logits, [MatchedPair(0, 1, *halves)])
+    assert bool(traces.isnan().all())
+    assert torch.equal(logits, before)
