@@ -27,6 +27,7 @@ TOP_K = 10
 _BATCH = 4096
 _NUM_SAMPLED = 128
 _TRAIN_PER_LIST = 40
+_NUM_ITERATIONS = 12
 _MAX_GROWTH = 4
 _SEED = 7
 
@@ -140,27 +141,34 @@ def _build_ivfpq(library: Library, ids: RowIds) -> VectorIndex:
 
     Source: inverted file with product quantisation (Jégou, Douze and Schmid 2011); re-ranking by exact vectors is ours.
     """
-    import faiss
-
     rng = np.random.default_rng(_SEED)
     num_lists = 2 ** round(np.log2(2 * np.sqrt(len(ids))))
     sample = rng.choice(ids, min(len(ids), _TRAIN_PER_LIST * num_lists), replace=False)
     vectors = library.vectors_of(sample)[1]
-    index: Any = faiss.index_factory(
-        vectors.shape[1], f"IVF{num_lists},PQ{_num_codes(vectors.shape[1])}", faiss.METRIC_INNER_PRODUCT
-    )
+    index = _untrained_ivfpq(vectors.shape[1], num_lists)
     index.train(vectors)
     _add(index, library, ids)
-    # Questions are not copies of passages: sampled passages are moved to the usual cosine of a question to its answer.
-    queries = _moved(vectors[:_NUM_SAMPLED], rng)
+    queries = _like_questions(vectors, rng)
     exact = exact_neighbours(library, ids, queries)
     built = VectorIndex(index, IndexInfo("ivfpq", 0.0, 20 * TOP_K, len(ids), library.identity))
     while True:
         found = [{i for i, _ in row} for row in built.search(library, queries, TOP_K)]
         recall = float(np.mean([len(a & b) / len(b) for a, b in zip(found, exact, strict=True)]))
-        if recall >= TARGET_RECALL or index.nprobe >= num_lists // 4:
+        if recall >= TARGET_RECALL or index.nprobe >= num_lists // 2:
             return replace(built, info=replace(built.info, recall_at_10=recall))
         index.nprobe *= 2
+
+
+def _untrained_ivfpq(dimension: int, num_lists: int) -> Any:
+    import faiss
+
+    # "np": without polysemous training, which takes most of the time and serves another kind of search.
+    codes = f"PQ{_num_codes(dimension)}np"
+    index: Any = faiss.index_factory(dimension, f"IVF{num_lists},{codes}", faiss.METRIC_INNER_PRODUCT)
+    index.pq.cp.niter = _NUM_ITERATIONS
+    for clustering in (index.cp, index.pq.cp):
+        clustering.min_points_per_centroid = 1  # else FAISS prints warnings; recall is measured anyway
+    return index
 
 
 def exact_neighbours(library: Library, ids: RowIds, queries: Vectors, top_k: int = TOP_K) -> list[set[int]]:
@@ -192,11 +200,16 @@ def _reranked(library: Library, query: NDArray[np.float32], candidates: list[int
     return list(zip(ids.tolist(), (vectors @ query).tolist(), strict=True)) if len(ids) else []
 
 
-def _moved(vectors: Vectors, rng: np.random.Generator) -> Vectors:
-    """Unit vectors at a cosine of about 0.6 to the given ones."""
-    noise = rng.standard_normal(vectors.shape)
-    noise *= 4 / 3 / np.linalg.norm(noise, axis=1, keepdims=True)
-    moved = vectors + noise
+def _like_questions(vectors: Vectors, rng: np.random.Generator) -> Vectors:
+    """Unit vectors whose neighbours are as hard to find as those of questions.
+
+    A question lies between the passages, near none: the mean of five passages, moved to a cosine of 0.6 by noise.
+    Measured, lists that find .98 of the neighbours of slightly moved passages find .40 of those of real questions.
+    """
+    means = vectors[rng.integers(len(vectors), size=(5, _NUM_SAMPLED))].mean(axis=0)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    noise = rng.standard_normal(means.shape)
+    moved = means + 4 / 3 * noise / np.linalg.norm(noise, axis=1, keepdims=True)
     scaled: Vectors = (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
     return scaled
 
