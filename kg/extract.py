@@ -22,6 +22,7 @@ class NameExtractor:
 
     # Raise the number whenever the same passage is read differently; tests/kg/test_extract.py notices.
     fingerprint = "names-1"
+    batch_size = 256
 
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
         """One extraction per passage."""
@@ -40,6 +41,7 @@ class ImportedExtractor:
     """Extractions that were read from a file, handed out for the passages they belong to; same contract."""
 
     fingerprint = ""
+    batch_size = 256
 
     def __init__(self, extractions: Iterable[Extraction]) -> None:
         self._by_passage: dict[str, list[Extraction]] = {}

@@ -100,6 +100,11 @@ class Extractor(Protocol):
         """Changes whenever the same passage would be read differently; empty: keep nothing."""
         ...
 
+    @property
+    def batch_size(self) -> int:
+        """Passages to hand over at once: what is read of them is kept together."""
+        ...
+
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
         """One extraction per passage, in their order."""
         ...

@@ -19,6 +19,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 
 from decoders.params import DecoderSettingError, decoder_params
+from kg.types import Extractor
 from rag.adding import Adder, Progress
 from rag.config import Config
 from rag.errors import LibraryError, QuestionError, SettingError
@@ -230,7 +231,16 @@ class Engine:
             case "graph":
                 from retrievers.graph import GraphRetriever
 
-                return GraphRetriever(library=self.library, encoder=self._encoder)
+                return GraphRetriever(library=self.library, encoder=self._encoder, extractors=self.extractors)
+
+    @cached_property
+    def extractors(self) -> Sequence[Extractor]:
+        """What reads passages for the knowledge graph."""
+        from kg.extract import NameExtractor
+        from kg.model import ModelExtractor
+
+        names = NameExtractor()
+        return (names,) if self.config.extractor == "rules" else (names, ModelExtractor(self.generator))
 
     @cached_property
     def generator(self) -> Generator:

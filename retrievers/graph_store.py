@@ -13,8 +13,6 @@ from rag.types import Passage
 
 IMPORTED = "imported"
 """Fingerprint of what was imported from files; it is part of every graph over the library."""
-_BATCH = 256
-
 OnRead = Callable[[int], None]
 
 
@@ -30,7 +28,7 @@ def read_passages(
         on_read: told of the number of passages done, batch by batch.
     """
     found: list[Extraction] = []
-    for some in _batches(rows):
+    for some in _batches(rows, extractor.batch_size):
         kept = kept_extractions(library, extractor.fingerprint, some) if extractor.fingerprint else {}
         new = {row_id: passage for row_id, passage in some.items() if row_id not in kept}
         read = dict(zip(new, extractor.extract(list(new.values())), strict=True))
@@ -78,7 +76,7 @@ def _keep(library: Library, fingerprint: str, read: Mapping[int, Extraction]) ->
         return
 
 
-def _batches(rows: Mapping[int, Passage]) -> Iterator[dict[int, Passage]]:
+def _batches(rows: Mapping[int, Passage], size: int) -> Iterator[dict[int, Passage]]:
     items = iter(rows.items())
-    while some := dict(islice(items, _BATCH)):
+    while some := dict(islice(items, size)):
         yield some

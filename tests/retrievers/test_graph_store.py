@@ -105,7 +105,7 @@ def test_what_only_a_removed_document_supports_goes(library: Library) -> None:
 
 
 def test_an_interrupted_reading_is_resumed(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retrievers.graph_store._BATCH", 2)
+    monkeypatch.setattr(CountingExtractor, "batch_size", 2)
     publish(library, **{f"d{i}": f"Person Number{i} lives here." for i in range(5)})
     rows = library.passages(library.live_ids()[0].tolist())
     killed = CountingExtractor(patience=2)
