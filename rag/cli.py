@@ -177,8 +177,10 @@ def _progress() -> Iterator[Any]:
     with Progress(*columns, console=_err, transient=True) as bar:
 
         class BarProgress(adding.Progress):
+            task = bar.add_task("reading", total=None)
+
             def start(self, num_sources: int) -> None:
-                self.task = bar.add_task("reading", total=num_sources)
+                bar.update(self.task, total=num_sources)
 
             def advance(self, source: str) -> None:
                 bar.update(self.task, advance=1, description=render.short_path(source)[-40:])

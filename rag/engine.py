@@ -104,15 +104,16 @@ class Engine:
         """Add files, folders (recursively) and LangChain documents; what cannot be read is reported, not fatal.
 
         A source that has not changed is left alone, one that has is replaced. Either all changes of one call are in
-        the library or none.
+        the library or none; a call that was interrupted is gone on with by the next one. Items may come from a
+        generator: they are read as they come, in bounded memory.
 
         Raises:
             LibraryError: the library was made with another encoder.
             StorageError: the disk is full, or another process is writing.
         """
-        listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
+        stream = [items] if isinstance(items, (str, Path, Document)) else items
         with self._mutex:
-            return Adder(self.library, self._encoder, self.config).add(listed, progress or Progress())
+            return Adder(self.library, self._encoder, self.config, progress or Progress()).add(stream)
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id; a folder removes every document below it.

@@ -137,6 +137,11 @@ class Library:
             self._counted = generation, count
         return count
 
+    @property
+    def size_bytes(self) -> int:
+        """What the library takes on disk, derived files included."""
+        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
+
     def documents(self) -> list[DocumentInfo]:
         """All live documents, by source."""
         rows = self._rows(
