@@ -148,6 +148,26 @@ def ask(
                 _out.print(render.token(event), end="")
 
 
+@app.command()
+def doctor(
+    library: LibraryPath,
+    is_mending: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,
+    encoder: EncoderName = None,
+    config: SettingsFile = None,
+) -> None:
+    """Check texts, vectors, indexes and graph of a library against each other. Exit code 1: something is wrong."""
+    with _errors_to_exit(), _open(library, config, must_exist=True, encoder=encoder) as engine:
+        findings = engine.examine(is_mending=is_mending)
+        num_passages = engine.library.num_passages
+    for finding in findings:
+        mark, style = ("mended", "green") if finding.is_mended else ("wrong", "red")
+        _err.print(f"{mark}: {finding.part}: {finding.problem}", style=style, markup=False, highlight=False)
+    if not findings:
+        _err.print(f"the library is sound; it holds {num_passages} passages", style="green")
+    if not all(finding.is_mended for finding in findings):
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _open(library: Path, config: Path | None, *, must_exist: bool = False, **settings: Any) -> Iterator[Engine]:
     from rag.config import Config

@@ -58,6 +58,8 @@ SPARSE_INDEX = """
 CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5 (title, text, tokenize = 'porter unicode61');
 """
 
+LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
+
 
 def content_key(title: str, text: str) -> bytes:
     """Sixteen bytes that name what a passage says: all that an extractor may look at."""
@@ -154,6 +156,24 @@ class Database:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         return db
+
+
+def get_meta(db: sqlite3.Connection, key: str) -> str | None:
+    """A value of the library as a whole."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def set_meta(db: sqlite3.Connection, key: str, value: str) -> None:
+    """Put a value of the library as a whole."""
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def next_generation(db: sqlite3.Connection) -> int:
+    """Tell everyone who has read the library that it changes with this transaction."""
+    generation = int(get_meta(db, "generation") or 0) + 1
+    set_meta(db, "generation", str(generation))
+    return generation
 
 
 def _prepare(db: sqlite3.Connection, file: Path) -> None:

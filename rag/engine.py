@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -32,6 +32,9 @@ from retrievers.dense import DenseRetriever
 from retrievers.encoder import EmbeddingsEncoder, Encoder, SentenceEncoder
 from retrievers.hybrid import HybridRetriever
 from retrievers.sparse import SparseRetriever
+
+if TYPE_CHECKING:
+    from rag.doctor import Finding
 
 History = Sequence[Message] | Sequence[dict[str, str]]
 
@@ -135,6 +138,13 @@ class Engine:
     def documents(self) -> list[DocumentInfo]:
         """The documents of the library, by source."""
         return self.library.documents()
+
+    def examine(self, *, is_mending: bool = False) -> list[Finding]:
+        """Check the parts of the library against each other, and mend them if asked to: :mod:`rag.doctor`."""
+        from rag.doctor import examine
+
+        with self._mutex:
+            return examine(self.library, self._encoder, is_mending=is_mending)
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
         """The ranking of each question; no generator is loaded."""

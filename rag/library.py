@@ -21,12 +21,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from rag.database import BUSY_TIMEOUT_S, Database, content_key
+from rag.database import BUSY_TIMEOUT_S, LIVE, Database, content_key, get_meta, next_generation, set_meta
 from rag.errors import LibraryError, StorageError
 from rag.types import DocumentInfo, Passage
 
 _FILE = "library.sqlite3"
-_LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
 # Rows asked for at once: their ids travel as one JSON text.
 _CHUNK = 2000
 
@@ -132,8 +131,8 @@ class Library:
         generation, count = self._counted
         if generation != self.generation:
             with self.database.reading() as db:
-                generation = int(_meta(db, "generation") or 0)
-                (count,) = db.execute(f"SELECT count(*) FROM {_LIVE}").fetchone()
+                generation = int(get_meta(db, "generation") or 0)
+                (count,) = db.execute(f"SELECT count(*) FROM {LIVE}").fetchone()
             self._counted = generation, count
         return count
 
@@ -170,20 +169,20 @@ class Library:
         away the ids that are gone and adding those that are new.
         """
         with self.database.reading() as db:
-            generation = int(_meta(db, "generation") or 0)
-            rows = db.execute(f"SELECT p.id FROM {_LIVE}").fetchall()
+            generation = int(get_meta(db, "generation") or 0)
+            rows = db.execute(f"SELECT p.id FROM {LIVE}").fetchall()
         return np.sort(np.array(rows, dtype=np.int64).ravel()), generation
 
     def vectors(self) -> tuple[RowIds, Vectors, int]:
         """Row ids ``[N]`` and vectors ``[N, D]`` of all live passages, and the generation they belong to."""
         with self.database.reading() as db:
-            generation = int(_meta(db, "generation") or 0)
-            rows = db.execute(f"SELECT p.id, p.vector FROM {_LIVE} ORDER BY p.id").fetchall()
-        return *_stacked(rows), generation
+            generation = int(get_meta(db, "generation") or 0)
+            rows = db.execute(f"SELECT p.id, p.vector FROM {LIVE} ORDER BY p.id").fetchall()
+        return *self._stacked(rows), generation
 
     def vectors_of(self, ids: Iterable[int]) -> tuple[RowIds, Vectors]:
         """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
-        return _stacked(sorted(self._rows_of([int(i) for i in ids], "p.id, p.vector")))
+        return self._stacked(sorted(self._rows_of([int(i) for i in ids], "p.id, p.vector")))
 
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
         """Best ``top_k`` passages for an FTS5 expression: row ids and BM25 scores, higher is better."""
@@ -210,7 +209,7 @@ class Library:
                 ((extractor, body, row_id) for row_id, body in bodies.items()),
             )
             if is_import:
-                _set_meta(db, "imported_at", str(_next_generation(db)))
+                set_meta(db, "imported_at", str(next_generation(db)))
 
     def stage(self, documents: Sequence[Staged]) -> None:
         """Keep documents on disk without making them visible; replaces what was staged under their ids."""
@@ -240,13 +239,13 @@ class Library:
                 db.execute("UPDATE documents SET is_live = 1 WHERE doc_id = ? AND NOT is_live", (doc_id,))
                 db.execute(
                     "INSERT INTO passages_fts (rowid, title, text) "
-                    f"SELECT p.id, d.title, p.text FROM {_LIVE} WHERE d.doc_id = ?",
+                    f"SELECT p.id, d.title, p.text FROM {LIVE} WHERE d.doc_id = ?",
                     (doc_id,),
                 )
             db.execute("DELETE FROM documents WHERE NOT is_live")
             _drop_extractions(db, contents)
-            _set_meta(db, "encoder", encoder)
-            _next_generation(db)
+            set_meta(db, "encoder", encoder)
+            next_generation(db)
 
     def remove(self, doc_ids: Sequence[str]) -> None:
         """Remove documents and all that came from them, in one transaction."""
@@ -254,16 +253,19 @@ class Library:
             _drop_extractions(db, _retire(db, doc_ids))
             if not db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone():
                 db.execute("DELETE FROM meta WHERE key = 'encoder'")
-            _next_generation(db)
+            next_generation(db)
 
-    def discard_staged(self) -> None:
-        """Drop staged documents (made with another encoder, say)."""
-        with self.database.writing() as db:
-            db.execute("DELETE FROM documents WHERE NOT is_live")
+    def _stacked(self, rows: Sequence[tuple[int, bytes]]) -> tuple[RowIds, Vectors]:
+        """Row ids ``[N]`` and vectors ``[N, D]``."""
+        if len({len(vector) for _, vector in rows}) > 1:
+            raise StorageError(f"vectors in {self.folder} are damaged; see: concord doctor {self.folder} --repair")
+        ids = np.array([row_id for row_id, _ in rows], dtype=np.int64)
+        matrix = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32)
+        return ids, matrix.reshape(len(rows), matrix.size // max(len(rows), 1))
 
     def _meta(self, key: str) -> str | None:
         with self.database.reading() as db:
-            return _meta(db, key)
+            return get_meta(db, key)
 
     def _rows(self, sql: str, *values: object) -> list[Any]:
         with self.database.reading() as db:
@@ -274,36 +276,15 @@ class Library:
         where = "WHERE p.id IN (SELECT value FROM json_each(?))"
         for first in range(0, len(ids), _CHUNK):
             some = json.dumps(list(ids[first : first + _CHUNK]))
-            yield from self._rows(f"SELECT {columns} FROM {_LIVE} {join} {where}", *values, some)
-
-
-def _stacked(rows: Sequence[tuple[int, bytes]]) -> tuple[RowIds, Vectors]:
-    ids = np.array([row[0] for row in rows], dtype=np.int64)
-    matrix = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float32)
-    return ids, matrix.reshape(len(rows), matrix.size // max(len(rows), 1))
-
-
-def _meta(db: sqlite3.Connection, key: str) -> str | None:
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return str(row[0]) if row else None
-
-
-def _set_meta(db: sqlite3.Connection, key: str, value: str) -> None:
-    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
-
-
-def _next_generation(db: sqlite3.Connection) -> int:
-    generation = int(_meta(db, "generation") or 0) + 1
-    _set_meta(db, "generation", str(generation))
-    return generation
+            yield from self._rows(f"SELECT {columns} FROM {LIVE} {join} {where}", *values, some)
 
 
 def _retire(db: sqlite3.Connection, doc_ids: Sequence[str]) -> list[tuple[bytes]]:
     """Remove live documents; the contents of their passages."""
     contents: list[tuple[bytes]] = []
     for doc_id in doc_ids:
-        contents += db.execute(f"SELECT p.content FROM {_LIVE} WHERE d.doc_id = ?", (doc_id,)).fetchall()
-        db.execute(f"DELETE FROM passages_fts WHERE rowid IN (SELECT p.id FROM {_LIVE} WHERE d.doc_id = ?)", (doc_id,))
+        contents += db.execute(f"SELECT p.content FROM {LIVE} WHERE d.doc_id = ?", (doc_id,)).fetchall()
+        db.execute(f"DELETE FROM passages_fts WHERE rowid IN (SELECT p.id FROM {LIVE} WHERE d.doc_id = ?)", (doc_id,))
         db.execute("DELETE FROM documents WHERE doc_id = ? AND is_live", (doc_id,))
     return contents
 

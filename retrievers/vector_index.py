@@ -106,7 +106,8 @@ def followed(current: VectorIndex, library: Library, ids: RowIds) -> VectorIndex
     new, gone = np.setdiff1d(ids, has), np.setdiff1d(has, ids)
     if not len(new) and not len(gone):
         return current
-    if _is_outgrown(current.info, len(ids)):
+    # Nothing in common: perhaps even the encoder is another one now.
+    if len(gone) == len(has) or _is_outgrown(current.info, len(ids)):
         return build(library, ids)
     index: Any = faiss.clone_index(current.index)
     if len(gone):

@@ -120,6 +120,16 @@ def test_the_kind_follows_the_size(library: Library) -> None:
     assert followed(index, library, library.live_ids()[0]).info.kind == "ivfpq"
 
 
+def test_an_emptied_library_may_get_another_encoder(tmp_path: Path) -> None:
+    library = Library.open(tmp_path)
+    publish(library, documents(0, 5))
+    index = build(library, library.live_ids()[0])
+    library.remove([f"d{i:05}" for i in range(5)])
+    passage = Passage("e:0", "e", "e", "e", "text")
+    publish(library, [Staged("e", "e", "e", "e", 4, [passage], np.eye(3, dtype=np.float32)[:1])])
+    assert followed(index, library, library.live_ids()[0]).index.d == 3
+
+
 def test_a_dimension_without_divisors_has_one_code() -> None:
     assert [vector_index._num_codes(d) for d in (384, 32, 7, 6, 1)] == [96, 8, 1, 1, 1]
 
