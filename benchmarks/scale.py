@@ -74,7 +74,7 @@ def editions(rows: list[dict[str, str]], size: int) -> Iterator[Document]:
     for index in range(size):
         edition, number = divmod(index, len(rows))
         ending = "".join("aeioulnrst"[int(digit)] for digit in str(edition)) if edition else ""
-        title, text = (_NAME.sub(lambda m: m[0] + ending, rows[number][key]) for key in ("title", "text"))
+        title, text = (_NAME.sub(rf"\g<0>{ending}", rows[number][key]) for key in ("title", "text"))
         metadata = {"source": f"w{index}", "title": f"{title} #{number}.{edition}"}
         yield Document(page_content=text, metadata=metadata)
 
@@ -127,13 +127,12 @@ def search_figures(library: Library, encoder: Encoder, questions: list[str]) -> 
     vectors = encoder.encode(questions)
     exact = exact_neighbours(library, library.live_ids()[0], vectors)
     found = [{i for i, _ in row} for row in index.search(library, vectors, 10)]
+    recalls = [len(a & b) / 10 for a, b in zip(found, exact, strict=True)]
     return {
         "search_ms_100k": median_ms(lambda q: dense.search([q], 10), questions),
         "sparse_ms_100k": median_ms(lambda q: sparse.search([q], 10), questions),
         "hybrid_ms_100k": median_ms(lambda q: hybrid.search([q], 10), questions),
-        "recall_at_10_of_exact_100k": round(
-            float(np.mean([len(a & b) / 10 for a, b in zip(found, exact, strict=True)])), 4
-        ),
+        "recall_at_10_of_exact_100k": round(float(np.mean(recalls)), 4),
         "recall_at_10_when_built": round(index.info.recall_at_10, 4),
         "index_kind": index.info.kind,
         "index_build_s": round(build_s, 1),

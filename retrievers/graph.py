@@ -108,7 +108,11 @@ class GraphRetriever(BatchRetriever):
     def _current_index(self) -> GraphIndex:
         with self._lock:
             if self._index is None or self.library.generation != self._generation:
-                self._index = self._follow()
+                try:
+                    self._index = self._follow()
+                except BaseException:
+                    self._forget()  # half of a step was taken
+                    raise
             return self._index
 
     def _follow(self) -> GraphIndex:
@@ -125,10 +129,11 @@ class GraphRetriever(BatchRetriever):
         is_there = np.isin(new_ids, list(new))
         self._read(new)
         self._ids = np.concatenate([self._ids[is_kept], new_ids[is_there]])
-        vectors = (
-            [new_vectors[is_there]] if self._index is None else [self._index.vectors[is_kept], new_vectors[is_there]]
-        )
-        return GraphIndex.of(self._graph, [self._rows[i] for i in self._ids.tolist()], _joined(vectors))
+        passages = [self._rows[row_id] for row_id in self._ids.tolist()]
+        if self._index is None:
+            return GraphIndex.of(self._graph, passages, new_vectors[is_there])
+        vectors = _joined([self._index.vectors[is_kept], new_vectors[is_there]])
+        return GraphIndex.of(self._graph, passages, vectors, self._index, is_kept)
 
     def _read(self, new: dict[int, Passage]) -> None:
         """Add what the extractors and the imported files say of new passages."""

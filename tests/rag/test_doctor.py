@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from rag.cli import app
 from rag.doctor import Finding
 from rag.engine import Engine
 from rag.errors import ConcordError, StorageError
@@ -192,3 +194,16 @@ def test_a_question_to_a_damaged_library_is_answered_or_refused(
         assert len(best(engine)) == 3
     except ConcordError as error:
         assert "damaged" in str(error)  # noqa: PT017 - answering is right too
+
+
+def test_the_command(engine: Engine) -> None:
+    runner, folder = CliRunner(), str(engine.library.folder)
+    sound = runner.invoke(app, ["doctor", folder])
+    assert (sound.exit_code, "sound; it holds 3 passages" in sound.output) == (0, True)
+    unread_words(engine)
+    found = runner.invoke(app, ["doctor", folder])
+    assert (found.exit_code, "wrong: sparse index: 1 passages" in found.output) == (1, True)
+    mended = runner.invoke(app, ["doctor", folder, "--repair"])
+    assert (mended.exit_code, "mended: sparse index" in mended.output) == (0, True)
+    assert runner.invoke(app, ["doctor", folder]).exit_code == 0
+    assert runner.invoke(app, ["doctor", folder + "-none"]).exit_code == 2
