@@ -60,7 +60,7 @@ class GraphIndex:
             graph: knows the passages.
             passages: P of them.
             vectors: ``[P, D]``.
-            former: an index whose words are taken over for the first rows.
+            former: an index whose rows are taken over instead of being read again.
             is_kept: rows of ``former`` that ``passages`` begins with.
         """
         word_ids = {} if former is None else dict(former.word_ids)
@@ -69,7 +69,8 @@ class GraphIndex:
         old.resize((old.shape[0], len(word_ids)))
         words = vstack([old, new], format="csc")
         weights = np.log1p(len(passages) / (1 + np.diff(words.indptr)))
-        matrices = GraphMatrices.of(graph, [passage.passage_id for passage in passages])
+        names = [passage.passage_id for passage in passages]
+        matrices = GraphMatrices.of(graph, names, None if former is None else former.matrices, is_kept)
         return cls(tuple(passages), vectors, matrices, words, word_ids, weights)
 
     def coverage(self, question: str) -> tuple[Scores, Scores]:

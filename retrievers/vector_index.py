@@ -26,6 +26,7 @@ TARGET_RECALL = 0.97
 TOP_K = 10
 _BATCH = 4096
 _NUM_SAMPLED = 128
+_NUM_CANDIDATES = 300
 _TRAIN_PER_LIST = 40
 _NUM_ITERATIONS = 12
 _MAX_GROWTH = 4
@@ -151,7 +152,7 @@ def _build_ivfpq(library: Library, ids: RowIds) -> VectorIndex:
     _add(index, library, ids)
     queries = _like_questions(vectors, rng)
     exact = exact_neighbours(library, ids, queries)
-    built = VectorIndex(index, IndexInfo("ivfpq", 0.0, 20 * TOP_K, len(ids), library.identity))
+    built = VectorIndex(index, IndexInfo("ivfpq", 0.0, _NUM_CANDIDATES, len(ids), library.identity))
     while True:
         found = [{i for i, _ in row} for row in built.search(library, queries, TOP_K)]
         recall = float(np.mean([len(a & b) / len(b) for a, b in zip(found, exact, strict=True)]))
