@@ -255,6 +255,11 @@ class Library:
                 db.execute("DELETE FROM meta WHERE key = 'encoder'")
             next_generation(db)
 
+    def discard_staged(self) -> None:
+        """Drop staged documents (made with another encoder, say)."""
+        with self.database.writing() as db:
+            db.execute("DELETE FROM documents WHERE NOT is_live")
+
     def _stacked(self, rows: Sequence[tuple[int, bytes]]) -> tuple[RowIds, Vectors]:
         """Row ids ``[N]`` and vectors ``[N, D]``."""
         if len({len(vector) for _, vector in rows}) > 1:

@@ -145,7 +145,8 @@ class GraphRetriever(BatchRetriever):
 
     def _forget(self) -> None:
         """Begin anew: passages that were read already have got more to say."""
-        self._graph, self._rows, self._index = KnowledgeGraph(), {}, None
+        self._graph.remove_passages(self._graph.passage_ids)
+        self._rows, self._index = {}, None
         self._ids = np.zeros(0, dtype=np.int64)
         self._imported_at = self.library.imported_at
 
