@@ -56,8 +56,8 @@ class GraphMatrices:
         entity_ids = {} if former is None else dict(former.entity_ids)
         cells: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
         for row, passage_id in enumerate(ids[old[0].shape[0] :]):
-            for mention in graph.extraction(passage_id).mentions:
-                cells[mention.is_title].append((row, entity_ids.setdefault(mention.entity, len(entity_ids))))
+            for name, is_title in graph.named_in(passage_id):
+                cells[is_title].append((row, entity_ids.setdefault(name, len(entity_ids))))
         claims = [
             (entity_ids.setdefault(subject, len(entity_ids)), entity_ids.setdefault(target, len(entity_ids)))
             for subject, _, target in graph.claims

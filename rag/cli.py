@@ -161,7 +161,9 @@ def doctor(
         num_passages = engine.library.num_passages
     for finding in findings:
         mark, style = ("mended", "green") if finding.is_mended else ("wrong", "red")
-        _err.print(f"{mark}: {finding.part}: {finding.problem}", style=style, markup=False, highlight=False)
+        _err.print(
+            f"{mark}: {finding.part}: {finding.problem}", style=style, markup=False, highlight=False, soft_wrap=True
+        )
     if not findings:
         _err.print(f"the library is sound; it holds {num_passages} passages", style="green")
     if not all(finding.is_mended for finding in findings):

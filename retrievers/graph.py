@@ -24,7 +24,10 @@ from retrievers.encoder import Encoder
 from retrievers.graph_facets import facets
 from retrievers.graph_index import GraphIndex, Scores
 from retrievers.graph_rank import GraphSettings, Ranking, common_entity, rank
-from retrievers.graph_store import IMPORTED, kept_extractions, read_passages
+from retrievers.graph_store import IMPORTED, batches, kept_extractions, read_passages
+
+# Extractions take ten times the memory before the graph packs them.
+_READ_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -137,10 +140,11 @@ class GraphRetriever(BatchRetriever):
 
     def _read(self, new: dict[int, Passage]) -> None:
         """Add what the extractors and the imported files say of new passages."""
-        for extractor in self.extractors:
-            self._graph.add(read_passages(self.library, extractor, new))
-        if self._imported_at:
-            self._graph.add(kept_extractions(self.library, IMPORTED, new).values())
+        for some in batches(new, _READ_AT_ONCE):
+            for extractor in self.extractors:
+                self._graph.add(read_passages(self.library, extractor, some))
+            if self._imported_at:
+                self._graph.add(kept_extractions(self.library, IMPORTED, some).values())
         self._rows.update(new)
 
     def _forget(self) -> None:

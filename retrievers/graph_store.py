@@ -28,7 +28,7 @@ def read_passages(
         on_read: told of the number of passages done, batch by batch.
     """
     found: list[Extraction] = []
-    for some in _batches(rows, extractor.batch_size):
+    for some in batches(rows, extractor.batch_size):
         kept = kept_extractions(library, extractor.fingerprint, some) if extractor.fingerprint else {}
         new = {row_id: passage for row_id, passage in some.items() if row_id not in kept}
         read = dict(zip(new, extractor.extract(list(new.values())), strict=True))
@@ -76,7 +76,8 @@ def _keep(library: Library, fingerprint: str, read: Mapping[int, Extraction]) ->
         return
 
 
-def _batches(rows: Mapping[int, Passage], size: int) -> Iterator[dict[int, Passage]]:
+def batches(rows: Mapping[int, Passage], size: int) -> Iterator[dict[int, Passage]]:
+    """``rows`` in parts of at most ``size``, in their order."""
     items = iter(rows.items())
     while some := dict(islice(items, size)):
         yield some
