@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.documents import Document
 
 from kg.model import ModelExtractor, first_object, read_reply
+from rag.engine import Engine
 from rag.generation.base import Generation, Generator, Request
 from rag.types import Message, Passage
+from retrievers.graph import GraphRetriever
 
 MILL = Passage("d:0", "d", "d", "Selwick Mill", "The mill was built by Ada Penrose in 1764, says Cora Vane.")
 
@@ -107,3 +111,19 @@ def test_the_small_model_is_read_without_error(generator: Generator) -> None:
     assert [item.passage_id for item in read] == ["d:0", "e:0"]
     assert all(item.mentions or item.triples or item.rejected for item in read)
     assert read[1] == extractor.extract([other])[0]
+
+
+def test_the_engine_reads_with_the_model_once(tmp_path: Path, embeddings: Any) -> None:
+    """Chosen by a setting; what the model said is kept, so that the next process asks it nothing."""
+    reply = '{"entities": ["Ada Penrose"], "triples": [["Ada Penrose", "built", "mill"]]}'
+    document = Document(page_content=MILL.text, metadata={"source": "mill", "title": MILL.title})
+    for generator in (ScriptedGenerator([reply]), ScriptedGenerator([])):
+        settings: dict[str, Any] = {"embeddings": embeddings, "retrieval": "graph", "extractor": "model"}
+        with Engine.open(tmp_path, generator=generator, **settings) as engine:  # type: ignore[arg-type]
+            engine.add([document])
+            engine.retrieve(["Who built the mill?"])
+            graph = GraphRetriever(library=engine.library, encoder=None, extractors=engine.extractors).graph
+            assert ("ada penrose", "built", "mill") in graph.claims
+            assert "cora vane" in graph.entities  # by the rules, beside what the model said
+    with Engine.open(tmp_path, embeddings=embeddings, retrieval="graph") as engine:
+        assert GraphRetriever(library=engine.library, encoder=None, extractors=engine.extractors).graph.claims == ()
