@@ -5,6 +5,7 @@ Shapes: P passages, E entities, N = P + E nodes (passages first).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,14 +55,13 @@ class GraphMatrices:
         empty = csr_matrix((0, 0))
         old = (empty, empty) if former is None else (former.mentions[is_kept], former.titles[is_kept])
         entity_ids = {} if former is None else dict(former.entity_ids)
-        cells: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        cells = (array("q"), array("q"))  # row, column, row, column ...: there are millions
         for row, passage_id in enumerate(ids[old[0].shape[0] :]):
             for name, is_title in graph.named_in(passage_id):
-                cells[is_title].append((row, entity_ids.setdefault(name, len(entity_ids))))
-        claims = [
-            (entity_ids.setdefault(subject, len(entity_ids)), entity_ids.setdefault(target, len(entity_ids)))
-            for subject, _, target in graph.claims
-        ]
+                cells[is_title].extend((row, entity_ids.setdefault(name, len(entity_ids))))
+        claims = array("q")
+        for subject, _, target in graph.claims:
+            claims.extend(entity_ids.setdefault(name, len(entity_ids)) for name in (subject, target))
         shape = (len(ids) - old[0].shape[0], len(entity_ids))
         mentions, titles = (_below(rows, _ones(some, shape)) for rows, some in zip(old, cells, strict=True))
         relations = _counts(claims, (len(entity_ids), len(entity_ids)))
@@ -120,7 +120,7 @@ class GraphMatrices:
         """``[N, N]`` symmetric: containment between passages and entities, claims between entities."""
         claims = self.relations + self.relations.T
         return (
-            bmat([[None, self.named], [self.named.T, claims]], format="csr") if claims.shape[0] else _ones([], (0, 0))
+            bmat([[None, self.named], [self.named.T, claims]], format="csr") if claims.shape[0] else csr_matrix((0, 0))
         )
 
     def linked(self, names: Iterable[str]) -> list[int]:
@@ -134,11 +134,11 @@ def _below(upper: csr_matrix, lower: csr_matrix) -> csr_matrix:
     return vstack([upper, lower], format="csr")
 
 
-def _ones(cells: list[tuple[int, int]], shape: tuple[int, int]) -> csr_matrix:
+def _ones(cells: array[int], shape: tuple[int, int]) -> csr_matrix:
     return _binary(_counts(cells, shape))
 
 
-def _counts(cells: list[tuple[int, int]], shape: tuple[int, int]) -> csr_matrix:
+def _counts(cells: array[int], shape: tuple[int, int]) -> csr_matrix:
     index = np.array(cells, dtype=np.int64).reshape(-1, 2)
     return csr_matrix((np.ones(len(index)), (index[:, 0], index[:, 1])), shape=shape)
 

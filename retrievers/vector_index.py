@@ -75,6 +75,8 @@ class VectorIndex:
     def search(self, library: Library, queries: Vectors, top_k: int) -> list[list[tuple[int, float]]]:
         """For each query at most ``top_k`` (row id, cosine) pairs, best first, ties by row id."""
         depth = min(max(top_k, self.info.num_candidates), self.index.ntotal)
+        if not depth:  # all rows were removed while it was built
+            return [[] for _ in queries]
         scores, ids = self._searcher.search(queries, depth)
         hits = [
             [(int(i), float(s)) for i, s in zip(*row, strict=True) if i >= 0] for row in zip(ids, scores, strict=True)
@@ -134,7 +136,7 @@ def _is_outgrown(info: IndexInfo, size: int) -> bool:
 def _build_exact(library: Library, ids: RowIds) -> VectorIndex:
     import faiss
 
-    dimension = library.vectors_of(ids[:1])[1].shape[1]
+    dimension = library.vectors_of(ids[:_BATCH])[1].shape[1]
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
     _add(index, library, ids)
     return VectorIndex(index, IndexInfo("exact", 1.0, 0, len(ids), library.identity))
