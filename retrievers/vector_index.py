@@ -22,7 +22,7 @@ from rag.library import Library, RowIds, Vectors
 # Up to here an exact scan takes a few milliseconds on one core; a GPU scans some hundred times faster.
 EXACT_LIMIT = 20_000
 EXACT_LIMIT_GPU = 2_000_000
-# What a build goes for (its sample is a little easier than questions), and what it is content with; else it stays exact.
+# What a build goes for (its sample is a little easier than questions), and the least it takes; else it stays exact.
 TARGET_RECALL = 0.995
 MIN_RECALL = 0.95
 TOP_K = 10
