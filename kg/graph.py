@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from kg.packed import Packed
 from kg.types import Claim, Extraction, Provenance, Triple
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class KnowledgeGraph:
     """Entities, claims and passages with their sources. Iteration is always in the order of adding."""
 
     def __init__(self, extractions: Iterable[Extraction] = ()) -> None:
-        self._passages: dict[str, Extraction] = {}
+        self._passages: dict[str, Packed] = {}
         self._by_document: dict[str, dict[str, None]] = {}
         # Per edge the passages that support it (a dict as an ordered set): an edge goes with its last supporter.
         self._mentions: dict[str, dict[str, None]] = {}
@@ -35,12 +36,12 @@ class KnowledgeGraph:
         for new in extractions:
             old = self._passages.get(new.passage_id)
             if old is not None:
-                new = _merged(old, new)
+                new = _merged(old.extraction(new.passage_id), new)
                 self._forget(new.passage_id)
-            self._passages[new.passage_id] = new
+            packed = self._passages[new.passage_id] = Packed.of(new)
             self._by_document.setdefault(new.doc_id, {})[new.passage_id] = None
-            for mention in new.mentions:
-                self._mentions.setdefault(mention.entity, {})[new.passage_id] = None
+            for name in packed.names:
+                self._mentions.setdefault(name, {})[new.passage_id] = None
             for triple in new.triples:
                 self._claims.setdefault(triple.claim, {})[new.passage_id] = None
                 self._by_subject.setdefault(triple.subject, {})[triple.claim] = None
@@ -73,7 +74,13 @@ class KnowledgeGraph:
 
     def extraction(self, passage_id: str) -> Extraction:
         """What one passage says; empty for a passage that is not there."""
-        return self._passages.get(passage_id, Extraction("", passage_id))
+        packed = self._passages.get(passage_id)
+        return Extraction("", passage_id) if packed is None else packed.extraction(passage_id)
+
+    def named_in(self, passage_id: str) -> Iterator[tuple[str, bool]]:
+        """Every entity that one passage mentions, and whether it does so by its title."""
+        packed = self._passages.get(passage_id)
+        return iter(()) if packed is None else packed.named()
 
     def passages_of(self, entity: str) -> tuple[str, ...]:
         """The passages that name an entity."""
@@ -113,7 +120,8 @@ class KnowledgeGraph:
         graph = nx.MultiDiGraph()
         graph.add_nodes_from(("passage", passage_id) for passage_id in self._passages)
         graph.add_nodes_from(("entity", name) for name in self.entities)
-        for passage_id, extraction in self._passages.items():
+        for passage_id in self._passages:
+            extraction = self.extraction(passage_id)
             for entity in dict.fromkeys(mention.entity for mention in extraction.mentions):
                 places = tuple(mention.source for mention in extraction.mentions if mention.entity == entity)
                 graph.add_edge(("passage", passage_id), ("entity", entity), "mentions", sources=places, weight=1)
@@ -128,8 +136,8 @@ class KnowledgeGraph:
         self._by_document[old.doc_id].pop(passage_id)
         if not self._by_document[old.doc_id]:
             del self._by_document[old.doc_id]
-        for mention in old.mentions:
-            _drop(self._mentions, mention.entity, passage_id)
+        for name in old.names:
+            _drop(self._mentions, name, passage_id)
         for triple in old.triples:
             _drop(self._claims, triple.claim, passage_id)
             if triple.claim not in self._claims:

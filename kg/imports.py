@@ -4,8 +4,8 @@ One row per passage or document::
 
     {"doc_id": "m0", "entities": ["Wiley"], "triples": [["Wiley", "published", "Adweek"]]}
 
-``doc_id`` names a document, or a passage by its passage_id. One row may also be a bare ``[subject, relation,
-object]``; it belongs to the document ``doc_id`` given by the caller.
+``doc_id`` names a document by its doc_id or source, or a passage by its passage_id. One row may also be a bare
+``[subject, relation, object]``; it belongs to the document ``doc_id`` given by the caller.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def import_triples(path: str | Path, passages: Sequence[Passage] = (), doc_id: s
 def _passages_by_name(passages: Sequence[Passage]) -> dict[str, list[Passage]]:
     by_name: dict[str, list[Passage]] = {}
     for passage in passages:
-        for name in dict.fromkeys((passage.doc_id, passage.passage_id)):
+        for name in dict.fromkeys((passage.doc_id, passage.passage_id, passage.source)):
             by_name.setdefault(name, []).append(passage)
     return by_name
 
@@ -87,18 +87,28 @@ def _row(line: bytes, doc_id: str) -> tuple[_Row, list[str]]:
         ValueError: the line as a whole is of no use.
     """
     row = _parse(line, doc_id)
-    reasons: list[str] = []
-    entities = [e for e in map(partial(_entity, reasons), _list(row, "entities")) if e is not None]
-    triples = [t for t in map(partial(_claim, reasons), _list(row, "triples")) if t is not None]
+    entities, triples, reasons = checked_items(row)
     name = row.get("doc_id")
     if not isinstance(name, str) or not name:
         raise ValueError(f"doc_id is a non-empty text, not {str(name)[:60]!r}")
     return _Row(name, entities, triples), reasons
 
 
+def checked_items(row: Mapping[str, Any]) -> tuple[list[str], list[Claim], list[str]]:
+    """The entities and triples of a JSON object, and what is wrong with those that are left out.
+
+    Raises:
+        ValueError: one of the two is no list.
+    """
+    reasons: list[str] = []
+    entities = [e for e in map(partial(_entity, reasons), _list(row, "entities")) if e is not None]
+    triples = [t for t in map(partial(_claim, reasons), _list(row, "triples")) if t is not None]
+    return entities, triples, reasons
+
+
 def _extractions(row: _Row, by_name: Mapping[str, list[Passage]]) -> list[Extraction]:
     if not by_name:
-        return [_extraction(Passage(row.doc_id, row.doc_id, row.doc_id, "", ""), row.entities, row.triples)]
+        return [extraction_of(Passage(row.doc_id, row.doc_id, row.doc_id, "", ""), row.entities, row.triples)]
     if row.doc_id not in by_name:
         raise ValueError(f"doc_id {row.doc_id!r} names no passage of the library")
     passages = by_name[row.doc_id]
@@ -110,7 +120,7 @@ def _extractions(row: _Row, by_name: Mapping[str, list[Passage]]) -> list[Extrac
     for claim in row.triples:
         triples.setdefault(_holder(texts, (claim[0], claim[2])), []).append(claim)
     return [
-        _extraction(passage, entities.get(i, []), triples.get(i, []))
+        extraction_of(passage, entities.get(i, []), triples.get(i, []))
         for i, passage in enumerate(passages)
         if i in entities or i in triples or len(passages) == 1
     ]
@@ -135,7 +145,7 @@ def _parse(line: bytes, doc_id: str) -> dict[str, Any]:
     return row
 
 
-def _list(row: dict[str, Any], key: str) -> list[Any]:
+def _list(row: Mapping[str, Any], key: str) -> list[Any]:
     value = row.get(key, [])
     if not isinstance(value, list):
         raise ValueError(f"{key!r} is a list, not {type(value).__name__}")
@@ -157,7 +167,8 @@ def _claim(reasons: list[str], item: object) -> Claim | None:
     return None
 
 
-def _extraction(passage: Passage, entities: list[str], triples: list[Claim]) -> Extraction:
+def extraction_of(passage: Passage, entities: Sequence[str], triples: Sequence[Claim]) -> Extraction:
+    """Entities and triples as what ``passage`` says, in the graph's spelling, with their spans."""
     claims = tuple(
         Triple(canonical(s), r.strip(), canonical(o), _locate(passage, o if o in passage.text else s))
         for s, r, o in triples
@@ -167,7 +178,7 @@ def _extraction(passage: Passage, entities: list[str], triples: list[Claim]) -> 
     )
 
 
-def _mentions(passage: Passage, entities: list[str], triples: list[Claim]) -> Iterator[Mention]:
+def _mentions(passage: Passage, entities: Sequence[str], triples: Sequence[Claim]) -> Iterator[Mention]:
     for name in aliases(passage.title):
         yield Mention(name, Provenance(passage.doc_id, passage.passage_id), is_title=True)
     for name in (*entities, *(part for claim in triples for part in (claim[0], claim[2]))):

@@ -5,13 +5,14 @@ Shapes: P passages, E entities, N = P + E nodes (passages first).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import bmat, csr_matrix
+from scipy.sparse import bmat, csr_matrix, vstack
 
 from kg.graph import KnowledgeGraph
 
@@ -35,18 +36,52 @@ class GraphMatrices:
     relations: csr_matrix
 
     @classmethod
-    def of(cls, graph: KnowledgeGraph, passage_ids: Sequence[str] | None = None) -> GraphMatrices:
-        """The matrices of ``graph``, rows in the order of ``passage_ids`` (default: as they were added)."""
+    def of(
+        cls,
+        graph: KnowledgeGraph,
+        passage_ids: Sequence[str] | None = None,
+        former: GraphMatrices | None = None,
+        is_kept: NDArray[np.bool_] | None = None,
+    ) -> GraphMatrices:
+        """The matrices of ``graph``, rows in the order of ``passage_ids`` (default: as they were added).
+
+        Args:
+            graph: knows the passages.
+            passage_ids: the P rows.
+            former: an earlier picture of the same graph, whose rows are taken over instead of being read again.
+            is_kept: rows of ``former`` that ``passage_ids`` begins with.
+        """
         ids = tuple(graph.passage_ids if passage_ids is None else passage_ids)
-        entity_ids = {name: i for i, name in enumerate(graph.entities)}
-        cells: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
-        for row, passage_id in enumerate(ids):
-            for mention in graph.extraction(passage_id).mentions:
-                cells[mention.is_title].append((row, entity_ids[mention.entity]))
-        shape = (len(ids), len(entity_ids))
-        claims = [(entity_ids[subject], entity_ids[target]) for subject, _, target in graph.claims]
+        empty = csr_matrix((0, 0))
+        old = (empty, empty) if former is None else (former.mentions[is_kept], former.titles[is_kept])
+        entity_ids = {} if former is None else dict(former.entity_ids)
+        cells = (array("q"), array("q"))  # row, column, row, column ...: there are millions
+        for row, passage_id in enumerate(ids[old[0].shape[0] :]):
+            for name, is_title in graph.named_in(passage_id):
+                cells[is_title].extend((row, entity_ids.setdefault(name, len(entity_ids))))
+        claims = array("q")
+        for subject, _, target in graph.claims:
+            claims.extend(entity_ids.setdefault(name, len(entity_ids)) for name in (subject, target))
+        shape = (len(ids) - old[0].shape[0], len(entity_ids))
+        mentions, titles = (_below(rows, _ones(some, shape)) for rows, some in zip(old, cells, strict=True))
         relations = _counts(claims, (len(entity_ids), len(entity_ids)))
-        return cls(ids, entity_ids, _ones(cells[0], shape), _ones(cells[1], shape), relations)
+        whole = cls(ids, entity_ids, mentions, titles, relations)
+        return whole if former is None else whole._without_strays()
+
+    def _without_strays(self) -> GraphMatrices:
+        """Less the entities that nothing names any more: they would still count among those of a question."""
+        related = self.relations.sum(axis=0).A1 + self.relations.sum(axis=1).A1
+        columns = np.flatnonzero(self.num_passages_of + related)
+        if len(columns) == len(self.entity_ids):
+            return self
+        names = self.entities
+        return GraphMatrices(
+            self.passage_ids,
+            {names[column]: i for i, column in enumerate(columns.tolist())},
+            self.mentions[:, columns],
+            self.titles[:, columns],
+            self.relations[columns][:, columns],
+        )
 
     @cached_property
     def named(self) -> csr_matrix:
@@ -85,7 +120,7 @@ class GraphMatrices:
         """``[N, N]`` symmetric: containment between passages and entities, claims between entities."""
         claims = self.relations + self.relations.T
         return (
-            bmat([[None, self.named], [self.named.T, claims]], format="csr") if claims.shape[0] else _ones([], (0, 0))
+            bmat([[None, self.named], [self.named.T, claims]], format="csr") if claims.shape[0] else csr_matrix((0, 0))
         )
 
     def linked(self, names: Iterable[str]) -> list[int]:
@@ -93,11 +128,17 @@ class GraphMatrices:
         return list(dict.fromkeys(self.entity_ids[name] for name in names if name in self.entity_ids))
 
 
-def _ones(cells: list[tuple[int, int]], shape: tuple[int, int]) -> csr_matrix:
+def _below(upper: csr_matrix, lower: csr_matrix) -> csr_matrix:
+    """Rows of both; ``upper`` may have fewer columns."""
+    upper.resize((upper.shape[0], lower.shape[1]))
+    return vstack([upper, lower], format="csr")
+
+
+def _ones(cells: array[int], shape: tuple[int, int]) -> csr_matrix:
     return _binary(_counts(cells, shape))
 
 
-def _counts(cells: list[tuple[int, int]], shape: tuple[int, int]) -> csr_matrix:
+def _counts(cells: array[int], shape: tuple[int, int]) -> csr_matrix:
     index = np.array(cells, dtype=np.int64).reshape(-1, 2)
     return csr_matrix((np.ones(len(index)), (index[:, 0], index[:, 1])), shape=shape)
 

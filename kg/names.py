@@ -32,6 +32,7 @@ _JOINING_WORDS = "of the de la le du da di del van von der den and for in on at 
 _JOINERS = frozenset(_JOINING_WORDS.split())
 _WORD = re.compile(r"\w+(?:['\u2019.\-&]\w+)*\.?", re.UNICODE)
 _PART = re.compile(r"\w+", re.UNICODE)
+_POSSESSIVE = re.compile(r"['\u2019]s\b")
 _BRACKETS = re.compile(r"\s*\([^()]*\)")
 _SENTENCE_END = re.compile(r"[.!?]['\"\u201d\u2019)]*\s*$")
 
@@ -47,10 +48,11 @@ class Span:
 
 def canonical(text: str) -> str:
     """The graph's spelling of a name: lower case, no accents, single spaces, no punctuation, no possessive."""
-    plain = unicodedata.normalize("NFKD", text.replace("_", " "))
-    plain = "".join(c for c in plain if not unicodedata.combining(c)).lower()
+    plain = text.replace("_", " ")
+    if not plain.isascii():  # looking at every character is most of the work, and most names need none of it
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
     # Interned: the same names come back in thousands of passages.
-    return sys.intern(" ".join(_PART.findall(re.sub(r"['\u2019]s\b", "", plain))))
+    return sys.intern(" ".join(_PART.findall(_POSSESSIVE.sub("", plain.lower()))))
 
 
 def is_name(name: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from langchain_core.documents import Document
@@ -11,73 +13,107 @@ from rag.config import Config
 from rag.errors import SourceError
 from rag.ingest import Source, content_hash, gather, load, split
 from rag.library import Library, Staged
-from rag.types import AddReport, FailedSource, Passage
+from rag.types import AddCost, AddReport, FailedSource, Passage
 from retrievers.encoder import Encoder, passage_text
 
 # Passages embedded and staged together: enough for full batches, little enough to lose in a kill.
 _FLUSH_PASSAGES = 256
 
 
+# Items looked at together. Those of a stream are gone, with their text, when the next come.
+_CHUNK_ITEMS = 500
+
+
 class Progress:
     """Told how far an ``add`` is; this one keeps it to itself."""
 
     def start(self, num_sources: int) -> None:
-        """``num_sources`` will be looked at."""
+        """``num_sources`` will be looked at; called again, with the new sum, when more come from a stream."""
 
     def advance(self, source: str) -> None:
         """One more source is done."""
 
 
 class Adder:
-    """One ``add`` into one library."""
+    """One ``add`` into one library, in memory that is bounded by its longest document."""
 
-    def __init__(self, library: Library, encoder: Encoder, config: Config) -> None:
+    def __init__(self, library: Library, encoder: Encoder, config: Config, progress: Progress) -> None:
         self._library = library
         self._encoder = encoder
         self._config = config
+        self._progress = progress
         self._pending: list[tuple[Source, str, str, list[Passage]]] = []
+        # By source, so that one that comes twice is reported once: as what it was the last time.
+        self._outcomes: dict[str, str] = {}
+        self._failed: list[FailedSource] = []
+        self._skipped: list[str] = []
+        self._doc_ids: dict[str, None] = {}
+        self._num_embedded = 0
+        self._resumed: set[str] = set()
 
-    def add(self, items: Sequence[str | Path | Document], progress: Progress) -> AddReport:
+    def add(self, items: Iterable[str | Path | Document]) -> AddReport:
         """See :meth:`rag.engine.Engine.add`."""
-        gathered = gather(items)
-        failed = list(gathered.failed)
-        added: list[str] = []
-        replaced: list[str] = []
-        unchanged: list[str] = []
-        doc_ids: list[str] = []
-        progress.start(len(gathered.sources))
+        started = time.perf_counter()
+        stream, num_sources = iter(items), 0
         with self._library.writing():
             self._library.check_encoder(self._encoder.name)
             live = self._library.hashes(is_live=True)
             staged = self._library.hashes(is_live=False)
+            self._resumed = set(staged)
             num_before = self._library.num_passages
-            for source in gathered.sources:
-                try:
-                    content = source.read()
-                    key = self._key(content, source)
-                    if live.get(source.doc_id) == key:
-                        unchanged.append(source.name)
-                        continue
-                    if staged.get(source.doc_id) != key:
-                        self._take(source, content, key)
-                    (replaced if source.doc_id in live else added).append(source.name)
-                    doc_ids.append(source.doc_id)
-                except SourceError as error:
-                    failed.append(FailedSource(source.name, str(error)))
-                finally:
-                    progress.advance(source.name)
+            while some := list(islice(stream, _CHUNK_ITEMS)):
+                gathered = gather(some)
+                num_sources += len(gathered.sources)
+                self._progress.start(num_sources)
+                self._failed += gathered.failed
+                self._skipped += gathered.skipped
+                for source in gathered.sources:
+                    self._look_at(source, live, staged)
+                    self._progress.advance(source.name)
             self._flush()
-            if doc_ids:
-                self._library.publish(doc_ids, self._encoder.name)
-            num_passages = self._library.num_passages
+            if self._doc_ids:
+                self._library.publish(list(self._doc_ids), self._encoder.name)
+        return self._report(num_before, time.perf_counter() - started)
+
+    def _look_at(self, source: Source, live: Mapping[str, str], staged: dict[str, str]) -> None:
+        """Embed a source that is new or has changed, unless an interrupted add has done so."""
+        doc_id = source.doc_id
+        try:
+            content = source.read()
+            key = self._key(content, source)
+            if live.get(doc_id) == key:
+                self._outcomes[source.name] = "unchanged"
+                self._doc_ids.pop(doc_id, None)
+                return
+            if staged.get(doc_id) != key:
+                self._take(source, content, key)
+                self._resumed.discard(doc_id)
+                staged[doc_id] = key
+        except SourceError as error:
+            self._failed.append(FailedSource(source.name, str(error)))
+            return
+        self._outcomes[source.name] = "replaced" if doc_id in live else "added"
+        self._doc_ids[doc_id] = None
+
+    def _report(self, num_before: int, seconds: float) -> AddReport:
+        num_passages = self._library.num_passages
+        named = {
+            outcome: tuple(name for name, own in self._outcomes.items() if own == outcome)
+            for outcome in ("added", "replaced", "unchanged")
+        }
+        cost = AddCost(
+            seconds,
+            self._num_embedded,
+            len(self._resumed & self._doc_ids.keys()),
+            self._library.size_bytes / max(num_passages, 1),
+        )
         return AddReport(
-            tuple(added),
-            tuple(replaced),
-            tuple(unchanged),
-            tuple(failed),
-            gathered.skipped,
-            num_passages,
-            num_passages - num_before,
+            **named,
+            failed=tuple(self._failed),
+            skipped=tuple(self._skipped),
+            num_passages=num_passages,
+            num_new_passages=num_passages - num_before,
+            cost=cost,
         )
 
     def _key(self, content: bytes, source: Source) -> str:
@@ -97,6 +133,7 @@ class Adder:
             return
         texts = [passage_text(p.title, p.text) for *_, passages in self._pending for p in passages]
         vectors = self._encoder.encode(texts)
+        self._num_embedded += len(texts)
         batch, first = [], 0
         for source, title, key, passages in self._pending:
             rows = vectors[first : first + len(passages)]

@@ -174,6 +174,28 @@ def serve_llm(
     serve(command)
 
 
+@app.command()
+def doctor(
+    library: LibraryPath,
+    is_mending: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,
+    encoder: EncoderName = None,
+    config: SettingsFile = None,
+) -> None:
+    """Check texts, vectors, indexes and graph of a library against each other. Exit code 1: something is wrong."""
+    with _errors_to_exit(), _open(library, config, must_exist=True, encoder=encoder) as engine:
+        findings = engine.examine(is_mending=is_mending)
+        num_passages = engine.library.num_passages
+    for finding in findings:
+        mark, style = ("mended", "green") if finding.is_mended else ("wrong", "red")
+        _err.print(
+            f"{mark}: {finding.part}: {finding.problem}", style=style, markup=False, highlight=False, soft_wrap=True
+        )
+    if not findings:
+        _err.print(f"the library is sound; it holds {num_passages} passages", style="green")
+    if not all(finding.is_mended for finding in findings):
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _open(library: Path, config: Path | None, *, must_exist: bool = False, **settings: Any) -> Iterator[Engine]:
     from rag.config import Config
@@ -203,8 +225,10 @@ def _progress() -> Iterator[Any]:
     with Progress(*columns, console=_err, transient=True) as bar:
 
         class BarProgress(adding.Progress):
+            task = bar.add_task("reading", total=None)
+
             def start(self, num_sources: int) -> None:
-                self.task = bar.add_task("reading", total=num_sources)
+                bar.update(self.task, total=num_sources)
 
             def advance(self, source: str) -> None:
                 bar.update(self.task, advance=1, description=render.short_path(source)[-40:])

@@ -57,6 +57,9 @@ class Config(BaseModel):
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.08, description="Conflict score at which memory and documents count as disagreeing."
     )
+    extractor: Literal["rules", "model"] = Field(
+        "rules", description="What reads names and claims for the graph: rules, or rules and the generator (slow)."
+    )
     cache_dir: Path | None = Field(None, description="Where converted models are kept; None is the user's cache.")
 
     @classmethod

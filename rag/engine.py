@@ -12,13 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 
 from decoders.params import DecoderSettingError, decoder_params
+from kg.types import Extractor
 from rag.adding import Adder, Progress
 from rag.config import Config
 from rag.errors import LibraryError, QuestionError, SettingError
@@ -31,6 +32,9 @@ from retrievers.dense import DenseRetriever
 from retrievers.encoder import EmbeddingsEncoder, Encoder, SentenceEncoder
 from retrievers.hybrid import HybridRetriever
 from retrievers.sparse import SparseRetriever
+
+if TYPE_CHECKING:
+    from rag.doctor import Finding
 
 History = Sequence[Message] | Sequence[dict[str, str]]
 
@@ -106,15 +110,16 @@ class Engine:
         """Add files, folders (recursively) and LangChain documents; what cannot be read is reported, not fatal.
 
         A source that has not changed is left alone, one that has is replaced. Either all changes of one call are in
-        the library or none.
+        the library or none; a call that was interrupted is gone on with by the next one. Items may come from a
+        generator: they are read as they come, in bounded memory.
 
         Raises:
             LibraryError: the library was made with another encoder.
             StorageError: the disk is full, or another process is writing.
         """
-        listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
+        stream = [items] if isinstance(items, (str, Path, Document)) else items
         with self._mutex:
-            return Adder(self.library, self._encoder, self.config).add(listed, progress or Progress())
+            return Adder(self.library, self._encoder, self.config, progress or Progress()).add(stream)
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id; a folder removes every document below it.
@@ -136,6 +141,13 @@ class Engine:
     def documents(self) -> list[DocumentInfo]:
         """The documents of the library, by source."""
         return self.library.documents()
+
+    def examine(self, *, is_mending: bool = False) -> list[Finding]:
+        """Check the parts of the library against each other, and mend them if asked to: :mod:`rag.doctor`."""
+        from rag.doctor import examine
+
+        with self._mutex:
+            return examine(self.library, self._encoder, is_mending=is_mending)
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
         """The ranking of each question; no generator is loaded."""
@@ -230,7 +242,16 @@ class Engine:
             case "graph":
                 from retrievers.graph import GraphRetriever
 
-                return GraphRetriever(library=self.library, encoder=self._encoder)
+                return GraphRetriever(library=self.library, encoder=self._encoder, extractors=self.extractors)
+
+    @cached_property
+    def extractors(self) -> Sequence[Extractor]:
+        """What reads passages for the knowledge graph."""
+        from kg.extract import NameExtractor
+        from kg.model import ModelExtractor
+
+        names = NameExtractor()
+        return (names,) if self.config.extractor == "rules" else (names, ModelExtractor(self.generator))
 
     @property
     def generator(self) -> Generator:

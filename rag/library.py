@@ -1,61 +1,36 @@
-"""A library on disk: documents, passages, vectors and the sparse index in one SQLite file.
+"""A library on disk: documents, passages, vectors and the sparse index in one SQLite file (:mod:`rag.database`).
 
 Crash safety. Documents are staged (invisible) in small transactions as they are read and embedded, then one
 transaction publishes all of them and retires what they replace. A kill before it leaves the previous state, a kill
 after it the new one, and what was staged is used by the next ``add`` instead of being embedded again. Everything
-else on disk (the FAISS file) is derived and carries the generation it was made from.
-
-    documents (is_live)  1 --- *  passages (text, vector)  1 --- 1  passages_fts (live passages only)
+else on disk (the FAISS file) is derived; it is brought up to date by comparing row ids, which are never used twice.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from rag.database import BUSY_TIMEOUT_S, LIVE, Database, content_key, get_meta, next_generation, set_meta
 from rag.errors import LibraryError, StorageError
 from rag.types import DocumentInfo, Passage
 
 _FILE = "library.sqlite3"
-_SCHEMA_VERSION = "1"
-_LOCK_TIMEOUT_S = 60.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS documents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    doc_id TEXT NOT NULL,
-    source TEXT NOT NULL,
-    title TEXT NOT NULL,
-    content_hash TEXT NOT NULL,
-    size_chars INTEGER NOT NULL,
-    added_at TEXT NOT NULL,
-    is_live INTEGER NOT NULL,
-    UNIQUE (doc_id, is_live)
-);
-CREATE TABLE IF NOT EXISTS passages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
-    ordinal INTEGER NOT NULL,
-    start INTEGER NOT NULL,
-    text TEXT NOT NULL,
-    vector BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS passages_by_document ON passages (document);
-CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5 (title, text, tokenize = 'porter unicode61');
-"""
-_LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
+# Rows asked for at once: their ids travel as one JSON text.
+_CHUNK = 2000
 
 Vectors = NDArray[np.float32]
+RowIds = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -74,11 +49,11 @@ class Staged:
 class Library:
     """Reads and writes one library folder. Safe for threads of one process and for several processes."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
-        self._db = connection
-        self._mutex = RLock()
-        self._writer = FileLock(folder / ".lock", timeout=_LOCK_TIMEOUT_S)
+        self.database = database
+        self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S)
+        self._counted = (-1, 0)
 
     @classmethod
     def open(cls, folder: str | Path, *, must_exist: bool = False) -> Library:
@@ -98,7 +73,7 @@ class Library:
         except OSError as error:
             raise LibraryError(f"cannot make a library at {folder}: {error.strerror}") from error
         try:
-            return cls(folder, _connect(folder / _FILE))
+            return cls(folder, Database(folder / _FILE))
         except sqlite3.DatabaseError as error:
             raise StorageError(
                 f"{folder / _FILE} is damaged ({error}); restore it from a backup, or remove it and add the documents "
@@ -107,8 +82,7 @@ class Library:
 
     def close(self) -> None:
         """Close the file; the object is of no use afterwards."""
-        with self._mutex:
-            self._db.close()
+        self.database.close()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -142,9 +116,30 @@ class Library:
             )
 
     @property
+    def identity(self) -> str:
+        """Names this library among all that ever stood in its folder."""
+        return self._meta("identity") or ""
+
+    @property
+    def imported_at(self) -> int:
+        """Generation at which extractions were last imported; 0 before that."""
+        return int(self._meta("imported_at") or 0)
+
+    @property
     def num_passages(self) -> int:
         """Live passages."""
-        return int(self._rows(f"SELECT count(*) FROM {_LIVE}")[0][0])
+        generation, count = self._counted
+        if generation != self.generation:
+            with self.database.reading() as db:
+                generation = int(get_meta(db, "generation") or 0)
+                (count,) = db.execute(f"SELECT count(*) FROM {LIVE}").fetchone()
+            self._counted = generation, count
+        return count
+
+    @property
+    def size_bytes(self) -> int:
+        """What the library takes on disk, derived files included."""
+        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
 
     def documents(self) -> list[DocumentInfo]:
         """All live documents, by source."""
@@ -160,27 +155,34 @@ class Library:
 
     def passages(self, ids: Sequence[int]) -> dict[int, Passage]:
         """The live passages with these row ids, in this order; ids that are gone are left out."""
-        found: dict[int, Passage] = {}
-        for first in range(0, len(ids), 500):
-            some = ids[first : first + 500]
-            marks = ",".join("?" * len(some))
-            rows = self._rows(
-                f"SELECT p.id, d.doc_id, p.ordinal, d.source, d.title, p.text, p.start FROM {_LIVE} "
-                f"WHERE p.id IN ({marks})",
-                *some,
-            )
-            for row_id, doc_id, ordinal, source, title, text, start in rows:
-                found[row_id] = Passage(f"{doc_id}:{ordinal}", doc_id, source, title, text, start)
+        columns = "p.id, d.doc_id, p.ordinal, d.source, d.title, p.text, p.start"
+        found = {
+            row_id: Passage(f"{doc_id}:{ordinal}", doc_id, source, title, text, start)
+            for row_id, doc_id, ordinal, source, title, text, start in self._rows_of(ids, columns)
+        }
         return {row_id: found[row_id] for row_id in ids if row_id in found}
 
-    def vectors(self) -> tuple[NDArray[np.int64], Vectors, int]:
+    def live_ids(self) -> tuple[RowIds, int]:
+        """Row ids ``[N]`` of all live passages, ascending, and the generation they belong to.
+
+        A row id stands for one text and one vector for ever: what is derived from a library follows it by taking
+        away the ids that are gone and adding those that are new.
+        """
+        with self.database.reading() as db:
+            generation = int(get_meta(db, "generation") or 0)
+            rows = db.execute(f"SELECT p.id FROM {LIVE}").fetchall()
+        return np.sort(np.array(rows, dtype=np.int64).ravel()), generation
+
+    def vectors(self) -> tuple[RowIds, Vectors, int]:
         """Row ids ``[N]`` and vectors ``[N, D]`` of all live passages, and the generation they belong to."""
-        with self._mutex, self._transaction("DEFERRED"):
-            generation = self.generation
-            rows = self._rows(f"SELECT p.id, p.vector FROM {_LIVE} ORDER BY p.id")
-        ids = np.array([row[0] for row in rows], dtype=np.int64)
-        matrix = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float32)
-        return ids, matrix.reshape(len(rows), matrix.size // max(len(rows), 1)), generation
+        with self.database.reading() as db:
+            generation = int(get_meta(db, "generation") or 0)
+            rows = db.execute(f"SELECT p.id, p.vector FROM {LIVE} ORDER BY p.id").fetchall()
+        return *self._stacked(rows), generation
+
+    def vectors_of(self, ids: Iterable[int]) -> tuple[RowIds, Vectors]:
+        """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
+        return self._stacked(sorted(self._rows_of([int(i) for i in ids], "p.id, p.vector")))
 
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
         """Best ``top_k`` passages for an FTS5 expression: row ids and BM25 scores, higher is better."""
@@ -189,98 +191,110 @@ class Library:
             (int(i), float(s)) for i, s in self._rows(sql + "ORDER BY score DESC, rowid LIMIT ?", expression, top_k)
         ]
 
+    def extractions(self, extractor: str, ids: Sequence[int]) -> dict[int, bytes]:
+        """What :meth:`keep_extractions` kept for these live passages, by row id; the others are left out."""
+        join = "JOIN extractions e ON e.content = p.content AND e.extractor = ?"
+        return dict(self._rows_of(ids, "p.id, e.body", join, extractor))
+
+    def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
+        """Keep what an extractor read from passages, under its fingerprint; replaces what it read before.
+
+        It belongs to the passages' content: it goes with the last passage that has this content, and comes to those
+        that have the same. ``is_import``: it is news to whoever has read the library, so a new generation begins.
+        """
+        with self.database.writing() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO extractions (extractor, content, body) "
+                "SELECT ?, content, ? FROM passages WHERE id = ?",
+                ((extractor, body, row_id) for row_id, body in bodies.items()),
+            )
+            if is_import:
+                set_meta(db, "imported_at", str(next_generation(db)))
+
     def stage(self, documents: Sequence[Staged]) -> None:
         """Keep documents on disk without making them visible; replaces what was staged under their ids."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._mutex, self._transaction("IMMEDIATE"):
+        with self.database.writing() as db:
             for item in documents:
-                self._db.execute("DELETE FROM documents WHERE doc_id = ? AND NOT is_live", (item.doc_id,))
+                db.execute("DELETE FROM documents WHERE doc_id = ? AND NOT is_live", (item.doc_id,))
                 row = (item.doc_id, item.source, item.title, item.content_hash, item.size_chars, now)
-                cursor = self._db.execute(
+                cursor = db.execute(
                     "INSERT INTO documents (doc_id, source, title, content_hash, size_chars, added_at, is_live) "
                     "VALUES (?, ?, ?, ?, ?, ?, 0)",
                     row,
                 )
-                self._db.executemany(
-                    "INSERT INTO passages (document, ordinal, start, text, vector) VALUES (?, ?, ?, ?, ?)",
+                db.executemany(
+                    "INSERT INTO passages (document, ordinal, start, text, vector, content) VALUES (?, ?, ?, ?, ?, ?)",
                     (
-                        (cursor.lastrowid, ordinal, passage.start, passage.text, vector.tobytes())
-                        for ordinal, (passage, vector) in enumerate(zip(item.passages, item.vectors, strict=True))
+                        (cursor.lastrowid, i, p.start, p.text, vector.tobytes(), content_key(item.title, p.text))
+                        for i, (p, vector) in enumerate(zip(item.passages, item.vectors, strict=True))
                     ),
                 )
 
     def publish(self, doc_ids: Sequence[str], encoder: str) -> None:
         """Make the staged documents visible in one transaction; other staged documents are dropped."""
-        with self._mutex, self._transaction("IMMEDIATE"):
+        with self.database.writing() as db:
+            contents = _retire(db, doc_ids)
             for doc_id in doc_ids:
-                self._retire(doc_id)
-                self._db.execute("UPDATE documents SET is_live = 1 WHERE doc_id = ? AND NOT is_live", (doc_id,))
-                self._db.execute(
+                db.execute("UPDATE documents SET is_live = 1 WHERE doc_id = ? AND NOT is_live", (doc_id,))
+                db.execute(
                     "INSERT INTO passages_fts (rowid, title, text) "
-                    f"SELECT p.id, d.title, p.text FROM {_LIVE} WHERE d.doc_id = ?",
+                    f"SELECT p.id, d.title, p.text FROM {LIVE} WHERE d.doc_id = ?",
                     (doc_id,),
                 )
-            self._db.execute("DELETE FROM documents WHERE NOT is_live")
-            self._set_meta("encoder", encoder)
-            self._set_meta("generation", str(self.generation + 1))
+            db.execute("DELETE FROM documents WHERE NOT is_live")
+            _drop_extractions(db, contents)
+            set_meta(db, "encoder", encoder)
+            next_generation(db)
 
     def remove(self, doc_ids: Sequence[str]) -> None:
         """Remove documents and all that came from them, in one transaction."""
-        with self._mutex, self._transaction("IMMEDIATE"):
-            for doc_id in doc_ids:
-                self._retire(doc_id)
-            if not self._rows("SELECT 1 FROM documents WHERE is_live LIMIT 1"):
-                self._db.execute("DELETE FROM meta WHERE key = 'encoder'")
-            self._set_meta("generation", str(self.generation + 1))
+        with self.database.writing() as db:
+            _drop_extractions(db, _retire(db, doc_ids))
+            if not db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone():
+                db.execute("DELETE FROM meta WHERE key = 'encoder'")
+            next_generation(db)
 
     def discard_staged(self) -> None:
         """Drop staged documents (made with another encoder, say)."""
-        with self._mutex, self._transaction("IMMEDIATE"):
-            self._db.execute("DELETE FROM documents WHERE NOT is_live")
+        with self.database.writing() as db:
+            db.execute("DELETE FROM documents WHERE NOT is_live")
 
-    def _retire(self, doc_id: str) -> None:
-        self._db.execute(
-            f"DELETE FROM passages_fts WHERE rowid IN (SELECT p.id FROM {_LIVE} WHERE d.doc_id = ?)", (doc_id,)
-        )
-        self._db.execute("DELETE FROM documents WHERE doc_id = ? AND is_live", (doc_id,))
+    def _stacked(self, rows: Sequence[tuple[int, bytes]]) -> tuple[RowIds, Vectors]:
+        """Row ids ``[N]`` and vectors ``[N, D]``."""
+        if len({len(vector) for _, vector in rows}) > 1:
+            raise StorageError(f"vectors in {self.folder} are damaged; see: concord doctor {self.folder} --repair")
+        ids = np.array([row_id for row_id, _ in rows], dtype=np.int64)
+        matrix = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32)
+        return ids, matrix.reshape(len(rows), matrix.size // max(len(rows), 1))
 
     def _meta(self, key: str) -> str | None:
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
-        return str(rows[0][0]) if rows else None
-
-    def _set_meta(self, key: str, value: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+        with self.database.reading() as db:
+            return get_meta(db, key)
 
     def _rows(self, sql: str, *values: object) -> list[Any]:
-        with self._mutex:
-            return self._db.execute(sql, values).fetchall()
+        with self.database.reading() as db:
+            return db.execute(sql, values).fetchall()
 
-    @contextmanager
-    def _transaction(self, kind: str) -> Iterator[None]:
-        try:
-            self._db.execute(f"BEGIN {kind}")
-            try:
-                yield
-            except BaseException:
-                if self._db.in_transaction:  # a full disk has rolled back by itself
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            raise StorageError(f"cannot write to {self.folder}: {error}; nothing was changed") from error
+    def _rows_of(self, ids: Sequence[int], columns: str, join: str = "", *values: object) -> Iterator[Any]:
+        """Columns of the live passages with these row ids, in no order."""
+        where = "WHERE p.id IN (SELECT value FROM json_each(?))"
+        for first in range(0, len(ids), _CHUNK):
+            some = json.dumps(list(ids[first : first + _CHUNK]))
+            yield from self._rows(f"SELECT {columns} FROM {LIVE} {join} {where}", *values, some)
 
 
-def _connect(file: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(file, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = WAL")
-    # FULL: a publication that was acknowledged survives a power cut too, not only a kill.
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
-    db.executescript(_SCHEMA)
-    db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('schema', ?)", (_SCHEMA_VERSION,))
-    found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
-    if found != _SCHEMA_VERSION:
-        raise StorageError(
-            f"{file} has layout {found}, this version reads {_SCHEMA_VERSION}; open it with the version that made it"
-        )
-    return db
+def _retire(db: sqlite3.Connection, doc_ids: Sequence[str]) -> list[tuple[bytes]]:
+    """Remove live documents; the contents of their passages."""
+    contents: list[tuple[bytes]] = []
+    for doc_id in doc_ids:
+        contents += db.execute(f"SELECT p.content FROM {LIVE} WHERE d.doc_id = ?", (doc_id,)).fetchall()
+        db.execute(f"DELETE FROM passages_fts WHERE rowid IN (SELECT p.id FROM {LIVE} WHERE d.doc_id = ?)", (doc_id,))
+        db.execute("DELETE FROM documents WHERE doc_id = ? AND is_live", (doc_id,))
+    return contents
+
+
+def _drop_extractions(db: sqlite3.Connection, contents: Sequence[tuple[bytes]]) -> None:
+    """Drop what was extracted from those of ``contents`` that no passage has any more."""
+    is_orphan = "NOT EXISTS (SELECT 1 FROM passages p WHERE p.content = extractions.content)"
+    db.executemany(f"DELETE FROM extractions WHERE content = ? AND {is_orphan}", contents)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag.conflict import MAX_JSD, same_answer
-from rag.types import AddReport, Answer, Citation, Conflict, DocumentInfo, Step, TokenEvent
+from rag.types import AddCost, AddReport, Answer, Citation, Conflict, DocumentInfo, Step, TokenEvent
 
 # From agreement to conflict, by share of the largest divergence.
 _TINTS = ((0.05, ""), (0.25, "green"), (0.5, "yellow"), (0.75, "dark_orange"), (1.01, "bold red"))
@@ -85,12 +85,20 @@ def add_report(report: AddReport) -> RenderableType:
     """What an ``add`` did, failures listed."""
     counts = f"{len(report.added)} added, {len(report.replaced)} replaced, {len(report.unchanged)} unchanged"
     lines = [Text(f"{counts}; the library holds {report.num_passages} passages", style="green")]
+    lines.append(Text(_cost(report.cost), style="dim"))
     if report.skipped:
         names = ", ".join(short_path(name) for name in report.skipped[:5])
         more = f" and {len(report.skipped) - 5} more" if len(report.skipped) > 5 else ""
         lines.append(Text(f"skipped {len(report.skipped)} files of other types: {names}{more}", style="yellow"))
     lines += [Text(f"not added: {short_path(item.source)}: {item.reason}", style="red") for item in report.failed]
     return Group(*lines)
+
+
+def _cost(cost: AddCost) -> str:
+    rate = f" ({cost.num_embedded / cost.seconds:.0f} a second)" if cost.num_embedded else ""
+    resumed = f"; {cost.num_resumed} documents taken over from an interrupted add" if cost.num_resumed else ""
+    size = f"{cost.bytes_per_passage / 1000:.1f} kB per passage on disk"
+    return f"embedded {cost.num_embedded} passages in {cost.seconds:.1f} s{rate}; {size}{resumed}"
 
 
 def short_path(source: str) -> str:

@@ -227,6 +227,23 @@ class FailedSource:
 
 
 @dataclass(frozen=True)
+class AddCost:
+    """What an ``add`` took.
+
+    Attributes:
+        seconds: wall time.
+        num_embedded: passages that it embedded.
+        num_resumed: documents that an interrupted ``add`` had embedded already.
+        bytes_per_passage: what the library takes on disk, over all its passages.
+    """
+
+    seconds: float = 0.0
+    num_embedded: int = 0
+    num_resumed: int = 0
+    bytes_per_passage: float = 0.0
+
+
+@dataclass(frozen=True)
 class AddReport:
     """What :meth:`rag.engine.Engine.add` did, by source.
 
@@ -235,6 +252,7 @@ class AddReport:
         skipped: files of unknown types inside the given folders.
         num_passages: passages in the library afterwards.
         num_new_passages: by how many that grew (negative when replacements are shorter).
+        cost: time and space.
     """
 
     added: Sequence[str] = ()
@@ -244,6 +262,7 @@ class AddReport:
     skipped: Sequence[str] = ()
     num_passages: int = 0
     num_new_passages: int = 0
+    cost: AddCost = AddCost()
 
 
 @dataclass(frozen=True)

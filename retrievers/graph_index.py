@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_matrix, csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix, vstack
 
 from kg.graph import KnowledgeGraph
 from kg.matrices import GraphMatrices
@@ -46,19 +46,31 @@ class GraphIndex:
     word_weights: Scores
 
     @classmethod
-    def of(cls, graph: KnowledgeGraph, passages: Sequence[Passage], vectors: NDArray[np.float32]) -> GraphIndex:
-        """Index ``passages``; those that the graph does not know are ranked by their vectors alone."""
-        word_ids: dict[str, int] = {}
-        columns: list[int] = []
-        ends = [0]
-        for passage in passages:
-            found = dict.fromkeys(stems(f"{passage.title} {passage.text}"))
-            columns += [word_ids.setdefault(stem, len(word_ids)) for stem in found]
-            ends.append(len(columns))
-        shape = (len(passages), len(word_ids))
-        words = csr_matrix((np.ones(len(columns)), columns, ends), shape=shape).tocsc()
+    def of(
+        cls,
+        graph: KnowledgeGraph,
+        passages: Sequence[Passage],
+        vectors: NDArray[np.float32],
+        former: GraphIndex | None = None,
+        is_kept: NDArray[np.bool_] | None = None,
+    ) -> GraphIndex:
+        """Index ``passages``; those that the graph does not know are ranked by their vectors alone.
+
+        Args:
+            graph: knows the passages.
+            passages: P of them.
+            vectors: ``[P, D]``.
+            former: an index whose rows are taken over instead of being read again.
+            is_kept: rows of ``former`` that ``passages`` begins with.
+        """
+        word_ids = {} if former is None else dict(former.word_ids)
+        old = csr_matrix((0, 0)) if former is None else former.words.tocsr()[is_kept]
+        new = _word_rows(passages[old.shape[0] :], word_ids)
+        old.resize((old.shape[0], len(word_ids)))
+        words = vstack([old, new], format="csc")
         weights = np.log1p(len(passages) / (1 + np.diff(words.indptr)))
-        matrices = GraphMatrices.of(graph, [passage.passage_id for passage in passages])
+        names = [passage.passage_id for passage in passages]
+        matrices = GraphMatrices.of(graph, names, None if former is None else former.matrices, is_kept)
         return cls(tuple(passages), vectors, matrices, words, word_ids, weights)
 
     def coverage(self, question: str) -> tuple[Scores, Scores]:
@@ -73,6 +85,17 @@ class GraphIndex:
         weights = self.word_weights[columns]
         total = max(float(weights.sum()) + unknown, 1e-12)
         return self.words[:, columns].toarray(), weights / total
+
+
+def _word_rows(passages: Sequence[Passage], word_ids: dict[str, int]) -> csr_matrix:
+    """``[len(passages), V]`` of ones; stems that ``word_ids`` lacks are added to it."""
+    columns: list[int] = []
+    ends = [0]
+    for passage in passages:
+        found = dict.fromkeys(stems(f"{passage.title} {passage.text}"))
+        columns += [word_ids.setdefault(stem, len(word_ids)) for stem in found]
+        ends.append(len(columns))
+    return csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(passages), len(word_ids)))
 
 
 def stems(text: str) -> list[str]:

@@ -1,0 +1,241 @@
+"""Figures of size: 100,000 passages added, searched, removed from, and read into a graph.
+
+    python benchmarks/scale.py [--quick] [--data FOLDER]
+
+Prints progress on stderr and one JSON object on stdout. The passages are those of 2wiki, repeated with edits until
+there are enough: from the second edition on, every capitalised word gets an ending of its own, so that names, words
+and entities multiply as they do in a larger library. Encoding all of them would take most of an hour on two cores, so
+the first edition is encoded for real and a later passage gets the vector of its original moved by noise (to a cosine
+of about .94). Questions are real and encoded for real: those of hotpotqa and musique. ``--quick`` starts from the
+first 1,500 passages and reads graphs of 2,000 and 20,000 passages; searches are over 100,000 in both modes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
+
+from rag.config import Config
+from rag.engine import Engine
+from rag.library import Library
+from retrievers.dense import DenseRetriever
+from retrievers.encoder import Encoder, SentenceEncoder, passage_text
+from retrievers.graph import GraphRetriever
+from retrievers.hybrid import HybridRetriever
+from retrievers.index_file import size_bytes
+from retrievers.sparse import SparseRetriever
+from retrievers.vector_index import exact_neighbours
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+NUM_PASSAGES = 100_000
+NOISE = 0.36
+_NAME = re.compile(r"\b[A-Z][a-z]{3,}\b")
+
+
+class EditionEmbeddings(Embeddings):
+    """Vectors of the first edition as they are, those of later ones moved by noise that depends on the text alone."""
+
+    def __init__(self, rows: list[dict[str, str]], encoder: Encoder) -> None:
+        self._vectors = encoder.encode([passage_text(row["title"], row["text"]) for row in rows])
+
+    def embed_documents(self, texts: list[str]) -> list[NDArray[np.float32]]:  # type: ignore[override]
+        return [self._of(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        raise NotImplementedError("questions are encoded for real")
+
+    def _of(self, text: str) -> NDArray[np.float32]:
+        title = text.partition("\n")[0]
+        number, edition = map(int, title.rpartition("#")[2].split("."))
+        if edition == 0:
+            return self._vectors[number]
+        noise = np.random.default_rng(crc32(text.encode())).standard_normal(self._vectors.shape[1])
+        moved = self._vectors[number] + NOISE * noise / np.linalg.norm(noise)
+        return (moved / np.linalg.norm(moved)).astype(np.float32)
+
+
+def editions(rows: list[dict[str, str]], size: int) -> Iterator[Document]:
+    """``size`` documents of one passage each; the title ends in the numbers of its original and its edition."""
+    for index in range(size):
+        edition, number = divmod(index, len(rows))
+        ending = "".join("aeioulnrst"[int(digit)] for digit in str(edition)) if edition else ""
+        title, text = (_NAME.sub(rf"\g<0>{ending}", rows[number][key]) for key in ("title", "text"))
+        metadata = {"source": f"w{index}", "title": f"{title} #{number}.{edition}"}
+        yield Document(page_content=text, metadata=metadata)
+
+
+def measure(quick: bool = False, data: Path = DATA) -> dict[str, Any]:
+    """All figures; times in seconds or milliseconds of wall time, sizes in bytes or MB as the keys say."""
+    encoder = SentenceEncoder(Config())
+    rows = read_rows(data / "2wiki" / "corpus.jsonl")[: 1500 if quick else None]
+    say(f"encoding {len(rows)} passages")
+    embeddings = EditionEmbeddings(rows, encoder)
+    questions = [
+        row["question"] for name in ("hotpotqa", "musique") for row in read_rows(data / name / "questions.jsonl")
+    ]
+    sizes = (2_000, 20_000) if quick else (10_000, NUM_PASSAGES)
+    result: dict[str, Any] = {"num_passages": NUM_PASSAGES, "num_originals": len(rows), "quick": quick}
+    with tempfile.TemporaryDirectory() as folder:
+        say(f"adding {NUM_PASSAGES} passages")
+        with filled(Path(folder) / "large", rows, NUM_PASSAGES, embeddings, result) as engine:
+            result |= search_figures(engine.library, encoder, questions)
+            result |= removal_figures(engine.library, encoder)
+        result |= graph_figures(Path(folder), rows, sizes, embeddings)
+    return result
+
+
+def filled(
+    folder: Path, rows: list[dict[str, str]], size: int, embeddings: Embeddings, result: dict[str, Any] | None = None
+) -> Engine:
+    """A library of ``size`` passages, added through the engine; what that took goes into ``result``."""
+    engine = Engine.open(folder, embeddings=embeddings, chunk_chars=100_000)
+    before_mb = reset_peak_mb()
+    report = engine.add(editions(rows, size))
+    assert report.num_passages == size, report
+    if result is not None:
+        result["add_passages_per_s"] = round(size / report.cost.seconds)
+        result["add_peak_growth_mb"] = round(peak_mb() - before_mb)
+        result["disk_bytes_per_passage"] = round(report.cost.bytes_per_passage)
+    return engine
+
+
+def search_figures(library: Library, encoder: Encoder, questions: list[str]) -> dict[str, Any]:
+    """Time per question, its encoding included (but for ``index_ms``), and the share of the exact neighbours found."""
+    dense = DenseRetriever(library=library, encoder=encoder)
+    encoded = {question: encoder.encode([question]) for question in questions}
+    sparse = SparseRetriever(library=library)
+    hybrid = HybridRetriever(retrievers=[dense, sparse])
+    say("building the index")
+    build_s = seconds(lambda: dense.index)
+    index = dense.index
+    assert index is not None
+    say(f"searching: {index.info}")
+    vectors = np.concatenate(list(encoded.values()))
+    exact = exact_neighbours(library, library.live_ids()[0], vectors)
+    found = [{i for i, _ in row} for row in index.search(library, vectors, 10)]
+    recalls = [len(a & b) / 10 for a, b in zip(found, exact, strict=True)]
+    return {
+        "search_ms_100k": median_ms(lambda q: dense.search([q], 10), questions),
+        "index_ms_100k": median_ms(lambda q: index.search(library, encoded[q], 10), questions),
+        "sparse_ms_100k": median_ms(lambda q: sparse.search([q], 10), questions),
+        "hybrid_ms_100k": median_ms(lambda q: hybrid.search([q], 10), questions),
+        "recall_at_10_of_exact_100k": round(float(np.mean(recalls)), 4),
+        "recall_at_10_when_built": round(index.info.recall_at_10, 4),
+        "index_kind": index.info.kind,
+        "index_build_s": round(build_s, 1),
+        "bytes_per_passage": round(size_bytes(index) / len(index.ids), 1),
+    }
+
+
+def removal_figures(library: Library, encoder: Encoder) -> dict[str, Any]:
+    """One hundred documents out of the library and out of the dense index, up to the next answer."""
+    dense = DenseRetriever(library=library, encoder=encoder)
+    dense.search(["warm"], 1)
+    doc_ids = [document.doc_id for document in library.documents()[::997]][:100]
+    removal_s = seconds(lambda: (library.remove(doc_ids), dense.index))
+    gone = set(doc_ids) & {scored.passage.doc_id for scored in dense.search(["warm"], 1000)[0]}
+    assert not gone, gone
+    return {"remove_100_documents_s": round(removal_s, 3)}
+
+
+def graph_figures(
+    folder: Path, rows: list[dict[str, str]], sizes: tuple[int, int], embeddings: Embeddings
+) -> dict[str, Any]:
+    """Graphs of two sizes, read from nothing, opened again from what is kept, and followed through a removal.
+
+    Times are of the processor, not of the clock: this is one thread's work, and their ratio is the point.
+    """
+    result: dict[str, Any] = {"graph_sizes": sizes}
+    for label, size in zip(("10k", "100k"), sizes, strict=True):
+        say(f"reading a graph of {size} passages")
+        with filled(folder / str(size), rows, size, embeddings) as engine:
+            before_mb = reset_peak_mb()
+            retriever = graph_of(engine.library)
+            result[f"graph_build_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
+            result[f"graph_peak_growth_mb_{label}"] = round(peak_mb() - before_mb)
+            doc_ids = [document.doc_id for document in engine.documents()[::19]][:100]
+            engine.library.remove(doc_ids)
+            result[f"graph_remove_100_documents_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
+            del retriever
+            result[f"graph_open_s_{label}"] = round(cpu_seconds(lambda e=engine: graph_of(e.library).graph), 2)  # type: ignore[misc]
+    factor = sizes[1] / sizes[0]
+    result["graph_build_ratio_100k_over_10k"] = round(result["graph_build_s_100k"] / result["graph_build_s_10k"], 2)
+    result["graph_build_ratio_if_linear"] = factor
+    return result
+
+
+def graph_of(library: Library) -> GraphRetriever:
+    """A graph retriever that has read nothing yet; its encoder is only asked by questions."""
+    return GraphRetriever(library=library, encoder=None)
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a JSON-lines file."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def seconds(action: Any) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def cpu_seconds(action: Any) -> float:
+    """Processor time of one call."""
+    started = time.process_time()
+    action()
+    return time.process_time() - started
+
+
+def median_ms(action: Any, questions: list[str]) -> float:
+    """Median wall time over the questions, one at a time."""
+    return round(1000 * float(np.median([seconds(lambda q=question: action(q)) for question in questions])), 2)  # type: ignore[misc]
+
+
+def reset_peak_mb() -> float:
+    """Forget the largest memory of this process so far; the present one."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_mb()
+
+
+def peak_mb() -> float:
+    """Largest resident memory since :func:`reset_peak_mb`."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def say(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="some three minutes")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
+    args = parser.parse_args()
+    if not (args.data / "2wiki").is_dir():
+        raise SystemExit(f"no data sets at {args.data}; give their folder with --data")
+    print(json.dumps(measure(args.quick, args.data)))
+
+
+if __name__ == "__main__":
+    main()
