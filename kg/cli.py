@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +22,7 @@ def _group() -> None:
 
 @kg_app.command()
 def conflicts(
-    library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of the library.")],
+    library: Annotated[str, typer.Argument(metavar="LIBRARY", help="Folder of the library.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """List claims on which documents contradict each other: one subject, one relation, different objects."""

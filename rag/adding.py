@@ -10,7 +10,8 @@ from langchain_core.documents import Document
 from rag.config import Config
 from rag.errors import SourceError
 from rag.ingest import Source, content_hash, gather, load, split
-from rag.library import Library, Staged
+from rag.libraries import AnyLibrary
+from rag.library import Staged
 from rag.types import AddReport, FailedSource, Passage
 from retrievers.encoder import Encoder, passage_text
 
@@ -31,7 +32,7 @@ class Progress:
 class Adder:
     """One ``add`` into one library."""
 
-    def __init__(self, library: Library, encoder: Encoder, config: Config) -> None:
+    def __init__(self, library: AnyLibrary, encoder: Encoder, config: Config) -> None:
         self._library = library
         self._encoder = encoder
         self._config = config

@@ -32,7 +32,9 @@ app.add_typer(kg_app, name="kg")
 _out = Console()
 _err = Console(stderr=True)
 
-LibraryPath = Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of the library.")]
+LibraryPath = Annotated[
+    str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
+]
 SettingsFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings; CONCORD_* variables override it.")
 ]
@@ -149,7 +151,7 @@ def ask(
 
 
 @contextmanager
-def _open(library: Path, config: Path | None, *, must_exist: bool = False, **settings: Any) -> Iterator[Engine]:
+def _open(library: str, config: Path | None, *, must_exist: bool = False, **settings: Any) -> Iterator[Engine]:
     from rag.config import Config
     from rag.engine import Engine
 

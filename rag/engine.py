@@ -23,11 +23,11 @@ from rag.adding import Adder, Progress
 from rag.config import Config
 from rag.errors import LibraryError, QuestionError, SettingError
 from rag.generation.base import Generator
-from rag.library import Library
+from rag.libraries import AnyLibrary, open_library
 from rag.models import load_generator
 from rag.pipeline import Pipeline, retrieve
 from rag.types import AddReport, Answer, DocumentInfo, Message, Passage, Query, Sampling, ScoredPassage, TokenEvent
-from retrievers.dense import DenseRetriever
+from retrievers.dense import dense_retriever
 from retrievers.encoder import EmbeddingsEncoder, Encoder, SentenceEncoder
 from retrievers.hybrid import HybridRetriever
 from retrievers.sparse import SparseRetriever
@@ -40,7 +40,7 @@ class Engine:
 
     def __init__(
         self,
-        library: Library,
+        library: AnyLibrary,
         config: Config,
         *,
         encoder: Encoder | None = None,
@@ -69,7 +69,7 @@ class Engine:
         """Open the library at ``path`` (made on first use).
 
         Args:
-            path: the library's folder.
+            path: the library's folder, or ``postgresql://[user@]host/DATABASE/LIBRARY``.
             must_exist: refuse to make a new library.
             config: all settings at once; ``settings`` are ignored then.
             embeddings: any LangChain ``Embeddings`` in place of the configured encoder.
@@ -81,7 +81,7 @@ class Engine:
             SettingError, LibraryError, StorageError: see :mod:`rag.errors`.
         """
         config = config or Config.load(**settings)
-        library = Library.open(path, must_exist=must_exist)
+        library = open_library(path, must_exist=must_exist)
         encoder = EmbeddingsEncoder(embeddings, type(embeddings).__name__) if embeddings else None
         return cls(library, config, encoder=encoder, retriever=retriever, generator=generator)
 
@@ -124,7 +124,7 @@ class Engine:
         for given in sources:
             matches = [document for document in documents if _is_named(document, str(given))]
             if not matches:
-                raise LibraryError(f"no document {str(given)!r} in {self.library.folder}; 'concord ls' lists them")
+                raise LibraryError(f"no document {str(given)!r} in {self.library.place}; 'concord ls' lists them")
             chosen |= {document.doc_id: document for document in matches}
         with self._mutex, self.library.writing():
             self.library.remove(list(chosen))
@@ -218,7 +218,7 @@ class Engine:
         """The given retriever, or the configured one over the library."""
         if self._given_retriever is not None:
             return self._given_retriever
-        dense = DenseRetriever(library=self.library, encoder=self._encoder)
+        dense = dense_retriever(self.library, self._encoder)
         sparse = SparseRetriever(library=self.library)
         match self.config.retrieval:
             case "dense":
@@ -247,8 +247,8 @@ class Engine:
             return
         if self.library.num_passages == 0:
             raise LibraryError(
-                f"the library at {self.library.folder} is empty; add documents first: "
-                f"concord add {self.library.folder} PATH..."
+                f"the library at {self.library.place} is empty; add documents first: "
+                f"concord add {self.library.place} PATH..."
             )
         self.library.check_encoder(self._encoder.name)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import PrivateAttr
 
+from rag.libraries import AnyLibrary
 from rag.library import Library
 from rag.types import ScoredPassage
 from retrievers.base import BatchRetriever, ranking_of
@@ -89,3 +90,14 @@ class DenseRetriever(BatchRetriever):
 
     def _file(self, generation: int) -> Path:
         return self.library.folder / f"dense-{generation}.faiss"
+
+
+def dense_retriever(library: AnyLibrary, encoder: Encoder) -> BatchRetriever:
+    """The dense retriever that suits where a library is kept."""
+    if isinstance(library, Library):
+        return DenseRetriever(library=library, encoder=encoder)
+    from rag.postgres import PostgresLibrary
+    from retrievers.pgvector import PgVectorRetriever
+
+    assert isinstance(library, PostgresLibrary), type(library)
+    return PgVectorRetriever(library=library, encoder=encoder)
