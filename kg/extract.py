@@ -20,6 +20,9 @@ class NameExtractor:
     Source: ours, after the graph retrieval variants without relation extraction (entities, containment, PageRank).
     """
 
+    # Raise the number whenever the same passage is read differently; tests/kg/test_extract.py notices.
+    fingerprint = "names-1"
+
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
         """One extraction per passage."""
         return [
@@ -35,6 +38,8 @@ class NameExtractor:
 
 class ImportedExtractor:
     """Extractions that were read from a file, handed out for the passages they belong to; same contract."""
+
+    fingerprint = ""
 
     def __init__(self, extractions: Iterable[Extraction]) -> None:
         self._by_passage: dict[str, list[Extraction]] = {}

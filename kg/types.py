@@ -66,12 +66,17 @@ class Triple:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """All that one passage says."""
+    """All that one passage says.
+
+    Attributes:
+        rejected: what the extractor was offered and did not take, with the reason (a model's reply that is no JSON).
+    """
 
     doc_id: str
     passage_id: str
     mentions: tuple[Mention, ...] = ()
     triples: tuple[Triple, ...] = ()
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,15 @@ class RejectedRow:
 class Extractor(Protocol):
     """Reads entities and triples from passages.
 
-    Implementations promise: one extraction per passage, in order, that depends on that passage alone. So passages
-    can be added and removed at any time, and in any order, with the same graph as the result.
+    Implementations promise: one extraction per passage, in order, that depends on that passage's title and text
+    alone. So passages can be added and removed at any time, and in any order, with the same graph as the result, and
+    what was read once is kept (:mod:`retrievers.graph_store`).
     """
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same passage would be read differently; empty: keep nothing."""
+        ...
 
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
         """One extraction per passage, in their order."""

@@ -1,9 +1,7 @@
-"""Dense retrieval: exact cosine search with FAISS over the library's vectors."""
+"""Dense retrieval: nearest vectors by cosine, over an index that follows the library."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -16,80 +14,59 @@ from rag.library import Library
 from rag.types import ScoredPassage
 from retrievers.base import BatchRetriever, ranking_of
 from retrievers.encoder import Encoder
+from retrievers.index_file import IndexFileError, read, save
+from retrievers.vector_index import VectorIndex, build, followed
+
+INDEX_FILE = "dense.faiss"
 
 
 class DenseRetriever(BatchRetriever):
-    """Cosine similarity of the query's and the passages' vectors.
+    """Cosine similarity of the query's and the passages' vectors (:mod:`retrievers.vector_index`).
 
-    The index lives in memory and in ``dense-<generation>.faiss``, which is derived: when it is missing, damaged or
-    of another generation, it is made again from the library.
+    The index is derived. Whatever state its file is in (older, newer, of a process that was killed), it is brought to
+    the library's rows by adding and removing those that differ; a file that is missing or damaged is made again.
     """
 
     library: Library
     encoder: Any  # retrievers.encoder.Encoder; pydantic does not validate protocols
-    _index: Any = PrivateAttr(None)
+    _index: VectorIndex | None = PrivateAttr(None)
     _generation: int = PrivateAttr(-1)
     _lock: Any = PrivateAttr(default_factory=Lock)
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
         """Rankings by cosine, -1 to 1."""
         encoder: Encoder = self.encoder
-        index = self._current_index()
+        index = self.index
         if index is None or not queries:
             return [[] for _ in queries]
-        scores, ids = index.search(encoder.encode(queries), min(top_k, index.ntotal))
-        return [
-            ranking_of(self.library, [(int(i), float(s)) for i, s in zip(row_ids, row, strict=True) if i >= 0])
-            for row_ids, row in zip(ids, scores, strict=True)
-        ]
+        hits = index.search(self.library, encoder.encode(queries), top_k)
+        return [ranking_of(self.library, row) for row in hits]
 
-    def _current_index(self) -> Any:
+    @property
+    def index(self) -> VectorIndex | None:
+        """The index of the library as it is now; ``None`` while the library is empty."""
         with self._lock:
-            generation = self.library.generation
-            if generation != self._generation:
-                self._index, self._generation = self._load(generation)
+            if self.library.generation != self._generation:
+                self._index, self._generation = self._follow()
             return self._index
 
-    def _load(self, generation: int) -> tuple[Any, int]:
-        import faiss
-
-        file = self._file(generation)
-        try:
-            return faiss.read_index(str(file)), generation
-        except RuntimeError:
-            return self._build()
-
-    def _build(self) -> tuple[Any, int]:
-        import faiss
-
-        ids, vectors, generation = self.library.vectors()
+    def _follow(self) -> tuple[VectorIndex | None, int]:
+        ids, generation = self.library.live_ids()
         if not len(ids):
             return None, generation
-        index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-        index.add_with_ids(vectors, ids)
-        self._save(index, generation)
+        file = self.library.folder / INDEX_FILE
+        current = self._index or _on_disk(file, self.library.identity)
+        index = followed(current, self.library, ids) if current else build(self.library, ids)
+        if index is not current:
+            save(index, file)  # it only saves time: a library on a full or read-only disk still answers
         return index, generation
 
-    def _save(self, index: Any, generation: int) -> None:
-        """Replace the file atomically, and drop those of earlier generations."""
-        import faiss
 
-        target = self._file(generation)
-        handle, partial = tempfile.mkstemp(prefix=".dense-", dir=self.library.folder)
-        os.close(handle)
-        try:
-            faiss.write_index(index, partial)
-            os.replace(partial, target)
-        except (OSError, RuntimeError):
-            # The file only saves time: a library on a full or read-only disk still answers.
-            Path(partial).unlink(missing_ok=True)
-            return
-        for stale in self.library.folder.glob("dense-*.faiss"):
-            if stale != target:
-                stale.unlink(missing_ok=True)
-
-    def _file(self, generation: int) -> Path:
-        return self.library.folder / f"dense-{generation}.faiss"
+def _on_disk(file: Path, library: str) -> VectorIndex | None:
+    try:
+        return read(file, library)
+    except IndexFileError:
+        return None
 
 
 def dense_retriever(library: AnyLibrary, encoder: Encoder) -> BatchRetriever:

@@ -1,7 +1,7 @@
 """Graph retrieval over a library: names link passages, chains of evidence rank them. No language model.
 
 The graph lives in memory and follows the library: when the library's generation changes, passages that went are
-removed from the graph and new ones read, nothing else is touched.
+removed from the graph and new ones added, nothing else is touched. What the extractors read is kept in the library.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from kg.extract import NameExtractor
@@ -23,6 +24,7 @@ from retrievers.encoder import Encoder
 from retrievers.graph_facets import facets
 from retrievers.graph_index import GraphIndex, Scores
 from retrievers.graph_rank import GraphSettings, Ranking, common_entity, rank
+from retrievers.graph_store import IMPORTED, kept_extractions, read_passages
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class GraphRetriever(BatchRetriever):
     _graph: KnowledgeGraph = PrivateAttr(default_factory=KnowledgeGraph)
     _rows: dict[int, Passage] = PrivateAttr(default_factory=dict)
     _index: GraphIndex | None = PrivateAttr(None)
+    _ids: Any = PrivateAttr(default_factory=lambda: np.zeros(0, dtype=np.int64))
     _generation: int = PrivateAttr(-1)
+    _imported_at: int = PrivateAttr(0)
     _lock: Any = PrivateAttr(default_factory=Lock)
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
@@ -108,18 +112,43 @@ class GraphRetriever(BatchRetriever):
             return self._index
 
     def _follow(self) -> GraphIndex:
-        ids, vectors, self._generation = self.library.vectors()
-        gone = self._rows.keys() - set(ids.tolist())
+        ids, self._generation = self.library.live_ids()
+        if self._imported_at != self.library.imported_at:
+            self._forget()
         # Gone first: a replaced document's new passages carry the names of the old ones.
-        self._graph.remove_passages([self._rows.pop(row_id).passage_id for row_id in sorted(gone)])
-        new = self.library.passages([int(row_id) for row_id in ids if int(row_id) not in self._rows])
+        gone = np.setdiff1d(self._ids, ids)
+        self._graph.remove_passages([self._rows.pop(row_id).passage_id for row_id in gone.tolist()])
+        is_kept = np.isin(self._ids, ids)
+        new_ids, new_vectors = self.library.vectors_of(np.setdiff1d(ids, self._ids))
+        new = self.library.passages(new_ids.tolist())
+        # A passage that was removed between the two reads is in neither; the next generation settles it.
+        is_there = np.isin(new_ids, list(new))
+        self._read(new)
+        self._ids = np.concatenate([self._ids[is_kept], new_ids[is_there]])
+        vectors = (
+            [new_vectors[is_there]] if self._index is None else [self._index.vectors[is_kept], new_vectors[is_there]]
+        )
+        return GraphIndex.of(self._graph, [self._rows[i] for i in self._ids.tolist()], _joined(vectors))
+
+    def _read(self, new: dict[int, Passage]) -> None:
+        """Add what the extractors and the imported files say of new passages."""
         for extractor in self.extractors:
-            self._graph.add(extractor.extract(list(new.values())))
+            self._graph.add(read_passages(self.library, extractor, new))
+        if self._imported_at:
+            self._graph.add(kept_extractions(self.library, IMPORTED, new).values())
         self._rows.update(new)
-        # A passage removed between the two reads is in neither; the next generation settles it.
-        kept = [position for position, row_id in enumerate(ids.tolist()) if row_id in self._rows]
-        passages = [self._rows[int(ids[position])] for position in kept]
-        return GraphIndex.of(self._graph, passages, vectors[kept])
+
+    def _forget(self) -> None:
+        """Begin anew: passages that were read already have got more to say."""
+        self._graph, self._rows, self._index = KnowledgeGraph(), {}, None
+        self._ids = np.zeros(0, dtype=np.int64)
+        self._imported_at = self.library.imported_at
+
+
+def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Rows of all parts; those without any rows may have any width."""
+    filled = [part for part in parts if len(part)]
+    return np.concatenate(filled) if filled else parts[0]
 
 
 def best(index: GraphIndex, scores: Scores, top_k: int) -> list[int]:

@@ -53,3 +53,16 @@ def test_any_text_is_read_without_error(text: str, title: str) -> None:
     for mention in NameExtractor().extract([passage("d", title, text)])[0].mentions:
         assert mention.entity == canonical(mention.entity)
         assert 0 <= mention.source.start <= mention.source.end <= len(text)
+
+
+def test_what_is_read_changes_only_with_the_fingerprint() -> None:
+    """Libraries keep what was read under the fingerprint: raise it, and this digest, when the rules change."""
+    from hashlib import sha256
+
+    text = (
+        "In 1764 the New York City Council met. The mayor of Port Selwick is Edda Lindqvist; Ada Penrose's house, "
+        "built by J. R. Vane, stands on St. Anne Street. Which of the Isles of Scilly is largest? Apples grow there."
+    )
+    passages = [MILL, PORT, passage("d3", "Council (Port Selwick), The", text)]
+    digest = sha256(repr(NameExtractor().extract(passages)).encode()).hexdigest()[:16]
+    assert (NameExtractor.fingerprint, digest) == ("names-1", "90e1432279e01db3")

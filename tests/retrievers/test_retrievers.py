@@ -70,7 +70,7 @@ def test_dense_scores_are_cosines(engine: Engine, embeddings: Any) -> None:
 def test_a_damaged_index_file_is_made_again(engine: Engine, embeddings: Any, damage: bytes | None) -> None:
     dense = every_kind(engine, embeddings)["dense"]
     expected = dense.search(["tide"], 3)
-    file = next(engine.library.folder.glob("dense-*.faiss"))
+    file = engine.library.folder / "dense.faiss"
     if damage is None:
         file.unlink()
     else:
@@ -80,12 +80,13 @@ def test_a_damaged_index_file_is_made_again(engine: Engine, embeddings: Any, dam
 
 
 def test_index_files_do_not_pile_up(engine: Engine, embeddings: Any, tmp_path: Path) -> None:
+    (engine.library.folder / "dense-7.faiss").write_bytes(b"of an earlier version")
     dense = every_kind(engine, embeddings)["dense"]
     for number in range(3):
         (tmp_path / "mill.txt").write_text(f"The mill has {number} wheels.")
         engine.add(tmp_path / "mill.txt")
         dense.search(["mill"], 1)
-    assert len(list(engine.library.folder.glob("dense-*.faiss"))) == 1
+    assert len(list(engine.library.folder.glob("*dense*"))) == 1
 
 
 @pytest.mark.parametrize(
