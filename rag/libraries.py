@@ -145,8 +145,12 @@ def open_library(place: str | Path, *, must_exist: bool = False) -> AnyLibrary:
         StorageError: it is damaged, of another version, or out of reach.
     """
     if is_address(place):
-        from rag.postgres import PostgresLibrary
-
+        try:
+            from rag.postgres import PostgresLibrary
+        except ImportError as error:
+            raise LibraryError(
+                f"a library in PostgreSQL needs {error.name}: pip install 'concord-rag[postgres]'"
+            ) from error
         return PostgresLibrary.open(str(place), must_exist=must_exist)
     from rag.library import Library
 

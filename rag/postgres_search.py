@@ -19,7 +19,6 @@ EXACT_LIMIT = 20_000
 # pgvector indexes vectors of at most this many dimensions.
 _MAX_INDEXED_DIMENSION = 2000
 _EF_SEARCH = 200
-# Also how many steps of the graph an index may take to find live rows among staged ones.
 _K1, _B = 1.2, 0.75
 _MIN_IDF = 1e-6
 
@@ -91,7 +90,5 @@ def index_vectors(db: Connection[Any]) -> int:
     if not 0 < dimension <= _MAX_INDEXED_DIMENSION:
         return 0
     db.execute("SET LOCAL maintenance_work_mem = '512MB'")
-    db.execute(
-        f"CREATE INDEX passages_by_vector ON passages USING hnsw ((vector::vector({dimension})) vector_ip_ops)"
-    )
+    db.execute(f"CREATE INDEX passages_by_vector ON passages USING hnsw ((vector::vector({dimension})) vector_ip_ops)")
     return dimension
