@@ -163,8 +163,7 @@ class Engine:
         """
         queries = [self.query(question, **options) for question in questions]
         self._check_readable()
-        with self._mutex:
-            return _collect(self.pipeline.run(queries), len(queries), on_answer)
+        return _collect(self.pipeline.run(queries), len(queries), on_answer)
 
     def answer_with(
         self,
@@ -177,8 +176,7 @@ class Engine:
         """Answer questions from given passages, best first, without retrieval; options as in :meth:`ask_many`."""
         queries = [self.query(question, **options) for question in questions]
         rankings = [[ScoredPassage(p, 1 / rank) for rank, p in enumerate(some, start=1)] for some in passages]
-        with self._mutex:
-            return _collect(self.pipeline.run_with(queries, rankings), len(queries), on_answer)
+        return _collect(self.pipeline.run_with(queries, rankings), len(queries), on_answer)
 
     def stream(self, question: str, **options: Any) -> Iterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; options as in :meth:`ask_many`.
@@ -187,9 +185,8 @@ class Engine:
         """
         query = self.query(question, **options)
         self._check_readable()
-        with self._mutex:
-            for _, event in self.pipeline.run([query]):
-                yield event
+        for _, event in self.pipeline.run([query]):
+            yield event
 
     def query(self, question: str, **options: Any) -> Query:
         """A checked :class:`Query` from a question and options.
@@ -232,12 +229,17 @@ class Engine:
 
                 return GraphRetriever(library=self.library, encoder=self._encoder)
 
-    @cached_property
+    @property
     def generator(self) -> Generator:
         """The given generator, or the configured model, loaded now."""
-        return self._given_generator or load_generator(self.config)
+        with self._mutex:  # two threads' first questions must not load two models
+            return self._generator
 
     @cached_property
+    def _generator(self) -> Generator:
+        return self._given_generator or load_generator(self.config)
+
+    @property
     def pipeline(self) -> Pipeline:
         """The stages over this engine's parts."""
         return Pipeline(self.retriever, self.generator, self.config.conflict_threshold)

@@ -7,7 +7,8 @@ ConcordError
 │   ├── ModelError          a model that cannot be found, read or used
 │   ├── SourceError         a document that cannot be read
 │   └── LibraryError        a library that is missing, empty, or made with other settings
-└── StorageError        the library's files are damaged or cannot be written
+├── StorageError        the library's files are damaged or cannot be written
+└── UnavailableError    what answers is down or closing; the same call may succeed later
 """
 
 from __future__ import annotations
@@ -43,3 +44,7 @@ class LibraryError(InputError):
 
 class StorageError(ConcordError):
     """The library's files are damaged or cannot be written."""
+
+
+class UnavailableError(ConcordError):
+    """What answers is not there for the moment: a model server that is down, a generator that is closing."""

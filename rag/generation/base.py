@@ -76,7 +76,8 @@ class Generator(Protocol):
     """Turns requests into tokens: :meth:`stream` as they come, :meth:`generate` all at once.
 
     Implementations promise: a request's tokens depend on that request alone, never on its batch mates;
-    closing the iterator of :meth:`stream` frees everything it held.
+    :meth:`stream` may be called from several threads at once, and their requests share one running batch;
+    closing an iterator stops its requests within one step and frees everything they held.
     """
 
     @property
@@ -104,6 +105,10 @@ class Generator(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """All requests as one batch, results in their order."""
+        ...
+
+    def close(self) -> None:
+        """Stop all requests, whose callers get ``UnavailableError``, and take no further ones."""
         ...
 
 

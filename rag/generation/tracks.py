@@ -5,6 +5,7 @@ An answer has a track for its pair of streams and, with probes, one for each str
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -71,6 +72,11 @@ class Collector:
         if choice.step is not None and piece:
             events.append(Chunk(track.index, piece, choice.step))
         return events + self._done(track)
+
+    def drop(self, indices: Collection[int]) -> None:
+        """Forget what is kept of these requests."""
+        for index in indices:
+            self._finished.pop(index, None)
 
     def _done(self, track: Track) -> list[Event]:
         if track.finish_reason is None:

@@ -2,13 +2,15 @@
 
 Life of a batch, repeated until no request is left: admit requests while there is room (their prompts are
 prefilled, equal ones once), run one forward over all rows, mix the two streams of each answer, choose one
-token per answer, and tell the rows which token follows (see :mod:`rag.generation.rows`).
+token per answer, and tell the rows which token follows (see :mod:`rag.generation.rows`). One thread does this
+for the callers of all threads (see :mod:`rag.generation.driver`).
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from decoders.params import DecoderParams
 from decoders.rules import mix
 from rag.errors import ModelError, QuestionError
 from rag.generation.base import Event, Generation, Request, collect
+from rag.generation.driver import Driver, Waiting
 from rag.generation.rows import RowBatch
 from rag.generation.tracks import Choice, Collector, Track, prompts_of, streams_of
 from rag.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
@@ -56,6 +59,7 @@ class TransformersGenerator:
         self.window = window or _window_of(model)
         self.default_stop = () if self._style == "chat" else PLAIN_STOP
         self._eos = _eos_ids(model, tokenizer)
+        self._driver = Driver(lambda: _Batch(self, RowBatch(model)))
 
     def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a conversation, ready for the assistant's turn."""
@@ -83,15 +87,19 @@ class TransformersGenerator:
             self._check(request)
         # Longest first, equal prompts side by side: alike lengths share a prefill, equal prompts a row.
         order = sorted(range(len(requests)), key=lambda i: (-len(requests[i].context_ids), requests[i].context_ids, i))
-        rows = RowBatch(self._model)
-        collector = Collector()
-        tracks: list[Track] = []
-        while order or tracks:
-            if tracks:
-                yield from self._advance(rows, tracks, collector)
-            if order and (not tracks or rows.num_rows <= self._max_rows * 3 // 4):
-                new = self._take(rows, order, requests)
-                yield from self._prefill(rows, tracks, new, collector)
+        yield from self._driver.stream(requests, order)
+
+    def close(self) -> None:
+        """Stop all requests, whose callers get ``UnavailableError``, and take no further ones."""
+        self._driver.close()
+
+    def _run_step(self, batch: _Batch, waiting: Waiting) -> Iterator[Event]:
+        rows, tracks, collector = batch.rows, batch.tracks, batch.collector
+        if tracks:
+            yield from self._advance(rows, tracks, collector)
+        if waiting and (not tracks or rows.num_rows <= self._max_rows * 3 // 4):
+            new = self._take(rows, waiting)
+            yield from self._prefill(rows, tracks, new, collector)
 
     def _check(self, request: Request) -> None:
         longest = max(len(request.context_ids), len(request.parametric_ids))
@@ -103,17 +111,17 @@ class TransformersGenerator:
         if not request.context_ids or not request.parametric_ids:
             raise QuestionError("the prompt has no tokens; ask a question of at least one word")
 
-    def _take(self, rows: RowBatch, order: list[int], requests: Sequence[Request]) -> list[Track]:
-        """Take requests from ``order`` while their rows fit."""
+    def _take(self, rows: RowBatch, waiting: Waiting) -> list[Track]:
+        """Take requests from ``waiting`` while their rows fit."""
         tracks: list[Track] = []
         prompts: set[tuple[int, ...]] = set()
-        while order:
-            request = requests[order[0]]
+        while waiting:
+            ticket, request = waiting.next
             prompts |= {request.context_ids, request.parametric_ids}
             if tracks and rows.num_rows + len(prompts) > self._max_rows:
                 break
-            index = order.pop(0)
-            tracks += [Track.of(index, request, stream, self._tokenizer) for stream in streams_of(request)]
+            waiting.pop()
+            tracks += [Track.of(ticket, request, stream, self._tokenizer) for stream in streams_of(request)]
         return tracks
 
     def _prefill(self, rows: RowBatch, tracks: list[Track], new: list[Track], collector: Collector) -> Iterator[Event]:
@@ -146,10 +154,7 @@ class TransformersGenerator:
         for track, choice in zip(moved, choices, strict=True):
             events += collector.take(track, choice, self._eos)
         others += [track for track in moved if track.finish_reason is None]
-        children = list(dict.fromkeys((row, track.ids[-1]) for track in others for row in track.rows.values()))
-        row_of = dict(zip(children, _inference(rows.advance, children), strict=True))
-        for track in others:
-            track.rows = {stream: row_of[row, track.ids[-1]] for stream, row in track.rows.items()}
+        _keep(rows, others)
         yield from events
 
     def _choose(self, tracks: list[Track], logits: Tensor) -> list[Choice]:
@@ -193,6 +198,32 @@ class TransformersGenerator:
         weight, jsd, h_c, h_p, logprob_c, logprob_p = numbers
         token, top_c, top_p = (self._tokenizer.decode([i]) for i in (token_id, *tops))
         return Step(token, token_id, weight, jsd, h_c, h_p, top_c, top_p, logprob_c, logprob_p)
+
+
+@dataclass(eq=False)
+class _Batch:
+    """The one running batch of a generator (:class:`rag.generation.driver.Batch`)."""
+
+    generator: TransformersGenerator
+    rows: RowBatch
+    tracks: list[Track] = field(default_factory=list)
+    collector: Collector = field(default_factory=Collector)
+
+    def step(self, waiting: Waiting) -> Iterator[Event]:
+        return self.generator._run_step(self, waiting)
+
+    def drop(self, tickets: Collection[int]) -> None:
+        self.tracks = [track for track in self.tracks if track.index not in tickets]
+        self.collector.drop(tickets)
+        _keep(self.rows, self.tracks)
+
+
+def _keep(rows: RowBatch, tracks: Sequence[Track]) -> None:
+    """Tell the rows which tracks go on, and with which tokens."""
+    children = list(dict.fromkeys((row, track.ids[-1]) for track in tracks for row in track.rows.values()))
+    row_of = dict(zip(children, _inference(rows.advance, children), strict=True))
+    for track in tracks:
+        track.rows = {stream: row_of[row, track.ids[-1]] for stream, row in track.rows.items()}
 
 
 def _inference(function: Any, *args: Any) -> Any:
