@@ -20,7 +20,7 @@ from rag.errors import StorageError
 from rag.libraries import AnyLibrary
 from rag.library import RowIds, Staged, Vectors
 from rag.postgres_address import Address
-from rag.postgres_database import BUSY_TIMEOUT_S, PostgresDatabase
+from rag.postgres_database import BUSY_TIMEOUT_S, Connections, PostgresDatabase
 from rag.postgres_search import EXACT_LIMIT, bm25, index_vectors, nearest, words_of
 from rag.types import DocumentInfo, Passage
 
@@ -42,7 +42,8 @@ class PostgresLibrary(AnyLibrary):
                 lacks pgvector.
             StorageError: the server is out of reach, or the library is of another layout.
         """
-        return cls(PostgresDatabase(Address.parse(address), must_exist=must_exist))
+        parsed = Address.parse(address)
+        return cls(PostgresDatabase(Connections(parsed), parsed, must_exist=must_exist, is_owner=True))
 
     @property
     def place(self) -> str:
@@ -75,7 +76,7 @@ class PostgresLibrary(AnyLibrary):
         return int(self._meta("num_passages") or 0)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections that nobody else uses."""
         self.database.close()
 
     @contextmanager
@@ -85,7 +86,7 @@ class PostgresLibrary(AnyLibrary):
         Raises:
             StorageError: another process kept it for a minute, or the server is out of reach.
         """
-        with self.database.connection() as db:
+        with self.database.connections.connection() as db:
             db.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S:.0f}s'")
             try:
                 db.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (self.database.address.schema,))

@@ -9,9 +9,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from rag.errors import LibraryError
 
 _FORM = "postgresql://[USER[:PASSWORD]@][HOST][:PORT]/DATABASE/LIBRARY"
+PREFIX = "concord_"
 # A schema of PostgreSQL is named by at most 63 bytes, prefix included.
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,49}")
-_PREFIX = "concord_"
+MAX_NAME = 63 - len(PREFIX)
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class Address:
         database, _, name = unquote(parts.path).strip("/").partition("/")
         if not database or not name:
             raise LibraryError(f"the library's address names no database or no library; expected {_FORM}")
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
             raise LibraryError(
-                f"library name {name!r}; expected up to 50 of a-z, 0-9, '_', '-' and '.', a letter or digit first"
+                f"library name {name!r}; expected a letter or digit, then up to {MAX_NAME - 1} of a-z, 0-9, '_', '-', '.'"
             )
         secret = unquote(parts.password or "") or options.get("password", "")
         user = unquote(parts.username or "")
@@ -61,7 +62,7 @@ class Address:
         except ProgrammingError:
             raise LibraryError("the library's address has an option that libpq does not know") from None
         where = (host or options.get("host", "")) + (f":{port}" if port else "")
-        return cls(conninfo, f"postgresql://{where}/{database}/{name}", _PREFIX + name, secret)
+        return cls(conninfo, f"postgresql://{where}/{database}/{name}", PREFIX + name, secret)
 
     def clean(self, error: Exception) -> str:
         """An error's first line, without the password."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
@@ -69,19 +69,19 @@ ALTER TEXT SEARCH CONFIGURATION words ADD MAPPING FOR
 """
 
 
-class PostgresDatabase:
-    """Connections to one library's schema."""
+class Connections:
+    """Connections to one database that has pgvector, shared by all libraries that are opened through them."""
 
-    def __init__(self, address: Address, *, must_exist: bool) -> None:
-        """Connect, and make the schema on first use.
+    def __init__(self, address: Address) -> None:
+        """Connect.
 
         Raises:
-            LibraryError: it does not exist although it must, or the database lacks the extension ``vector``.
-            StorageError: the server is out of reach, refuses, or holds a library of another layout.
+            LibraryError: the database lacks the extension ``vector``, and it cannot be made.
+            StorageError: the server is out of reach, or refuses.
         """
         self.address = address
         with self.connection() as db:
-            _prepare(db, address, must_exist=must_exist)
+            self._home = _ensured_extension(db, address)
         self._pool = ConnectionPool(
             address.conninfo,
             kwargs={"connect_timeout": _CONNECT_TIMEOUT_S},
@@ -95,24 +95,20 @@ class PostgresDatabase:
         )
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all of them."""
         self._pool.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection[Any]]:
-        """One transaction: all of it, or nothing.
+    def transaction(self, schema: str, *, is_snapshot: bool = False) -> Iterator[Connection[Any]]:
+        """One transaction in ``schema``; as a snapshot, everything that is read belongs to the same moment.
 
         Raises:
             StorageError: the server is out of reach, or failed.
         """
         with self._explained(), self._pool.connection() as db:
-            yield db
-
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection[Any]]:
-        """Everything that is read inside belongs to the same moment."""
-        with self.transaction() as db:
-            db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            if is_snapshot:
+                db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self.enter(db, schema)
             yield db
 
     @contextmanager
@@ -123,12 +119,13 @@ class PostgresDatabase:
             with db:
                 yield db
 
+    def enter(self, db: Connection[Any], schema: str) -> None:
+        """Have names mean the tables of ``schema``, and pgvector's, until the transaction ends."""
+        path = sql.SQL(", ").join(map(sql.Identifier, (schema, self._home)))
+        db.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+
     def _configure(self, db: Connection[Any]) -> None:
-        home = db.execute(
-            "SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'vector'"
-        ).fetchone()
-        path = sql.SQL(", ").join(map(sql.Identifier, (self.address.schema, home[0] if home else "public")))
-        db.execute(sql.SQL("SET search_path TO {}").format(path))
+        self.enter(db, self._home)
         register_vector(db)
         db.commit()
 
@@ -141,47 +138,82 @@ class PostgresDatabase:
             raise StorageError(f"{place}: {self.address.clean(error)}; nothing was changed") from None
 
 
-def _prepare(db: Connection[Any], address: Address, *, must_exist: bool) -> None:
-    """Make the schema, or check the one that is there."""
-    schema = sql.Identifier(address.schema)
-    db.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
-    exists = db.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (address.schema,)).fetchone()
-    if exists:
-        _check_layout(db, address)
-        return
-    if must_exist:
-        raise LibraryError(
-            f"there is no library at {address.place}; make one with: concord add {address.place} PATH..."
+class PostgresDatabase:
+    """The schema of one library."""
+
+    def __init__(self, connections: Connections, address: Address, *, must_exist: bool, is_owner: bool) -> None:
+        """Make the schema on first use; ``is_owner``: the connections are closed with it.
+
+        Raises:
+            LibraryError: it does not exist although it must.
+            StorageError: the server failed, or holds a library of another layout.
+        """
+        self.address = address
+        self.connections = connections
+        self._is_owner = is_owner
+        try:
+            with connections.connection() as db:
+                self._prepare(db, must_exist=must_exist)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections, unless they are shared."""
+        if self._is_owner:
+            self.connections.close()
+
+    def transaction(self) -> AbstractContextManager[Connection[Any]]:
+        """One transaction: all of it, or nothing."""
+        return self.connections.transaction(self.address.schema)
+
+    def snapshot(self) -> AbstractContextManager[Connection[Any]]:
+        """Everything that is read inside belongs to the same moment."""
+        return self.connections.transaction(self.address.schema, is_snapshot=True)
+
+    def _prepare(self, db: Connection[Any], *, must_exist: bool) -> None:
+        address = self.address
+        db.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
+        if db.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (address.schema,)).fetchone():
+            self._check_layout(db)
+            return
+        if must_exist:
+            raise LibraryError(
+                f"there is no library at {address.place}; make one with: concord add {address.place} PATH..."
+            )
+        db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
+        self.connections.enter(db, address.schema)
+        db.execute(_TABLES)
+        db.execute(
+            "INSERT INTO meta VALUES ('schema', %s), ('identity', %s), ('generation', '0'), "
+            "('num_passages', '0'), ('num_words', '0')",
+            (LAYOUT, uuid.uuid4().hex),
         )
-    _ensure_extension(db, address)
-    db.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-    home = db.execute("SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'").fetchone()
-    assert home is not None  # made above, or an error
-    db.execute(sql.SQL("SET LOCAL search_path TO {}, ").format(schema) + sql.SQL(home[0]))
-    db.execute(_TABLES)
-    db.execute(
-        "INSERT INTO meta VALUES ('schema', %s), ('identity', %s), ('generation', '0'), "
-        "('num_passages', '0'), ('num_words', '0')",
-        (LAYOUT, uuid.uuid4().hex),
-    )
+
+    def _check_layout(self, db: Connection[Any]) -> None:
+        self.connections.enter(db, self.address.schema)
+        row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        found = row[0] if row else "none"
+        if found != LAYOUT:
+            raise StorageError(
+                f"{self.address.place} has layout {found}, this version reads {LAYOUT}; open it with the version that "
+                "made it"
+            )
 
 
-def _ensure_extension(db: Connection[Any], address: Address) -> None:
-    try:
-        with db.transaction():
+def _ensured_extension(db: Connection[Any], address: Address) -> str:
+    """Make the extension where it is missing; the schema that holds it."""
+    find = "SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"
+    row = db.execute(find).fetchone()
+    if row is None:
+        try:
+            db.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
             db.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    except (errors.InsufficientPrivilege, errors.FeatureNotSupported, errors.UndefinedFile) as error:
-        raise LibraryError(
-            f"{address.place}: the database lacks pgvector ({address.clean(error)}); install it on the server and let "
-            "a superuser run there: CREATE EXTENSION vector"
-        ) from None
-
-
-def _check_layout(db: Connection[Any], address: Address) -> None:
-    table = sql.Identifier(address.schema, "meta")
-    row = db.execute(sql.SQL("SELECT value FROM {} WHERE key = 'schema'").format(table)).fetchone()
-    found = row[0] if row else "none"
-    if found != LAYOUT:
-        raise StorageError(
-            f"{address.place} has layout {found}, this version reads {LAYOUT}; open it with the version that made it"
-        )
+        except (errors.InsufficientPrivilege, errors.FeatureNotSupported, errors.UndefinedFile) as error:
+            raise LibraryError(
+                f"{address.place}: the database lacks pgvector ({address.clean(error)}); install it on the server and "
+                "let a superuser run there: CREATE EXTENSION vector"
+            ) from None
+        row = db.execute(find).fetchone()
+    assert row is not None  # found, or made
+    return str(row[0])

@@ -26,6 +26,7 @@ from rag.errors import ConcordError, LibraryError, StorageError
 from rag.library import Staged
 from rag.postgres import PostgresLibrary
 from rag.postgres_address import Address
+from rag.postgres_catalog import PostgresCatalog
 from rag.types import Passage
 from retrievers.sparse import match_expression
 from tests.conftest import CORPUS, ROOT
@@ -65,7 +66,7 @@ def test_an_address_is_read_and_named_without_its_password() -> None:
         "@[::1/database/library",
         "@host/database/library?sslmode",
         "@host/database/library?nonsense=1",
-        "@host/database/" + "x" * 51,
+        "@host/database/" + "x" * 56,
     ],
 )
 def test_a_malformed_address_is_refused_without_repeating_the_password(rest: str) -> None:
@@ -178,6 +179,26 @@ def test_libraries_of_one_database_do_not_meet(postgres: str) -> None:
         publish(one, staged("a", "apples"))
     assert (one.num_passages, other.num_passages) == (1, 0)
     assert other.match('"apples"', 5) == []
+
+
+@pytest.mark.real
+def test_a_catalog_lists_opens_and_removes(postgres: str) -> None:
+    catalog, other = PostgresCatalog(postgres), PostgresCatalog(f"{postgres}/?application_name=other")
+    tenant = f"t{uuid4().hex[:12]}"
+    assert catalog.names(f"{tenant}.") == []
+    with pytest.raises(LibraryError, match="no library"):
+        catalog.open(f"{tenant}.papers")
+    library = catalog.open(f"{tenant}.papers", must_exist=False)
+    publish(library, staged("a", "apples"))
+    catalog.open(f"{tenant}x.papers", must_exist=False).close()  # another tenant; shared connections stay open
+    assert other.names(f"{tenant}.") == [f"{tenant}.papers"]
+    assert other.open(f"{tenant}.papers").num_passages == 1
+    assert other.identity(f"{tenant}.papers") == library.identity
+    other.remove(f"{tenant}.papers")
+    assert catalog.identity(f"{tenant}.papers") is None
+    assert catalog.names(f"{tenant}.") == []
+    with pytest.raises(LibraryError, match="too long"):
+        catalog.open("x" * 56, must_exist=False)
 
 
 ADDER = """
