@@ -52,7 +52,7 @@ class Address:
             raise LibraryError(f"the library's address names no database or no library; expected {_FORM}")
         if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
             raise LibraryError(
-                f"library name {name!r}; expected a letter or digit, then up to {MAX_NAME - 1} of a-z, 0-9, '_', '-', '.'"
+                f"library name {name!r}; expected a-z, 0-9, '_', '-', '.', {MAX_NAME} at most, a letter or digit first"
             )
         secret = unquote(parts.password or "") or options.get("password", "")
         user = unquote(parts.username or "")

@@ -71,7 +71,7 @@ async function* events(stream) {
 export async function upload(name, file, onProgress) {
   for (;;) {
     const key = sessionStorage.getItem(KEY);
-    const { status, text } = await send(`${library(name)}/documents`, file, key, onProgress);
+    const { status, text } = await send(`${library(name)}/files`, file, key, onProgress);
     const reply = parsed(text);
     if (status < 400) return reply;
     const error = new ApiError(status, reply?.error?.message ?? `the service answered ${status}`);
