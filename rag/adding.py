@@ -38,7 +38,7 @@ class Adder:
         self._config = config
         self._pending: list[tuple[Source, str, str, list[Passage]]] = []
 
-    def add(self, items: Sequence[str | Path | Document], progress: Progress) -> AddReport:
+    def add(self, items: Sequence[str | Path | Document | Source], progress: Progress) -> AddReport:
         """See :meth:`rag.engine.Engine.add`."""
         gathered = gather(items)
         failed = list(gathered.failed)

@@ -16,6 +16,7 @@ from decoders.params import DECODER_NAMES
 from eval.cli import eval_app
 from kg.cli import kg_app
 from rag.errors import ConcordError, SettingError
+from rag.service.cli import keys_app, serve
 
 if TYPE_CHECKING:
     from rag.engine import Engine
@@ -29,6 +30,8 @@ app = typer.Typer(
 )
 app.add_typer(eval_app, name="eval")
 app.add_typer(kg_app, name="kg")
+app.add_typer(keys_app, name="keys")
+app.command()(serve)
 _out = Console()
 _err = Console(stderr=True)
 

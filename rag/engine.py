@@ -23,6 +23,7 @@ from rag.adding import Adder, Progress
 from rag.config import Config
 from rag.errors import LibraryError, QuestionError, SettingError
 from rag.generation.base import Generator
+from rag.ingest import Source
 from rag.libraries import AnyLibrary, open_library
 from rag.models import load_generator
 from rag.pipeline import Pipeline, retrieve
@@ -52,7 +53,8 @@ class Engine:
         self._encoder: Encoder = encoder or SentenceEncoder(config)
         self._given_retriever = retriever
         self._given_generator = generator
-        self._mutex = RLock()
+        self._mutex = RLock()  # guards loading
+        self._adding = RLock()  # one change of the library at a time; questions are answered meanwhile
 
     @classmethod
     def open(
@@ -98,7 +100,7 @@ class Engine:
         self.library.close()
 
     def add(
-        self, items: Iterable[str | Path | Document] | str | Path | Document, progress: Progress | None = None
+        self, items: Iterable[str | Path | Document | Source] | str | Path | Document, progress: Progress | None = None
     ) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; what cannot be read is reported, not fatal.
 
@@ -110,7 +112,7 @@ class Engine:
             StorageError: the disk is full, or another process is writing.
         """
         listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
-        with self._mutex:
+        with self._adding:
             return Adder(self.library, self._encoder, self.config).add(listed, progress or Progress())
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
@@ -126,7 +128,7 @@ class Engine:
             if not matches:
                 raise LibraryError(f"no document {str(given)!r} in {self.library.place}; 'concord ls' lists them")
             chosen |= {document.doc_id: document for document in matches}
-        with self._mutex, self.library.writing():
+        with self._adding, self.library.writing():
             self.library.remove(list(chosen))
         return list(chosen.values())
 
@@ -205,8 +207,9 @@ class Engine:
         sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
         sampling = {"max_tokens": self.config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
         decoder = str(given.pop("decoder", self.config.decoder))
+        salt = str(given.pop("cache_salt", ""))
         try:
-            return Query(question.strip(), history, decoder_params(decoder, given), top_k, Sampling(**sampling))
+            return Query(question.strip(), history, decoder_params(decoder, given), top_k, Sampling(**sampling), salt)
         except DecoderSettingError as error:
             raise SettingError(str(error)) from error
 

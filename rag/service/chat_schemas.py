@@ -8,13 +8,16 @@ stream carries the ``step`` of its token.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from rag.service.schemas import Name, Strict
 
 _QUESTION_CHARS = 200_000
+StopText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 # What the chat's own fields set, or the service itself: not to be set again inside ``rag``.
 RESERVED_OPTIONS = frozenset(
     ("question", "history", "max_tokens", "temperature", "top_p", "seed", "stop", "on_answer", "cache_salt")
@@ -81,12 +84,21 @@ class RagOptions(BaseModel):
     )
     trace: bool = Field(False, description="Report what both streams said at each token.")
 
+    @model_validator(mode="after")
+    def _check_extra(self) -> RagOptions:
+        extra = self.model_extra or {}
+        taken = sorted(RESERVED_OPTIONS & extra.keys())
+        if taken:
+            raise ValueError(f"{taken[0]!r} is no field of 'rag'; give it beside 'messages' where OpenAI has it")
+        json.dumps(extra, ensure_ascii=False).encode()  # half a surrogate pair is no text: a ValueError
+        return self
+
     def options(self) -> dict[str, Any]:
         """What the engine is to be given."""
         return self.model_dump(exclude_none=True, exclude={"library", "passages", "trace"})
 
 
-_EXAMPLE = {
+_EXAMPLE: JsonDict = {
     "model": "harbour",
     "messages": [{"role": "user", "content": "Who runs the harbour?"}],
     "rag": {"decoder": "ckplug", "alpha": "auto"},
@@ -106,13 +118,13 @@ class ChatRequest(Strict):
     temperature: float | None = Field(None, ge=0, le=100, description="By default 0, greedy.")
     top_p: float | None = Field(None, gt=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
-    stop: str | list[Annotated[str, StringConstraints(min_length=1)]] | None = Field(None, max_length=16)
+    stop: StopText | Annotated[list[StopText], Field(max_length=16)] | None = None
     n: Literal[1] | None = None
     presence_penalty: Literal[0] | None = None
     frequency_penalty: Literal[0] | None = None
     logprobs: Literal[False] | None = Field(None, description="See 'rag.trace' for what both streams said.")
     user: str | None = Field(None, max_length=200, description="Taken for compatibility; the key names the tenant.")
-    rag: RagOptions = RagOptions()
+    rag: RagOptions = Field(default_factory=lambda: RagOptions.model_validate({}))
 
     def sampling(self) -> dict[str, Any]:
         """The fields of :class:`rag.types.Sampling` that are given."""
