@@ -26,6 +26,7 @@ from rag.service.schemas import ErrorReply
 from rag.service.settings import ServiceSettings
 from rag.service.state import State
 from rag.service.telemetry import Telemetry
+from rag.service.web import mount_page
 
 logger = logging.getLogger("rag.service")
 _RESUME_S = 30.0
@@ -63,6 +64,7 @@ def create_app(settings: ServiceSettings, config: Config, load: Callable[[], Gen
     app.include_router(routes_chat.router)
     app.include_router(routes_libraries.router)
     _add_health(app, state)
+    mount_page(app)
     app.add_middleware(BodyLimit, body_bytes=settings.max_body_bytes, upload_bytes=settings.max_upload_bytes)
     if settings.keys is None:
         # Without keys a web page must not get in by way of a name of its own that resolves to this machine.

@@ -33,6 +33,10 @@ def serve(
         list[str] | None,
         typer.Option("--limit", metavar="NAME=NUMBER", help="A limit of the service, such as max_chats=16."),
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(envvar="CONCORD_DATABASE", help="postgresql://[USER@]HOST/DATABASE that holds the libraries."),
+    ] = None,
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Log questions too.")] = False,
     traces: Annotated[Path | None, typer.Option(help="Write OpenTelemetry spans to this file.")] = None,
     model: Annotated[str | None, typer.Option(help="Generator: a name or a folder.", show_default=False)] = None,
@@ -48,7 +52,9 @@ def serve(
     try:
         if keys is None and host not in LOOPBACK:
             raise SettingError(f"host={host!r} without --keys; make a key with 'concord keys add', or leave --host out")
-        settings = ServiceSettings(library_dir, keys=keys, has_texts_in_logs=log_texts, traces=traces)
+        settings = ServiceSettings(
+            library_dir, keys=keys, has_texts_in_logs=log_texts, traces=traces, database=database
+        )
         settings = _limited(settings, limits or [])
         loaded = Config.load(config, model=model, encoder=encoder)
         app = create_app(settings, loaded, loader(engine, loaded))

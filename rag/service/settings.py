@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -18,6 +18,7 @@ class ServiceSettings:
         chat_timeout_s: longest time for one answer.
         max_body_bytes, max_upload_bytes: largest body of a plain request, and of one that adds documents.
         has_texts_in_logs: log questions too; by default no text of users or documents is logged.
+        database: ``postgresql://[user[:password]@]host[:port]/DATABASE`` that holds the libraries in place of ``root``.
         traces: file that gets OpenTelemetry spans as JSON; ``None`` uses whatever provider the process has set up.
     """
 
@@ -31,3 +32,4 @@ class ServiceSettings:
     max_upload_bytes: int = 50_000_000
     has_texts_in_logs: bool = False
     traces: Path | None = None
+    database: str | None = field(default=None, repr=False)  # it may hold a password

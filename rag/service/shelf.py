@@ -23,6 +23,7 @@ from langchain_core.retrievers import BaseRetriever
 from rag.config import Config
 from rag.engine import Engine
 from rag.generation.base import Generator
+from rag.libraries import AnyLibrary
 from rag.library import Library
 from rag.service.problems import Problem
 from rag.service.schemas import NAME_PATTERN
@@ -114,7 +115,7 @@ class Shelf:
         self._nothing = tempfile.TemporaryDirectory(prefix="concord-base-")
         return self._engine(Library.open(self._nothing.name), _NoDocuments())
 
-    def _engine(self, library: Library, retriever: BaseRetriever | None = None) -> Engine:
+    def _engine(self, library: AnyLibrary, retriever: BaseRetriever | None = None) -> Engine:
         generator = cast(Generator, self.generator)
         return Engine(library, self.config, encoder=self.encoder, retriever=retriever, generator=generator)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from rag.config import Config
+from rag.errors import SettingError
 from rag.generation.base import Generator
 from rag.service.jobs import Jobs
 from rag.service.keys import KeyFile
@@ -21,7 +22,7 @@ class State:
     def __init__(self, settings: ServiceSettings, config: Config, load: Callable[[], Generator]) -> None:
         self.settings = settings
         self.telemetry = Telemetry(settings.traces)
-        self.shelf = Shelf(settings.root, config, load)
+        self.shelf = _shelf(settings, config, load)
         self.jobs = Jobs(self.shelf, self.telemetry.job_ended)
         self.keys = KeyFile(settings.keys) if settings.keys else None
         self.rate = RateLimit(settings.requests_per_minute)
@@ -39,3 +40,13 @@ class State:
             self.shelf.generator.close()
         self.jobs.close()
         self.readers.shutdown(wait=True, cancel_futures=True)
+
+
+def _shelf(settings: ServiceSettings, config: Config, load: Callable[[], Generator]) -> Shelf:
+    if settings.database is None:
+        return Shelf(settings.root, config, load)
+    try:
+        from rag.service.postgres_shelf import PostgresShelf
+    except ImportError as error:
+        raise SettingError(f"libraries in PostgreSQL need {error.name}: pip install 'concord-rag[postgres]'") from error
+    return PostgresShelf(settings.root, config, load, settings.database)

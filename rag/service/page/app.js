@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { AnswerView, hideCandidates } from "./answer.js";
 import { dialOptions, startDial } from "./dial.js";
-import { byId, h, openDialog } from "./dom.js";
+import { byId, h } from "./dom.js";
 import { chosenLibrary, chosenModel, startLibrary } from "./library.js";
 
 const messages = [];
@@ -133,7 +133,7 @@ function askForKey(reason) {
       asking = null;
       resolve(field.value.trim());
     };
-    openDialog(dialog);
+    dialog.showModal();
   });
   return asking;
 }

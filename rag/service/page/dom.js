@@ -16,7 +16,9 @@ export function h(name, properties = {}, ...children) {
 
 /** A dialog that closes by its button, by Escape and by a click beside it; focus goes back where it was. */
 export function openDialog(dialog) {
-  dialog.querySelector("[data-close]")?.addEventListener("click", () => dialog.close(), { once: true });
-  dialog.onclick = (event) => event.target === dialog && dialog.id !== "key" && dialog.close();
+  dialog.querySelector("[data-close]").onclick = () => dialog.close();
+  dialog.onclick = (event) => {
+    if (event.target === dialog) dialog.close();
+  };
   dialog.showModal();
 }
