@@ -38,23 +38,28 @@ async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[Toke
 
         leaving = asyncio.create_task(_cancel_when_left(request, cancellation))
         timer = asyncio.get_running_loop().call_later(timeout_s, give_up)
-        num_events = 0
+        num_events, has_left = 0, True
         try:
             async with aclosing(iterate(state.readers, lambda: chat.events(state.shelf), cancellation)) as events:
                 async for event in events:
                     if not num_events:
                         telemetry.first_token.observe(time.perf_counter() - chat.started_s)
                     num_events += 1
+                    has_left = has_left and not isinstance(event, Answer)
                     yield _measured(chat, state, event)
         except UnavailableError:
+            has_left = cancellation.is_cancelled and not is_late
             if not cancellation.is_cancelled:
                 raise
             if is_late:
                 message = f"the answer took longer than {timeout_s:g} s; ask for fewer tokens"
                 raise Problem(504, "timeout", message) from None
-            telemetry.cancelled.inc()
             raise Problem(_CLIENT_LEFT, "client_left", "the client has left") from None
+        except Exception:
+            has_left = False
+            raise
         finally:
+            telemetry.cancelled.inc(has_left)
             timer.cancel()
             leaving.cancel()
 

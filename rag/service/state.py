@@ -13,15 +13,22 @@ from rag.service.limits import RateLimit, Slots
 from rag.service.settings import ServiceSettings
 from rag.service.shelf import Shelf
 from rag.service.telemetry import Telemetry
+from retrievers.encoder import Encoder
 
 
 class State:
     """The parts of a service, put together from its settings."""
 
-    def __init__(self, settings: ServiceSettings, config: Config, load: Callable[[], Generator]) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        config: Config,
+        load: Callable[[], Generator],
+        encoder: Encoder | None = None,
+    ) -> None:
         self.settings = settings
         self.telemetry = Telemetry(settings.traces)
-        self.shelf = Shelf(settings.root, config, load)
+        self.shelf = Shelf(settings.root, config, load, encoder)
         self.jobs = Jobs(self.shelf, self.telemetry.job_ended)
         self.keys = KeyFile(settings.keys) if settings.keys else None
         self.rate = RateLimit(settings.requests_per_minute)
