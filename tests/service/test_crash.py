@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.service.conftest import chat, soon
 
 pytestmark = pytest.mark.real
-NUM_KILLS = int(os.environ.get("CONCORD_TEST_KILLS", "3"))
+NUM_KILLS = int(os.environ.get("CONCORD_TEST_KILLS", "2"))
 
 
 @contextmanager
@@ -71,6 +71,7 @@ def upload_until_killed(port: int, life: int, acknowledged: list[str]) -> None:
             files = [("files", (name, f"{name} ".encode() * 50)) for name in names]
             if http.post("/v1/libraries/papers/files", files=files).is_success:
                 acknowledged += names
+            time.sleep(0.05)
 
 
 def chat_until_killed(port: int) -> None:

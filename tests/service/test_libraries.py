@@ -127,11 +127,11 @@ def test_bodies_over_the_limit(tmp_path: Path) -> None:
     def chunks() -> list[bytes]:
         return [b"x" * 1000] * 20
 
-    with live(tiny_app(tmp_path, max_upload_bytes=10_000, max_body_bytes=2_000)) as url:
-        with httpx.Client(base_url=url, timeout=30) as http:
-            http.post("/v1/libraries", json={"name": "small"})
-            declared = upload(http, "small", ("a.txt", b"x" * 20_000))
-            undeclared = http.post("/v1/chat/completions", content=iter(chunks()))
+    app = tiny_app(tmp_path, max_upload_bytes=10_000, max_body_bytes=2_000)
+    with live(app) as url, httpx.Client(base_url=url, timeout=30) as http:
+        http.post("/v1/libraries", json={"name": "small"})
+        declared = upload(http, "small", ("a.txt", b"x" * 20_000))
+        undeclared = http.post("/v1/chat/completions", content=iter(chunks()))
     for response in (declared, undeclared):
         assert (response.status_code, response.json()["error"]["code"]) == (413, "body_too_large")
 
