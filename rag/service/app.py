@@ -27,6 +27,7 @@ from rag.service.settings import ServiceSettings
 from rag.service.state import State
 from rag.service.telemetry import Telemetry
 from rag.service.web import mount_page
+from retrievers.encoder import Encoder
 
 logger = logging.getLogger("rag.service")
 _RESUME_S = 30.0
@@ -34,15 +35,18 @@ _ERRORS = (400, 401, 403, 404, 409, 413, 429, 500, 503, 504)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def create_app(settings: ServiceSettings, config: Config, load: Callable[[], Generator]) -> FastAPI:
+def create_app(
+    settings: ServiceSettings, config: Config, load: Callable[[], Generator], encoder: Encoder | None = None
+) -> FastAPI:
     """The application.
 
     Args:
         settings: the service's settings.
         config: the engines' settings.
         load: loads the generator; called again later when it fails.
+        encoder: in place of the configured one.
     """
-    state = State(settings, config, load)
+    state = State(settings, config, load, encoder)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

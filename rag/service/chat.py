@@ -6,20 +6,19 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from rag.engine import Engine
 from rag.errors import SettingError
-from rag.service.chat_schemas import ChatMessage, ChatRequest
+from rag.service.chat_schemas import ChatRequest
+from rag.service.history import history_of
 from rag.service.keys import Key
 from rag.service.problems import Problem
 from rag.service.shelf import Shelf
-from rag.types import Answer, Message, Passage, ScoredPassage, TokenEvent
+from rag.types import Answer, Passage, ScoredPassage, TokenEvent
 
-# Several chat templates refuse a system turn, and all refuse two turns of one side in a row.
-_SYSTEM_REPLY = "Understood."
 # Among the timings until the answer is delivered: when the engine gave it.
 _ANSWERED = "answered_s"
 
@@ -93,25 +92,6 @@ class Chat:
 def base_names(shelf: Shelf) -> tuple[str, ...]:
     """What ``model`` may be for the model alone."""
     return ("default", shelf.config.model)
-
-
-def history_of(messages: Sequence[ChatMessage]) -> list[Message]:
-    """The turns before the question, in strict alternation, user first."""
-    system = "\n\n".join(m.text for m in messages if m.role in ("system", "developer"))
-    turns = [Message("user", system), Message("assistant", _SYSTEM_REPLY)] if system else []
-    for message in messages:
-        if message.role == "system" or message.role == "developer":
-            continue
-        role: Literal["user", "assistant"] = message.role
-        if turns and turns[-1].role == role:
-            turns[-1] = Message(role, f"{turns[-1].content}\n\n{message.text}")
-        elif turns or role == "user":
-            turns.append(Message(role, message.text))
-        else:
-            turns += [Message("user", "Hello."), Message(role, message.text)]
-    if turns and turns[-1].role == "user":
-        turns.append(Message("assistant", _SYSTEM_REPLY))  # two questions in a row: the first one stands answered
-    return turns
 
 
 def salt_of(tenant: str) -> str:

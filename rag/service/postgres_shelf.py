@@ -16,6 +16,7 @@ from rag.postgres_catalog import PostgresCatalog
 from rag.service.problems import Problem
 from rag.service.schemas import NAME_PATTERN
 from rag.service.shelf import Shelf
+from retrievers.encoder import Encoder
 
 _MAX_OPEN = 128
 
@@ -27,8 +28,16 @@ class PostgresShelf(Shelf):
         database: ``postgresql://[user[:password]@]host[:port]/DATABASE``.
     """
 
-    def __init__(self, root: Path, config: Config, load: Callable[[], Generator], database: str) -> None:
-        super().__init__(root, config, load)
+    def __init__(
+        self,
+        root: Path,
+        config: Config,
+        load: Callable[[], Generator],
+        encoder: Encoder | None = None,
+        *,
+        database: str,
+    ) -> None:
+        super().__init__(root, config, load, encoder)
         self._catalog = PostgresCatalog(database)
         self._engines: OrderedDict[str, tuple[str, Engine]] = OrderedDict()
         self._mutex = RLock()

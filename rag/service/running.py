@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from fastapi import Request
@@ -29,32 +29,37 @@ async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[Toke
     """
     telemetry, timeout_s = state.telemetry, state.settings.chat_timeout_s
     with state.slots.take(chat.key.key_id), telemetry.chats.track_inprogress():
-        cancellation, is_late = Cancellation(), False
+        cancellation, cause = Cancellation(), ""
 
-        def give_up() -> None:
-            nonlocal is_late
-            is_late = True
+        def stop(why: str) -> None:
+            nonlocal cause
+            cause = why
             cancellation.cancel()
 
-        leaving = asyncio.create_task(_cancel_when_left(request, cancellation))
-        timer = asyncio.get_running_loop().call_later(timeout_s, give_up)
-        num_events = 0
+        leaving = asyncio.create_task(_when_left(request, lambda: stop("left")))
+        timer = asyncio.get_running_loop().call_later(timeout_s, stop, "late")
+        num_events, has_left = 0, True
         try:
             async with aclosing(iterate(state.readers, lambda: chat.events(state.shelf), cancellation)) as events:
                 async for event in events:
                     if not num_events:
                         telemetry.first_token.observe(time.perf_counter() - chat.started_s)
                     num_events += 1
+                    has_left = has_left and not isinstance(event, Answer)
                     yield _measured(chat, state, event)
         except UnavailableError:
-            if not cancellation.is_cancelled:
-                raise
-            if is_late:
+            has_left = cause == "left"
+            if cause == "late":
                 message = f"the answer took longer than {timeout_s:g} s; ask for fewer tokens"
                 raise Problem(504, "timeout", message) from None
-            telemetry.cancelled.inc()
-            raise Problem(_CLIENT_LEFT, "client_left", "the client has left") from None
+            if cause == "left":
+                raise Problem(_CLIENT_LEFT, "client_left", "the client has left") from None
+            raise
+        except Exception:
+            has_left = False
+            raise
         finally:
+            telemetry.cancelled.inc(has_left)
             timer.cancel()
             leaving.cancel()
 
@@ -68,7 +73,7 @@ def _measured(chat: Chat, state: State, event: TokenEvent | Answer) -> TokenEven
     return answer
 
 
-async def _cancel_when_left(request: Request, cancellation: Cancellation) -> None:
+async def _when_left(request: Request, stop: Callable[[], None]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    cancellation.cancel()
+    stop()

@@ -27,7 +27,7 @@ from rag.libraries import AnyLibrary
 from rag.library import Library
 from rag.service.problems import Problem
 from rag.service.schemas import NAME_PATTERN
-from retrievers.encoder import SentenceEncoder
+from retrievers.encoder import Encoder, SentenceEncoder
 
 _MAX_OPEN = 128
 
@@ -59,12 +59,15 @@ class Shelf:
         root: folder of the tenants' folders.
         config: settings of every engine.
         load: loads the generator that all engines share.
+        encoder: in place of the configured one.
     """
 
-    def __init__(self, root: Path, config: Config, load: Callable[[], Generator]) -> None:
+    def __init__(
+        self, root: Path, config: Config, load: Callable[[], Generator], encoder: Encoder | None = None
+    ) -> None:
         self.root = root
         self.config = config
-        self.encoder = SentenceEncoder(config)
+        self.encoder: Encoder = encoder or SentenceEncoder(config)
         self.generator = LateGenerator(load)
         self._lock = RLock()
         self._open: OrderedDict[Path, tuple[int, Engine]] = OrderedDict()

@@ -14,15 +14,22 @@ from rag.service.limits import RateLimit, Slots
 from rag.service.settings import ServiceSettings
 from rag.service.shelf import Shelf
 from rag.service.telemetry import Telemetry
+from retrievers.encoder import Encoder
 
 
 class State:
     """The parts of a service, put together from its settings."""
 
-    def __init__(self, settings: ServiceSettings, config: Config, load: Callable[[], Generator]) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        config: Config,
+        load: Callable[[], Generator],
+        encoder: Encoder | None = None,
+    ) -> None:
         self.settings = settings
         self.telemetry = Telemetry(settings.traces)
-        self.shelf = _shelf(settings, config, load)
+        self.shelf = _shelf(settings, config, load, encoder)
         self.jobs = Jobs(self.shelf, self.telemetry.job_ended)
         self.keys = KeyFile(settings.keys) if settings.keys else None
         self.rate = RateLimit(settings.requests_per_minute)
@@ -42,11 +49,11 @@ class State:
         self.readers.shutdown(wait=True, cancel_futures=True)
 
 
-def _shelf(settings: ServiceSettings, config: Config, load: Callable[[], Generator]) -> Shelf:
+def _shelf(settings: ServiceSettings, config: Config, load: Callable[[], Generator], encoder: Encoder | None) -> Shelf:
     if settings.database is None:
-        return Shelf(settings.root, config, load)
+        return Shelf(settings.root, config, load, encoder)
     try:
         from rag.service.postgres_shelf import PostgresShelf
     except ImportError as error:
         raise SettingError(f"libraries in PostgreSQL need {error.name}: pip install 'concord-rag[postgres]'") from error
-    return PostgresShelf(settings.root, config, load, settings.database)
+    return PostgresShelf(settings.root, config, load, encoder, database=settings.database)

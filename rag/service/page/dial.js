@@ -1,13 +1,14 @@
-// Who is believed: from the documents (alpha 0) to the model's memory (1), or decided at every token.
+// Who is believed: CK-PLUG's alpha, from the documents (0) to the model's memory (1), or chosen at every token.
+// It acts only where the documents make the model less sure, and not at all at 0.5.
 
 import { byId } from "./dom.js";
 
 const HINTS = [
-  [0, "The documents win wherever they say anything."],
-  [0.35, "Mostly the documents; a confident memory is heard."],
-  [0.65, "Both are weighed alike."],
-  [0.95, "Mostly the model's memory."],
-  [1, "The model's memory wins, whatever the documents say."],
+  [0.2, "The documents are pressed hard where the two differ."],
+  [0.45, "The documents are pressed where the two differ."],
+  [0.5, "Neither is pressed: the documents are read as they stand."],
+  [0.8, "Memory is heard where the documents make the model less sure."],
+  [1, "Memory decides where the documents make the model less sure."],
 ];
 
 /** Wire the controls. */
@@ -27,5 +28,5 @@ function update() {
   const hint = HINTS.find(([limit]) => alpha <= limit)[1];
   slider.disabled = isAuto;
   slider.setAttribute("aria-valuetext", `${alpha.toFixed(2)}: ${hint}`);
-  byId("dial-hint").textContent = isAuto ? "Decided at every token, by how sure each of the two is." : hint;
+  byId("dial-hint").textContent = isAuto ? "Weighed at every word by how sure each of the two is." : hint;
 }
