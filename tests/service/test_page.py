@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CORPUS, ROOT
+from tests.conftest import CORPUS
+from tests.service.conftest import live
 from tests.service.running import running_service
+from tests.service.tiny import tiny_app
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 CHROMIUM = which("chromium") or which("chromium-browser")
@@ -82,30 +82,20 @@ def opened(browser: Any, address: str, **settings: Any) -> Iterator[Any]:
     assert wrong == []
 
 
-@pytest.fixture(scope="module")
-def library(browser: Any, service: str) -> str:
-    """A library made and filled through the page."""
-    for page in opened(browser, service):
-        page.select_option("#library", label="New library …")
-        page.fill("#library-name", "Not A Name")
-        page.click("#make-library button")
-        assert page.evaluate("document.querySelector('#library-name').validity.patternMismatch")
-        page.fill("#library-name", "town")
-        page.keyboard.press("Enter")
-        until(page, "document.querySelector('#library').value === 'town'")
-        page.set_input_files("#files", [*sorted(CORPUS.glob("*.md"))[:5], CORPUS / "first-person-on-the-moon.md"])
-        page.wait_for_selector(".uploads li")
-        until(page, "[...document.querySelectorAll('.uploads li')].every((li) => !li.querySelector('progress'))")
-        assert page.locator(".uploads .is-failed").count() == 0
-        until(page, "parseInt(document.querySelector('#documents-count').textContent) >= 5")
-    return "town"
-
-
-@pytest.fixture
-def page(browser: Any, service: str, library: str) -> Iterator[Any]:
-    for page in opened(browser, service):
-        page.wait_for_selector(f"#library option[value={library}]", state="attached")
-        yield page
+def fill(page: Any) -> None:
+    """Make the library 'town' and upload some of the corpus, as a person does."""
+    page.select_option("#library", label="New library …")
+    page.fill("#library-name", "Not A Name")
+    page.click("#make-library button")
+    assert page.evaluate("document.querySelector('#library-name').validity.patternMismatch")
+    page.fill("#library-name", "town")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#library').value === 'town'")
+    page.set_input_files("#files", [*sorted(CORPUS.glob("*.md"))[:3], CORPUS / "first-person-on-the-moon.md"])
+    page.wait_for_selector(".uploads li")
+    until(page, "!document.querySelector('.uploads progress')")
+    assert page.locator(".uploads .is-failed").count() == 0
+    until(page, "parseInt(document.querySelector('#documents-count').textContent) >= 3")
 
 
 def until(page: Any, condition: str) -> None:
@@ -114,6 +104,22 @@ def until(page: Any, condition: str) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
         page.wait_for_timeout(50)
+
+
+@pytest.fixture(scope="module")
+def filled(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service over a tiny model, for tests that do not look at what an answer says."""
+    with live(tiny_app(tmp_path_factory.mktemp("tiny"))) as address:
+        for page in opened(browser, address):
+            fill(page)
+        yield address
+
+
+@pytest.fixture
+def page(browser: Any, filled: str) -> Iterator[Any]:
+    for page in opened(browser, filled):
+        until(page, "document.querySelector('#library').value === 'town'")
+        yield page
 
 
 def ask(page: Any, question: str = QUESTION) -> Any:
@@ -127,10 +133,10 @@ def ask(page: Any, question: str = QUESTION) -> Any:
 
 
 @pytest.fixture(scope="module")
-def answered(browser: Any, service: str, library: str) -> Iterator[Any]:
-    """A page with one finished answer, for tests that only look at it."""
+def answered(browser: Any, service: str) -> Iterator[Any]:
+    """A page with one finished answer by the default model, for tests that only look at it."""
     for page in opened(browser, service):
-        until(page, f"document.querySelector('#library').value === '{library}'")
+        fill(page)
         ask(page)
         yield page
 
@@ -195,23 +201,6 @@ def test_the_dial_decides_who_is_believed(page: Any) -> None:
     ask(page)
     assert [(body["rag"]["decoder"], body["rag"]["alpha"]) for body in sent] == [("ckplug", 1), ("ckplug", 0)]
     assert [len(body["messages"]) for body in sent] == [1, 3]
-    texts = page.locator(".answer-text").all_inner_texts()
-    assert texts[0] != texts[1]
-
-
-def test_stopping_and_beginning_again(page: Any) -> None:
-    sent = requests_of(page)
-    page.fill("#question", "Tell me everything about the town and its harbour.")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".token")
-    page.click("#stop")
-    page.wait_for_selector("text=Stopped.")
-    assert page.locator("#send").is_visible()
-    page.click("#new-chat")
-    assert page.locator(".answer").count() == 0
-    ask(page)
-    assert [len(body["messages"]) for body in sent] == [1, 1]  # a new chat has no history
-    assert sent[0]["rag"]["alpha"] == "auto"
 
 
 def requests_of(page: Any) -> list[Any]:
@@ -295,20 +284,33 @@ def test_everything_has_a_name_and_a_visible_focus(answered: Any) -> None:
     assert {"library", "files", "auto", "new-chat", "question", "send"} <= seen
 
 
-def test_a_key_is_asked_for(browser: Any, tmp_path: Path) -> None:
-    keys = tmp_path / "keys.json"
-    command = [sys.executable, "-c", "from rag.cli import main; main()", "keys", "add", "--keys", str(keys)]
-    made = subprocess.run([*command, "acme", "--scope", "admin"], cwd=ROOT, capture_output=True, text=True, check=True)
-    secret = next(word for word in made.stdout.split() if word.startswith("ck_"))
-    with running_service(tmp_path / "root", "--keys", str(keys)) as address:
-        for page in opened(browser, address):
-            page.wait_for_selector("#key[open]")
-            page.fill("#key-value", "ck_wrong")
-            page.keyboard.press("Enter")
-            page.wait_for_selector("text=The key was refused")
-            page.fill("#key-value", secret)
-            page.keyboard.press("Enter")
-            page.wait_for_selector("#library option", state="attached")
-            assert not page.locator("#key").is_visible()
-            stored = page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
-            assert [secret in json.dumps(part) for part in json.loads(stored)] == [True, False]
+def test_stopping_and_beginning_again(answered: Any) -> None:
+    page = answered
+    page.set_viewport_size({"width": 1280, "height": 860})
+    sent = requests_of(page)
+    page.fill("#question", "Tell me everything about the town and its harbour.")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".answer:last-of-type .token")
+    page.click("#stop")
+    page.wait_for_selector("text=Stopped.")
+    assert page.locator("#send").is_visible()
+    page.click("#new-chat")
+    assert page.locator(".answer").count() == 0
+    ask(page)
+    assert [len(body["messages"]) for body in sent] == [3, 1]  # a new chat has no history
+    assert sent[0]["rag"]["alpha"] == "auto"
+
+
+def test_a_key_is_asked_for(browser: Any, keyed: tuple[str, dict[str, str]]) -> None:
+    address, secrets = keyed
+    for page in opened(browser, address):
+        page.wait_for_selector("#key[open]")
+        page.fill("#key-value", "ck_wrong")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=The key was refused")
+        page.fill("#key-value", secrets["ann"])
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#library option", state="attached")
+        assert not page.locator("#key").is_visible()
+        stored = json.loads(page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])"))
+        assert [secrets["ann"] in json.dumps(part) for part in stored] == [True, False]  # gone with the tab
