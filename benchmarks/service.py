@@ -134,12 +134,12 @@ class Outcome:
 def main() -> None:
     """Measure, and print the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="32 chats, one round of 16")
+    parser.add_argument("--quick", action="store_true", help="20 chats, one round of 8")
     parser.add_argument("--num-chats", type=int, default=200)
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=4, help="rounds of each side for the overhead, 48 chats each")
     args = parser.parse_args()
-    num_chats, num_rounds, per_round = (32, 1, 16) if args.quick else (args.num_chats, args.rounds, 48)
+    num_chats, num_rounds, per_round = (20, 1, 8) if args.quick else (args.num_chats, args.rounds, 48)
     facts = facts_of(num_chats)
     documents = [Document(fact.text, metadata={"source": fact.source}) for fact in facts]
     with tempfile.TemporaryDirectory() as folder, service(Path(folder) / "served") as (url, pid):
