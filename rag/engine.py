@@ -209,7 +209,8 @@ class Engine:
         decoder = str(given.pop("decoder", self.config.decoder))
         salt = str(given.pop("cache_salt", ""))
         try:
-            return Query(question.strip(), history, decoder_params(decoder, given), top_k, Sampling(**sampling), salt)
+            params = decoder_params(decoder, given)
+            return Query(question.strip(), history, params, top_k, Sampling(**sampling), cache_salt=salt)
         except DecoderSettingError as error:
             raise SettingError(str(error)) from error
 

@@ -36,6 +36,12 @@ def service(root: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def is_up(port: int) -> bool:
     with suppress(httpx.TransportError):
         return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
@@ -43,9 +49,7 @@ def is_up(port: int) -> bool:
 
 
 def test_what_is_acknowledged_survives(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     rng, acknowledged = random.Random(0), []
     for life in range(NUM_KILLS):
         with service(tmp_path, port):
@@ -60,8 +64,10 @@ def test_what_is_acknowledged_survives(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert len(acknowledged) >= NUM_KILLS
-    with service(tmp_path, port):
+    with service(tmp_path, port) as process:
         assert soon(lambda: set(acknowledged) <= documents(port), 60.0), set(acknowledged) - documents(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) in (0, -signal.SIGTERM)  # a signal that asks is answered in order
 
 
 def upload_until_killed(port: int, life: int, acknowledged: list[str]) -> None:
