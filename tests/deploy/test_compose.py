@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from importlib.resources import files
 from typing import Any
 
@@ -114,3 +115,10 @@ def test_prometheus_watches_services_that_exist(compose: dict[str, Any]) -> None
             names |= set(network["aliases"])
     for job in settings["scrape_configs"]:
         assert set(job["dns_sd_configs"][0]["names"]) <= names
+
+
+def test_the_image_asks_for_extras_that_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = re.findall(r'"\.\[([\w,]+)\]"', DOCKERFILE)
+    assert asked
+    assert set(",".join(asked).split(",")) <= set(project["optional-dependencies"])
