@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from decoders.params import DecoderParams, settings_of
 from eval.config import RunConfig
 from eval.types import Trial
+from rag.errors import SettingError
+from rag.library import Library
 from rag.types import Answer, Query, ScoredPassage
 
 if TYPE_CHECKING:
@@ -108,6 +110,8 @@ class EngineAnswerer:
 
     def maker(self) -> Callable[[], Answerer]:
         """Opens the same library, which must lie where the other process can read it."""
+        if not isinstance(self.engine.library, Library):
+            raise SettingError("workers open the library themselves; give the run a library in a folder")
         return partial(_reopen, self.engine.library.folder, self.config)
 
     def _passages(self, trials: Sequence[Trial], questions: Sequence[str]) -> list[list[ScoredPassage]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 kg_app = typer.Typer(help="The knowledge graph of a library.", no_args_is_help=True)
 _out = Console()
 _err = Console(stderr=True)
-LibraryPath = Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of the library.")]
+LibraryPath = Annotated[str, typer.Argument(metavar="LIBRARY", help="Folder of the library.")]
 
 
 @kg_app.command()
@@ -104,7 +104,7 @@ _ROWS = 1000
 
 
 @contextmanager
-def _opened(library: Path, config: Path | None = None, **settings: Any) -> Iterator[Engine]:
+def _opened(library: str, config: Path | None = None, **settings: Any) -> Iterator[Engine]:
     """The library's engine; an error becomes one line for the user."""
     from rag.config import Config
     from rag.engine import Engine

@@ -12,7 +12,8 @@ from langchain_core.documents import Document
 from rag.config import Config
 from rag.errors import SourceError
 from rag.ingest import Source, content_hash, gather, load, split
-from rag.library import Library, Staged
+from rag.libraries import AnyLibrary
+from rag.library import Staged
 from rag.types import AddCost, AddReport, FailedSource, Passage
 from retrievers.encoder import Encoder, passage_text
 
@@ -37,7 +38,7 @@ class Progress:
 class Adder:
     """One ``add`` into one library, in memory that is bounded by its longest document."""
 
-    def __init__(self, library: Library, encoder: Encoder, config: Config, progress: Progress) -> None:
+    def __init__(self, library: AnyLibrary, encoder: Encoder, config: Config, progress: Progress) -> None:
         self._library = library
         self._encoder = encoder
         self._config = config
@@ -51,7 +52,7 @@ class Adder:
         self._num_embedded = 0
         self._resumed: set[str] = set()
 
-    def add(self, items: Iterable[str | Path | Document]) -> AddReport:
+    def add(self, items: Iterable[str | Path | Document | Source]) -> AddReport:
         """See :meth:`rag.engine.Engine.add`."""
         started = time.perf_counter()
         stream, num_sources = iter(items), 0

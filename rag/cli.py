@@ -16,6 +16,7 @@ from decoders.params import DECODER_NAMES
 from eval.cli import eval_app
 from kg.cli import kg_app
 from rag.errors import ConcordError, SettingError
+from rag.service.cli import keys_app, serve
 
 if TYPE_CHECKING:
     from rag.engine import Engine
@@ -29,10 +30,14 @@ app = typer.Typer(
 )
 app.add_typer(eval_app, name="eval")
 app.add_typer(kg_app, name="kg")
+app.add_typer(keys_app, name="keys")
+app.command()(serve)
 _out = Console()
 _err = Console(stderr=True)
 
-LibraryPath = Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of the library.")]
+LibraryPath = Annotated[
+    str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
+]
 SettingsFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings; CONCORD_* variables override it.")
 ]
@@ -197,7 +202,7 @@ def doctor(
 
 
 @contextmanager
-def _open(library: Path, config: Path | None, *, must_exist: bool = False, **settings: Any) -> Iterator[Engine]:
+def _open(library: str, config: Path | None, *, must_exist: bool = False, **settings: Any) -> Iterator[Engine]:
     from rag.config import Config
     from rag.engine import Engine
 

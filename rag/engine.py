@@ -24,11 +24,13 @@ from rag.adding import Adder, Progress
 from rag.config import Config
 from rag.errors import LibraryError, QuestionError, SettingError
 from rag.generation.base import Generator
+from rag.ingest import Source
+from rag.libraries import AnyLibrary, open_library
 from rag.library import Library
 from rag.models import load_generator
 from rag.pipeline import Pipeline, retrieve
 from rag.types import AddReport, Answer, DocumentInfo, Message, Passage, Query, Sampling, ScoredPassage, TokenEvent
-from retrievers.dense import DenseRetriever
+from retrievers.dense import dense_retriever
 from retrievers.encoder import EmbeddingsEncoder, Encoder, SentenceEncoder
 from retrievers.hybrid import HybridRetriever
 from retrievers.sparse import SparseRetriever
@@ -44,7 +46,7 @@ class Engine:
 
     def __init__(
         self,
-        library: Library,
+        library: AnyLibrary,
         config: Config,
         *,
         encoder: Encoder | None = None,
@@ -56,7 +58,8 @@ class Engine:
         self._encoder: Encoder = encoder or SentenceEncoder(config)
         self._given_retriever = retriever
         self._given_generator = generator
-        self._mutex = RLock()
+        self._mutex = RLock()  # guards loading
+        self._adding = RLock()  # one change of the library at a time; questions are answered meanwhile
 
     @classmethod
     def open(
@@ -73,7 +76,7 @@ class Engine:
         """Open the library at ``path`` (made on first use).
 
         Args:
-            path: the library's folder.
+            path: the library's folder, or ``postgresql://[user@]host/DATABASE/LIBRARY``.
             must_exist: refuse to make a new library.
             config: all settings at once; ``settings`` are ignored then.
             embeddings: any LangChain ``Embeddings`` in place of the configured encoder.
@@ -85,7 +88,7 @@ class Engine:
             SettingError, LibraryError, StorageError: see :mod:`rag.errors`.
         """
         config = config or Config.load(**settings)
-        library = Library.open(path, must_exist=must_exist)
+        library = open_library(path, must_exist=must_exist)
         encoder = EmbeddingsEncoder(embeddings, type(embeddings).__name__) if embeddings else None
         return cls(library, config, encoder=encoder, retriever=retriever, generator=generator)
 
@@ -105,7 +108,7 @@ class Engine:
             loaded.close()
 
     def add(
-        self, items: Iterable[str | Path | Document] | str | Path | Document, progress: Progress | None = None
+        self, items: Iterable[str | Path | Document | Source] | str | Path | Document, progress: Progress | None = None
     ) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; what cannot be read is reported, not fatal.
 
@@ -118,7 +121,7 @@ class Engine:
             StorageError: the disk is full, or another process is writing.
         """
         stream = [items] if isinstance(items, (str, Path, Document)) else items
-        with self._mutex:
+        with self._adding:
             return Adder(self.library, self._encoder, self.config, progress or Progress()).add(stream)
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
@@ -132,9 +135,9 @@ class Engine:
         for given in sources:
             matches = [document for document in documents if _is_named(document, str(given))]
             if not matches:
-                raise LibraryError(f"no document {str(given)!r} in {self.library.folder}; 'concord ls' lists them")
+                raise LibraryError(f"no document {str(given)!r} in {self.library.place}; 'concord ls' lists them")
             chosen |= {document.doc_id: document for document in matches}
-        with self._mutex, self.library.writing():
+        with self._adding, self.library.writing():
             self.library.remove(list(chosen))
         return list(chosen.values())
 
@@ -143,10 +146,16 @@ class Engine:
         return self.library.documents()
 
     def examine(self, *, is_mending: bool = False) -> list[Finding]:
-        """Check the parts of the library against each other, and mend them if asked to: :mod:`rag.doctor`."""
+        """Check the parts of the library against each other, and mend them if asked to: :mod:`rag.doctor`.
+
+        Raises:
+            LibraryError: the library is in PostgreSQL, whose own constraints and tools keep it whole.
+        """
         from rag.doctor import examine
 
-        with self._mutex:
+        if not isinstance(self.library, Library):
+            raise LibraryError(f"the library at {self.library.place} is PostgreSQL's to check; use its amcheck")
+        with self._adding:
             return examine(self.library, self._encoder, is_mending=is_mending)
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
@@ -220,8 +229,10 @@ class Engine:
         sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
         sampling = {"max_tokens": self.config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
         decoder = str(given.pop("decoder", self.config.decoder))
+        salt = str(given.pop("cache_salt", ""))
         try:
-            return Query(question.strip(), history, decoder_params(decoder, given), top_k, Sampling(**sampling))
+            params = decoder_params(decoder, given)
+            return Query(question.strip(), history, params, top_k, Sampling(**sampling), cache_salt=salt)
         except DecoderSettingError as error:
             raise SettingError(str(error)) from error
 
@@ -230,7 +241,7 @@ class Engine:
         """The given retriever, or the configured one over the library."""
         if self._given_retriever is not None:
             return self._given_retriever
-        dense = DenseRetriever(library=self.library, encoder=self._encoder)
+        dense = dense_retriever(self.library, self._encoder)
         sparse = SparseRetriever(library=self.library)
         match self.config.retrieval:
             case "dense":
@@ -273,8 +284,8 @@ class Engine:
             return
         if self.library.num_passages == 0:
             raise LibraryError(
-                f"the library at {self.library.folder} is empty; add documents first: "
-                f"concord add {self.library.folder} PATH..."
+                f"the library at {self.library.place} is empty; add documents first: "
+                f"concord add {self.library.place} PATH..."
             )
         self.library.check_encoder(self._encoder.name)
 

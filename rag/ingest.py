@@ -53,12 +53,15 @@ class Gathered:
     skipped: tuple[str, ...]
 
 
-def gather(items: Iterable[str | Path | Document]) -> Gathered:
-    """Find what ``items`` name: files, folders (recursively, hidden entries left out), LangChain documents."""
+def gather(items: Iterable[str | Path | Document | Source]) -> Gathered:
+    """Find what ``items`` name: files, folders (recursively, hidden entries left out), LangChain documents, sources."""
     sources: dict[str, Source] = {}
     failed: list[FailedSource] = []
     skipped: list[str] = []
     for item in items:
+        if isinstance(item, Source):
+            sources[item.name] = item
+            continue
         if isinstance(item, Document):
             source = _from_document(item)
             sources[source.name] = source

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from rag.database import BUSY_TIMEOUT_S, LIVE, Database, content_key, get_meta, next_generation, set_meta
 from rag.errors import LibraryError, StorageError
+from rag.libraries import AnyLibrary
 from rag.types import DocumentInfo, Passage
 
 _FILE = "library.sqlite3"
@@ -46,7 +47,7 @@ class Staged:
     vectors: Vectors
 
 
-class Library:
+class Library(AnyLibrary):
     """Reads and writes one library folder. Safe for threads of one process and for several processes."""
 
     def __init__(self, folder: Path, database: Database) -> None:
@@ -80,6 +81,11 @@ class Library:
                 "again"
             ) from error
 
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
     def close(self) -> None:
         """Close the file; the object is of no use afterwards."""
         self.database.close()
@@ -106,14 +112,6 @@ class Library:
     def encoder(self) -> str | None:
         """Name of the encoder whose vectors the library holds; ``None`` while it is empty."""
         return self._meta("encoder")
-
-    def check_encoder(self, name: str) -> None:
-        """Raise :class:`LibraryError` when the library holds vectors of another encoder than ``name``."""
-        if self.encoder not in (None, name):
-            raise LibraryError(
-                f"the library at {self.folder} was made with encoder {self.encoder!r}, not {name!r}; "
-                "use that encoder, or add the documents to a new library"
-            )
 
     @property
     def identity(self) -> str:

@@ -106,7 +106,13 @@ class Pipeline:
                 continue
             if ranking and not kept:
                 break
-            request = Request(context_ids, self._generator.encode(prompts.parametric), query.decoder, sampling)
+            request = Request(
+                context_ids,
+                self._generator.encode(prompts.parametric),
+                query.decoder,
+                sampling,
+                cache_salt=query.cache_salt,
+            )
             return Fitted(query, request, kept, tuple(ranking[num_kept:]))
         raise QuestionError(
             f"the question ({len(query.question)} characters) leaves no room for a passage and an answer of "

@@ -117,6 +117,7 @@ class Query:
     decoder: DecoderParams = field(default_factory=AdaCad)
     top_k: int = 4
     sampling: Sampling = Sampling()
+    cache_salt: str = ""  # whose prompts may share a cached prefix; empty: everyone's
 
 
 @dataclass(frozen=True)

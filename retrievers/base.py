@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
-from rag.library import Library
+from rag.libraries import AnyLibrary
 from rag.types import Passage, ScoredPassage
 
 
@@ -33,7 +33,7 @@ class BatchRetriever(BaseRetriever):
         return [scored.passage.to_document(scored.score) for scored in ranking]
 
 
-def ranking_of(library: Library, hits: Iterable[tuple[int, float]]) -> list[ScoredPassage]:
+def ranking_of(library: AnyLibrary, hits: Iterable[tuple[int, float]]) -> list[ScoredPassage]:
     """The ranking behind (row id, score) pairs; rows that were removed meanwhile are left out."""
     scores = dict(hits)
     passages = library.passages(list(scores))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import PrivateAttr
 
+from rag.libraries import AnyLibrary
 from rag.library import Library
 from rag.types import ScoredPassage
 from retrievers.base import BatchRetriever, ranking_of
@@ -66,3 +67,14 @@ def _on_disk(file: Path, library: str) -> VectorIndex | None:
         return read(file, library)
     except IndexFileError:
         return None
+
+
+def dense_retriever(library: AnyLibrary, encoder: Encoder) -> BatchRetriever:
+    """The dense retriever that suits where a library is kept."""
+    if isinstance(library, Library):
+        return DenseRetriever(library=library, encoder=encoder)
+    from rag.postgres import PostgresLibrary
+    from retrievers.pgvector import PgVectorRetriever
+
+    assert isinstance(library, PostgresLibrary), type(library)
+    return PgVectorRetriever(library=library, encoder=encoder)

@@ -17,7 +17,7 @@ from pydantic import PrivateAttr
 
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
-from rag.library import Library
+from rag.libraries import AnyLibrary
 from rag.types import Passage, ScoredPassage
 from retrievers.base import BatchRetriever
 from retrievers.encoder import Encoder
@@ -61,7 +61,7 @@ class GraphRetriever(BatchRetriever):
         settings: the weights.
     """
 
-    library: Library
+    library: AnyLibrary
     encoder: Any  # retrievers.encoder.Encoder; pydantic does not validate protocols
     extractors: Sequence[Any] = (NameExtractor(),)
     settings: GraphSettings = GraphSettings()

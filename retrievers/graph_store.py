@@ -8,7 +8,7 @@ from itertools import islice
 from kg.codec import from_bytes, to_bytes
 from kg.types import Extraction, Extractor
 from rag.errors import StorageError
-from rag.library import Library
+from rag.libraries import AnyLibrary
 from rag.types import Passage
 
 IMPORTED = "imported"
@@ -17,7 +17,7 @@ OnRead = Callable[[int], None]
 
 
 def read_passages(
-    library: Library, extractor: Extractor, rows: Mapping[int, Passage], on_read: OnRead | None = None
+    library: AnyLibrary, extractor: Extractor, rows: Mapping[int, Passage], on_read: OnRead | None = None
 ) -> list[Extraction]:
     """What ``extractor`` says of every passage, read now only where it is not kept yet.
 
@@ -40,7 +40,7 @@ def read_passages(
     return found
 
 
-def kept_extractions(library: Library, fingerprint: str, rows: Mapping[int, Passage]) -> dict[int, Extraction]:
+def kept_extractions(library: AnyLibrary, fingerprint: str, rows: Mapping[int, Passage]) -> dict[int, Extraction]:
     """What is kept of these passages, by row id; damaged entries are left out, to be read again."""
     kept = {}
     for row_id, body in library.extractions(fingerprint, list(rows)).items():
@@ -51,7 +51,7 @@ def kept_extractions(library: Library, fingerprint: str, rows: Mapping[int, Pass
     return kept
 
 
-def import_extractions(library: Library, rows: Mapping[int, Passage], extractions: Sequence[Extraction]) -> int:
+def import_extractions(library: AnyLibrary, rows: Mapping[int, Passage], extractions: Sequence[Extraction]) -> int:
     """Keep imported extractions beside those imported before; the number of passages that got one."""
     by_passage: dict[str, list[Extraction]] = {}
     for extraction in extractions:
@@ -68,7 +68,7 @@ def import_extractions(library: Library, rows: Mapping[int, Passage], extraction
     return len(bodies)
 
 
-def _keep(library: Library, fingerprint: str, read: Mapping[int, Extraction]) -> None:
+def _keep(library: AnyLibrary, fingerprint: str, read: Mapping[int, Extraction]) -> None:
     try:
         library.keep_extractions(fingerprint, {row_id: to_bytes(item) for row_id, item in read.items()})
     except StorageError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.library import Library
+from rag.libraries import AnyLibrary
 from rag.types import ScoredPassage
 from retrievers.base import BatchRetriever, ranking_of
 
@@ -26,7 +26,7 @@ _MAX_WORDS = 64
 class SparseRetriever(BatchRetriever):
     """BM25 (k1 = 1.2, b = 0.75) with Porter stemming over title and text."""
 
-    library: Library
+    library: AnyLibrary
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
         """Rankings by BM25, 0 upwards; passages without a word of the query are left out."""

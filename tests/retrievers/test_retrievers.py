@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rag.engine import Engine
 from rag.types import Passage, ScoredPassage
-from retrievers.dense import DenseRetriever
+from retrievers.dense import dense_retriever
 from retrievers.encoder import EmbeddingsEncoder
 from retrievers.hybrid import HybridRetriever, reciprocal_rank_fusion
 from retrievers.sparse import SparseRetriever, match_expression
@@ -34,14 +34,16 @@ def engine(tmp_path: Path, embeddings: Any) -> Engine:
 
 
 def every_kind(engine: Engine, embeddings: Any) -> dict[str, Any]:
-    dense = DenseRetriever(library=engine.library, encoder=EmbeddingsEncoder(embeddings, "h"))
+    dense = dense_retriever(engine.library, EmbeddingsEncoder(embeddings, "h"))
     sparse = SparseRetriever(library=engine.library)
     return {"dense": dense, "sparse": sparse, "hybrid": HybridRetriever(retrievers=[dense, sparse])}
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "hybrid"])
-def test_contract(engine: Engine, embeddings: Any, kind: str, tmp_path: Path) -> None:
-    """What every retriever promises."""
+def test_contract(engine: Engine, place: str, embeddings: Any, kind: str, tmp_path: Path) -> None:
+    """What every retriever promises, wherever the library is kept."""
+    engine = Engine.open(place, embeddings=embeddings)
+    engine.add([tmp_path / f"{name}.txt" for name in TEXTS])
     retriever = every_kind(engine, embeddings)[kind]
     rankings = retriever.search(["tide mill corn", "harbour master", ""], 2)
     assert [Path(ranking[0].passage.source).stem for ranking in rankings[:2]] == ["mill", "harbour"]

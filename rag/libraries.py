@@ -1,0 +1,162 @@
+"""What a library is, wherever it is kept, and how one is opened by its place: a folder, or a PostgreSQL address."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.errors import LibraryError
+from rag.types import DocumentInfo, Passage
+
+if TYPE_CHECKING:
+    from rag.library import RowIds, Staged, Vectors
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+class AnyLibrary(ABC):
+    """The contract that ``Adder``, ``Engine`` and the retrievers rely on; one test suite holds every kind to it.
+
+    A base class and no ``Protocol``: pydantic checks a retriever's library by its class, and would read every
+    property of a protocol to do the same. Row ids are never used twice, so a row id stands for one text and one
+    vector for ever. Safe for threads of one process and for several processes.
+    """
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it is kept, for messages; never with credentials."""
+
+    @property
+    @abstractmethod
+    def generation(self) -> int:
+        """Counts publications; what is derived from a library is stamped with it."""
+
+    @property
+    @abstractmethod
+    def encoder(self) -> str | None:
+        """Name of the encoder whose vectors the library holds; ``None`` while it is empty."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Names this library among all that ever stood in its place."""
+
+    @property
+    @abstractmethod
+    def imported_at(self) -> int:
+        """Generation at which extractions were last imported; 0 before that."""
+
+    @property
+    @abstractmethod
+    def num_passages(self) -> int:
+        """Live passages."""
+
+    @property
+    @abstractmethod
+    def size_bytes(self) -> int:
+        """What it takes on disk, with everything derived from it."""
+
+    def check_encoder(self, name: str) -> None:
+        """Raise :class:`LibraryError` when the library holds vectors of another encoder than ``name``."""
+        if self.encoder not in (None, name):
+            raise LibraryError(
+                f"the library at {self.place} was made with encoder {self.encoder!r}, not {name!r}; "
+                "use that encoder, or add the documents to a new library"
+            )
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections; the object is of no use afterwards."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the one writer's place of this library, across processes.
+
+        Raises:
+            StorageError: another process kept it for a minute.
+        """
+
+    @abstractmethod
+    def documents(self) -> list[DocumentInfo]:
+        """All live documents, by source."""
+
+    @abstractmethod
+    def hashes(self, *, is_live: bool) -> dict[str, str]:
+        """Content hash of every live, or every staged, document by doc_id."""
+
+    @abstractmethod
+    def passages(self, ids: Sequence[int]) -> dict[int, Passage]:
+        """The live passages with these row ids, in this order; ids that are gone are left out."""
+
+    @abstractmethod
+    def live_ids(self) -> tuple[RowIds, int]:
+        """Row ids ``[N]`` of all live passages, ascending, and the generation they belong to."""
+
+    @abstractmethod
+    def vectors(self) -> tuple[RowIds, Vectors, int]:
+        """Row ids ``[N]`` and vectors ``[N, D]`` of all live passages, and the generation they belong to."""
+
+    @abstractmethod
+    def vectors_of(self, ids: Iterable[int]) -> tuple[RowIds, Vectors]:
+        """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
+
+    @abstractmethod
+    def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
+        """Best ``top_k`` passages for quoted words joined by OR: row ids and BM25 scores, higher is better."""
+
+    @abstractmethod
+    def extractions(self, extractor: str, ids: Sequence[int]) -> dict[int, bytes]:
+        """What :meth:`keep_extractions` kept for these live passages, by row id; the others are left out."""
+
+    @abstractmethod
+    def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
+        """Keep what an extractor read from passages, under its fingerprint; replaces what it read before.
+
+        It belongs to the passages' content: it goes with the last passage that has this content, and comes to those
+        that have the same. ``is_import``: it is news to whoever has read the library, so a new generation begins.
+        """
+
+    @abstractmethod
+    def stage(self, documents: Sequence[Staged]) -> None:
+        """Keep documents without making them visible; replaces what was staged under their ids."""
+
+    @abstractmethod
+    def publish(self, doc_ids: Sequence[str], encoder: str) -> None:
+        """Make the staged documents visible in one transaction; other staged documents are dropped."""
+
+    @abstractmethod
+    def remove(self, doc_ids: Sequence[str]) -> None:
+        """Remove documents and all that came from them, in one transaction."""
+
+    @abstractmethod
+    def discard_staged(self) -> None:
+        """Drop staged documents (made with another encoder, say)."""
+
+
+def is_address(place: str | Path) -> bool:
+    """Whether a library's place is a PostgreSQL address and no folder."""
+    return str(place).startswith(_SCHEMES)
+
+
+def open_library(place: str | Path, *, must_exist: bool = False) -> AnyLibrary:
+    """Open the library at a folder or at ``postgresql://[user@]host[:port]/DATABASE/LIBRARY``, making it on first use.
+
+    Raises:
+        LibraryError: it does not exist although it must, or the place is unfit.
+        StorageError: it is damaged, of another version, or out of reach.
+    """
+    if is_address(place):
+        try:
+            from rag.postgres import PostgresLibrary
+        except ImportError as error:
+            raise LibraryError(
+                f"a library in PostgreSQL needs {error.name}: pip install 'concord-rag[postgres]'"
+            ) from error
+        return PostgresLibrary.open(str(place), must_exist=must_exist)
+    from rag.library import Library
+
+    return Library.open(place, must_exist=must_exist)

@@ -1,0 +1,1 @@
+"""The HTTP service: an OpenAI-compatible chat over libraries, for many tenants."""

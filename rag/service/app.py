@@ -1,0 +1,147 @@
+"""The service as an ASGI application: the routes, what stands before them, and its beginning and end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag import __version__
+from rag.config import Config
+from rag.errors import ConcordError
+from rag.generation.base import Generator
+from rag.service import problems, routes_chat, routes_libraries
+from rag.service.limits import BodyLimit
+from rag.service.schemas import ErrorReply
+from rag.service.settings import ServiceSettings
+from rag.service.state import State
+from rag.service.telemetry import Telemetry
+from rag.service.web import mount_page
+from retrievers.encoder import Encoder
+
+logger = logging.getLogger("rag.service")
+_RESUME_S = 30.0
+_ERRORS = (400, 401, 403, 404, 409, 413, 429, 500, 503, 504)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def create_app(
+    settings: ServiceSettings, config: Config, load: Callable[[], Generator], encoder: Encoder | None = None
+) -> FastAPI:
+    """The application.
+
+    Args:
+        settings: the service's settings.
+        config: the engines' settings.
+        load: loads the generator; called again later when it fails.
+        encoder: in place of the configured one.
+    """
+    state = State(settings, config, load, encoder)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        threading.Thread(target=_warm, args=(state,), name="warm", daemon=True).start()
+        resuming = asyncio.create_task(_resume(state))
+        yield
+        resuming.cancel()
+        await asyncio.to_thread(state.close)
+
+    app = FastAPI(
+        title="Concord",
+        version=__version__,
+        description="Answers from your documents, and shows where they disagree with the model's own memory.",
+        lifespan=lifespan,
+        responses={status: {"model": ErrorReply} for status in _ERRORS},
+    )
+    app.state.concord = state
+    problems.install(app)
+    app.include_router(routes_chat.router)
+    app.include_router(routes_libraries.router)
+    _add_health(app, state)
+    mount_page(app)
+    app.add_middleware(BodyLimit, body_bytes=settings.max_body_bytes, upload_bytes=settings.max_upload_bytes)
+    if settings.keys is None:
+        # Without keys a web page must not get in by way of a name of its own that resolves to this machine.
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+    app.add_middleware(RequestLog, telemetry=state.telemetry)
+    return app
+
+
+def _add_health(app: FastAPI, state: State) -> None:
+    @app.get("/healthz", tags=["health"])
+    async def healthz() -> dict[str, str]:
+        """The process is alive."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["health"])
+    async def readyz() -> JSONResponse:
+        """The models are loaded: a question is answered without delay."""
+        is_ready = state.shelf.generator.is_loaded
+        return JSONResponse({"status": "ready" if is_ready else "loading"}, 200 if is_ready else 503)
+
+    @app.get("/metrics", tags=["health"], response_class=Response)
+    async def metrics() -> Response:
+        """Prometheus metrics; they name no tenant and hold no text."""
+        return Response(generate_latest(state.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class RequestLog:
+    """ASGI middleware: an id and a start time for every request; at its end one line of log and its metrics."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        started_s, request_id, status = time.perf_counter(), uuid.uuid4().hex, 500
+        request.state.started_s, request.state.log_fields = started_s, {}
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_see)
+        finally:
+            elapsed_s = time.perf_counter() - started_s
+            route = getattr(scope.get("route"), "path", "unknown")
+            self._telemetry.requests.labels(scope["method"], route, str(status)).inc()
+            self._telemetry.seconds.labels(route).observe(elapsed_s)
+            about = {"request_id": request_id, "method": scope["method"], "route": route, "status": status}
+            fields = {**about, "elapsed_ms": round(elapsed_s * 1e3, 1), **request.state.log_fields}
+            logger.info("request", extra={"fields": fields})
+
+
+def _warm(state: State) -> None:
+    while True:
+        try:
+            state.warm()
+            return
+        except ConcordError as error:
+            logger.warning("the models cannot be loaded yet: %s", error)
+            time.sleep(5.0)
+
+
+async def _resume(state: State) -> None:
+    """Take up jobs that a killed process has left, now and from time to time."""
+    while True:
+        with suppress(OSError):
+            await asyncio.to_thread(state.jobs.resume)
+        await asyncio.sleep(_RESUME_S)

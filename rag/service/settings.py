@@ -1,0 +1,35 @@
+"""The service's own settings; the engine's are :class:`rag.config.Config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """How the service runs.
+
+    Attributes:
+        root: LIBRARY_DIR; libraries live at ``root/TENANT/LIBRARY``, jobs under ``root/.jobs``.
+        keys: file of API keys; ``None`` serves one tenant without keys, on loopback only.
+        max_chats, max_chats_per_client: chats at once; more are refused with 429.
+        requests_per_minute: of one key, on average.
+        chat_timeout_s: longest time for one answer.
+        max_body_bytes, max_upload_bytes: largest body of a plain request, and of one that adds documents.
+        has_texts_in_logs: log questions too; by default no text of users or documents is logged.
+        database: ``postgresql://[user[:password]@]host[:port]/DATABASE`` that holds the libraries in place of ``root``.
+        traces: file that gets OpenTelemetry spans as JSON; ``None`` uses whatever provider the process has set up.
+    """
+
+    root: Path
+    keys: Path | None = None
+    max_chats: int = 64
+    max_chats_per_client: int = 32
+    requests_per_minute: int = 1200
+    chat_timeout_s: float = 120.0
+    max_body_bytes: int = 4_000_000
+    max_upload_bytes: int = 50_000_000
+    has_texts_in_logs: bool = False
+    traces: Path | None = None
+    database: str | None = field(default=None, repr=False)  # it may hold a password

@@ -1,0 +1,59 @@
+"""What the requests of one service share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from rag.config import Config
+from rag.errors import SettingError
+from rag.generation.base import Generator
+from rag.service.jobs import Jobs
+from rag.service.keys import KeyFile
+from rag.service.limits import RateLimit, Slots
+from rag.service.settings import ServiceSettings
+from rag.service.shelf import Shelf
+from rag.service.telemetry import Telemetry
+from retrievers.encoder import Encoder
+
+
+class State:
+    """The parts of a service, put together from its settings."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        config: Config,
+        load: Callable[[], Generator],
+        encoder: Encoder | None = None,
+    ) -> None:
+        self.settings = settings
+        self.telemetry = Telemetry(settings.traces)
+        self.shelf = _shelf(settings, config, load, encoder)
+        self.jobs = Jobs(self.shelf, self.telemetry.job_ended)
+        self.keys = KeyFile(settings.keys) if settings.keys else None
+        self.rate = RateLimit(settings.requests_per_minute)
+        self.slots = Slots(settings.max_chats, settings.max_chats_per_client)
+        self.readers = ThreadPoolExecutor(settings.max_chats, thread_name_prefix="chat")
+
+    def warm(self) -> None:
+        """Load the models now, so that the first question need not wait for them."""
+        _ = self.shelf.generator.window
+        self.shelf.encoder.encode(["ready"])
+
+    def close(self) -> None:
+        """Stop generation and jobs; unfinished jobs go on at the next start."""
+        if self.shelf.generator.is_loaded:
+            self.shelf.generator.close()
+        self.jobs.close()
+        self.readers.shutdown(wait=True, cancel_futures=True)
+
+
+def _shelf(settings: ServiceSettings, config: Config, load: Callable[[], Generator], encoder: Encoder | None) -> Shelf:
+    if settings.database is None:
+        return Shelf(settings.root, config, load, encoder)
+    try:
+        from rag.service.postgres_shelf import PostgresShelf
+    except ImportError as error:
+        raise SettingError(f"libraries in PostgreSQL need {error.name}: pip install 'concord-rag[postgres]'") from error
+    return PostgresShelf(settings.root, config, load, encoder, database=settings.database)

@@ -1,0 +1,54 @@
+"""A real service in a process of its own, as an operator starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.postgres_server import free_port
+
+_START_TIMEOUT_S = 120.0
+
+
+@contextmanager
+def running_service(root: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """``concord serve ROOT OPTIONS``; its address, once it is ready to answer."""
+    port = free_port()
+    command = [sys.executable, "-c", "from rag.cli import main; main()", "serve", str(root), "--port", str(port)]
+    with tempfile.TemporaryFile() as log:
+        service = subprocess.Popen(
+            [*command, *options], cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **(environment or {})}
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            if not _is_ready(address, service):
+                log.seek(0)
+                raise AssertionError(f"the service did not start:\n{log.read().decode()[-4000:]}")
+            yield address
+        finally:
+            service.terminate()
+            try:
+                service.wait(20)
+            except subprocess.TimeoutExpired:
+                service.kill()
+                service.wait()
+
+
+def _is_ready(address: str, service: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while service.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{address}/readyz", timeout=5).close()
+            return True
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.1)
+    return False

@@ -1,0 +1,316 @@
+"""The page in a real browser, over a real service and the default model."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+from tests.conftest import CORPUS
+from tests.service.conftest import live
+from tests.service.running import running_service
+from tests.service.tiny import tiny_app
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+CHROMIUM = which("chromium") or which("chromium-browser")
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium"),
+]
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+QUESTION = "Who was the first person to walk on the moon?"
+WAIT_MS = 60_000
+CONTRAST = """(selector) => {
+  // sRGB colours come from a canvas, whatever notation the style has; translucent ones are laid over the ground.
+  const context = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d");
+  const element = document.querySelector(selector);
+  const style = getComputedStyle(element);
+  const paint = (...layers) => {
+    for (const layer of layers) { context.fillStyle = layer; context.fillRect(0, 0, 1, 1); }
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value / 255);
+  };
+  const behind = [];
+  for (let node = element; node; node = node.parentElement) behind.unshift(getComputedStyle(node).backgroundColor);
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const pair = [light(paint(...behind)), light(paint(...behind, style.color))].sort();
+  return (pair[1] + 0.05) / (pair[0] + 0.05);
+}"""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_service(tmp_path_factory.mktemp("page")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield launched
+        launched.close()
+
+
+def opened(browser: Any, address: str, **settings: Any) -> Iterator[Any]:
+    """A fresh page; it must not ask anybody but its service for anything, nor break."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, **settings)
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
+    page.on("request", lambda request: None if request.url.startswith(address) else wrong.append(request.url))
+    page.goto(f"{address}/")
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def fill(page: Any) -> None:
+    """Make the library 'town' and upload some of the corpus, as a person does."""
+    page.select_option("#library", label="New library …")
+    page.fill("#library-name", "Not A Name")
+    page.click("#make-library button")
+    assert page.evaluate("document.querySelector('#library-name').validity.patternMismatch")
+    page.fill("#library-name", "town")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('#library').value === 'town'")
+    page.set_input_files("#files", sorted(CORPUS.glob("*.md"))[:3])
+    page.wait_for_selector(".uploads li")
+    until(page, "!document.querySelector('.uploads progress')")
+    assert page.locator(".uploads .is-failed").count() == 0
+    until(page, "parseInt(document.querySelector('#documents-count').textContent) >= 3")
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait for an expression; Playwright's own way of it needs ``eval``, which the page's policy forbids."""
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
+
+
+@pytest.fixture(scope="module")
+def filled(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service over a tiny model, for tests that do not look at what an answer says."""
+    with live(tiny_app(tmp_path_factory.mktemp("tiny"))) as address:
+        for page in opened(browser, address):
+            fill(page)
+        yield address
+
+
+@pytest.fixture
+def page(browser: Any, filled: str) -> Iterator[Any]:
+    for page in opened(browser, filled):
+        until(page, "document.querySelector('#library').value === 'town'")
+        yield page
+
+
+def ask(page: Any, question: str = QUESTION) -> Any:
+    """Ask with the keyboard alone; the finished answer."""
+    page.focus("#question")
+    page.keyboard.type(question)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".answer:last-of-type:not([aria-busy])")
+    page.wait_for_selector("#send:visible")
+    return page.locator(".answer").last
+
+
+@pytest.fixture(scope="module")
+def answered(browser: Any, service: str) -> Iterator[Any]:
+    """A page with one finished answer by the default model, for tests that only look at it."""
+    for page in opened(browser, service):
+        fill(page)
+        ask(page)
+        yield page
+
+
+def test_an_answer_shows_the_conflict(answered: Any) -> None:
+    answer = answered.locator(".answer")
+    assert answer.locator(".token").count() > 3
+    verdict = answer.locator(".verdict")
+    assert "disagree" in verdict.inner_text()
+    assert "Hensley" in verdict.locator(".of-documents").inner_text()
+    assert "Armstrong" in verdict.locator(".of-memory").inner_text()
+    tints = answer.locator(".token").evaluate_all("all => all.map(t => Number(t.style.getPropertyValue('--jsd')))")
+    assert max(tints) > 0.3
+    assert min(tints) < 0.1
+    assert "disagree" in answered.inner_text("#announcer")
+
+
+def test_tokens_tell_what_both_streams_wanted(answered: Any) -> None:
+    page, answer = answered, answered.locator(".answer")
+    tokens = answer.locator(".token")
+    box = page.locator("#candidates")
+    tokens.nth(1).hover()
+    assert box.is_visible()
+    assert "Documents" in box.inner_text()
+    assert "Memory" in box.inner_text()
+    page.mouse.move(2, 2)
+    assert not box.is_visible()
+    tokens.first.focus()
+    page.keyboard.press("ArrowRight")
+    assert tokens.nth(1).evaluate("token => token === document.activeElement")
+    assert tokens.nth(1).get_attribute("aria-describedby") == "candidates"
+    assert box.is_visible()
+    page.keyboard.press("Escape")
+    assert not box.is_visible()
+    page.keyboard.press("Tab")  # one stop for the whole text, then the citations
+    assert page.evaluate("document.activeElement.closest('.citations') !== null")
+
+
+def test_citations_open_the_passage(answered: Any) -> None:
+    page, answer = answered, answered.locator(".answer")
+    citation = answer.locator(".citations button").first
+    citation.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#passage").is_visible()
+    assert len(page.inner_text("#passage-text")) > 20
+    page.keyboard.press("Escape")
+    assert not page.locator("#passage").is_visible()
+    assert citation.evaluate("button => button === document.activeElement")
+
+
+def test_the_dial_decides_who_is_believed(page: Any) -> None:
+    sent = requests_of(page)
+    page.uncheck("#auto")
+    assert "as they stand" in page.inner_text("#dial-hint")
+    page.focus("#alpha")
+    page.keyboard.press("End")
+    assert "Memory decides" in page.inner_text("#dial-hint")
+    assert page.get_attribute("#alpha", "aria-valuetext").startswith("1.00")
+    ask(page)
+    page.focus("#alpha")
+    page.keyboard.press("Home")
+    ask(page)
+    assert [(body["rag"]["decoder"], body["rag"]["alpha"]) for body in sent] == [("ckplug", 1), ("ckplug", 0)]
+    assert [len(body["messages"]) for body in sent] == [1, 3]
+
+
+def requests_of(page: Any) -> list[Any]:
+    """Bodies of the chats that the page asks for from now on."""
+    sent: list[Any] = []
+    page.on("request", lambda request: sent.append(request.post_data_json) if "/chat/" in request.url else None)
+    return sent
+
+
+def test_nothing_from_a_document_is_markup(page: Any, tmp_path: Path) -> None:
+    hostile = tmp_path / "<img src=x onerror=alert(1)>.txt"
+    hostile.write_text("The <script>alert(1)</script> lighthouse keeper is <b>Zo Quill</b>.")
+    page.on("dialog", lambda dialog: pytest.fail("a document's text was run"))
+    page.set_input_files("#files", hostile)
+    page.wait_for_selector("text=Added")
+    answer = ask(page, "Who is the lighthouse keeper?")
+    for button in answer.locator(".citations button").all():
+        button.click()
+        assert page.locator("#passage-text *").count() == 0
+        page.click("#passage [data-close]")
+    assert page.locator("main img, aside img, main b script").count() == 0
+    page.click("#documents-box summary")
+    page.click("[aria-label^='Remove <img']")
+    until(page, "!document.querySelector('#documents').textContent.includes('onerror')")
+
+
+def test_a_file_that_is_not_what_it_says(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "report.pdf").write_bytes(b"this is no PDF at all")
+    page.set_input_files("#files", tmp_path / "report.pdf")
+    page.wait_for_selector(".uploads .is-failed")
+    assert "report.pdf" in page.inner_text(".uploads")
+    assert len(page.inner_text(".uploads .is-failed")) > 10
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_it_can_be_read(answered: Any, scheme: str, width: int) -> None:
+    page = answered
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 760})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for selector in (".question", ".verdict h3", ".side h4", ".side p", ".meta", "#send", ".citations b"):
+        assert page.evaluate(CONTRAST, selector) >= 4.5, f"{selector} in {scheme}"
+    page.evaluate("document.querySelector('.token').style.setProperty('--jsd', 1)")
+    assert page.evaluate(CONTRAST, ".token") >= 4.5
+    page.evaluate("document.querySelector('.token').style.setProperty('--jsd', 0)")
+    ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert (int(re.findall(r"\d+", ground)[0]) < 60) == (scheme == "dark")
+    if width == 320:
+        assert not page.locator("#panel").is_visible()
+        page.click("#toggle-panel")
+        assert page.locator("#library").is_visible()
+        page.keyboard.press("Escape")
+        assert not page.locator("#panel").is_visible()
+
+
+def test_everything_has_a_name_and_a_visible_focus(answered: Any) -> None:
+    page = answered
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.focus(".skip")
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        focus = page.evaluate(
+            """() => {
+                const e = document.activeElement;
+                if (e === document.body) return null;
+                const name = e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent
+                    || document.getElementById(e.getAttribute("aria-labelledby"))?.textContent;
+                const ringed = e.type === "file" ? e.nextElementSibling : e.id === "question" ? e.form : e;
+                const style = getComputedStyle(ringed);
+                return {key: e.id || e.className, name: name.trim(),
+                        isVisible: style.outlineStyle !== "none" || e.id === "question"};
+            }"""
+        )
+        if focus is None:
+            break
+        assert focus["name"], focus
+        assert focus["isVisible"], focus
+        seen.add(focus["key"])
+    assert {"library", "files", "auto", "new-chat", "question", "send"} <= seen
+
+
+def test_stopping_and_beginning_again(answered: Any) -> None:
+    page = answered
+    page.set_viewport_size({"width": 1280, "height": 860})
+    sent = requests_of(page)
+    page.fill("#question", "Tell me everything about the town and its harbour.")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".answer:last-of-type .token")
+    page.click("#stop")
+    page.wait_for_selector("text=Stopped.")
+    assert page.locator("#send").is_visible()
+    page.click("#new-chat")
+    assert page.locator(".answer").count() == 0
+    ask(page)
+    assert [len(body["messages"]) for body in sent] == [3, 1]  # a new chat has no history
+    assert sent[0]["rag"]["alpha"] == "auto"
+
+
+def test_a_key_is_asked_for(browser: Any, keyed: tuple[str, dict[str, str]]) -> None:
+    address, secrets = keyed
+    for page in opened(browser, address):
+        page.wait_for_selector("#key[open]")
+        page.fill("#key-value", "ck_wrong")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=The key was refused")
+        page.fill("#key-value", secrets["ann"])
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#library option", state="attached")
+        assert not page.locator("#key").is_visible()
+        stored = json.loads(page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])"))
+        assert [secrets["ann"] in json.dumps(part) for part in stored] == [True, False]  # gone with the tab

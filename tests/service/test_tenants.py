@@ -1,0 +1,134 @@
+"""Keys, scopes, limits, and two tenants with the same names: neither sees the other."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rag.errors import SettingError
+from rag.generation.base import Request
+from rag.service.keys import KeyFile
+from rag.service.limits import RateLimit
+from rag.service.problems import Problem
+from tests.service.conftest import as_tenant, chat, fill
+
+Keyed = tuple[str, dict[str, str]]
+
+
+def test_keys_are_hashed_at_rest(tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    key, secret = keys.add("ann", ["read"])
+    assert secret not in (tmp_path / "keys.json").read_text()
+    assert (tmp_path / "keys.json").stat().st_mode & 0o077 == 0
+    assert keys.find(secret) == key
+    assert keys.find(secret + "x") is None
+    keys.remove(key.key_id)
+    assert keys.find(secret) is None
+
+
+@pytest.mark.parametrize(("tenant", "scopes"), [("../up", ["read"]), ("ann", ["everything"]), ("ann", [])])
+def test_keys_that_cannot_be(tmp_path: Path, tenant: str, scopes: list[str]) -> None:
+    with pytest.raises(SettingError):
+        KeyFile(tmp_path / "keys.json").add(tenant, scopes)
+
+
+def test_a_rate_limit_says_when_to_come_back() -> None:
+    now = 0.0
+    limit = RateLimit(2, clock=lambda: now)
+    limit.check("ann")
+    limit.check("ann")
+    limit.check("ben")
+    with pytest.raises(Problem) as refused:
+        limit.check("ann")
+    assert refused.value.headers == {"Retry-After": "30"}
+    now = 30.0
+    limit.check("ann")
+
+
+@pytest.mark.real
+def test_scopes(keyed: Keyed) -> None:
+    with as_tenant(keyed, "reader") as reader:
+        assert reader.get("/v1/models").status_code == 200
+        refused = reader.post("/v1/libraries", json={"name": "mine"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "insufficient_scope")
+    for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic abc"}):
+        response = httpx.get(f"{keyed[0]}/v1/models", headers=headers)
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert httpx.get(f"{keyed[0]}/healthz").status_code == 200
+
+
+@pytest.mark.real
+def test_two_tenants_never_meet(keyed: Keyed) -> None:
+    """500 random calls on libraries, files and questions of the same names; each tenant's words are its own."""
+    words = {"ann": "w60 w61 w62", "ben": "w70 w71 w72"}
+    clients = {who: as_tenant(keyed, who) for who in words}
+    for who, http in clients.items():
+        fill(http, "papers", {"report.txt": f"{words[who]} runs the harbour", "notes.txt": words[who]})
+        fill(http, "second", {"report.txt": words[who]})
+    jobs = {who: new_job(http, words[who]) for who, http in clients.items()}
+    rng = random.Random(0)
+    for number in range(500):
+        who = rng.choice(sorted(words))
+        other = "ben" if who == "ann" else "ann"
+        text = call(clients[who], rng, number, words[who], jobs[other])
+        for word in words[other].split():
+            assert word not in text, (who, text)
+    for http in clients.values():
+        http.close()
+
+
+def new_job(http: httpx.Client, words: str) -> str:
+    body = {"documents": [{"source": "job.txt", "text": words}]}
+    return str(http.post("/v1/libraries/second/documents", json=body, params={"wait_s": 10}).json()["id"])
+
+
+def call(http: httpx.Client, rng: random.Random, number: int, words: str, foreign_job: str) -> str:
+    """One random call; its reply without the answer's own text, which a random model makes up."""
+    library = rng.choice(["papers", "second"])
+    match rng.randrange(7):
+        case 0:
+            documents = [{"source": "report.txt", "text": f"{words} runs the harbour {number}"}]
+            url, params = f"/v1/libraries/{library}/documents", {"wait_s": 10}
+            return http.post(url, json={"documents": documents}, params=params).text
+        case 1:
+            return http.get(f"/v1/libraries/{library}/documents").text
+        case 2 | 3:
+            question = rng.choice(["who runs the harbour", "w60 w70", "report"])
+            return http.post(f"/v1/libraries/{library}/retrieve", json={"questions": [question]}).text
+        case 4:
+            assert http.get(f"/v1/jobs/{foreign_job}").status_code == 404
+            return http.get("/v1/libraries").text
+        case 5:
+            return http.get("/metrics").text + http.get("/v1/models").text
+        case _:
+            body = chat("who runs the harbour", library, max_tokens=1, stream=rng.random() < 0.5)
+            return cited(http.post("/v1/chat/completions", json=body).text)
+
+
+def cited(text: str) -> str:
+    data = [line.removeprefix("data: ") for line in text.splitlines() if "citations" in line]
+    return json.dumps(json.loads(data[0])["citations"])
+
+
+@pytest.mark.real
+def test_each_tenant_has_its_own_cache_salt(keyed: Keyed, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rag.generation.transformers import TransformersGenerator
+
+    seen: list[str] = []
+    stream = TransformersGenerator.stream
+
+    def watch(self: Any, requests: list[Request]) -> Any:
+        seen.extend(request.cache_salt for request in requests)
+        return stream(self, requests)
+
+    monkeypatch.setattr(TransformersGenerator, "stream", watch)
+    for who in ("ann", "ben", "ann"):
+        with as_tenant(keyed, who) as http:
+            http.post("/v1/chat/completions", json=chat("w1", "default", max_tokens=1)).raise_for_status()
+    assert seen[0] == seen[2] != seen[1]
+    assert all(len(salt) == 32 for salt in seen)

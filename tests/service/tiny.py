@@ -1,0 +1,35 @@
+"""A service over a tiny random model and a crude encoder: everything is real but the size. Run it with ROOT PORT."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rag.config import Config
+from rag.generation.transformers import TransformersGenerator
+from rag.service.app import create_app
+from rag.service.settings import ServiceSettings
+from retrievers.encoder import EmbeddingsEncoder
+from tests.conftest import HashEmbeddings
+from tests.generation.conftest import tiny_model, tiny_tokenizer
+
+CONFIG = Config(max_tokens=8)
+
+
+def load_tiny() -> TransformersGenerator:
+    torch.set_num_threads(1)
+    return TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny", window=256)
+
+
+def tiny_app(root: Path, load: Any = load_tiny, **settings: Any) -> Any:
+    encoder = EmbeddingsEncoder(HashEmbeddings(), "hash")
+    return create_app(ServiceSettings(root, **settings), CONFIG, load, encoder)
+
+
+if __name__ == "__main__":
+    import uvicorn
+
+    uvicorn.run(tiny_app(Path(sys.argv[1])), port=int(sys.argv[2]), log_level="warning")
