@@ -149,7 +149,7 @@ def main() -> None:
         client.add(documents)
         engine.add(documents)
         overhead = compare(engine, client, facts[:per_round], num_rounds, args.concurrency)
-        load(client, facts[: len(facts) // 2], args.concurrency)  # warm-up: allocators settle
+        load(client, facts, args.concurrency)  # warm-up: allocators settle
         before = resident_mb(pid)
         outcomes = load(client, facts, args.concurrency, has_drops=True)
         print(f"  service {resident_mb(pid):.0f} MB, before {before:.0f} MB", file=sys.stderr)
