@@ -29,15 +29,12 @@ def conflicts(
     """List claims on which documents contradict each other: one subject, one relation, different objects."""
     from kg.conflicts import find_clashes
     from rag.engine import Engine
-    from retrievers.graph import GraphRetriever
 
     err = Console(stderr=True)
     try:
-        with Engine.open(library, must_exist=True, retrieval="graph") as engine:
+        with Engine.open(library, must_exist=True) as engine:
             documents = {document.doc_id: document for document in engine.documents()}
-            retriever = engine.retriever
-            assert isinstance(retriever, GraphRetriever)
-            clashes = find_clashes(retriever.graph, {name: item.added_at for name, item in documents.items()})
+            clashes = find_clashes(engine.graph.graph, {name: item.added_at for name, item in documents.items()})
     except ConcordError as error:
         err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error

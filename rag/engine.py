@@ -7,29 +7,49 @@ answer = engine.ask("Who runs the harbour?", decoder="adacad")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
+from numpy.typing import NDArray
 
-from decoders.params import DecoderSettingError, decoder_params
+from decoders.params import DECODER_NAMES, DecoderSettingError, decoder_params, settings_names
 from rag.adding import Adder, Progress
 from rag.config import Config
 from rag.errors import LibraryError, QuestionError, SettingError
 from rag.generation.base import Generator
 from rag.library import Library
 from rag.models import load_generator
-from rag.pipeline import Pipeline, retrieve
-from rag.types import AddReport, Answer, DocumentInfo, Message, Passage, Query, Sampling, ScoredPassage, TokenEvent
+from rag.pipeline import Pipeline
+from rag.search import Searcher, SearchParts
+from rag.types import (
+    AddReport,
+    Answer,
+    DocumentInfo,
+    Message,
+    Passage,
+    Query,
+    RetrievalKind,
+    Sampling,
+    ScoredPassage,
+    Search,
+    TokenEvent,
+)
 from retrievers.dense import DenseRetriever
-from retrievers.encoder import EmbeddingsEncoder, Encoder, SentenceEncoder
-from retrievers.hybrid import HybridRetriever
+from retrievers.encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder, passage_text
+from retrievers.filter import KnowledgeFilter
+from retrievers.gated import GatedRetriever
+from retrievers.graph import GraphRetriever
+from retrievers.judges import EncoderJudge, ModelJudge
+from retrievers.reservoir import Reservoir, ReservoirSettings
+from retrievers.rewrite import ModelRewriter
 from retrievers.sparse import SparseRetriever
 
 History = Sequence[Message] | Sequence[dict[str, str]]
@@ -43,13 +63,14 @@ class Engine:
         library: Library,
         config: Config,
         *,
-        encoder: Encoder | None = None,
+        encoder: SentenceEncoder | EmbeddingsEncoder | None = None,
         retriever: BaseRetriever | None = None,
         generator: Generator | None = None,
     ) -> None:
         self.library = library
         self.config = config
-        self._encoder: Encoder = encoder or SentenceEncoder(config)
+        self._encoder: SentenceEncoder | EmbeddingsEncoder = encoder or SentenceEncoder(config)
+        self._recent = RecentEncoder(self._encoder)
         self._given_retriever = retriever
         self._given_generator = generator
         self._mutex = RLock()
@@ -95,6 +116,8 @@ class Engine:
 
     def close(self) -> None:
         """Close the library."""
+        if "reservoir" in self.__dict__:
+            self.reservoir.close()
         self.library.close()
 
     def add(
@@ -135,9 +158,10 @@ class Engine:
         return self.library.documents()
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
-        """The ranking of each question; no generator is loaded."""
+        """The ranking of each question; no generator is loaded, unless a setting asks for one."""
         self._check_readable()
-        return retrieve(self.retriever, [self.query(question, top_k=top_k) for question in questions])
+        queries = [self.query(question, top_k=top_k, abstain=False, memory=False) for question in questions]
+        return [list(item.ranking) for item in self.searcher.search(queries)]
 
     def ask(self, question: str, **options: Any) -> Answer:
         """Answer one question; options as in :meth:`ask_many`."""
@@ -156,7 +180,7 @@ class Engine:
             questions: what to ask.
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
-                and the fields of :class:`rag.types.Sampling`.
+                and the fields of :class:`rag.types.Search` and :class:`rag.types.Sampling`.
 
         Raises:
             QuestionError, SettingError, LibraryError, ModelError: see :mod:`rag.errors`.
@@ -203,34 +227,88 @@ class Engine:
         given = {key: value for key, value in options.items() if value is not None}
         history = tuple(m if isinstance(m, Message) else Message(**m) for m in given.pop("history", ()))
         top_k = given.pop("top_k", self.config.top_k)
-        if not isinstance(top_k, int) or top_k < 1:
-            raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1")
+        if top_k != "auto" and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
+            raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1, or 'auto'")
+        search = self._search(given)
         sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
         sampling = {"max_tokens": self.config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
         decoder = str(given.pop("decoder", self.config.decoder))
+        _check_known(given)
         try:
-            return Query(question.strip(), history, decoder_params(decoder, given), top_k, Sampling(**sampling))
+            params = decoder_params(decoder, given)
         except DecoderSettingError as error:
             raise SettingError(str(error)) from error
+        most = None if top_k == "auto" else top_k
+        return Query(question.strip(), history, params, most, Sampling(**sampling), search)
+
+    def _search(self, given: dict[str, Any]) -> Search:
+        """Take the options of :class:`rag.types.Search` from ``given``; the others keep their settings."""
+        chosen = {key: given.pop(key) for key in Search.__dataclass_fields__ if key in given}
+        search = Search(**{key: chosen.get(key, getattr(self.config, key)) for key in Search.__dataclass_fields__})
+        if self._given_retriever is not None and (search.memory or "retrieval" in chosen):
+            option = "memory=True" if search.memory else f"retrieval={search.retrieval!r}"
+            raise SettingError(f"{option} needs the library's own retrievers, and one was given; leave it out")
+        return search
 
     @cached_property
     def retriever(self) -> BaseRetriever:
         """The given retriever, or the configured one over the library."""
+        return self._retriever_of(self.config.retrieval)
+
+    @cached_property
+    def graph(self) -> GraphRetriever:
+        """Retrieval along the library's knowledge graph."""
+        return GraphRetriever(library=self.library, encoder=self._recent)
+
+    @cached_property
+    def reservoir(self) -> Reservoir:
+        """The library's memory of passages that served."""
+        config = self.config
+        settings = ReservoirSettings(config.memory_tau, config.memory_theta, config.memory_ttl_s, config.memory_size)
+        return Reservoir(self.library, settings)
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """The stages from question to passages, over this engine's parts."""
+        parts = SearchParts(
+            retriever=self._retriever_of,
+            rewriter=lambda: ModelRewriter(self.generator),
+            filter=self._filter_of,
+            reservoir=lambda: self.reservoir,
+            encoder=self._recent,
+            abstain_below=self.config.abstain_below,
+        )
+        return Searcher(parts)
+
+    def _retriever_of(self, kind: RetrievalKind) -> BaseRetriever:
         if self._given_retriever is not None:
             return self._given_retriever
-        dense = DenseRetriever(library=self.library, encoder=self._encoder)
-        sparse = SparseRetriever(library=self.library)
-        match self.config.retrieval:
+        match kind:
             case "dense":
-                return dense
+                return self._dense
             case "sparse":
-                return sparse
-            case "hybrid":
-                return HybridRetriever(retrievers=[dense, sparse], rrf_k=self.config.rrf_k)
+                return SparseRetriever(library=self.library)
             case "graph":
-                from retrievers.graph import GraphRetriever
+                return self.graph
+            case "hybrid":
+                return GatedRetriever(graph=self.graph, sparse=SparseRetriever(library=self.library))
 
-                return GraphRetriever(library=self.library, encoder=self._encoder)
+    @cached_property
+    def _dense(self) -> DenseRetriever:
+        return DenseRetriever(library=self.library, encoder=self._recent)
+
+    def _filter_of(self, judge: str) -> KnowledgeFilter:
+        made = ModelJudge(self.generator) if judge == "model" else EncoderJudge(self._recent, self._vectors_of)
+        return KnowledgeFilter(judge=made, threshold=self.config.filter_threshold, keep_floor=self.config.filter_keep)
+
+    def _vectors_of(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        """``[len(passages), D]``, from the library where it has them."""
+        known = self.library.rows_of([passage.passage_id for passage in passages])
+        others = [passage for passage in passages if passage.passage_id not in known]
+        vectors = {name: vector for name, (_, vector) in known.items()}
+        encoded = self._recent.encode([passage_text(passage.title, passage.text) for passage in others])
+        vectors |= {passage.passage_id: vector for passage, vector in zip(others, encoded, strict=True)}
+        return np.stack([vectors[passage.passage_id] for passage in passages])
 
     @cached_property
     def generator(self) -> Generator:
@@ -240,7 +318,7 @@ class Engine:
     @cached_property
     def pipeline(self) -> Pipeline:
         """The stages over this engine's parts."""
-        return Pipeline(self.retriever, self.generator, self.config.conflict_threshold)
+        return Pipeline(self.searcher, self.generator, self.config.conflict_threshold)
 
     def _check_readable(self) -> None:
         if self._given_retriever is not None:
@@ -265,6 +343,15 @@ def _collect(
             if on_answer is not None:
                 on_answer(index, event)
     return [answers[index] for index in range(num_queries)]
+
+
+def _check_known(options: Mapping[str, object]) -> None:
+    """Refuse what is an option neither of the engine nor of any decoder."""
+    of_decoders = {key for name in DECODER_NAMES for key in settings_names(name)}
+    for key in options:
+        if key not in of_decoders:
+            known = ("history", "top_k", "decoder", *Search.__dataclass_fields__, *Sampling.__dataclass_fields__)
+            raise SettingError(f"unknown option {key!r}; known are {', '.join(known)}, and the decoder's settings")
 
 
 def _is_named(document: DocumentInfo, given: str) -> bool:

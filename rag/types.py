@@ -121,12 +121,12 @@ class Search:
         retrieval: the retriever.
         rewrite: who makes the questions that are searched for.
         filter: who judges the passages that were found.
-        abstain: answer that the documents do not say, where the filter finds no support.
+        abstain: answer that the documents do not say, where none supports an answer.
         memory: try the passages remembered from alike questions first.
     """
 
     retrieval: RetrievalKind = "hybrid"
-    rewrite: RewriteKind = "off"
+    rewrite: RewriteKind = "rules"
     filter: FilterKind = "off"
     abstain: bool = False
     memory: bool = False
@@ -136,7 +136,6 @@ class Search:
             _check(self, name, getattr(self, name) in get_args(kinds), f"one of {', '.join(get_args(kinds))}")
         for name in ("abstain", "memory"):
             _check(self, name, isinstance(getattr(self, name), bool), "True or False")
-        _check(self, "abstain", not self.abstain or self.filter != "off", "False where filter='off': nothing judges")
 
 
 @dataclass(frozen=True)
@@ -307,10 +306,10 @@ class Answer:
     """The engine's reply to one question.
 
     Attributes:
-        dropped: passages that were retrieved but left out, because the prompt would not fit the window.
+        dropped: passages that were found but left out, because the prompt would not fit the window.
         timings_ms: wall time by stage; in a batch, of the whole batch.
-        is_abstained: the documents support no answer, and ``text`` says so; what they and the model would have
-            said is in ``conflict``.
+        is_abstained: the documents support no answer, and ``text`` says so; nothing was generated, and the
+            passages looked at are in ``dropped``.
         trace: how the passages were found.
         paths: how the knowledge graph leads to them, where the retriever follows one.
     """
