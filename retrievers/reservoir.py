@@ -1,8 +1,8 @@
 """Memory Knowledge Reservoir and Retriever Trigger: passages that served a question serve alike questions again.
 
 An item is a question and one passage that was kept for it. A new question is compared with both at once: with the sum
-of the remembered question's vector and the vector of the passage's title and text. When enough items are near enough,
-their passages are the answer's, and nothing is retrieved.
+of the remembered question's vector, counted twice, and the vector of the passage's title and text. When enough items
+are near enough, their passages are the answer's, and nothing is retrieved.
 
 Items live in the library's own file and refer to its passages. A removed or replaced document takes its passages with
 it, and those take their items, in one transaction: what is remembered cannot outlive its source. A kill loses nothing
@@ -33,6 +33,9 @@ from rag.types import ScoredPassage
 Vectors = NDArray[np.float32]
 # A question does not wait long for its memory: what cannot be written now is left out.
 _BUSY_TIMEOUT_S = 0.5
+# Weight and tau: chosen on even-numbered questions, so that paraphrases are known again and other questions on the
+# same subject are not. At the published tau of 0.6 two in five of those were, and lost 14 points of recall.
+_QUESTION_WEIGHT = 2.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS reservoir (
     id INTEGER PRIMARY KEY,
@@ -59,7 +62,7 @@ class ReservoirSettings:
         size: most items; beyond, those unused for longest go.
     """
 
-    tau: float = 0.6
+    tau: float = 0.8
     theta: int = 3
     ttl_s: float = 7 * 24 * 3600.0
     size: int = 5000
@@ -198,7 +201,7 @@ def _connect(library: Library) -> sqlite3.Connection:
 
 
 def _items(rows: Sequence[tuple[int, int, float, bytes, bytes]]) -> _Items:
-    sums = _matrix([row[3] for row in rows]) + _matrix([row[4] for row in rows])
+    sums = _QUESTION_WEIGHT * _matrix([row[3] for row in rows]) + _matrix([row[4] for row in rows])
     return _Items(
         np.array([row[0] for row in rows], dtype=np.int64),
         np.array([row[1] for row in rows], dtype=np.int64),
