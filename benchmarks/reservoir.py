@@ -125,7 +125,7 @@ def asked(
     that neither finds a vector that the other made.
     """
     engines = [Engine(test_set.library, Config(), encoder=encoder) for _ in range(2)]
-    engines[1].reservoir.clear()
+    engines[1].parts.reservoir.clear()
     passes = (Pass([], [], []), Pass([], [], []))
     for engine, memory in zip(engines, (False, True), strict=True):
         for text in before:
@@ -138,5 +138,5 @@ def asked(
             way.seconds.append(time.perf_counter() - started)
             way.num_retrieved.append(found.trace.num_retrieved)
             way.documents.append([scored.passage.doc_id for scored in found.ranking])
-    engines[1].reservoir.close()
+    engines[1].parts.reservoir.close()
     return passes

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rag.errors import SettingError
-from rag.types import FilterKind, RetrievalKind, RewriteKind
+from rag.found import FilterKind, RetrievalKind, RewriteKind
 
 _ENV_PREFIX = "CONCORD_"
 Count = Annotated[int, Field(ge=1)]

@@ -14,43 +14,24 @@ from threading import RLock
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
-from numpy.typing import NDArray
 
 from decoders.params import DECODER_NAMES, DecoderSettingError, decoder_params, settings_names
 from rag.adding import Adder, Progress
 from rag.config import Config
 from rag.errors import LibraryError, QuestionError, SettingError
+from rag.found import Search
 from rag.generation.base import Generator
 from rag.library import Library
 from rag.models import load_generator
+from rag.parts import Parts
 from rag.pipeline import Pipeline
-from rag.search import Searcher, SearchParts
-from rag.types import (
-    AddReport,
-    Answer,
-    DocumentInfo,
-    Message,
-    Passage,
-    Query,
-    RetrievalKind,
-    Sampling,
-    ScoredPassage,
-    Search,
-    TokenEvent,
-)
-from retrievers.dense import DenseRetriever
-from retrievers.encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder, passage_text
-from retrievers.filter import KnowledgeFilter
-from retrievers.gated import GatedRetriever
+from rag.search import Searcher
+from rag.types import AddReport, Answer, DocumentInfo, Message, Passage, Query, Sampling, ScoredPassage, TokenEvent
+from retrievers.encoder import EmbeddingsEncoder, SentenceEncoder
 from retrievers.graph import GraphRetriever
-from retrievers.judges import EncoderJudge, ModelJudge
-from retrievers.reservoir import Reservoir, ReservoirSettings
-from retrievers.rewrite import ModelRewriter
-from retrievers.sparse import SparseRetriever
 
 History = Sequence[Message] | Sequence[dict[str, str]]
 
@@ -70,10 +51,10 @@ class Engine:
         self.library = library
         self.config = config
         self._encoder: SentenceEncoder | EmbeddingsEncoder = encoder or SentenceEncoder(config)
-        self._recent = RecentEncoder(self._encoder)
         self._given_retriever = retriever
         self._given_generator = generator
         self._mutex = RLock()
+        self.parts = Parts(library, config, self._encoder, retriever, lambda: self.generator)
 
     @classmethod
     def open(
@@ -116,8 +97,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the library."""
-        if "reservoir" in self.__dict__:
-            self.reservoir.close()
+        self.parts.close()
         self.library.close()
 
     def add(
@@ -250,65 +230,20 @@ class Engine:
             raise SettingError(f"{option} needs the library's own retrievers, and one was given; leave it out")
         return search
 
-    @cached_property
+    @property
     def retriever(self) -> BaseRetriever:
         """The given retriever, or the configured one over the library."""
-        return self._retriever_of(self.config.retrieval)
+        return self.parts.retriever(self.config.retrieval)
 
-    @cached_property
+    @property
     def graph(self) -> GraphRetriever:
         """Retrieval along the library's knowledge graph."""
-        return GraphRetriever(library=self.library, encoder=self._recent)
-
-    @cached_property
-    def reservoir(self) -> Reservoir:
-        """The library's memory of passages that served."""
-        config = self.config
-        settings = ReservoirSettings(config.memory_tau, config.memory_theta, config.memory_ttl_s, config.memory_size)
-        return Reservoir(self.library, settings)
+        return self.parts.graph
 
     @cached_property
     def searcher(self) -> Searcher:
         """The stages from question to passages, over this engine's parts."""
-        parts = SearchParts(
-            retriever=self._retriever_of,
-            rewriter=lambda: ModelRewriter(self.generator),
-            filter=self._filter_of,
-            reservoir=lambda: self.reservoir,
-            encoder=self._recent,
-            abstain_below=self.config.abstain_below,
-        )
-        return Searcher(parts)
-
-    def _retriever_of(self, kind: RetrievalKind) -> BaseRetriever:
-        if self._given_retriever is not None:
-            return self._given_retriever
-        match kind:
-            case "dense":
-                return self._dense
-            case "sparse":
-                return SparseRetriever(library=self.library)
-            case "graph":
-                return self.graph
-            case "hybrid":
-                return GatedRetriever(graph=self.graph, sparse=SparseRetriever(library=self.library))
-
-    @cached_property
-    def _dense(self) -> DenseRetriever:
-        return DenseRetriever(library=self.library, encoder=self._recent)
-
-    def _filter_of(self, judge: str) -> KnowledgeFilter:
-        made = ModelJudge(self.generator) if judge == "model" else EncoderJudge(self._recent, self._vectors_of)
-        return KnowledgeFilter(judge=made, threshold=self.config.filter_threshold, keep_floor=self.config.filter_keep)
-
-    def _vectors_of(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
-        """``[len(passages), D]``, from the library where it has them."""
-        known = self.library.rows_of([passage.passage_id for passage in passages])
-        others = [passage for passage in passages if passage.passage_id not in known]
-        vectors = {name: vector for name, (_, vector) in known.items()}
-        encoded = self._recent.encode([passage_text(passage.title, passage.text) for passage in others])
-        vectors |= {passage.passage_id: vector for passage, vector in zip(others, encoded, strict=True)}
-        return np.stack([vectors[passage.passage_id] for passage in passages])
+        return Searcher(self.parts)
 
     @cached_property
     def generator(self) -> Generator:

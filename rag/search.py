@@ -7,20 +7,17 @@ Each stage takes the whole batch. Questions of one batch may ask for different w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from langchain_core.retrievers import BaseRetriever
-
-from rag.types import Found, GraphPath, Query, RetrievalKind, Rewrite, ScoredPassage, StageRanking, Trace
+from rag.found import Found, GraphPath, RetrievalKind, Rewrite, StageRanking, Trace
+from rag.parts import Parts
+from rag.types import Query, ScoredPassage
 from retrievers.base import find, stage_of
 from retrievers.complexity import complexity, top_k_of
-from retrievers.encoder import Encoder
-from retrievers.filter import KnowledgeFilter
 from retrievers.judges import Judge
-from retrievers.reservoir import Reservoir
-from retrievers.rewrite import ModelRewriter, by_rules, fused
+from retrievers.rewrite import by_rules, fused
 
 _Key = TypeVar("_Key", bound=Hashable)
 # The filter chooses among more passages than the answer gets.
@@ -42,31 +39,10 @@ class Searched:
     is_supported: bool = True
 
 
-@dataclass(frozen=True)
-class SearchParts:
-    """What the stages work with; each is made when the first question needs it.
-
-    Attributes:
-        retriever: by kind.
-        rewriter: over the generator.
-        filter: by kind of judge, ``encoder`` or ``model``.
-        reservoir: the library's memory.
-        encoder: for the memory's questions.
-        abstain_below: least support of an answer.
-    """
-
-    retriever: Callable[[RetrievalKind], BaseRetriever]
-    rewriter: Callable[[], ModelRewriter]
-    filter: Callable[[str], KnowledgeFilter]
-    reservoir: Callable[[], Reservoir]
-    encoder: Encoder
-    abstain_below: float
-
-
 class Searcher:
     """The three stages, in order :meth:`rewrite`, :meth:`retrieve`, :meth:`filter`."""
 
-    def __init__(self, parts: SearchParts) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     def search(self, queries: Sequence[Query]) -> list[Searched]:
@@ -124,7 +100,7 @@ class Searcher:
         if not rows:
             return {}
         vectors = self._parts.encoder.encode([rewrites[row].question for row in rows])
-        found = self._parts.reservoir().recall(vectors, [_top_k(queries[row], rewrites[row]) for row in rows])
+        found = self._parts.reservoir.recall(vectors, [_top_k(queries[row], rewrites[row]) for row in rows])
         return {
             row: Searched(queries[row], ranking, _trace(rewrites[row], (stage_of("memory", ranking),), is_memory=True))
             for row, ranking in zip(rows, found, strict=True)
@@ -136,7 +112,7 @@ class Searcher:
         if rows:
             questions = [rewrites[row].question for row in rows]
             vectors = self._parts.encoder.encode(questions)
-            self._parts.reservoir().remember(questions, vectors, [searched[row].ranking for row in rows])
+            self._parts.reservoir.remember(questions, vectors, [searched[row].ranking for row in rows])
 
     def _weighed(self, rewrites: Sequence[Rewrite], searched: list[Searched]) -> list[Searched]:
         """With ``is_supported`` settled for the queries that may be abstained from."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from decoders.params import AdaCad, DecoderParams
-from rag.errors import SettingError
+from rag.found import GraphPath, Search, Trace, check
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -73,11 +73,6 @@ class Message:
     content: str
 
 
-def _check(sampling: Any, name: str, is_fine: bool, expected: str) -> None:
-    if not is_fine:
-        raise SettingError(f"{name}={getattr(sampling, name)!r}; expected {expected}")
-
-
 @dataclass(frozen=True)
 class Sampling:
     """How tokens are chosen and when to stop.
@@ -100,42 +95,12 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check(self, "max_tokens", isinstance(self.max_tokens, int) and self.max_tokens >= 1, "1 or more")
-        _check(self, "temperature", 0 <= self.temperature < math.inf, "0 (greedy) or more")
-        _check(self, "top_p", 0 < self.top_p <= 1, "above 0, up to 1")
-        _check(self, "sample_top_k", isinstance(self.sample_top_k, int) and self.sample_top_k >= 0, "0 (off) or more")
-        _check(self, "min_p", 0 <= self.min_p < 1, "from 0 to below 1")
-        _check(self, "seed", isinstance(self.seed, int), "a whole number")
-
-
-RetrievalKind = Literal["hybrid", "dense", "sparse", "graph"]
-RewriteKind = Literal["off", "rules", "model"]
-FilterKind = Literal["off", "encoder", "model"]
-
-
-@dataclass(frozen=True)
-class Search:
-    """How passages are found for one question.
-
-    Attributes:
-        retrieval: the retriever.
-        rewrite: who makes the questions that are searched for.
-        filter: who judges the passages that were found.
-        abstain: answer that the documents do not say, where none supports an answer.
-        memory: try the passages remembered from alike questions first.
-    """
-
-    retrieval: RetrievalKind = "hybrid"
-    rewrite: RewriteKind = "rules"
-    filter: FilterKind = "off"
-    abstain: bool = False
-    memory: bool = False
-
-    def __post_init__(self) -> None:
-        for name, kinds in (("retrieval", RetrievalKind), ("rewrite", RewriteKind), ("filter", FilterKind)):
-            _check(self, name, getattr(self, name) in get_args(kinds), f"one of {', '.join(get_args(kinds))}")
-        for name in ("abstain", "memory"):
-            _check(self, name, isinstance(getattr(self, name), bool), "True or False")
+        check(self, "max_tokens", isinstance(self.max_tokens, int) and self.max_tokens >= 1, "1 or more")
+        check(self, "temperature", 0 <= self.temperature < math.inf, "0 (greedy) or more")
+        check(self, "top_p", 0 < self.top_p <= 1, "above 0, up to 1")
+        check(self, "sample_top_k", isinstance(self.sample_top_k, int) and self.sample_top_k >= 0, "0 (off) or more")
+        check(self, "min_p", 0 <= self.min_p < 1, "from 0 to below 1")
+        check(self, "seed", isinstance(self.seed, int), "a whole number")
 
 
 @dataclass(frozen=True)
@@ -147,92 +112,7 @@ class Query:
     decoder: DecoderParams = field(default_factory=AdaCad)
     top_k: int | None = 4
     sampling: Sampling = Sampling()
-    search: Search = Search()
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """What is searched for in the place of a question.
-
-    Attributes:
-        question: the clarified question, which stands without the conversation.
-        queries: all that is searched for: the original question, the clarified one, its facets; no two alike.
-    """
-
-    question: str
-    queries: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class StageRanking:
-    """What one stage of retrieval said: passage ids and its scores, best first."""
-
-    stage: str
-    hits: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class Hop:
-    """One step of a path: subject, the relation or the shared name that leads on, object, and where it stands."""
-
-    subject: str
-    relation: str
-    object: str
-    passage_id: str
-
-
-@dataclass(frozen=True)
-class GraphPath:
-    """How the graph leads to a passage.
-
-    Attributes:
-        passage_id: the passage.
-        kind: ``chain`` (passages linked by a name) or ``claims`` (triples that the passage makes).
-        hops: the steps, in order.
-        score: worth of the path, comparable within one kind and question.
-    """
-
-    passage_id: str
-    kind: Literal["chain", "claims"]
-    hops: tuple[Hop, ...]
-    score: float
-
-    def __str__(self) -> str:
-        return self.hops[0].subject + "".join(f" -[{hop.relation}]-> {hop.object}" for hop in self.hops)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What retrieval brought for one question.
-
-    Attributes:
-        ranking: passages, best first.
-        stages: the ranking of every part, in the order they ran.
-        paths: how the graph leads to passages of ``ranking``.
-    """
-
-    ranking: tuple[ScoredPassage, ...]
-    stages: tuple[StageRanking, ...] = ()
-    paths: tuple[GraphPath, ...] = ()
-
-
-@dataclass(frozen=True)
-class Trace:
-    """How the passages of an answer were found.
-
-    Attributes:
-        complexity: ``simple``, ``compound`` or ``multihop``; empty where passages were given.
-        queries: what was searched for.
-        is_from_memory: remembered passages were enough, nothing was retrieved.
-        num_retrieved: passages that retrieval brought.
-        stages: the ranking of every part, the filter's last.
-    """
-
-    complexity: str = ""
-    queries: tuple[str, ...] = ()
-    is_from_memory: bool = False
-    num_retrieved: int = 0
-    stages: tuple[StageRanking, ...] = ()
+    search: Search = field(default_factory=Search)
 
 
 @dataclass(frozen=True)
@@ -325,7 +205,7 @@ class Answer:
     dropped: tuple[Citation, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     is_abstained: bool = False
-    trace: Trace = Trace()
+    trace: Trace = field(default_factory=Trace)
     paths: tuple[GraphPath, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
+from rag.found import Found, StageRanking
 from rag.library import Library
-from rag.types import Found, Passage, ScoredPassage, StageRanking
+from rag.types import Passage, ScoredPassage
 
 
 class BatchRetriever(BaseRetriever):

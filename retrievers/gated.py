@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from rag.types import Found, ScoredPassage
+from rag.found import Found
+from rag.types import ScoredPassage
 from retrievers.base import BatchRetriever, stage_of
 from retrievers.complexity import Complexity, complexity
 from retrievers.graph import GraphRetriever, best, scored

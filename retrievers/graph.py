@@ -17,8 +17,9 @@ from pydantic import PrivateAttr
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
 from kg.walk import Walker
+from rag.found import Found
 from rag.library import Library
-from rag.types import Found, Passage, ScoredPassage
+from rag.types import Passage, ScoredPassage
 from retrievers.base import BatchRetriever, stage_of
 from retrievers.encoder import Encoder
 from retrievers.graph_facets import facets

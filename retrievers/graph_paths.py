@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kg.walk import Path, Walker
-from rag.types import GraphPath, Hop, Passage, ScoredPassage
+from rag.found import GraphPath, Hop
+from rag.types import Passage, ScoredPassage
 from retrievers.graph_index import GraphIndex
 from retrievers.graph_rank import Ranking, common_entity
 
 _MAX_CLAIM_PATHS = 3
+# A chain worth less than this, in units of cosine, did not bring its passage here.
+_MIN_CHAIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,11 @@ def evidence_of(index: GraphIndex, ranking: Ranking, row: int) -> Evidence:
 
 
 def chains(evidence: Iterable[Evidence]) -> tuple[GraphPath, ...]:
-    """The chain behind each passage that has one: the passage it starts from, the name, the passage it leads to."""
+    """The chain behind each passage that one brought: the passage it starts from, the name, the passage it leads to."""
     return tuple(
         GraphPath(item.scored.passage.passage_id, "chain", (_hop(item.via, item),), item.chain)
         for item in evidence
-        if item.via is not None
+        if item.via is not None and item.chain >= _MIN_CHAIN
     )
 
 

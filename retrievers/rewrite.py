@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from decoders.params import Plain
 from kg.names import names_in
+from rag.found import Rewrite
 from rag.generation.base import Generator, Request
-from rag.types import Message, Query, Rewrite, Sampling, ScoredPassage
+from rag.types import Message, Query, Sampling, ScoredPassage
 from retrievers.complexity import num_facets_of
 from retrievers.graph_index import stems
 from retrievers.hybrid import reciprocal_rank_fusion
