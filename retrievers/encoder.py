@@ -86,7 +86,7 @@ class RecentEncoder:
         if new:
             known.update(zip(new, self._encoder.encode(new), strict=True))
             self._keep(known)
-        return np.stack([known[text] for text in texts]) if texts else self._encoder.encode([])
+        return np.stack([known[text] for text in texts]) if texts else np.zeros((0, 0), dtype=np.float32)
 
     def _keep(self, known: dict[str, NDArray[np.float32]]) -> None:
         with self._lock:

@@ -125,7 +125,8 @@ class Reservoir:
             if not len(items.ids):
                 return [None] * len(vectors)
             is_young = items.created >= self._clock() - self._settings.ttl_s
-            cosines = np.where(is_young, vectors @ items.vectors.T, -1.0)
+            # Row by row: a matrix product would round a question differently in another batch.
+            cosines = [np.where(is_young, items.vectors @ vector, -1.0) for vector in vectors]
             found = [self._enough(items, row, most) for row, most in zip(cosines, top_k, strict=True)]
             used = np.unique(
                 np.concatenate([items.ids[cosines[i] >= self._settings.tau] for i in _hits(found)] or [[]])
