@@ -128,11 +128,9 @@ class Reservoir:
             # Row by row: a matrix product would round a question differently in another batch.
             cosines = [np.where(is_young, items.vectors @ vector, -1.0) for vector in vectors]
             found = [self._enough(items, row, most) for row, most in zip(cosines, top_k, strict=True)]
-            used = np.unique(
-                np.concatenate([items.ids[cosines[i] >= self._settings.tau] for i in _hits(found)] or [[]])
-            )
-            if used.size:
-                self._write("UPDATE reservoir SET used_at = ? WHERE id = ?", [(self._clock(), int(i)) for i in used])
+            near = [row >= self._settings.tau for row, some in zip(cosines, found, strict=True) if some is not None]
+            used = items.ids[np.any(near, axis=0)] if near else ()
+            self._write("UPDATE reservoir SET used_at = ? WHERE id = ?", [(self._clock(), int(i)) for i in used])
             return found
 
     def remember(self, questions: Sequence[str], vectors: Vectors, kept: Sequence[Sequence[ScoredPassage]]) -> None:
@@ -186,7 +184,8 @@ class Reservoir:
         # Memory only saves time: on a full, locked or read-only disk questions are answered without it. A passage
         # that went between the two statements breaks the reference: its items are not wanted either.
         with suppress(sqlite3.OperationalError, sqlite3.IntegrityError), self._db:
-            self._db.executemany(sql, rows)
+            if rows:
+                self._db.executemany(sql, rows)
 
 
 def _connect(library: Library) -> sqlite3.Connection:
@@ -214,7 +213,3 @@ def _items(rows: Sequence[tuple[int, int, float, bytes, bytes]]) -> _Items:
 def _matrix(blobs: Sequence[bytes]) -> Vectors:
     values = np.frombuffer(b"".join(blobs), dtype=np.float32)
     return values.reshape(len(blobs), values.size // max(len(blobs), 1))
-
-
-def _hits(found: Sequence[object]) -> list[int]:
-    return [row for row, passages in enumerate(found) if passages is not None]
