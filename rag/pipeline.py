@@ -77,14 +77,16 @@ class Pipeline:
         with timings.stage("retrieve"):
             retrieved = self._searcher.retrieve(queries, rewrites)
         with timings.stage("filter"):
-            searched = self._searcher.filter(queries, rewrites, retrieved)
+            searched = self._searcher.filter(retrieved)
         yield from self._answers(searched, timings)
 
     def run_with(
         self, queries: Sequence[Query], rankings: Sequence[Sequence[ScoredPassage]]
     ) -> Iterator[tuple[int, TokenEvent | Answer]]:
         """:meth:`run` over passages that the caller chose: no stage before fitting."""
-        given = [Searched(query, tuple(ranking)) for query, ranking in zip(queries, rankings, strict=True)]
+        given = [
+            Searched(query, query.question, tuple(ranking)) for query, ranking in zip(queries, rankings, strict=True)
+        ]
         yield from self._answers(given, Timings())
 
     def _answers(self, searched: Sequence[Searched], timings: Timings) -> Iterator[tuple[int, TokenEvent | Answer]]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rag.found import Found, GraphPath, RetrievalKind, Rewrite, StageRanking, Trace
 from rag.parts import Parts
-from rag.types import Query, ScoredPassage
+from rag.types import Passage, Query, ScoredPassage
 from retrievers.base import find, stage_of
 from retrievers.complexity import complexity, top_k_of
 from retrievers.judges import Judge
@@ -29,14 +29,21 @@ class Searched:
     """One query with the passages that its answer is made from, best first, and how they were found.
 
     Attributes:
+        question: the clarified question.
         is_supported: whether the passages support any answer; always, unless the query may be abstained from.
     """
 
     query: Query
+    question: str
     ranking: tuple[ScoredPassage, ...]
     trace: Trace = field(default_factory=Trace)
     paths: tuple[GraphPath, ...] = ()
     is_supported: bool = True
+
+    @property
+    def passages(self) -> list[Passage]:
+        """The ranking without its scores."""
+        return [scored.passage for scored in self.ranking]
 
 
 class Searcher:
@@ -47,8 +54,7 @@ class Searcher:
 
     def search(self, queries: Sequence[Query]) -> list[Searched]:
         """All stages."""
-        rewrites = self.rewrite(queries)
-        return self.filter(queries, rewrites, self.retrieve(queries, rewrites))
+        return self.filter(self.retrieve(queries, self.rewrite(queries)))
 
     def rewrite(self, queries: Sequence[Query]) -> list[Rewrite]:
         """What is searched for in the place of each question."""
@@ -75,61 +81,65 @@ class Searcher:
                 out[row] = _searched(queries[row], rewrites[row], parts, depth)
         return [out[row] for row in range(len(queries))]
 
-    def filter(
-        self, queries: Sequence[Query], rewrites: Sequence[Rewrite], retrieved: Sequence[Searched]
-    ) -> list[Searched]:
-        """What of it is kept, remembered for alike questions; and whether it supports an answer at all."""
-        out = list(retrieved)
-        kinds = [_no_filter(item) or item.query.search.filter for item in out]
-        for kind, rows in _groups(kinds):
-            if kind != "off":
-                judged = self._parts.filter(kind).filter(
-                    [rewrites[row].question for row in rows], [out[row].ranking for row in rows]
-                )
-                for row, (kept, verdicts) in zip(rows, judged, strict=True):
-                    hits = tuple(
-                        (s.passage.passage_id, v.entail) for s, v in zip(out[row].ranking, verdicts, strict=True)
-                    )
-                    out[row] = _kept(out[row], kept, StageRanking("filter", hits))
-        out = [_cut(item, rewrite) for item, rewrite in zip(out, rewrites, strict=True)]
-        self._remember(rewrites, out)
-        return self._weighed(rewrites, out)
+    def filter(self, retrieved: Sequence[Searched]) -> list[Searched]:
+        """What of it is kept and whether it supports an answer; if so, it is remembered for alike questions."""
+        searched = self._weighed([_cut(item) for item in self._judged(retrieved)])
+        new = [item for item in searched if item.query.search.memory and not item.trace.is_from_memory]
+        supported = [item for item in new if item.is_supported]
+        if supported:
+            questions = [item.question for item in supported]
+            vectors = self._parts.encoder.encode(questions)
+            self._parts.reservoir.remember(questions, vectors, [item.ranking for item in supported])
+        return searched
 
     def _recalled(self, queries: Sequence[Query], rewrites: Sequence[Rewrite]) -> dict[int, Searched]:
         rows = [row for row, query in enumerate(queries) if query.search.memory]
         if not rows:
             return {}
         vectors = self._parts.encoder.encode([rewrites[row].question for row in rows])
-        found = self._parts.reservoir.recall(vectors, [_top_k(queries[row], rewrites[row]) for row in rows])
+        found = self._parts.reservoir.recall(vectors, [_top_k(queries[row], rewrites[row].question) for row in rows])
         return {
-            row: Searched(queries[row], ranking, _trace(rewrites[row], (stage_of("memory", ranking),), is_memory=True))
+            row: Searched(
+                queries[row],
+                rewrites[row].question,
+                ranking,
+                _trace(rewrites[row], (stage_of("memory", ranking),), is_memory=True),
+            )
             for row, ranking in zip(rows, found, strict=True)
             if ranking is not None
         }
 
-    def _remember(self, rewrites: Sequence[Rewrite], searched: Sequence[Searched]) -> None:
-        rows = [i for i, item in enumerate(searched) if item.query.search.memory and not item.trace.is_from_memory]
-        if rows:
-            questions = [rewrites[row].question for row in rows]
-            vectors = self._parts.encoder.encode(questions)
-            self._parts.reservoir.remember(questions, vectors, [searched[row].ranking for row in rows])
+    def _judged(self, retrieved: Sequence[Searched]) -> list[Searched]:
+        """Without the passages that the filter drops. What memory held was filtered before it was remembered."""
+        out = list(retrieved)
+        for kind, rows in _groups("off" if item.trace.is_from_memory else item.query.search.filter for item in out):
+            if kind == "off":
+                continue
+            some = [out[row] for row in rows]
+            judged = self._parts.filter(kind).filter([item.question for item in some], [item.ranking for item in some])
+            for row, item, (kept, verdicts) in zip(rows, some, judged, strict=True):
+                names = [passage.passage_id for passage in item.passages]
+                stage = StageRanking("filter", tuple(zip(names, (v.entail for v in verdicts), strict=True)))
+                trace = replace(item.trace, stages=(*item.trace.stages, stage))
+                out[row] = replace(item, ranking=tuple(kept), trace=trace)
+        return out
 
-    def _weighed(self, rewrites: Sequence[Rewrite], searched: list[Searched]) -> list[Searched]:
+    def _weighed(self, searched: Sequence[Searched]) -> list[Searched]:
         """With ``is_supported`` settled for the queries that may be abstained from."""
-        asked = [_judge_kind(item.query) if item.query.search.abstain else "off" for item in searched]
-        for kind, rows in _groups(asked):
-            if kind != "off":
-                judge: Judge = self._parts.filter(kind).judge
-                passages = [[scored.passage for scored in searched[row].ranking] for row in rows]
-                support = judge.support([rewrites[row].question for row in rows], passages)
-                for row, value in zip(rows, support, strict=True):
-                    searched[row] = replace(searched[row], is_supported=value >= self._parts.abstain_below)
-        return searched
+        out = list(searched)
+        for kind, rows in _groups(_judge_of(item.query) for item in out):
+            if kind == "off":
+                continue
+            judge: Judge = self._parts.filter(kind).judge
+            support = judge.support([out[row].question for row in rows], [out[row].passages for row in rows])
+            for row, value in zip(rows, support, strict=True):
+                out[row] = replace(out[row], is_supported=value >= self._parts.abstain_below)
+        return out
 
 
 def _way(query: Query, rewrite: Rewrite) -> tuple[RetrievalKind, int]:
     """Retriever and depth: questions that share both are searched for together."""
-    top_k = _top_k(query, rewrite)
+    top_k = _top_k(query, rewrite.question)
     return query.search.retrieval, top_k if query.search.filter == "off" else max(top_k, _MIN_CANDIDATES)
 
 
@@ -138,34 +148,28 @@ def _searched(query: Query, rewrite: Rewrite, parts: Sequence[Found], depth: int
     main = parts[rewrite.queries.index(rewrite.question)]
     ranking = tuple(fused(rewrite, [part.ranking for part in parts], depth))
     stages = main.stages if len(parts) == 1 else (*main.stages, stage_of("queries", ranking))
-    return Searched(query, ranking, replace(_trace(rewrite, stages), num_retrieved=len(ranking)), main.paths)
+    trace = replace(_trace(rewrite, stages), num_retrieved=len(ranking))
+    return Searched(query, rewrite.question, ranking, trace, main.paths)
 
 
 def _trace(rewrite: Rewrite, stages: tuple[StageRanking, ...], *, is_memory: bool = False) -> Trace:
     return Trace(complexity(rewrite.question), rewrite.queries, is_memory, 0, stages)
 
 
-def _no_filter(item: Searched) -> str:
-    """What memory holds was filtered before it was remembered."""
-    return "off" if item.trace.is_from_memory else ""
-
-
-def _kept(item: Searched, kept: Sequence[ScoredPassage], stage: StageRanking) -> Searched:
-    trace = replace(item.trace, stages=(*item.trace.stages, stage))
-    return replace(item, ranking=tuple(kept), trace=trace)
-
-
-def _cut(item: Searched, rewrite: Rewrite) -> Searched:
-    ranking = item.ranking[: _top_k(item.query, rewrite)]
+def _cut(item: Searched) -> Searched:
+    ranking = item.ranking[: _top_k(item.query, item.question)]
     names = {scored.passage.passage_id for scored in ranking}
     return replace(item, ranking=ranking, paths=tuple(path for path in item.paths if path.passage_id in names))
 
 
-def _top_k(query: Query, rewrite: Rewrite) -> int:
-    return query.top_k or top_k_of(rewrite.question)
+def _top_k(query: Query, question: str) -> int:
+    return query.top_k or top_k_of(question)
 
 
-def _judge_kind(query: Query) -> str:
+def _judge_of(query: Query) -> str:
+    """Who says whether a query's passages support an answer; ``off`` where nobody is asked."""
+    if not query.search.abstain:
+        return "off"
     return "model" if query.search.filter == "model" else "encoder"
 
 
