@@ -7,6 +7,7 @@ of the graph), and of answerable against unanswerable questions by the support t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.types import Passage
 from retrievers.dense import DenseRetriever
-from retrievers.encoder import RecentEncoder, SentenceEncoder, passage_text
+from retrievers.encoder import Encoder, SentenceEncoder, passage_text
 from retrievers.graph import GraphRetriever
 from retrievers.judges import EncoderJudge, Judge, ModelJudge
 
@@ -27,7 +28,7 @@ NUM_MODEL_QUESTIONS = 20
 NUM_REWRITTEN = 24
 
 
-def filter_auc(test_set: TestSet, encoder: SentenceEncoder, generator: Generator | None = None) -> dict[str, float]:
+def filter_auc(test_set: TestSet, encoder: Encoder, generator: Generator | None = None) -> dict[str, float]:
     """AUC by judge over the odd-numbered questions; ``model`` over some of them, with ``encoder_on_model_rows``."""
     odd = test_set.part(range(1, len(test_set.questions), 2))
     found = candidates(odd, encoder)
@@ -42,7 +43,7 @@ def filter_auc(test_set: TestSet, encoder: SentenceEncoder, generator: Generator
 
 
 def answerable_auc(
-    test_set: TestSet, foreign: Sequence[str], encoder: SentenceEncoder, generator: Generator | None = None
+    test_set: TestSet, foreign: Sequence[str], encoder: Encoder, generator: Generator | None = None
 ) -> dict[str, float]:
     """AUC by support, of the odd-numbered of 400 questions of squad2.
 
@@ -51,8 +52,7 @@ def answerable_auc(
     """
     odd = test_set.part(range(5, len(test_set.questions), 10))
     passages = [some[:NUM_SUPPORTING] for some in candidates(odd, encoder)]
-    others = test_set.part([])
-    others = TestSet(others.name, others.library, others.passages, list(foreign), [set()] * len(foreign))
+    others = replace(test_set, questions=list(foreign), gold=[set()] * len(foreign))
     other_passages = [some[:NUM_SUPPORTING] for some in candidates(others, encoder)]
     judge = EncoderJudge(encoder)
     support, foreign_support = judge.support(odd.questions, passages), judge.support(foreign, other_passages)
@@ -89,10 +89,9 @@ def rewriting(test_set: TestSet, encoder: SentenceEncoder, generator: Generator)
     return out
 
 
-def candidates(test_set: TestSet, encoder: SentenceEncoder) -> list[list[Passage]]:
+def candidates(test_set: TestSet, encoder: Encoder) -> list[list[Passage]]:
     """The ten best passages of the graph, then those of dense retrieval that are not among them."""
-    recent = RecentEncoder(encoder)
-    retrievers = [kind(library=test_set.library, encoder=recent) for kind in (GraphRetriever, DenseRetriever)]
+    retrievers = [kind(library=test_set.library, encoder=encoder) for kind in (GraphRetriever, DenseRetriever)]
     rankings = [retriever.search(test_set.questions, NUM_CANDIDATES) for retriever in retrievers]
     return [
         list({scored.passage.passage_id: scored.passage for scored in (*first, *second)}.values())
@@ -105,14 +104,11 @@ def entailment(judge: Judge, questions: Sequence[str], passages: Sequence[Sequen
     return [[verdict.entail for verdict in some] for some in judge.judge(questions, passages)]
 
 
-def cosines(
-    questions: Sequence[str], passages: Sequence[Sequence[Passage]], encoder: SentenceEncoder
-) -> list[list[float]]:
+def cosines(questions: Sequence[str], passages: Sequence[Sequence[Passage]], encoder: Encoder) -> list[list[float]]:
     """Cosine of each question and its passages: the baseline."""
-    recent = RecentEncoder(encoder)
     texts = [[passage_text(passage.title, passage.text) for passage in some] for some in passages]
-    asked = recent.encode(questions)
-    return [(recent.encode(some) @ row).tolist() for row, some in zip(asked, texts, strict=True)]
+    asked = encoder.encode(questions)
+    return [(encoder.encode(some) @ row).tolist() for row, some in zip(asked, texts, strict=True)]
 
 
 def auc(scores: Sequence[Sequence[float]], is_positive: Sequence[Sequence[bool]]) -> float:

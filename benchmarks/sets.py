@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 class TestSet:
     """One corpus in a library, its questions, and the gold documents of each (none: unanswerable)."""
 
-    __test__ = False
+    __test__ = False  # no test class, whatever pytest thinks of the name
 
     name: str
     library: Library
@@ -33,9 +33,8 @@ class TestSet:
 
     def part(self, rows: Sequence[int]) -> TestSet:
         """The same corpus with some of the questions."""
-        return TestSet(
-            self.name, self.library, self.passages, [self.questions[i] for i in rows], [self.gold[i] for i in rows]
-        )
+        questions, gold = [self.questions[i] for i in rows], [self.gold[i] for i in rows]
+        return replace(self, questions=questions, gold=gold)
 
 
 def load(data: Path, name: str, folder: Path, encoder: Encoder) -> TestSet:
