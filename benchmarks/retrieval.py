@@ -4,8 +4,9 @@
 
 Prints progress to stderr, two tables, then one JSON object on the last line. ``--quick`` asks the walker every eighth
 question and squad2 every ninth, and leaves out what the generator does (the model judge and rewriter); all other
-figures are the full ones. The settings were chosen on the even-numbered questions (0, 2, ...); ``all_odd`` is the figure of the others, and
-``filter_auc`` and ``answerable_auc`` are of the others alone. Needs the data sets beside the checkout.
+figures are the full ones. The settings were chosen on the even-numbered questions (0, 2, ...); ``all_odd`` is the
+figure of the others, and ``filter_auc`` and ``answerable_auc`` are of the others alone. Needs the data sets beside the
+checkout.
 """
 
 from __future__ import annotations
