@@ -145,6 +145,11 @@ def decoder_params(name: str, settings: Mapping[str, object] | None = None) -> D
     return cls(**given)  # type: ignore[arg-type]  # values are checked by __post_init__
 
 
+def settings_names(name: str) -> tuple[str, ...]:
+    """The settings that the decoder ``name`` takes; ``name`` is one of :data:`DECODER_NAMES`."""
+    return next(tuple(field.name for field in fields(cls)) for cls in _CLASSES if cls.name == name)
+
+
 def settings_of(params: DecoderParams) -> dict[str, object]:
     """The settings of ``params`` that differ from the decoder's defaults; inverse of :func:`decoder_params`."""
     given = {field.name: (getattr(params, field.name), field.default) for field in fields(params)}

@@ -31,12 +31,10 @@ def conflicts(
 ) -> None:
     """List claims on which documents contradict each other: one subject, one relation, different objects."""
     from kg.conflicts import find_clashes
-    from retrievers.graph import GraphRetriever
 
-    with _opened(library, retrieval="graph") as engine:
+    with _opened(library) as engine:
         documents = {document.doc_id: document for document in engine.documents()}
-        retriever = GraphRetriever(library=engine.library, encoder=None, extractors=engine.extractors)
-        clashes = find_clashes(retriever.graph, {name: item.added_at for name, item in documents.items()})
+        clashes = find_clashes(engine.graph.graph, {name: item.added_at for name, item in documents.items()})
     if as_json:
         sys.stdout.write(json.dumps([asdict(clash) for clash in clashes], ensure_ascii=False) + "\n")
         return

@@ -118,15 +118,36 @@ def ask(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Another setting of the decoder, such as floor=0.3."),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Passages in the prompt.")] = None,
+    top_k: Annotated[
+        str | None, typer.Option(help="Passages in the prompt: a number, or 'auto' by the question's complexity.")
+    ] = None,
     retrieval: Annotated[
         str | None, typer.Option(help="How passages are found: hybrid, dense, sparse or graph.", show_default=False)
+    ] = None,
+    rewrite: Annotated[
+        str | None, typer.Option(help="Who words the search: off, rules or model.", show_default=False)
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            "--filter", help="Who drops passages that do not help: off, encoder or model.", show_default=False
+        ),
+    ] = None,
+    abstain: Annotated[
+        bool | None,
+        typer.Option("--abstain/--no-abstain", help="Say so if the documents hold no answer.", show_default=False),
+    ] = None,
+    memory: Annotated[
+        bool | None,
+        typer.Option("--memory/--no-memory", help="Use passages that served alike questions.", show_default=False),
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer, tokens.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for a temperature above 0.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the whole trace.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Show what both streams said at each token.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how passages were found, and what both streams said.")
+    ] = False,
     model: ModelName = None,
     generation: EngineName = None,
     encoder: EncoderName = None,
@@ -139,12 +160,17 @@ def ask(
     options: dict[str, Any] = {
         "decoder": decoder,
         "alpha": None if alpha is None else _number(alpha),
-        "top_k": top_k,
+        "top_k": None if top_k is None else _number(top_k),
+        "retrieval": retrieval,
+        "rewrite": rewrite,
+        "filter": judge,
+        "abstain": abstain,
+        "memory": memory,
         "max_tokens": max_tokens,
         "temperature": temperature,
         "seed": seed,
     }
-    settings = {"model": model, "engine": generation, "encoder": encoder, "retrieval": retrieval}
+    settings = {"model": model, "engine": generation, "encoder": encoder}
     with _errors_to_exit(), _open(library, config, must_exist=True, **settings) as engine:
         options |= _pairs(params or [])
         if as_json:

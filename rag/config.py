@@ -15,10 +15,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.errors import SettingError
+from rag.found import FilterKind, RetrievalKind, RewriteKind
 from rag.settings_file import checked, read_toml
 
 _ENV_PREFIX = "CONCORD_"
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Config(BaseModel):
@@ -47,11 +49,28 @@ class Config(BaseModel):
     max_rows: Annotated[int, Field(ge=2)] = Field(64, description="Rows of one forward; bounds a batch's memory.")
     chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
     chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
-    top_k: Count = Field(3, description="Passages per question.")
-    retrieval: Literal["hybrid", "dense", "sparse", "graph"] = Field(
-        "hybrid", description="'hybrid' fuses dense and sparse; 'graph' follows names from passage to passage."
+    top_k: Count | Literal["auto"] = Field(
+        "auto", description="Passages per question; 'auto' gives 3, 5 or 7 by the question's complexity."
     )
-    rrf_k: Count = Field(60, description="Constant of reciprocal rank fusion.")
+    retrieval: RetrievalKind = Field(
+        "hybrid",
+        description="'graph' follows names from passage to passage, 'hybrid' adds words where they help.",
+    )
+    rewrite: RewriteKind = Field(
+        "rules", description="'rules' makes follow-ups stand alone; 'model' asks the generator for facets too."
+    )
+    filter: FilterKind = Field("off", description="Who judges the passages found: the encoder or the generator.")
+    filter_threshold: Share = Field(0.2, description="Probability to support an answer, below which one is dropped.")
+    filter_keep: Annotated[int, Field(ge=0)] = Field(2, description="Passages that the filter keeps in any case.")
+    abstain: bool = Field(False, description="Say so where the documents support no answer.")
+    abstain_below: Share = Field(0.35, description="Support below which an answer is not given.")
+    memory: bool = Field(
+        False, description="Try the passages remembered from alike questions first; answers then depend on those."
+    )
+    memory_tau: Share = Field(0.8, description="Cosine from which a remembered passage counts.")
+    memory_theta: Count = Field(3, description="Remembered passages that are enough.")
+    memory_ttl_s: Annotated[float, Field(gt=0)] = Field(604_800.0, description="Age at which one is forgotten, s.")
+    memory_size: Count = Field(5000, description="Most passages remembered; those unused for longest go.")
     decoder: str = Field("adacad", description="Default decoder.")
     max_tokens: Count = Field(48, description="Longest answer, tokens.")
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(

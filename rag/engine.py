@@ -7,7 +7,7 @@ answer = engine.ask("Who runs the harbour?", decoder="adacad")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -18,22 +18,23 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 
-from decoders.params import DecoderSettingError, decoder_params
+from decoders.params import DECODER_NAMES, DecoderSettingError, decoder_params, settings_names
 from kg.types import Extractor
 from rag.adding import Adder, Progress
 from rag.config import Config
 from rag.errors import LibraryError, QuestionError, SettingError
+from rag.found import Search
 from rag.generation.base import Generator
 from rag.ingest import Source
 from rag.libraries import AnyLibrary, open_library
 from rag.library import Library
 from rag.models import load_generator
-from rag.pipeline import Pipeline, retrieve
+from rag.parts import Parts
+from rag.pipeline import Pipeline
+from rag.search import Searcher
 from rag.types import AddReport, Answer, DocumentInfo, Message, Passage, Query, Sampling, ScoredPassage, TokenEvent
-from retrievers.dense import dense_retriever
-from retrievers.encoder import EmbeddingsEncoder, Encoder, SentenceEncoder
-from retrievers.hybrid import HybridRetriever
-from retrievers.sparse import SparseRetriever
+from retrievers.encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
+from retrievers.graph import GraphRetriever
 
 if TYPE_CHECKING:
     from rag.doctor import Finding
@@ -49,17 +50,18 @@ class Engine:
         library: AnyLibrary,
         config: Config,
         *,
-        encoder: Encoder | None = None,
+        encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder | None = None,
         retriever: BaseRetriever | None = None,
         generator: Generator | None = None,
     ) -> None:
         self.library = library
         self.config = config
-        self._encoder: Encoder = encoder or SentenceEncoder(config)
+        self._encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder = encoder or SentenceEncoder(config)
         self._given_retriever = retriever
         self._given_generator = generator
         self._mutex = RLock()  # guards loading
         self._adding = RLock()  # one change of the library at a time; questions are answered meanwhile
+        self.parts = Parts(library, config, self._encoder, retriever, lambda: self.generator, lambda: self.extractors)
 
     @classmethod
     def open(
@@ -102,6 +104,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the library, and the generator if this engine loaded it."""
+        self.parts.close()
         self.library.close()
         loaded = self.__dict__.get("_generator")
         if loaded is not None and loaded is not self._given_generator:
@@ -159,9 +162,10 @@ class Engine:
             return examine(self.library, self._encoder, is_mending=is_mending)
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
-        """The ranking of each question; no generator is loaded."""
+        """The ranking of each question; no generator is loaded, unless a setting asks for one."""
         self._check_readable()
-        return retrieve(self.retriever, [self.query(question, top_k=top_k) for question in questions])
+        queries = [self.query(question, top_k=top_k, abstain=False, memory=False) for question in questions]
+        return [list(item.ranking) for item in self.searcher.search(queries)]
 
     def ask(self, question: str, **options: Any) -> Answer:
         """Answer one question; options as in :meth:`ask_many`."""
@@ -180,7 +184,7 @@ class Engine:
             questions: what to ask.
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
-                and the fields of :class:`rag.types.Sampling`.
+                and the fields of :class:`rag.types.Search` and :class:`rag.types.Sampling`.
 
         Raises:
             QuestionError, SettingError, LibraryError, ModelError: see :mod:`rag.errors`.
@@ -224,36 +228,44 @@ class Engine:
         given = {key: value for key, value in options.items() if value is not None}
         history = tuple(m if isinstance(m, Message) else Message(**m) for m in given.pop("history", ()))
         top_k = given.pop("top_k", self.config.top_k)
-        if not isinstance(top_k, int) or top_k < 1:
-            raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1")
+        if top_k != "auto" and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
+            raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1, or 'auto'")
+        search = self._search(given)
         sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
         sampling = {"max_tokens": self.config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
         decoder = str(given.pop("decoder", self.config.decoder))
         salt = str(given.pop("cache_salt", ""))
+        _check_known(given)
         try:
             params = decoder_params(decoder, given)
-            return Query(question.strip(), history, params, top_k, Sampling(**sampling), cache_salt=salt)
         except DecoderSettingError as error:
             raise SettingError(str(error)) from error
+        most = None if top_k == "auto" else top_k
+        return Query(question.strip(), history, params, most, Sampling(**sampling), search, cache_salt=salt)
 
-    @cached_property
+    def _search(self, given: dict[str, Any]) -> Search:
+        """Take the options of :class:`rag.types.Search` from ``given``; the others keep their settings."""
+        chosen = {key: given.pop(key) for key in Search.__dataclass_fields__ if key in given}
+        search = Search(**{key: chosen.get(key, getattr(self.config, key)) for key in Search.__dataclass_fields__})
+        if self._given_retriever is not None and (search.memory or "retrieval" in chosen):
+            option = "memory=True" if search.memory else f"retrieval={search.retrieval!r}"
+            raise SettingError(f"{option} needs the library's own retrievers, and one was given; leave it out")
+        return search
+
+    @property
     def retriever(self) -> BaseRetriever:
         """The given retriever, or the configured one over the library."""
-        if self._given_retriever is not None:
-            return self._given_retriever
-        dense = dense_retriever(self.library, self._encoder)
-        sparse = SparseRetriever(library=self.library)
-        match self.config.retrieval:
-            case "dense":
-                return dense
-            case "sparse":
-                return sparse
-            case "hybrid":
-                return HybridRetriever(retrievers=[dense, sparse], rrf_k=self.config.rrf_k)
-            case "graph":
-                from retrievers.graph import GraphRetriever
+        return self.parts.retriever(self.config.retrieval)
 
-                return GraphRetriever(library=self.library, encoder=self._encoder, extractors=self.extractors)
+    @property
+    def graph(self) -> GraphRetriever:
+        """Retrieval along the library's knowledge graph."""
+        return self.parts.graph
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """The stages from question to passages, over this engine's parts."""
+        return Searcher(self.parts)
 
     @cached_property
     def extractors(self) -> Sequence[Extractor]:
@@ -277,7 +289,7 @@ class Engine:
     @property
     def pipeline(self) -> Pipeline:
         """The stages over this engine's parts."""
-        return Pipeline(self.retriever, self.generator, self.config.conflict_threshold)
+        return Pipeline(self.searcher, self.generator, self.config.conflict_threshold)
 
     def _check_readable(self) -> None:
         if self._given_retriever is not None:
@@ -302,6 +314,15 @@ def _collect(
             if on_answer is not None:
                 on_answer(index, event)
     return [answers[index] for index in range(num_queries)]
+
+
+def _check_known(options: Mapping[str, object]) -> None:
+    """Refuse what is an option neither of the engine nor of any decoder."""
+    of_decoders = {key for name in DECODER_NAMES for key in settings_names(name)}
+    for key in options:
+        if key not in of_decoders:
+            known = ("history", "top_k", "decoder", *Search.__dataclass_fields__, *Sampling.__dataclass_fields__)
+            raise SettingError(f"unknown option {key!r}; known are {', '.join(known)}, and the decoder's settings")
 
 
 def _is_named(document: DocumentInfo, given: str) -> bool:

@@ -105,6 +105,10 @@ class AnyLibrary(ABC):
         """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
 
     @abstractmethod
+    def rows_of(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Vectors]]:
+        """Row id and vector ``[D]`` of live passages by passage_id; those that are gone are left out."""
+
+    @abstractmethod
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
         """Best ``top_k`` passages for quoted words joined by OR: row ids and BM25 scores, higher is better."""
 

@@ -104,6 +104,11 @@ class Library(AnyLibrary):
             raise StorageError(f"another process is writing to {self.folder}; try again when it is done") from None
 
     @property
+    def file(self) -> Path:
+        """The SQLite file."""
+        return self.folder / _FILE
+
+    @property
     def generation(self) -> int:
         """Counts publications; derived files are stamped with it."""
         return int(self._meta("generation") or 0)
@@ -181,6 +186,16 @@ class Library(AnyLibrary):
     def vectors_of(self, ids: Iterable[int]) -> tuple[RowIds, Vectors]:
         """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
         return self._stacked(sorted(self._rows_of([int(i) for i in ids], "p.id, p.vector")))
+
+    def rows_of(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Vectors]]:
+        """Row id and vector ``[D]`` of live passages by passage_id; those that are gone are left out."""
+        sql = f"SELECT p.id, p.vector FROM {LIVE} WHERE d.doc_id = ? AND p.ordinal = ?"
+        found: dict[str, tuple[int, Vectors]] = {}
+        for passage_id in dict.fromkeys(passage_ids):
+            doc_id, _, ordinal = passage_id.rpartition(":")
+            for row_id, vector in self._rows(sql, doc_id, ordinal):
+                found[passage_id] = (int(row_id), np.frombuffer(vector, dtype=np.float32))
+        return found
 
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
         """Best ``top_k`` passages for an FTS5 expression: row ids and BM25 scores, higher is better."""

@@ -1,8 +1,9 @@
 """The pipeline: what happens to a question, stage by stage.
 
-    retrieve -> fit into the window -> generate (both streams in step) -> report the conflict
+    rewrite -> retrieve (or recall) -> filter -> fit into the window -> generate (both streams in step) -> report
 
-A batch of questions goes through each stage as a batch. The parts are passed in, none is looked up.
+A batch of questions goes through each stage as a batch. The parts are passed in, none is looked up. The first three
+stages are :mod:`rag.search`.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from langchain_core.retrievers import BaseRetriever
-
 from decoders.params import settings_of
 from rag.conflict import report
 from rag.errors import QuestionError
 from rag.generation.base import Chunk, Done, Event, Generation, Generator, Request
 from rag.prompts import build_prompts
-from rag.types import Answer, Citation, Query, ScoredPassage, TokenEvent, Tokens
-from retrievers.base import search
+from rag.search import Searched, Searcher
+from rag.types import Answer, Citation, Conflict, Query, ScoredPassage, TokenEvent, Tokens
+
+ABSTENTION = "I do not know: the documents do not say."
 
 
 @dataclass(frozen=True)
 class Fitted:
     """A query whose prompts fit the window, with the passages that are in and those that are out."""
 
-    query: Query
+    searched: Searched
     request: Request
     kept: tuple[ScoredPassage, ...]
     dropped: tuple[ScoredPassage, ...]
@@ -58,48 +59,63 @@ class Pipeline:
     """Answers batches of queries.
 
     Args:
-        retriever: any LangChain retriever.
+        searcher: finds the passages.
         generator: turns prompt pairs into tokens.
         conflict_threshold: score from which memory and documents count as disagreeing.
     """
 
-    def __init__(self, retriever: BaseRetriever, generator: Generator, conflict_threshold: float) -> None:
-        self._retriever = retriever
+    def __init__(self, searcher: Searcher, generator: Generator, conflict_threshold: float) -> None:
+        self._searcher = searcher
         self._generator = generator
         self._threshold = conflict_threshold
 
     def run(self, queries: Sequence[Query]) -> Iterator[tuple[int, TokenEvent | Answer]]:
         """Events of all queries by their index: tokens as they come, then each one's answer."""
         timings = Timings()
+        with timings.stage("rewrite"):
+            rewrites = self._searcher.rewrite(queries)
         with timings.stage("retrieve"):
-            rankings = retrieve(self._retriever, queries)
-        yield from self.run_with(queries, rankings, timings)
+            retrieved = self._searcher.retrieve(queries, rewrites)
+        with timings.stage("filter"):
+            searched = self._searcher.filter(retrieved)
+        yield from self._answers(searched, timings)
 
     def run_with(
         self, queries: Sequence[Query], rankings: Sequence[Sequence[ScoredPassage]], timings: Timings | None = None
     ) -> Iterator[tuple[int, TokenEvent | Answer]]:
-        """:meth:`run` over passages that the caller chose."""
-        timings = timings or Timings()
-        with timings.stage("prompt"):
-            fitted = [self.fit(query, ranking) for query, ranking in zip(queries, rankings, strict=True)]
-        for event in self._generate(fitted, timings):
+        """:meth:`run` over passages that the caller chose: no stage before fitting."""
+        given = [
+            Searched(query, query.question, tuple(ranking)) for query, ranking in zip(queries, rankings, strict=True)
+        ]
+        yield from self._answers(given, timings or Timings())
+
+    def _answers(self, searched: Sequence[Searched], timings: Timings) -> Iterator[tuple[int, TokenEvent | Answer]]:
+        with timings.stage("fit"):
+            fitted = {index: self.fit(item) for index, item in enumerate(searched) if item.is_supported}
+        for index, item in enumerate(searched):
+            if not item.is_supported:
+                yield index, abstention(item, timings)
+        indices = list(fitted)
+        for event in self._generate(list(fitted.values()), timings):
+            index = indices[event.index]
             match event:
-                case Chunk(index=index, text=text, step=step):
+                case Chunk(text=text, step=step):
                     yield index, TokenEvent(text, step)
-                case Done(index=index, generation=generation):
+                case Done(generation=generation):
                     yield index, self.answer(fitted[index], generation, timings)
 
-    def fit(self, query: Query, ranking: Sequence[ScoredPassage]) -> Fitted:
+    def fit(self, searched: Searched) -> Fitted:
         """Drop the lowest-ranked passages until the prompt and the answer fit the window.
 
         Raises:
             QuestionError: the question does not fit, or not one passage fits beside it.
         """
+        query, ranking = searched.query, searched.ranking
         stop = (*query.sampling.stop, *self._generator.default_stop)
         sampling = replace(query.sampling, stop=stop)
         room = self._generator.window - sampling.max_tokens
         for num_kept in range(len(ranking), -1, -1):
-            kept = tuple(ranking[:num_kept])
+            kept = ranking[:num_kept]
             prompts = build_prompts(query.question, [scored.passage for scored in kept], query.history)
             context_ids = self._generator.encode(prompts.context)
             if len(context_ids) > room:
@@ -113,7 +129,7 @@ class Pipeline:
                 sampling,
                 cache_salt=query.cache_salt,
             )
-            return Fitted(query, request, kept, tuple(ranking[num_kept:]))
+            return Fitted(searched, request, kept, ranking[num_kept:])
         raise QuestionError(
             f"the question ({len(query.question)} characters) leaves no room for a passage and an answer of "
             f"{sampling.max_tokens} tokens in the window of {self._generator.window} tokens; shorten it, or lower "
@@ -124,9 +140,10 @@ class Pipeline:
         """The reply to one query."""
         with timings.stage("report"):
             conflict = report(generation, self._threshold)
-        request = fitted.request
+        request, searched = fitted.request, fitted.searched
+        shown = {scored.passage.passage_id for scored in fitted.kept}
         return Answer(
-            question=fitted.query.question,
+            question=searched.query.question,
             text=generation.text,
             citations=tuple(map(_citation, fitted.kept)),
             decoder=request.decoder.name,
@@ -136,6 +153,8 @@ class Pipeline:
             finish_reason=generation.finish_reason,
             dropped=tuple(map(_citation, fitted.dropped)),
             settings=settings_of(request.decoder),
+            trace=searched.trace,
+            paths=tuple(path for path in searched.paths if path.passage_id in shown),
         )
 
     def _generate(self, fitted: Sequence[Fitted], timings: Timings) -> Iterator[Event]:
@@ -148,11 +167,22 @@ class Pipeline:
             yield event
 
 
-def retrieve(retriever: BaseRetriever, queries: Sequence[Query]) -> list[list[ScoredPassage]]:
-    """Each query's passages, best first."""
-    depth = max((query.top_k for query in queries), default=0)
-    rankings = search(retriever, [query.question for query in queries], depth)
-    return [ranking[: query.top_k] for query, ranking in zip(queries, rankings, strict=True)]
+def abstention(searched: Searched, timings: Timings) -> Answer:
+    """The reply to a query whose passages support no answer: nothing is generated, so memory is not asked either."""
+    decoder = searched.query.decoder
+    return Answer(
+        question=searched.query.question,
+        text=ABSTENTION,
+        citations=(),
+        decoder=decoder.name,
+        conflict=Conflict(0.0, is_conflict=False, context_answer="", memory_answer=""),
+        timings_ms=timings.report(),
+        tokens=Tokens(0, 0, 0),
+        dropped=tuple(map(_citation, searched.ranking)),
+        settings=settings_of(decoder),
+        is_abstained=True,
+        trace=searched.trace,
+    )
 
 
 def _citation(scored: ScoredPassage) -> Citation:

@@ -144,6 +144,16 @@ class PostgresLibrary(AnyLibrary):
         """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
         return _stacked(sorted(self._rows_of([int(i) for i in ids], "p.id, p.vector"), key=lambda row: int(row[0])))
 
+    def rows_of(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Vectors]]:
+        """Row id and vector ``[D]`` of live passages by passage_id; those that are gone are left out."""
+        found: dict[str, tuple[int, Vectors]] = {}
+        for passage_id in dict.fromkeys(passage_ids):
+            doc_id, _, ordinal = passage_id.rpartition(":")
+            statement = f"SELECT p.id, p.vector FROM {_LIVE} WHERE d.doc_id = %s AND p.ordinal = %s"
+            for row in self._rows(statement, doc_id, int(ordinal)):
+                found[passage_id] = (int(row[0]), _stacked([row])[1][0])
+        return found
+
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
         """Best ``top_k`` passages for quoted words joined by OR: row ids and BM25 scores, higher is better."""
         with self.database.transaction() as db:

@@ -15,6 +15,7 @@ from rag.types import AddCost, AddReport, Answer, Citation, Conflict, DocumentIn
 # From agreement to conflict, by share of the largest divergence.
 _TINTS = ((0.05, ""), (0.25, "green"), (0.5, "yellow"), (0.75, "dark_orange"), (1.01, "bold red"))
 _SNIPPET_CHARS = 160
+_NUM_HITS = 5
 
 
 def tint(jsd: float) -> str:
@@ -53,7 +54,8 @@ def citations(answer: Answer) -> RenderableType:
     lines = [_citation(rank, citation) for rank, citation in enumerate(answer.citations, start=1)]
     if answer.dropped:
         names = ", ".join(short_path(citation.source) for citation in answer.dropped)
-        lines.append(Text(f"left out, the window is full: {names}", style="yellow"))
+        why = "looked at" if answer.is_abstained else "left out, the window is full"
+        lines.append(Text(f"{why}: {names}", style="yellow"))
     return Group(*lines)
 
 
@@ -68,6 +70,21 @@ def steps_table(steps: tuple[Step, ...]) -> Table:
         tops = (repr(step.context_top), repr(step.parametric_top))
         table.add_row(token_cell, *(f"{number:.3f}" for number in numbers), *tops)
     return table
+
+
+def search_trace(answer: Answer) -> RenderableType:
+    """How the passages were found: what was searched for, each part's order, and the graph's paths to them."""
+    trace = answer.trace
+    queries = "; ".join(trace.queries)
+    lines = [Text(f"{trace.complexity} question, searched for: ", style="dim").append(queries, style="not dim")]
+    if trace.is_from_memory:
+        lines.append(Text("answered from memory, nothing was retrieved", style="green"))
+    cited = {citation.passage_id: f"[{rank}]" for rank, citation in enumerate(answer.citations, start=1)}
+    for stage in trace.stages:
+        hits = "  ".join(f"{cited.get(name, name)} {score:.2f}" for name, score in stage.hits[:_NUM_HITS])
+        lines.append(Text(f"{stage.stage:>8}: ", style="dim").append(hits, style="not dim"))
+    lines += [Text("    path: ", style="dim").append(str(path), style="not dim") for path in answer.paths]
+    return Group(*lines)
 
 
 def documents_table(documents: list[DocumentInfo]) -> Table:
@@ -110,9 +127,13 @@ def short_path(source: str) -> str:
 
 
 def print_answer(console: Console, answer: Answer, *, is_explained: bool) -> None:
-    """Everything below the streamed text."""
-    console.print(verdict(answer.conflict))
+    """Everything below the streamed text; an abstention has none, so it is printed here."""
+    if answer.is_abstained:
+        console.print(Text(answer.text, style="yellow"))
+    else:
+        console.print(verdict(answer.conflict))
     if is_explained:
+        console.print(search_trace(answer))
         console.print(steps_table(answer.conflict.steps))
         console.print(legend())
     console.print(citations(answer))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from decoders.params import AdaCad, DecoderParams
-from rag.errors import SettingError
+from rag.found import GraphPath, Search, Trace, check
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -73,11 +73,6 @@ class Message:
     content: str
 
 
-def _check(sampling: Any, name: str, is_fine: bool, expected: str) -> None:
-    if not is_fine:
-        raise SettingError(f"{name}={getattr(sampling, name)!r}; expected {expected}")
-
-
 @dataclass(frozen=True)
 class Sampling:
     """How tokens are chosen and when to stop.
@@ -100,23 +95,24 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check(self, "max_tokens", isinstance(self.max_tokens, int) and self.max_tokens >= 1, "1 or more")
-        _check(self, "temperature", 0 <= self.temperature < math.inf, "0 (greedy) or more")
-        _check(self, "top_p", 0 < self.top_p <= 1, "above 0, up to 1")
-        _check(self, "sample_top_k", isinstance(self.sample_top_k, int) and self.sample_top_k >= 0, "0 (off) or more")
-        _check(self, "min_p", 0 <= self.min_p < 1, "from 0 to below 1")
-        _check(self, "seed", isinstance(self.seed, int), "a whole number")
+        check(self, "max_tokens", isinstance(self.max_tokens, int) and self.max_tokens >= 1, "1 or more")
+        check(self, "temperature", 0 <= self.temperature < math.inf, "0 (greedy) or more")
+        check(self, "top_p", 0 < self.top_p <= 1, "above 0, up to 1")
+        check(self, "sample_top_k", isinstance(self.sample_top_k, int) and self.sample_top_k >= 0, "0 (off) or more")
+        check(self, "min_p", 0 <= self.min_p < 1, "from 0 to below 1")
+        check(self, "seed", isinstance(self.seed, int), "a whole number")
 
 
 @dataclass(frozen=True)
 class Query:
-    """One question on its way through the pipeline."""
+    """One question on its way through the pipeline; ``top_k`` of ``None`` leaves it to the question's complexity."""
 
     question: str
     history: tuple[Message, ...] = ()
     decoder: DecoderParams = field(default_factory=AdaCad)
-    top_k: int = 4
+    top_k: int | None = 4
     sampling: Sampling = Sampling()
+    search: Search = field(default_factory=Search)
     cache_salt: str = ""  # whose prompts may share a cached prefix; empty: everyone's
 
 
@@ -191,8 +187,12 @@ class Answer:
     """The engine's reply to one question.
 
     Attributes:
-        dropped: passages that were retrieved but left out, because the prompt would not fit the window.
+        dropped: passages that were found but left out, because the prompt would not fit the window.
         timings_ms: wall time by stage; in a batch, of the whole batch.
+        is_abstained: the documents support no answer, and ``text`` says so; nothing was generated, and the
+            passages looked at are in ``dropped``.
+        trace: how the passages were found.
+        paths: how the knowledge graph leads to them, where the retriever follows one.
     """
 
     question: str
@@ -205,6 +205,9 @@ class Answer:
     finish_reason: Literal["stop", "length"] = "stop"
     dropped: tuple[Citation, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
+    is_abstained: bool = False
+    trace: Trace = field(default_factory=Trace)
+    paths: tuple[GraphPath, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain JSON-ready values."""

@@ -10,6 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
+from rag.found import Found, StageRanking
 from rag.libraries import AnyLibrary
 from rag.types import Passage, ScoredPassage
 
@@ -28,6 +29,11 @@ class BatchRetriever(BaseRetriever):
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
         """The ranking of each query: at most ``top_k`` passages, best first, ties by passage_id."""
 
+    def find(self, queries: Sequence[str], top_k: int) -> list[Found]:
+        """:meth:`search` with what led to it; retrievers of several parts tell more than this one."""
+        stage = type(self).__name__.removesuffix("Retriever").lower()
+        return [Found(tuple(ranking), (stage_of(stage, ranking),)) for ranking in self.search(queries, top_k)]
+
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         ranking = self.search([query], self.top_k)[0]
         return [scored.passage.to_document(scored.score) for scored in ranking]
@@ -39,6 +45,19 @@ def ranking_of(library: AnyLibrary, hits: Iterable[tuple[int, float]]) -> list[S
     passages = library.passages(list(scores))
     scored = [ScoredPassage(passage, scores[row_id]) for row_id, passage in passages.items()]
     return sorted(scored, key=lambda item: (-item.score, item.passage.passage_id))
+
+
+def stage_of(stage: str, ranking: Iterable[ScoredPassage]) -> StageRanking:
+    """A ranking as the trace keeps it."""
+    return StageRanking(stage, tuple((scored.passage.passage_id, scored.score) for scored in ranking))
+
+
+def find(retriever: BaseRetriever, queries: Sequence[str], top_k: int) -> list[Found]:
+    """:func:`search` with what led to it, where the retriever tells."""
+    if isinstance(retriever, BatchRetriever):
+        return retriever.find(queries, top_k)
+    rankings = search(retriever, queries, top_k)
+    return [Found(tuple(ranking), (stage_of(type(retriever).__name__, ranking),)) for ranking in rankings]
 
 
 def search(retriever: BaseRetriever, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:

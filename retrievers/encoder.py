@@ -68,7 +68,34 @@ class EmbeddingsEncoder:
         return scaled
 
 
-Encoder = SentenceEncoder | EmbeddingsEncoder
+class RecentEncoder:
+    """An encoder that remembers its last texts: retriever, filter and memory ask for the same question's vector."""
+
+    def __init__(self, encoder: SentenceEncoder | EmbeddingsEncoder, size: int = 4096) -> None:
+        self._encoder = encoder
+        self._size = size
+        self._lock = Lock()
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+        self.name = encoder.name
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """``[len(texts), D]`` unit vectors."""
+        with self._lock:
+            known = {text: self._vectors[text] for text in texts if text in self._vectors}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, self._encoder.encode(new), strict=True))
+            self._keep(known)
+        return np.stack([known[text] for text in texts]) if texts else np.zeros((0, 0), dtype=np.float32)
+
+    def _keep(self, known: dict[str, NDArray[np.float32]]) -> None:
+        with self._lock:
+            self._vectors.update(known)
+            for text in list(self._vectors)[: -self._size]:
+                del self._vectors[text]
+
+
+Encoder = SentenceEncoder | EmbeddingsEncoder | RecentEncoder
 
 
 def passage_text(title: str, text: str) -> str:

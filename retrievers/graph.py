@@ -7,7 +7,7 @@ removed from the graph and new ones added, nothing else is touched. What the ext
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -17,38 +17,22 @@ from pydantic import PrivateAttr
 
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
+from kg.walk import Walker
+from rag.found import Found
 from rag.libraries import AnyLibrary
 from rag.types import Passage, ScoredPassage
-from retrievers.base import BatchRetriever
+from retrievers.base import BatchRetriever, stage_of
 from retrievers.encoder import Encoder
 from retrievers.graph_facets import facets
 from retrievers.graph_index import GraphIndex, Scores
-from retrievers.graph_rank import GraphSettings, Ranking, common_entity, rank
+from retrievers.graph_paths import Evidence, chains, claim_paths, evidence_of
+from retrievers.graph_rank import GraphSettings, Ranking, rank
 from retrievers.graph_store import IMPORTED, batches, kept_extractions, read_passages
 
 # Extractions take ten times the memory before the graph packs them.
 _READ_AT_ONCE = 2000
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """Why a passage ranks where it does.
-
-    Attributes:
-        scored: the passage and its score, the sum of the three parts that follow.
-        similarity: likeness to the question and its clauses (cosine).
-        entities: entities of the question that it holds.
-        chain: worth of the best chain that leads to it.
-        via: the passage that the chain starts from; ``None`` without one.
-        entity: the name that links the two; empty without a chain.
-    """
-
-    scored: ScoredPassage
-    similarity: float
-    entities: float
-    chain: float
-    via: Passage | None = None
-    entity: str = ""
+_MAX_PLANS = 64
 
 
 class GraphRetriever(BatchRetriever):
@@ -75,21 +59,35 @@ class GraphRetriever(BatchRetriever):
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
         """Rankings by the sum of the three parts; plain dense ones where nothing links."""
-        index = self._current_index()
-        if not index.passages:
-            return [[] for _ in queries]
+        index, rankings = self.rankings(queries)
+        return [scored(index, ranking.scores, best(index, ranking.scores, top_k)) for ranking in rankings]
+
+    def find(self, queries: Sequence[str], top_k: int) -> list[Found]:
+        """The rankings, that of meaning alone beside them, and the paths to the passages."""
+        index, rankings = self.rankings(queries)
         return [
-            [ScoredPassage(index.passages[i], float(ranking.scores[i])) for i in best(index, ranking.scores, top_k)]
-            for ranking in self._rankings(index, queries)
+            self.found(query, index, ranking, best(index, ranking.scores, top_k))
+            for query, ranking in zip(queries, rankings, strict=True)
         ]
+
+    def found(self, query: str, index: GraphIndex, ranking: Ranking, rows: Sequence[int]) -> Found:
+        """What the trace tells of the passages at ``rows``, in this order."""
+        dense = best(index, ranking.similarity, len(rows))
+        graph = best(index, ranking.scores, len(rows))
+        stages = (
+            stage_of("dense", scored(index, ranking.similarity, dense)),
+            stage_of("graph", scored(index, ranking.scores, graph)),
+        )
+        evidence = [evidence_of(index, ranking, row) for row in rows]
+        passage_ids = [index.passages[row].passage_id for row in rows]
+        with self._lock:  # the walker reads the graph, which another question may be bringing up to date
+            paths = (*chains(evidence), *claim_paths(self._walker, query, passage_ids))
+        return Found(tuple(item.scored for item in evidence), stages, paths)
 
     def explain(self, query: str, top_k: int) -> list[Evidence]:
         """The ranking of one query with the share of each part, and the chain behind every passage."""
-        index = self._current_index()
-        if not index.passages:
-            return []
-        ranking = self._rankings(index, [query])[0]
-        return [_evidence(index, ranking, i) for i in best(index, ranking.scores, top_k)]
+        index, (ranking,) = self.rankings([query])
+        return [evidence_of(index, ranking, row) for row in best(index, ranking.scores, top_k)]
 
     @property
     def graph(self) -> KnowledgeGraph:
@@ -97,13 +95,27 @@ class GraphRetriever(BatchRetriever):
         self._current_index()
         return self._graph
 
-    def _rankings(self, index: GraphIndex, queries: Sequence[str]) -> list[Ranking]:
-        """One encoder call for all queries and their facets."""
+    @cached_property
+    def _walker(self) -> Walker:
+        # Few plans: paths are shown here, not searched for; the passages are found already.
+        return Walker(self._graph, self.encoder, max_plans=_MAX_PLANS)
+
+    def rankings(self, queries: Sequence[str]) -> tuple[GraphIndex, list[Ranking]]:
+        """Scores of every passage for each query, and the index they are rows of.
+
+        One encoder call for all queries and their facets; none while the library is empty.
+        """
+        index = self._current_index()
+        if not index.passages:
+            nothing = np.zeros(0)
+            return index, [Ranking(nothing, nothing, nothing, nothing, nothing.astype(np.int64)) for _ in queries]
+        if not queries:
+            return index, []
         encoder: Encoder = self.encoder
         texts = [facets(query) if self.settings.has_facets else (query,) for query in queries]
         vectors = encoder.encode([text for some in texts for text in some])
         ends = np.cumsum([len(some) for some in texts])[:-1]
-        return [
+        return index, [
             rank(index, query, (own @ index.vectors.T).astype(np.float64), self.settings)
             for query, own in zip(queries, np.split(vectors, ends), strict=True)
         ]
@@ -171,13 +183,6 @@ def best(index: GraphIndex, scores: Scores, top_k: int) -> list[int]:
     return sorted(rows, key=lambda i: (-scores[i], index.passages[i].passage_id))[:top_k]
 
 
-def _evidence(index: GraphIndex, ranking: Ranking, row: int) -> Evidence:
-    seed = int(ranking.via[row])
-    return Evidence(
-        ScoredPassage(index.passages[row], float(ranking.scores[row])),
-        similarity=float(ranking.similarity[row]),
-        entities=float(ranking.entities[row]),
-        chain=float(ranking.chains[row]),
-        via=index.passages[seed] if seed >= 0 else None,
-        entity=common_entity(index, seed, row) if seed >= 0 else "",
-    )
+def scored(index: GraphIndex, scores: Scores, rows: Sequence[int]) -> list[ScoredPassage]:
+    """The passages at ``rows`` with their scores, in this order."""
+    return [ScoredPassage(index.passages[row], float(scores[row])) for row in rows]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,11 @@ class GraphIndex:
         names = [passage.passage_id for passage in passages]
         matrices = GraphMatrices.of(graph, names, None if former is None else former.matrices, is_kept)
         return cls(tuple(passages), vectors, matrices, words, word_ids, weights)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Row of each passage, by passage_id."""
+        return {passage.passage_id: row for row, passage in enumerate(self.passages)}
 
     def coverage(self, question: str) -> tuple[Scores, Scores]:
         """Which of the question's content words each passage holds: ``[P, W]`` of 0 and 1, and their shares ``[W]``.

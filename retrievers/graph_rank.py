@@ -150,9 +150,11 @@ def links(index: GraphIndex, seeds: np.ndarray[tuple[int], np.dtype[np.int64]], 
 
 
 def common_entity(index: GraphIndex, seed: int, target: int) -> str:
-    """The most specific entity that links a seed to a passage, by its title if one does; empty when none does."""
+    """The most specific entity, then the longest, that links two passages, by a title if one does; empty if none."""
     matrices = index.matrices
     shared = matrices.named[seed].multiply(matrices.named[target]).tocoo().col.tolist()
     titles = set(matrices.titles[target].indices.tolist())
-    keys = [(e not in titles, -matrices.specificity[e], matrices.entities[e]) for e in shared]
-    return min(keys)[2] if keys else ""
+    keys = [
+        (e not in titles, -matrices.specificity[e], -len(matrices.entities[e]), matrices.entities[e]) for e in shared
+    ]
+    return min(keys)[3] if keys else ""

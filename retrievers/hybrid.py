@@ -13,20 +13,22 @@ _DEPTH_FACTOR = 5
 _MIN_DEPTH = 20
 
 
-def reciprocal_rank_fusion(rankings: Sequence[Sequence[ScoredPassage]], k: int = 60) -> list[ScoredPassage]:
-    """One ranking from several: a passage scores the sum of ``1 / (k + rank)`` over those that hold it.
+def reciprocal_rank_fusion(
+    rankings: Sequence[Sequence[ScoredPassage]], k: int = 60, weights: Sequence[float] | None = None
+) -> list[ScoredPassage]:
+    """One ranking from several: a passage scores the sum of ``weight / (k + rank)`` over those that hold it.
 
-    Ranks count from 1; ties go by passage_id.
+    Ranks count from 1; ties go by passage_id. Weights are 1 unless given.
 
     Source: Cormack, Clarke and Büttcher (SIGIR 2009), equation 1.
     """
     passages: dict[str, Passage] = {}
     scores: dict[str, float] = {}
-    for ranking in rankings:
+    for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
         for rank, scored in enumerate(ranking, start=1):
             name = scored.passage.passage_id
             passages.setdefault(name, scored.passage)
-            scores[name] = scores.get(name, 0.0) + 1 / (k + rank)
+            scores[name] = scores.get(name, 0.0) + weight / (k + rank)
     order = sorted(scores, key=lambda name: (-scores[name], name))
     return [ScoredPassage(passages[name], scores[name]) for name in order]
 

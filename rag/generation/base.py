@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from decoders.params import DecoderParams
 from rag.types import Message, Sampling, Step
@@ -112,6 +112,27 @@ class Generator(Protocol):
 
     def close(self) -> None:
         """Stop all requests, whose callers get ``UnavailableError``, and take no further ones."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Reads the probabilities of a few labels as the reply to a prompt; a generator may be one too."""
+
+    def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
+        """One tuple per prompt: the probability that the reply begins with each label, scaled to sum to 1.
+
+        A label counts by its first token, as it stands at the start of a reply and after a space. A prompt's
+        probabilities depend on that prompt alone.
+
+        Args:
+            prompts: token ids, as :meth:`Generator.encode` makes them.
+            labels: at least two, with different first tokens.
+
+        Raises:
+            SettingError: two labels begin with the same token.
+            QuestionError: a prompt does not fit the window.
+        """
         ...
 
 

@@ -40,6 +40,10 @@ class Codec:
             ids.pop()
         return tuple(ids)
 
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a piece of text, without the special tokens of a beginning or an end."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def step(self, token_id: int, trace: StepTrace) -> Step:
         """A step of the conflict report, token ids as text."""
         return Step(

@@ -25,6 +25,7 @@ from rag.errors import ModelError, QuestionError
 from rag.generation.base import Event, Generation, Request, collect
 from rag.generation.codec import Codec, draw_of
 from rag.generation.driver import Driver, Waiting
+from rag.generation.labels import first_tokens, label_probabilities
 from rag.generation.rows import RowBatch
 from rag.generation.tracks import Choice, Collector, Track, prompts_of, streams_of
 from rag.prompts import PromptStyle
@@ -93,6 +94,19 @@ class TransformersGenerator:
         if waiting and (not tracks or rows.num_rows <= self._max_rows * 3 // 4):
             new = self._take(rows, waiting)
             yield from self._prefill(rows, tracks, new, collector)
+
+    def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
+        """See :class:`rag.generation.base.Scorer`; prompts of alike length share a forward."""
+        tokens = first_tokens(labels, self._codec.encode_text)
+        for prompt in prompts:
+            if not 0 < len(prompt) <= self.window:
+                raise QuestionError(f"prompt of {len(prompt)} tokens; expected 1 to {self.window}, the window")
+        found: list[tuple[float, ...]] = []
+        for first in range(0, len(prompts), self._max_rows):
+            # Fresh rows each time: nothing follows these prompts, so their cache goes at once.
+            _, logits = _inference(RowBatch(self._model).prefill, prompts[first : first + self._max_rows])
+            found += map(tuple, label_probabilities(logits, tokens).tolist())
+        return found
 
     def _check(self, request: Request) -> None:
         longest = max(len(request.context_ids), len(request.parametric_ids))

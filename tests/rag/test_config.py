@@ -12,11 +12,11 @@ from rag.errors import SettingError
 
 def test_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "c.toml"
-    file.write_text("top_k = 5\nrrf_k = 10\nmax_tokens = 7\n")
-    monkeypatch.setenv("CONCORD_RRF_K", "20")
+    file.write_text("top_k = 5\nmemory_theta = 10\nmax_tokens = 7\n")
+    monkeypatch.setenv("CONCORD_MEMORY_THETA", "20")
     monkeypatch.setenv("CONCORD_MAX_TOKENS", "8")
     config = Config.load(file, max_tokens=9, decoder=None)
-    assert (config.top_k, config.rrf_k, config.max_tokens, config.decoder) == (5, 20, 9, "adacad")
+    assert (config.top_k, config.memory_theta, config.max_tokens, config.decoder) == (5, 20, 9, "adacad")
 
 
 @pytest.mark.parametrize(

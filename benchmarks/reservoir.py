@@ -1,0 +1,142 @@
+"""The memory's workload: 100 questions are asked, then two paraphrases of each, with and without memory.
+
+Paraphrases are made here by rules, the same ones each time: one in a polite frame with other common words, one as the
+bare keywords that people type into a search box.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.sets import TestSet, recall
+from rag.config import Config
+from rag.engine import Engine
+from retrievers.encoder import SentenceEncoder
+from retrievers.sparse import match_expression
+
+NUM_QUESTIONS = 100
+NUM_NEW = 200
+TOP_K = 3
+_FRAMES = ("Can you tell me {}?", "I would like to know {}.", "Please find out {}.", "Do you know {}?")
+_OTHER_WORDS = {
+    "located": "situated",
+    "begin": "start",
+    "began": "started",
+    "created": "made",
+    "kind": "type",
+    "type": "kind",
+    "country": "nation",
+    "used": "employed",
+    "called": "named",
+    "main": "chief",
+    "goal": "aim",
+    "near": "close to",
+    "important": "significant",
+    "people": "persons",
+    "big": "large",
+    "large": "big",
+    "happened": "took place",
+    "died": "passed away",
+    "famous": "well-known",
+    "helped": "assisted",
+    "caused": "brought about",
+    "found": "discovered",
+    "built": "constructed",
+}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over the follow-ups.
+
+    Attributes:
+        seconds: wall time of each question's search.
+        num_retrieved: passages that retrieval brought for each.
+        documents: what each was given.
+    """
+
+    seconds: list[float]
+    num_retrieved: list[int]
+    documents: list[list[str]]
+
+
+def paraphrases(question: str, number: int) -> tuple[str, str]:
+    """Two other ways to ask a question; ``number`` chooses the frame."""
+    bare = question.strip().rstrip("?.! ")
+    words = [_OTHER_WORDS.get(word, word) for word in (bare[:1].lower() + bare[1:]).split()]
+    framed = _FRAMES[number % len(_FRAMES)].format(" ".join(words))
+    keywords = re.findall(r'"([^"]+)"', match_expression(bare))
+    return framed, " ".join(keywords)
+
+
+def workload(test_set: TestSet) -> tuple[list[str], list[str], list[set[str]]]:
+    """100 answerable questions spread over the set, their 200 follow-ups in turns, and these ones' gold documents."""
+    rows = [i for i, gold in enumerate(test_set.gold) if gold]
+    chosen = [rows[i * len(rows) // NUM_QUESTIONS] for i in range(NUM_QUESTIONS)]
+    questions = [test_set.questions[row] for row in chosen]
+    pairs = [paraphrases(question, number) for number, question in enumerate(questions)]
+    follow_ups = [pair[which] for which in (0, 1) for pair in pairs]
+    return questions, follow_ups, [test_set.gold[row] for row in chosen] * 2
+
+
+def reservoir_figures(test_set: TestSet, encoder: SentenceEncoder) -> dict[str, float]:
+    """Time, passages and recall that memory saves or costs on the follow-ups, asked one at a time.
+
+    ``time_saved`` is of the search (rewrite, retrieve, filter by the encoder), the part that memory can save, with
+    ``_unfiltered`` without the filter. ``recall_lost`` is in points. ``new_...`` is of 200 questions of the same set
+    that are no paraphrase of a remembered one: there every use of memory is a risk.
+    """
+    questions, follow_ups, gold = workload(test_set)
+    out: dict[str, float] = {}
+    for kind, suffix in (("encoder", ""), ("off", "_unfiltered")):
+        passes = asked(test_set, encoder, questions, follow_ups, {"filter": kind, "top_k": TOP_K})
+        out |= {f"{key}{suffix}": value for key, value in compared(*passes, gold).items()}
+    known = set(questions)
+    rows = [i for i, wanted in enumerate(test_set.gold) if wanted and test_set.questions[i] not in known]
+    new = test_set.part([rows[i * len(rows) // NUM_NEW] for i in range(NUM_NEW)])
+    lost = compared(*asked(test_set, encoder, questions, new.questions, {"top_k": TOP_K}), new.gold)
+    return out | {f"new_{key}": lost[key] for key in ("retrievals_saved", "recall_lost")}
+
+
+def compared(without: Pass, with_memory: Pass, gold: list[set[str]]) -> dict[str, float]:
+    """Shares saved, and points of recall lost, those of the odd-numbered follow-ups apart."""
+    lost = np.array(recall(gold, without.documents)) - np.array(recall(gold, with_memory.documents))
+    return {
+        "time_saved": 1 - sum(with_memory.seconds) / sum(without.seconds),
+        "retrievals_saved": 1 - sum(with_memory.num_retrieved) / sum(without.num_retrieved),
+        "recall_lost": 100 * float(np.mean(lost)),
+        "recall_lost_odd": 100 * float(np.mean(lost[1::2])),
+        "recall_without": float(np.mean(recall(gold, without.documents))),
+    }
+
+
+def asked(
+    test_set: TestSet, encoder: SentenceEncoder, before: Sequence[str], texts: Sequence[str], options: dict[str, Any]
+) -> tuple[Pass, Pass]:
+    """Search for each text without memory and, after the questions ``before``, with it.
+
+    In turns, text by text, so that whatever else the machine does slows both alike; each way has its own engine, so
+    that neither finds a vector that the other made.
+    """
+    engines = [Engine(test_set.library, Config(), encoder=encoder) for _ in range(2)]
+    engines[1].parts.reservoir.clear()
+    passes = (Pass([], [], []), Pass([], [], []))
+    for engine, memory in zip(engines, (False, True), strict=True):
+        for text in before:
+            engine.searcher.search([engine.query(text, memory=memory, **options)])
+    for text in texts:
+        for engine, memory, way in zip(engines, (False, True), passes, strict=True):
+            query = engine.query(text, memory=memory, **options)
+            started = time.perf_counter()
+            found = engine.searcher.search([query])[0]
+            way.seconds.append(time.perf_counter() - started)
+            way.num_retrieved.append(found.trace.num_retrieved)
+            way.documents.append([scored.passage.doc_id for scored in found.ranking])
+    engines[1].parts.reservoir.close()
+    return passes

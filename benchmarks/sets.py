@@ -1,0 +1,81 @@
+"""What the retrieval benchmarks share: data sets as libraries, and their measures."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rag.library import Library, Staged
+from rag.types import Passage
+from retrievers.encoder import Encoder, passage_text
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """One corpus in a library, its questions, and the gold documents of each (none: unanswerable)."""
+
+    __test__ = False  # no test class, whatever pytest thinks of the name
+
+    name: str
+    library: Library
+    passages: list[Passage]
+    questions: list[str]
+    gold: list[set[str]]
+
+    def part(self, rows: Sequence[int]) -> TestSet:
+        """The same corpus with some of the questions."""
+        questions, gold = [self.questions[i] for i in rows], [self.gold[i] for i in rows]
+        return replace(self, questions=questions, gold=gold)
+
+
+def load(data: Path, name: str, folder: Path, encoder: Encoder) -> TestSet:
+    """A data set as a library of one passage per document."""
+    corpus = rows(data / name / "corpus.jsonl")
+    passages = [
+        Passage(f"{row['doc_id']}:0", row["doc_id"], row["doc_id"], row["title"], row["text"]) for row in corpus
+    ]
+    vectors = encoder.encode([passage_text(passage.title, passage.text) for passage in passages])
+    library = Library.open(folder / name)
+    library.stage(
+        [
+            Staged(p.doc_id, p.source, p.title, p.doc_id, len(p.text), [p], vectors[i : i + 1])
+            for i, p in enumerate(passages)
+        ]
+    )
+    library.publish([passage.doc_id for passage in passages], encoder.name)
+    questions = rows(data / name / "questions.jsonl")
+    gold = [set(row["gold_doc_ids"]) for row in questions]
+    return TestSet(name, library, passages, [row["question"] for row in questions], gold)
+
+
+def recall(gold: Sequence[set[str]], documents: Sequence[Sequence[str]]) -> list[float]:
+    """Share of each question's gold documents that were found."""
+    return [len(wanted & set(doc_ids)) / len(wanted) for wanted, doc_ids in zip(gold, documents, strict=True)]
+
+
+def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> float:
+    """Probability that a positive scores above a negative, ties counted half."""
+    below = np.searchsorted(np.sort(negative), positive, side="left")
+    up_to = np.searchsorted(np.sort(negative), positive, side="right")
+    return float((below + up_to).sum() / 2 / (len(positive) * len(negative)))
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def rows(file: Path) -> list[Row]:
+    """The rows of a JSON-lines file."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

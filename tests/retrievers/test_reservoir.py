@@ -1,0 +1,186 @@
+"""The memory: what it knows again, what it forgets, and that it never outlives a source or dies with a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rag.library import Library, Staged
+from rag.types import Passage, ScoredPassage
+from retrievers.encoder import EmbeddingsEncoder
+from retrievers.reservoir import Reservoir, ReservoirSettings
+
+TEXTS = {"mill": "the tide mill grinds corn", "bell": "the bell rings at noon", "boat": "the boat sails at dawn"}
+SETTINGS = ReservoirSettings(tau=0.7, theta=2, ttl_s=100.0, size=4)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def encoder(embeddings: Any) -> EmbeddingsEncoder:
+    return EmbeddingsEncoder(embeddings, "hash")
+
+
+@pytest.fixture
+def library(tmp_path: Path, encoder: EmbeddingsEncoder) -> Iterator[Library]:
+    library = Library.open(tmp_path / "library")
+    publish(library, encoder, TEXTS)
+    yield library
+    library.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reservoir(library: Library, clock: Clock) -> Iterator[Reservoir]:
+    reservoir = Reservoir(library, SETTINGS, clock)
+    yield reservoir
+    reservoir.close()
+
+
+def publish(library: Library, encoder: EmbeddingsEncoder, texts: dict[str, str]) -> None:
+    staged = [
+        Staged(name, name, "", text, len(text), [Passage(f"{name}:0", name, name, "", text)], encoder.encode([text]))
+        for name, text in texts.items()
+    ]
+    library.stage(staged)
+    library.publish(list(texts), encoder.name)
+
+
+def kept(*names: str) -> list[ScoredPassage]:
+    return [ScoredPassage(Passage(f"{name}:0", name, name, "", TEXTS[name]), 1.0) for name in names]
+
+
+def remember(reservoir: Reservoir, encoder: EmbeddingsEncoder, question: str, *names: str) -> None:
+    reservoir.remember([question], encoder.encode([question]), [kept(*names)])
+
+
+def recall(reservoir: Reservoir, encoder: EmbeddingsEncoder, question: str, top_k: int = 3) -> list[str] | None:
+    found = reservoir.recall(encoder.encode([question]), [top_k])[0]
+    return None if found is None else [scored.passage.doc_id for scored in found]
+
+
+QUESTION = "what does the tide mill grind"
+
+
+def test_scores_by_hand(reservoir: Reservoir, encoder: EmbeddingsEncoder) -> None:
+    remember(reservoir, encoder, QUESTION, "mill", "bell")
+    asked, mill = encoder.encode([QUESTION, TEXTS["mill"]])
+    item = 2 * asked + mill
+    found = reservoir.recall(encoder.encode([QUESTION]), [3])[0]
+    assert found is not None
+    assert found[0].passage.text == TEXTS["mill"]
+    assert found[0].score == pytest.approx(float(asked @ item / np.linalg.norm(item)), abs=1e-5)
+    assert found[0].score >= found[1].score >= SETTINGS.tau
+
+
+def test_the_trigger_needs_theta_items(reservoir: Reservoir, encoder: EmbeddingsEncoder) -> None:
+    assert recall(reservoir, encoder, QUESTION) is None
+    remember(reservoir, encoder, QUESTION, "mill")
+    assert recall(reservoir, encoder, QUESTION) is None  # one of two
+    remember(reservoir, encoder, QUESTION, "boat")
+    assert recall(reservoir, encoder, QUESTION) == ["mill", "boat"]
+    assert recall(reservoir, encoder, QUESTION, top_k=1) == ["mill"]
+    assert recall(reservoir, encoder, "who rings a loud bell over town") is None
+
+
+def test_a_batch_recalls_each_question_as_alone(reservoir: Reservoir, encoder: EmbeddingsEncoder) -> None:
+    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    batch = reservoir.recall(encoder.encode([QUESTION, "something else"]), [2, 2])
+    assert batch == [reservoir.recall(encoder.encode([text]), [2])[0] for text in (QUESTION, "something else")]
+
+
+def test_a_removed_source_takes_its_items(reservoir: Reservoir, library: Library, encoder: EmbeddingsEncoder) -> None:
+    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    library.remove(["mill"])
+    assert len(reservoir) == 1
+    assert recall(reservoir, encoder, QUESTION) is None
+
+
+def test_a_changed_source_takes_its_items(reservoir: Reservoir, library: Library, encoder: EmbeddingsEncoder) -> None:
+    remember(reservoir, encoder, QUESTION, "mill", "boat", "bell")
+    publish(library, encoder, {"mill": "the tide mill is closed"})
+    assert sorted(recall(reservoir, encoder, QUESTION) or []) == ["bell", "boat"]
+
+
+def test_what_is_gone_is_not_remembered(reservoir: Reservoir, library: Library, encoder: EmbeddingsEncoder) -> None:
+    library.remove(["mill"])
+    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    assert len(reservoir) == 1
+
+
+def test_items_age(reservoir: Reservoir, encoder: EmbeddingsEncoder, clock: Clock) -> None:
+    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    clock.now += 99
+    assert recall(reservoir, encoder, QUESTION) is not None
+    clock.now += 2  # recalling does not make them younger
+    assert recall(reservoir, encoder, QUESTION) is None
+    remember(reservoir, encoder, "when does the bell ring", "bell")
+    assert len(reservoir) == 1
+
+
+def test_the_least_recently_used_go(reservoir: Reservoir, encoder: EmbeddingsEncoder, clock: Clock) -> None:
+    for number, question in enumerate((QUESTION, "when does the bell ring today")):
+        clock.now += number
+        remember(reservoir, encoder, question, "mill", "bell")
+    clock.now += 1
+    assert recall(reservoir, encoder, QUESTION) is not None  # used last now
+    clock.now += 1
+    remember(reservoir, encoder, "which boat sails so early", "boat", "bell")
+    assert len(reservoir) == SETTINGS.size
+    assert recall(reservoir, encoder, QUESTION) is not None
+    assert recall(reservoir, encoder, "when does the bell ring today") is None
+
+
+def test_a_locked_library_is_answered_without(
+    reservoir: Reservoir, library: Library, encoder: EmbeddingsEncoder
+) -> None:
+    other = sqlite3.connect(library.file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    other.execute("ROLLBACK")
+    other.close()
+    assert len(reservoir) == 0
+    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    assert len(reservoir) == 2
+
+
+def test_survives_a_kill(library: Library, encoder: EmbeddingsEncoder, clock: Clock) -> None:
+    program = f"""
+        import sys, os, signal
+        sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
+        import numpy as np
+        from rag.library import Library
+        from rag.types import Passage, ScoredPassage
+        from retrievers.reservoir import Reservoir
+        library = Library.open({str(library.folder)!r})
+        memory = Reservoir(library, clock=lambda: 1000.0)
+        rows = library.rows_of(["mill:0", "boat:0"])
+        some = [ScoredPassage(Passage(name, name, name, "", ""), 1.0) for name in rows]
+        memory.remember(["q"], np.stack([rows["mill:0"][1]]), [some])
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=os.environ, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    reservoir = Reservoir(library, SETTINGS, clock)
+    assert len(reservoir) == 2
+    assert recall(reservoir, encoder, TEXTS["mill"]) == ["mill", "boat"]
+    reservoir.close()
