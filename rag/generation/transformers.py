@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from decoders.params import DecoderParams
 from decoders.rules import mix
 from rag.errors import ModelError, QuestionError
-from rag.generation.base import Event, Generation, Request, collect
+from rag.generation.base import Event, Generation, Prompt, Request, collect
 from rag.generation.rows import RowBatch
 from rag.generation.tracks import Choice, Collector, Track, prompts_of, streams_of
 from rag.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
@@ -56,6 +56,16 @@ class TransformersGenerator:
         self.window = window or _window_of(model)
         self.default_stop = () if self._style == "chat" else PLAIN_STOP
         self._eos = _eos_ids(model, tokenizer)
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model, for those who train patches for it."""
+        return self._model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Its tokenizer."""
+        return self._tokenizer
 
     def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a conversation, ready for the assistant's turn."""
@@ -106,10 +116,11 @@ class TransformersGenerator:
     def _take(self, rows: RowBatch, order: list[int], requests: Sequence[Request]) -> list[Track]:
         """Take requests from ``order`` while their rows fit."""
         tracks: list[Track] = []
-        prompts: set[tuple[int, ...]] = set()
+        prompts: set[Prompt] = set()
         while order:
             request = requests[order[0]]
-            prompts |= {request.context_ids, request.parametric_ids}
+            prompts.add((request.context_ids, request.context_adapter))
+            prompts.add((request.parametric_ids, request.parametric_adapter))
             if tracks and rows.num_rows + len(prompts) > self._max_rows:
                 break
             index = order.pop(0)
@@ -117,11 +128,11 @@ class TransformersGenerator:
         return tracks
 
     def _prefill(self, rows: RowBatch, tracks: list[Track], new: list[Track], collector: Collector) -> Iterator[Event]:
-        prompts = list(dict.fromkeys(ids for track in new for ids in prompts_of(track).values()))
+        prompts = list(dict.fromkeys(prompt for track in new for prompt in prompts_of(track).values()))
         new_rows, logits = _inference(rows.prefill, prompts)
         row_of = dict(zip(prompts, new_rows, strict=True))
         for track in new:
-            track.rows = {stream: row_of[ids] for stream, ids in prompts_of(track).items()}
+            track.rows = {stream: row_of[prompt] for stream, prompt in prompts_of(track).items()}
         yield from self._apply(rows, tracks, new, _inference(self._choose, new, logits), collector)
 
     def _advance(self, rows: RowBatch, tracks: list[Track], collector: Collector) -> Iterator[Event]:

@@ -1,0 +1,154 @@
+"""The deterministic writer: a document's sentences as questions and answers, without any model.
+
+An answer is a name, a number or a year that stands in a sentence. Its questions are the sentence itself with the answer
+asked for in place, the same turned into a direct question where its verb allows, and the sentence's beginning
+to be completed. Closed-class words of English carry all of it; no list of topics, verbs or names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kg.names import FUNCTION_WORDS
+from rag.patches.base import PatchDocument, Sample
+
+_SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\n+")
+_NAME = r"[A-Z][\w'\u2019&-]*(?:\s+(?:(?:of|the|de|la|von|van|and)\s+)*(?:[A-Z][\w'\u2019&-]*|\d+))*"
+_NUMBER = r"\d[\d,.]*\d|\d"
+_SPAN = re.compile(rf"{_NAME}|{_NUMBER}")
+_AUXILIARY = re.compile(r"\s(is|are|was|were|has|have|had|can|could|will|would|may|must|should)\s")
+_YEAR = re.compile(r"1\d{3}|20\d\d")
+_PLACE = frozenset("in at near from to into on off outside inside around".split())
+_PREPOSITIONS = "in|at|near|from|to|on|by|with|for|since|until|under|after|before|during"
+_TAIL = re.compile(rf"\s(?:{_PREPOSITIONS})\s(?=[A-Z0-9])")
+_PRONOUN = re.compile(r"^(It|He|She|They|Its|His|Her|Their)\s")
+_POSSESSIVE = frozenset(("Its", "His", "Her", "Their"))
+_HAVING = {"has": "does", "have": "do", "had": "did"}
+_MIN_WORDS, _MAX_WORDS = 4, 40
+
+
+def write_rules(document: PatchDocument, max_questions: int) -> list[Sample]:
+    """Questions and answers of a document, without duplicates, sentence by sentence in turn up to the limit.
+
+    Source: ours.
+    """
+    by_sentence = [list(dict.fromkeys(_of_sentence(text, document.title))) for text in sentences(document)]
+    turns = max(map(len, by_sentence), default=0)
+    in_turn = [samples[at] for at in range(turns) for samples in by_sentence if at < len(samples)]
+    return list(dict.fromkeys(in_turn))[:max_questions]
+
+
+def sentences(document: PatchDocument) -> list[str]:
+    """The document's sentences; one that begins with a pronoun gets the title in its place."""
+    found = []
+    for raw in _SENTENCE.split(document.text):
+        text = " ".join(raw.lstrip("#*-> \t").split())
+        if _MIN_WORDS <= len(text.split()) <= _MAX_WORDS and text.endswith((".", "!", ".\"")):
+            found.append(_resolved(text.rstrip(".!\""), document.title))
+    return found
+
+
+def _resolved(text: str, title: str) -> str:
+    match = _PRONOUN.match(text)
+    if not match or not title:
+        return text
+    owner = f"{title}'s" if match.group(1) in _POSSESSIVE else title
+    return f"{owner} {text[match.end():]}"
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """A sentence around an answer."""
+
+    before: str
+    answer: str
+    after: str
+
+    @property
+    def last_word(self) -> str:
+        return self.before.split()[-1].lower() if self.before.split() else ""
+
+    @property
+    def asks(self) -> str:
+        """The word that asks for this answer."""
+        if _YEAR.fullmatch(self.answer):
+            return "what year"
+        if self.answer[0].isdigit():
+            return "how many" if re.match(r"\s[a-z]", self.after) else "what number"
+        if self.last_word in _PLACE:
+            return "what place"
+        return "whom" if self.last_word == "by" else "who or what"
+
+
+def _of_sentence(sentence: str, title: str) -> Iterator[Sample]:
+    gaps = [gap for gap in _gaps(sentence) if gap.answer.casefold() not in title.casefold()]
+    forms = [list(_questions(gap)) for gap in gaps]
+    for at in range(max(map(len, forms), default=0)):
+        for gap, questions in zip(gaps, forms, strict=True):
+            if at < len(questions):
+                yield Sample(_named(questions[at], title), gap.answer)
+
+
+def _named(question: str, title: str) -> str:
+    """A question that does not say what it is about, said so."""
+    is_named = not title or title.casefold() in question.casefold()
+    return question if is_named else f"About {title}: {question[0].lower()}{question[1:]}"
+
+
+def _gaps(sentence: str) -> Iterator[_Gap]:
+    for match in _SPAN.finditer(sentence):
+        answer = match.group().removesuffix("'s")
+        is_word = match.start() == 0 and answer.lower() in FUNCTION_WORDS
+        if not is_word and answer.split()[0].lower() not in ("the", "a", "an"):
+            yield _Gap(sentence[: match.start()], answer, sentence[match.start() + len(answer) :])
+
+
+def _questions(gap: _Gap) -> Iterator[str]:
+    """Most direct first."""
+    if not gap.before.strip():
+        yield f"Who or what{gap.after}?"
+        return
+    auxiliary = _AUXILIARY.search(gap.before)
+    if auxiliary:
+        yield from _fronted(gap, auxiliary)
+    yield f"{gap.before}{gap.asks}{_cut(gap.after)}?"
+    yield f"Complete the sentence: {gap.before.strip()}"
+
+
+def _fronted(gap: _Gap, auxiliary: re.Match[str]) -> Iterator[str]:
+    """``S aux rest <gap>``: the auxiliary goes before the subject, and what asks before both."""
+    subject, verb = _lowered(gap.before[: auxiliary.start()]), auxiliary.group(1)
+    rest = gap.before[auxiliary.end() :].strip()
+    if not rest and verb in _HAVING:
+        asks = gap.asks if gap.asks != "how many" else f"how many {gap.after.split()[0]}"
+        yield f"{asks.capitalize()} {_HAVING[verb]} {subject} have?"
+        return
+    if not rest:
+        who = "Who" if len(gap.answer.split()) > 1 else "What"
+        yield f"{who} {verb} {subject}{_cut(gap.after)}?"
+        yield f"Name {subject}."
+        return
+    preposition = rest.split()[-1].lower()
+    if gap.asks == "how many":
+        noun = gap.after.split()[0]
+        yield f"How many {noun} {verb} {subject} {rest}?"
+    elif preposition in _PREPOSITIONS.split("|"):
+        stem = _TAIL.split(f" {rest.rsplit(' ', 1)[0] if ' ' in rest else ''}", maxsplit=1)[0].strip()
+        stem = f" {stem}" if stem else ""
+        asks = {"what place": "Where", "what year": "When", "whom": "Who"}.get(gap.asks, "What")
+        yield f"{asks} {verb} {subject}{stem}{f' {preposition}' if asks in ('Who', 'What') else ''}?"
+        yield f"{preposition.capitalize()} {gap.asks} {verb} {subject}{stem}?"
+    else:
+        yield f"What {verb} {subject} {rest}?"
+
+
+def _lowered(subject: str) -> str:
+    first, _, others = subject.partition(" ")
+    return f"{first.lower()} {others}" if first.lower() in FUNCTION_WORDS else subject
+
+
+def _cut(after: str) -> str:
+    """What follows the answer, up to the next clause."""
+    return re.split(r"[,;:]|\s(?:and|but|which|who)\s", after, maxsplit=1)[0].rstrip()
