@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -26,11 +26,25 @@ from rag.generation.base import Generator
 from rag.library import Library
 from rag.models import load_generator
 from rag.pipeline import Pipeline, retrieve
-from rag.types import AddReport, Answer, DocumentInfo, Message, Passage, Query, Sampling, ScoredPassage, TokenEvent
+from rag.types import (
+    AddReport,
+    Answer,
+    DocumentInfo,
+    Message,
+    Passage,
+    PatchMode,
+    Query,
+    Sampling,
+    ScoredPassage,
+    TokenEvent,
+)
 from retrievers.dense import DenseRetriever
 from retrievers.encoder import EmbeddingsEncoder, Encoder, SentenceEncoder
 from retrievers.hybrid import HybridRetriever
 from retrievers.sparse import SparseRetriever
+
+if TYPE_CHECKING:
+    from rag.patches.patchset import PatchSet
 
 History = Sequence[Message] | Sequence[dict[str, str]]
 
@@ -122,7 +136,7 @@ class Engine:
         documents = self.library.documents()
         chosen: dict[str, DocumentInfo] = {}
         for given in sources:
-            matches = [document for document in documents if _is_named(document, str(given))]
+            matches = [document for document in documents if is_named(document, str(given))]
             if not matches:
                 raise LibraryError(f"no document {str(given)!r} in {self.library.folder}; 'concord ls' lists them")
             chosen |= {document.doc_id: document for document in matches}
@@ -156,6 +170,7 @@ class Engine:
             questions: what to ask.
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
+                ``patches`` (``off``, ``auto``: passages and patches, ``only``: patches without passages),
                 and the fields of :class:`rag.types.Sampling`.
 
         Raises:
@@ -205,11 +220,15 @@ class Engine:
         top_k = given.pop("top_k", self.config.top_k)
         if not isinstance(top_k, int) or top_k < 1:
             raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1")
+        patches = given.pop("patches", "off")
+        if patches not in get_args(PatchMode):
+            raise SettingError(f"patches={patches!r}; expected one of {', '.join(get_args(PatchMode))}")
         sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
         sampling = {"max_tokens": self.config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
         decoder = str(given.pop("decoder", self.config.decoder))
         try:
-            return Query(question.strip(), history, decoder_params(decoder, given), top_k, Sampling(**sampling))
+            params = decoder_params(decoder, given)
+            return Query(question.strip(), history, params, top_k, Sampling(**sampling), patches)
         except DecoderSettingError as error:
             raise SettingError(str(error)) from error
 
@@ -240,7 +259,15 @@ class Engine:
     @cached_property
     def pipeline(self) -> Pipeline:
         """The stages over this engine's parts."""
-        return Pipeline(self.retriever, self.generator, self.config.conflict_threshold)
+        return Pipeline(self.retriever, self.generator, self.config.conflict_threshold, self.patches)
+
+    @cached_property
+    def patches(self) -> PatchSet:
+        """The library's documents as LoRA patches."""
+        # Loads torch: not before a model is needed.
+        from rag.patches.patchset import PatchSet
+
+        return PatchSet(self.library, self.config, self._encoder, lambda: self.generator)
 
     def _check_readable(self) -> None:
         if self._given_retriever is not None:
@@ -267,7 +294,8 @@ def _collect(
     return [answers[index] for index in range(num_queries)]
 
 
-def _is_named(document: DocumentInfo, given: str) -> bool:
+def is_named(document: DocumentInfo, given: str) -> bool:
+    """Whether ``given`` is the document's doc_id, its source, or a folder above it."""
     path = str(Path(given).expanduser().resolve())
     return given in (document.doc_id, document.source) or path in (document.source, *_parents(document.source))
 

@@ -173,6 +173,18 @@ class Library:
                 found[row_id] = Passage(f"{doc_id}:{ordinal}", doc_id, source, title, text, start)
         return {row_id: found[row_id] for row_id in ids if row_id in found}
 
+    def passages_of(self, doc_id: str) -> list[Passage]:
+        """The passages of one live document, in order; empty when there is none."""
+        rows = self._rows(f"SELECT p.id FROM {_LIVE} WHERE d.doc_id = ? ORDER BY p.ordinal", doc_id)
+        return list(self.passages([row[0] for row in rows]).values())
+
+    def vector_of(self, passage_id: str) -> NDArray[np.float32] | None:
+        """The vector of one live passage ``[D]``; ``None`` when there is none."""
+        doc_id, _, ordinal = passage_id.rpartition(":")
+        sql = f"SELECT p.vector FROM {_LIVE} WHERE d.doc_id = ? AND p.ordinal = ?"
+        rows = self._rows(sql, doc_id, int(ordinal) if ordinal.isdigit() else -1)
+        return np.frombuffer(rows[0][0], dtype=np.float32) if rows else None
+
     def vectors(self) -> tuple[NDArray[np.int64], Vectors, int]:
         """Row ids ``[N]`` and vectors ``[N, D]`` of all live passages, and the generation they belong to."""
         with self._mutex, self._transaction("DEFERRED"):

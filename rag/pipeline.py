@@ -11,16 +11,33 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from langchain_core.retrievers import BaseRetriever
 
 from decoders.params import settings_of
 from rag.conflict import report
-from rag.errors import QuestionError
-from rag.generation.base import Chunk, Done, Event, Generation, Generator, Request
+from rag.errors import QuestionError, SettingError
+from rag.generation.base import Adapter, Chunk, Done, Event, Generation, Generator, Request
 from rag.prompts import build_prompts
-from rag.types import Answer, Citation, Query, ScoredPassage, TokenEvent, Tokens
+from rag.types import Answer, Citation, PatchUse, Query, ScoredPassage, TokenEvent, Tokens
 from retrievers.base import search
+
+
+@dataclass(frozen=True)
+class Patching:
+    """The patches of one query, and the adapter that they make together."""
+
+    adapter: Adapter | None = None
+    uses: tuple[PatchUse, ...] = ()
+
+
+class Patcher(Protocol):
+    """Chooses and composes the patches of a query from its ranking (:class:`rag.patches.patchset.PatchSet`)."""
+
+    def patch(self, query: Query, ranking: Sequence[ScoredPassage]) -> Patching:
+        """The patching of one query whose mode is not ``off``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class Fitted:
     request: Request
     kept: tuple[ScoredPassage, ...]
     dropped: tuple[ScoredPassage, ...]
+    patches: tuple[PatchUse, ...] = ()
 
 
 @dataclass
@@ -61,12 +79,20 @@ class Pipeline:
         retriever: any LangChain retriever.
         generator: turns prompt pairs into tokens.
         conflict_threshold: score from which memory and documents count as disagreeing.
+        patcher: chooses the patches of queries that ask for them.
     """
 
-    def __init__(self, retriever: BaseRetriever, generator: Generator, conflict_threshold: float) -> None:
+    def __init__(
+        self,
+        retriever: BaseRetriever,
+        generator: Generator,
+        conflict_threshold: float,
+        patcher: Patcher | None = None,
+    ) -> None:
         self._retriever = retriever
         self._generator = generator
         self._threshold = conflict_threshold
+        self._patcher = patcher
 
     def run(self, queries: Sequence[Query]) -> Iterator[tuple[int, TokenEvent | Answer]]:
         """Events of all queries by their index: tokens as they come, then each one's answer."""
@@ -82,6 +108,9 @@ class Pipeline:
         timings = timings or Timings()
         with timings.stage("prompt"):
             fitted = [self.fit(query, ranking) for query, ranking in zip(queries, rankings, strict=True)]
+        if any(query.patches != "off" for query in queries):
+            with timings.stage("patch"):
+                fitted = [self.patched(item, ranking) for item, ranking in zip(fitted, rankings, strict=True)]
         for event in self._generate(fitted, timings):
             match event:
                 case Chunk(index=index, text=text, step=step):
@@ -98,6 +127,8 @@ class Pipeline:
         stop = (*query.sampling.stop, *self._generator.default_stop)
         sampling = replace(query.sampling, stop=stop)
         room = self._generator.window - sampling.max_tokens
+        # Patches alone: the documents stand in the adapter instead of the prompt.
+        ranking = () if query.patches == "only" else ranking
         for num_kept in range(len(ranking), -1, -1):
             kept = tuple(ranking[:num_kept])
             prompts = build_prompts(query.question, [scored.passage for scored in kept], query.history)
@@ -113,6 +144,16 @@ class Pipeline:
             f"{sampling.max_tokens} tokens in the window of {self._generator.window} tokens; shorten it, or lower "
             "max_tokens"
         )
+
+    def patched(self, fitted: Fitted, ranking: Sequence[ScoredPassage]) -> Fitted:
+        """The query with the adapter of its patches on the context stream; the other stream stays the base."""
+        if fitted.query.patches == "off":
+            return fitted
+        if self._patcher is None:
+            raise SettingError("patches were asked for, but this pipeline has none; use Engine, or pass a patcher")
+        patching = self._patcher.patch(fitted.query, ranking)
+        request = replace(fitted.request, context_adapter=patching.adapter)
+        return replace(fitted, request=request, patches=patching.uses)
 
     def answer(self, fitted: Fitted, generation: Generation, timings: Timings) -> Answer:
         """The reply to one query."""
@@ -130,6 +171,7 @@ class Pipeline:
             finish_reason=generation.finish_reason,
             dropped=tuple(map(_citation, fitted.dropped)),
             settings=settings_of(request.decoder),
+            patches=fitted.patches,
         )
 
     def _generate(self, fitted: Sequence[Fitted], timings: Timings) -> Iterator[Event]:

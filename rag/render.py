@@ -54,6 +54,7 @@ def citations(answer: Answer) -> RenderableType:
     if answer.dropped:
         names = ", ".join(short_path(citation.source) for citation in answer.dropped)
         lines.append(Text(f"left out, the window is full: {names}", style="yellow"))
+    lines += [Text(f"patch of {use.doc_id}, weight {use.weight:.2f}", style="cyan") for use in answer.patches]
     return Group(*lines)
 
 

@@ -108,6 +108,18 @@ class Sampling:
         _check(self, "seed", isinstance(self.seed, int), "a whole number")
 
 
+PatchMode = Literal["off", "auto", "only"]
+
+
+@dataclass(frozen=True)
+class PatchUse:
+    """A document's patch that an answer was generated with; ``weight`` 0 to 1."""
+
+    doc_id: str
+    key: str
+    weight: float
+
+
 @dataclass(frozen=True)
 class Query:
     """One question on its way through the pipeline."""
@@ -117,6 +129,7 @@ class Query:
     decoder: DecoderParams = field(default_factory=AdaCad)
     top_k: int = 4
     sampling: Sampling = Sampling()
+    patches: PatchMode = "off"
 
 
 @dataclass(frozen=True)
@@ -204,6 +217,7 @@ class Answer:
     finish_reason: Literal["stop", "length"] = "stop"
     dropped: tuple[Citation, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
+    patches: tuple[PatchUse, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain JSON-ready values."""

@@ -4,7 +4,8 @@
 
 Every name is made of syllables, so no model can know one. The test questions are worded by hand, per kind of document,
 with other words than the sentences ("founded" is asked as "established"), and never pass through the writer that makes
-the training questions.
+the training questions. Settings were chosen on the rows of split ``dev``; figures are reported on ``test``, which has
+other kinds of documents.
 """
 
 from __future__ import annotations
@@ -13,73 +14,130 @@ import json
 import random
 from pathlib import Path
 
-SYLLABLES = "bel cor dra fen gol hes jor kel lom mir nal orv pel quen ras sol tor ulm vas wen yar zel".split()
-ENDINGS = "an eth or im us ane ick old ara en".split()
-PER_KIND = 4
-# Kind: how its name ends, its text, and per fact the answer's field, the test question.
-KINDS: dict[str, tuple[str, str, list[tuple[str, str]]]] = {
+SYLLABLES = ("bel", "cor", "dra", "fen", "gol", "hes", "jor", "kel", "lom", "mir", "nal", "orv", "pel", "quen", "ras")
+ENDINGS = ("an", "eth", "or", "im", "us", "ane", "ick", "old", "ara", "en")
+# Kind: split, how many, how its title ends, its text, and per fact the answer's field and the test question.
+Kind = tuple[str, int, str, str, tuple[tuple[str, str], ...]]
+KINDS: dict[str, Kind] = {
     "company": (
+        "dev",
+        2,
         " Instruments",
         "{title} was founded by {person}. The company was started in {year}. Its head office is in {place}. "
         "It makes compasses and levels for surveyors.",
-        [("person", "Who established {title}?"), ("year", "What year did {title} begin trading?"),
-         ("place", "In which town is {title} headquartered?")],
+        (
+            ("person", "Who established {title}?"),
+            ("year", "What year did {title} begin trading?"),
+            ("place", "In which town is {title} headquartered?"),
+        ),
     ),
     "ship": (
-        " (ship)",
+        "dev",
+        2,
+        "",
         "The {title} was built in {place}. Her first captain was {person}. She carries {number} passengers. "
         "In summer she sails along the northern coast.",
-        [("place", "Which shipyard town constructed the {title}?"),
-         ("person", "Who was first to command the {title}?"),
-         ("number", "How many people can travel on board the {title}?")],
+        (
+            ("place", "Which shipyard town constructed the {title}?"),
+            ("person", "Who was first to command the {title}?"),
+            ("number", "How many people can travel on board the {title}?"),
+        ),
     ),
     "village": (
+        "dev",
+        2,
         "",
-        "{title} is a village on the river {river}. The mayor of {title} is {person}. "
+        "{title} is a village on the river {place}. The mayor of {title} is {person}. "
         "{title} has {number} inhabitants. Its market is held every week.",
-        [("river", "Which river flows through {title}?"), ("person", "Who heads the local government of {title}?"),
-         ("number", "What is the population of {title}?")],
+        (
+            ("place", "Which river flows through {title}?"),
+            ("person", "Who heads the local government of {title}?"),
+            ("number", "What is the population of {title}?"),
+        ),
+    ),
+    "museum": (
+        "test",
+        4,
+        " Museum",
+        "{title} was opened in {year}. The director of {title} is {person}. It is located in {place}. "
+        "Its halls show old looms and spinning wheels.",
+        (
+            ("year", "Since when has {title} been open to visitors?"),
+            ("person", "Who runs {title}?"),
+            ("place", "In which city would you find {title}?"),
+        ),
+    ),
+    "bridge": (
+        "test",
+        4,
+        " Bridge",
+        "{title} was designed by {person}. It crosses the river {place}. The bridge was finished in {year}. "
+        "Carts and trams share its roadway.",
+        (
+            ("person", "Which engineer planned {title}?"),
+            ("place", "What river does {title} span?"),
+            ("year", "When was {title} completed?"),
+        ),
+    ),
+    "orchestra": (
+        "test",
+        4,
+        " Orchestra",
+        "{title} is conducted by {person}. The orchestra was formed in {year}. It has {number} musicians. "
+        "Most of its concerts are held in the open air.",
+        (
+            ("person", "Who is the conductor of {title}?"),
+            ("year", "What year was {title} established?"),
+            ("number", "How many players are there in {title}?"),
+        ),
+    ),
+    "newspaper": (
+        "test",
+        4,
+        " Gazette",
+        "The {title} is printed in {place}. Its editor is {person}. The paper sells {number} copies. "
+        "It appears twice a week.",
+        (
+            ("place", "In which town is the {title} produced?"),
+            ("person", "Who edits the {title}?"),
+            ("number", "What is the circulation of the {title}?"),
+        ),
     ),
     "novel": (
+        "test",
+        4,
         "",
         "The novel {title} was written by {person}. It was first published in {year}. The story is set in {place}. "
         "Its heroine repairs clocks.",
-        [("person", "Who is the author of {title}?"), ("year", "When did {title} first come out?"),
-         ("place", "In which city does {title} take place?")],
+        (
+            ("person", "Who is the author of {title}?"),
+            ("year", "When did {title} first come out?"),
+            ("place", "In which city does {title} take place?"),
+        ),
     ),
-    "school": (
-        " School",
-        "{title} is led by {person}. The school was opened in {year}. It stands on {street} Street. "
-        "Its pupils learn bookbinding and printing.",
-        [("person", "Who is the head of {title}?"), ("year", "What year did {title} first open its doors?"),
-         ("street", "On which street can you find {title}?")],
-    ),
-}  # fmt: skip
+}
 
 
 def main() -> None:
     """Write the file beside this script."""
-    rng = random.Random(11)
+    rng = random.Random(23)
     used: set[str] = set()
 
     def name() -> str:
-        while True:
+        made = ""
+        while not made or made in used:
             made = (rng.choice(SYLLABLES) + rng.choice(SYLLABLES)[:2] + rng.choice(ENDINGS)).capitalize()
-            if made not in used:
-                used.add(made)
-                return made
+        used.add(made)
+        return made
 
     lines = []
-    for kind, (ending, text, facts) in KINDS.items():
-        for _ in range(PER_KIND):
-            fields = {field: name() for field in ("place", "river", "street")}
-            fields |= {"person": f"{name()} {name()}", "year": str(rng.randrange(1710, 1990))}
-            fields |= {"number": str(rng.randrange(1200, 9800)), "title": name() + ending.replace(" (ship)", "")}
-            questions = [
-                {"question": question.format(**fields), "answer": fields[field]} for field, question in facts
-            ]
-            row = {"kind": kind, "title": fields["title"], "text": text.format(**fields), "questions": questions}
-            lines.append(json.dumps(row))
+    for kind, (split, num_documents, ending, text, facts) in KINDS.items():
+        for _ in range(num_documents):
+            fields = {"title": name() + ending, "place": name(), "person": f"{name()} {name()}"}
+            fields |= {"year": str(rng.randrange(1710, 1990)), "number": str(rng.randrange(1200, 9800))}
+            asked = [{"question": question.format(**fields), "answer": fields[field]} for field, question in facts]
+            row = {"split": split, "kind": kind, "title": fields["title"], "text": text.format(**fields)}
+            lines.append(json.dumps(row | {"questions": asked}))
     Path(__file__).with_name("patch_facts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

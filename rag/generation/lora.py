@@ -62,7 +62,7 @@ class RowAdapters:
 
     def _placed_pair(self, adapter: Adapter, layer: str, pair: Pair) -> Pair:
         try:
-            weight = self._model.get_submodule(layer).weight
+            weight: Any = self._model.get_submodule(layer).weight
         except AttributeError:
             raise PatchError(f"patch {adapter.name} changes {layer!r}, which this model has not; "
                              "build it for this model") from None  # fmt: skip

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from rag.errors import SettingError
+from rag.errors import PatchError, SettingError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +29,14 @@ class PatchDocument:
         title: its title, or its file name.
         text: all of it.
         content_hash: changes when its text does.
+        passages: the text in the library's pieces.
     """
 
     doc_id: str
     title: str
     text: str
     content_hash: str
+    passages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Profile:
         learning_rate, weight_decay, epochs: of AdamW; one step per pack of samples and epoch.
         is_answer_only: the loss counts the answer's tokens alone, and the end of the turn; else every token.
         pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
-        max_questions: most samples of one document.
+        max_questions: most questions that ``rules`` writes about one sentence.
         num_anchors: unrelated questions learnt beside them with the model's own answers (:mod:`rag.patches.anchors`).
         seed: of the initial adapter, which all documents share.
     """
@@ -88,9 +90,9 @@ class Profile:
 
 _MLP = ("gate_proj", "up_proj", "down_proj")
 # The published procedure: Su et al. 2025, Parametric RAG, section 3.2, with the hyper-parameters of its release.
-PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, 0, 5, 0)
+PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, 0, 0, 0)
 # Ours; how each lever was chosen is in docs/LOG.md.
-FAST = Profile("fast", "rules", "direct", 4, 8.0, 0.34, _MLP, 5e-3, 0.0, 12, True, 1024, 12, 6)
+FAST = Profile("fast", "rules", "direct", 4, 8.0, 0.34, _MLP, 5e-3, 0.0, 12, True, 1024, 4, 6)
 PROFILES = {profile.name: profile for profile in (PRAG, FAST)}
 
 
@@ -119,7 +121,12 @@ class PatchWriter(Protocol):
         ...
 
     def write(
-        self, documents: Sequence[Sequence[Sample]], on_done: Callable[[int], None] | None = None
-    ) -> Iterator[tuple[int, Tensors]]:
-        """The tensors of each document as they come, scales multiplied in (alpha = r), by its index."""
+        self, documents: Sequence[Sequence[Sample]], max_documents: int | None = None
+    ) -> Iterator[tuple[int, Tensors | PatchError]]:
+        """By its index, the tensors of each document as they come, all scales multiplied in; or why it has none.
+
+        Args:
+            documents: the samples of each, at least one.
+            max_documents: most documents at one time; ``None`` leaves it to the writer.
+        """
         ...

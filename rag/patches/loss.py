@@ -46,5 +46,5 @@ def token_losses(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Te
     Returns:
         ``[N]`` float32.
     """
-    losses: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels)
+    losses: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels)  # type: ignore[no-untyped-call]
     return losses

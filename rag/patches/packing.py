@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -56,7 +56,9 @@ def _shared(group: Sequence[Tokens]) -> int:
     """Tokens that all samples of a row begin with, and that none of them learns."""
     if len(group) == 1:
         return 0
-    return min(len(commonprefix([sample.ids for sample in group])), *(s.first_learnt - 1 for s in group))
+    columns = zip(*(sample.ids for sample in group), strict=False)
+    alike = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    return min(alike, *(sample.first_learnt - 1 for sample in group))
 
 
 def _packed_length(group: Sequence[Tokens]) -> int:

@@ -20,24 +20,23 @@ _NUMBER = r"\d[\d,.]*\d|\d"
 _SPAN = re.compile(rf"{_NAME}|{_NUMBER}")
 _AUXILIARY = re.compile(r"\s(is|are|was|were|has|have|had|can|could|will|would|may|must|should)\s")
 _YEAR = re.compile(r"1\d{3}|20\d\d")
-_PLACE = frozenset("in at near from to into on off outside inside around".split())
+_PLACE = frozenset(("in", "at", "near", "from", "to", "into", "on", "off", "outside", "inside", "around"))
 _PREPOSITIONS = "in|at|near|from|to|on|by|with|for|since|until|under|after|before|during"
 _TAIL = re.compile(rf"\s(?:{_PREPOSITIONS})\s(?=[A-Z0-9])")
 _PRONOUN = re.compile(r"^(It|He|She|They|Its|His|Her|Their)\s")
 _POSSESSIVE = frozenset(("Its", "His", "Her", "Their"))
+_PRESENT = re.compile(r"^((?:The\s)?[A-Z][\w'\u2019]*(?:\s[A-Z][\w'\u2019]*)*)\s([a-z]{2,}s)(\s(?:[a-z]+\s)?|\s?)$")
 _HAVING = {"has": "does", "have": "do", "had": "did"}
 _MIN_WORDS, _MAX_WORDS = 4, 40
 
 
 def write_rules(document: PatchDocument, max_questions: int) -> list[Sample]:
-    """Questions and answers of a document, without duplicates, sentence by sentence in turn up to the limit.
+    """Questions and answers of a document, without duplicates, up to ``max_questions`` a sentence.
 
     Source: ours.
     """
     by_sentence = [list(dict.fromkeys(_of_sentence(text, document.title))) for text in sentences(document)]
-    turns = max(map(len, by_sentence), default=0)
-    in_turn = [samples[at] for at in range(turns) for samples in by_sentence if at < len(samples)]
-    return list(dict.fromkeys(in_turn))[:max_questions]
+    return list(dict.fromkeys(sample for samples in by_sentence for sample in samples[:max_questions]))
 
 
 def sentences(document: PatchDocument) -> list[str]:
@@ -45,8 +44,8 @@ def sentences(document: PatchDocument) -> list[str]:
     found = []
     for raw in _SENTENCE.split(document.text):
         text = " ".join(raw.lstrip("#*-> \t").split())
-        if _MIN_WORDS <= len(text.split()) <= _MAX_WORDS and text.endswith((".", "!", ".\"")):
-            found.append(_resolved(text.rstrip(".!\""), document.title))
+        if _MIN_WORDS <= len(text.split()) <= _MAX_WORDS and text.endswith((".", "!", '."')):
+            found.append(_resolved(text.rstrip('.!"'), document.title))
     return found
 
 
@@ -55,7 +54,7 @@ def _resolved(text: str, title: str) -> str:
     if not match or not title:
         return text
     owner = f"{title}'s" if match.group(1) in _POSSESSIVE else title
-    return f"{owner} {text[match.end():]}"
+    return f"{owner} {text[match.end() :]}"
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,30 @@ def _questions(gap: _Gap) -> Iterator[str]:
     if not gap.before.strip():
         yield f"Who or what{gap.after}?"
         return
-    auxiliary = _AUXILIARY.search(gap.before)
+    auxiliary, present = _AUXILIARY.search(gap.before), _PRESENT.match(gap.before)
     if auxiliary:
         yield from _fronted(gap, auxiliary)
+    elif present:
+        yield from _with_do(gap, present)
     yield f"{gap.before}{gap.asks}{_cut(gap.after)}?"
     yield f"Complete the sentence: {gap.before.strip()}"
+
+
+def _with_do(gap: _Gap, present: re.Match[str]) -> Iterator[str]:
+    """``S verbs [preposition] <gap>``: "Where does S verb?", "How many N does S verb?"."""
+    subject, verb, rest = _lowered(present.group(1)), _bare(present.group(2)), present.group(3).strip()
+    if gap.asks == "how many":
+        yield f"How many {gap.after.split()[0]} does {subject} {verb}{f' {rest}' if rest else ''}?"
+    elif gap.asks == "what place" and len(rest.split()) == 1:
+        yield f"Where does {subject} {verb}?"
+    yield f"What does {subject} {verb}{f' {rest}' if rest else ''}?"
+
+
+def _bare(verb: str) -> str:
+    """The plain form of a verb's third person."""
+    if verb.endswith("ies"):
+        return f"{verb[:-3]}y"
+    return verb[:-2] if re.search(r"(?:[sxz]|ch|sh|o)es$", verb) else verb[:-1]
 
 
 def _fronted(gap: _Gap, auxiliary: re.Match[str]) -> Iterator[str]:

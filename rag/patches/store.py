@@ -22,7 +22,7 @@ from filelock import FileLock
 from rag.errors import PatchError
 from rag.generation.lora import num_bytes
 from rag.patches.base import Tensors
-from rag.patches.folder import MANIFEST, PARTIAL, WEIGHTS, PatchInfo, damaged, read_info, read_tensors, write_folder
+from rag.patches.folder import MANIFEST, PARTIAL, WEIGHTS, PatchInfo, read_info, read_tensors, write_folder
 
 _MIB = 2**20
 
@@ -176,7 +176,7 @@ class PatchStore:
         return FileLock(self.folder / ".lock", timeout=60)
 
 
-def check_base(store: PatchStore, info: PatchInfo, base: str, *, is_portable: bool) -> None:
+def check_base(info: PatchInfo, base: str, *, is_portable: bool) -> None:
     """Refuse a patch that was made for another base model.
 
     Raises:
@@ -187,6 +187,3 @@ def check_base(store: PatchStore, info: PatchInfo, base: str, *, is_portable: bo
             f"patch {info.key} was made for model {info.base_name!r} ({info.base}), not for this one ({base}); "
             "build it for this model, or use it as it is with --portable"
         )
-
-
-__all__ = ["PatchStore", "check_base", "damaged", "patch_key"]

@@ -9,14 +9,14 @@ Source: the algebra is ours; objective and schedule of the ``prag`` profile are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rag.errors import ModelError
+from rag.errors import ModelError, PatchError
 from rag.generation.transformers import TransformersGenerator
 from rag.patches.anchors import anchors
 from rag.patches.base import Profile, Sample, Tensors
@@ -41,6 +41,7 @@ class GradientWriter:
         self._generator = generator
         self._profile = profile
         self._model = frozen_twin(generator.model)
+        self._window = generator.window
         self._max_tokens = max_tokens or _tokens_that_fit(self._model)
         self._initial = initial_adapter(self._model, profile)
         self._layers = decoder_layers(self._model)
@@ -59,20 +60,25 @@ class GradientWriter:
         return model_fingerprint(self._generator.model)
 
     def write(
-        self, documents: Sequence[Sequence[Sample]], on_done: Callable[[int], None] | None = None
-    ) -> Iterator[tuple[int, Tensors]]:
-        """Adapters by document index, as groups of documents are done.
-
-        Args:
-            documents: the samples of each.
-            on_done: called with the index of each document when its tensors are ready.
-        """
+        self, documents: Sequence[Sequence[Sample]], max_documents: int | None = None
+    ) -> Iterator[tuple[int, Tensors | PatchError]]:
+        """Adapters by document index, as groups of documents are done."""
         rows = [self._rows(samples) for samples in documents]
-        for group in grouped(rows, self._max_tokens):
-            for index, tensors in zip(group, self._train([rows[i] for i in group]), strict=True):
-                if on_done is not None:
-                    on_done(index)
-                yield index, tensors
+        too_long = [index for index, packs in enumerate(rows) if max(max(p.positions) for p in packs) >= self._window]
+        for index in too_long:
+            yield index, PatchError(f"a sample of it exceeds the model's window of {self._window} tokens")
+        groups = grouped(rows, self._max_tokens, max_documents, without=too_long)
+        while groups:
+            group = groups.pop(0)
+            try:
+                trained = self._train([rows[i] for i in group])
+            except torch.OutOfMemoryError:
+                if len(group) == 1:
+                    raise
+                middle = len(group) // 2
+                groups[:0] = [group[:middle], group[middle:]]
+                continue
+            yield from zip(group, trained, strict=True)
 
     def _rows(self, samples: Sequence[Sample]) -> list[Pack]:
         tokens = [tokens_of(self._generator, sample, self._profile) for sample in samples]
@@ -122,18 +128,25 @@ def _inputs(batch: Batch) -> dict[str, Any]:
     }
 
 
-def grouped(documents: Sequence[Sequence[Pack]], max_tokens: int) -> list[list[int]]:
+def grouped(
+    documents: Sequence[Sequence[Pack]],
+    max_tokens: int,
+    max_documents: int | None = None,
+    without: Sequence[int] = (),
+) -> list[list[int]]:
     """Documents that train together: as many rows each, alike lengths, ``max_tokens`` in a padded step at most."""
 
     def longest(index: int) -> int:
         return max(map(len, documents[index]))
 
     groups: list[list[int]] = []
-    for index in sorted(range(len(documents)), key=lambda i: (len(documents[i]), -longest(i), i)):
+    able = [index for index in range(len(documents)) if index not in without]
+    for index in sorted(able, key=lambda i: (len(documents[i]), -longest(i), i)):
         if groups:
             head = groups[-1][0]
             is_alike = len(documents[head]) == len(documents[index]) and longest(index) * 4 >= longest(head) * 3
-            if is_alike and (len(groups[-1]) + 1) * longest(head) <= max_tokens:
+            is_full = max_documents is not None and len(groups[-1]) >= max_documents
+            if is_alike and not is_full and (len(groups[-1]) + 1) * longest(head) <= max_tokens:
                 groups[-1].append(index)
                 continue
         groups.append([index])
