@@ -49,6 +49,11 @@ class PatchStore:
         self._memory_bytes = 0
         self._mutex = RLock()
 
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the tensors that are kept in memory."""
+        return self._memory_bytes
+
     def __contains__(self, key: str) -> bool:
         return (self.folder / key / MANIFEST).is_file()
 
