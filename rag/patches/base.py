@@ -62,7 +62,7 @@ class Profile:
         learning_rate, weight_decay, epochs: of AdamW; one step per pack of samples and epoch.
         is_answer_only: the loss counts the answer's tokens alone, and the end of the turn; else every token.
         pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
-        max_questions: most questions that ``rules`` writes about one sentence.
+        max_questions: most questions that ``rules`` writes about one answer.
         num_anchors: unrelated questions learnt beside them with the model's own answers (:mod:`rag.patches.anchors`).
         seed: of the initial adapter, which all documents share.
     """

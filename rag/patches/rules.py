@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from kg.names import FUNCTION_WORDS
 from rag.patches.base import PatchDocument, Sample
 
-_SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 _NAME = r"[A-Z][\w'\u2019&-]*(?:\s+(?:(?:of|the|de|la|von|van|and)\s+)*(?:[A-Z][\w'\u2019&-]*|\d+))*"
 _NUMBER = r"\d[\d,.]*\d|\d"
 _SPAN = re.compile(rf"{_NAME}|{_NUMBER}")
@@ -25,27 +25,47 @@ _PREPOSITIONS = "in|at|near|from|to|on|by|with|for|since|until|under|after|befor
 _TAIL = re.compile(rf"\s(?:{_PREPOSITIONS})\s(?=[A-Z0-9])")
 _PRONOUN = re.compile(r"^(It|He|She|They|Its|His|Her|Their)\s")
 _POSSESSIVE = frozenset(("Its", "His", "Her", "Their"))
-_PRESENT = re.compile(r"^((?:The\s)?[A-Z][\w'\u2019]*(?:\s[A-Z][\w'\u2019]*)*)\s([a-z]{2,}s)(\s(?:[a-z]+\s)?|\s?)$")
+_PRESENT = re.compile(
+    r"^(The\s[a-z]+|(?:The\s)?[A-Z][\w'\u2019]*(?:\s[A-Z][\w'\u2019]*)*)\s([a-z]{2,}s)(\s(?:[a-z]+\s)?|\s?)$"
+)
+_CLASSIFIED = re.compile(r"\bthe\s([a-z]+)\s$")
+_VERB = re.compile(r"\s(?:is|are|was|were|has|have|had|[a-z]+(?:s|ed))\s")
 _HAVING = {"has": "does", "have": "do", "had": "did"}
 _MIN_WORDS, _MAX_WORDS = 4, 40
 
 
 def write_rules(document: PatchDocument, max_questions: int) -> list[Sample]:
-    """Questions and answers of a document, without duplicates, up to ``max_questions`` a sentence.
+    """Questions and answers of a document, without duplicates, up to ``max_questions`` about one answer.
 
     Source: ours.
     """
-    by_sentence = [list(dict.fromkeys(_of_sentence(text, document.title))) for text in sentences(document)]
-    return list(dict.fromkeys(sample for samples in by_sentence for sample in samples[:max_questions]))
+    subject = _subject(document)
+    return list(
+        dict.fromkeys(
+            sample
+            for sentence in sentences(document.text, subject)
+            for sample in _of_sentence(sentence, subject, document.title, max_questions)
+        )
+    )
 
 
-def sentences(document: PatchDocument) -> list[str]:
-    """The document's sentences; one that begins with a pronoun gets the title in its place."""
+def _subject(document: PatchDocument) -> str:
+    """What the text is about: its title where the text names it, else the name that it begins with."""
+    if document.title and document.title.casefold() in document.text.casefold():
+        return document.title
+    first = re.match(rf"(?:The\s)?({_NAME})", document.text.lstrip("#* "))
+    return first.group(1) if first and first.group(1).lower() not in FUNCTION_WORDS else ""
+
+
+def sentences(text: str, subject: str) -> list[str]:
+    """The text's sentences, headings left out; one that begins with a pronoun gets the subject in its place."""
     found = []
-    for raw in _SENTENCE.split(document.text):
-        text = " ".join(raw.lstrip("#*-> \t").split())
-        if _MIN_WORDS <= len(text.split()) <= _MAX_WORDS and text.endswith((".", "!", '."')):
-            found.append(_resolved(text.rstrip('.!"'), document.title))
+    for block in re.split(r"\n\s*\n|\n(?=#)", text):
+        lines = [line for line in block.splitlines() if not line.lstrip().startswith("#")]
+        for raw in _SENTENCE.split(" ".join(" ".join(lines).split())):
+            sentence = raw.strip("*-> \t")
+            if _MIN_WORDS <= len(sentence.split()) <= _MAX_WORDS and sentence.endswith((".", "!", '."')):
+                found.append(_resolved(sentence.rstrip('.!"'), subject))
     return found
 
 
@@ -64,6 +84,7 @@ class _Gap:
     before: str
     answer: str
     after: str
+    noun: str = ""
 
     @property
     def last_word(self) -> str:
@@ -72,6 +93,8 @@ class _Gap:
     @property
     def asks(self) -> str:
         """The word that asks for this answer."""
+        if self.noun:
+            return f"which {self.noun}"
         if _YEAR.fullmatch(self.answer):
             return "what year"
         if self.answer[0].isdigit():
@@ -81,13 +104,12 @@ class _Gap:
         return "whom" if self.last_word == "by" else "who or what"
 
 
-def _of_sentence(sentence: str, title: str) -> Iterator[Sample]:
-    gaps = [gap for gap in _gaps(sentence) if gap.answer.casefold() not in title.casefold()]
-    forms = [list(_questions(gap)) for gap in gaps]
-    for at in range(max(map(len, forms), default=0)):
-        for gap, questions in zip(gaps, forms, strict=True):
-            if at < len(questions):
-                yield Sample(_named(questions[at], title), gap.answer)
+def _of_sentence(sentence: str, subject: str, title: str, max_questions: int) -> Iterator[Sample]:
+    for gap in _gaps(sentence):
+        if gap.answer.casefold() not in title.casefold():
+            for question in list(dict.fromkeys(_questions(gap)))[:max_questions]:
+                is_free = gap.answer.casefold() not in subject.casefold()
+                yield Sample(_named(question, subject if is_free else ""), gap.answer)
 
 
 def _named(question: str, title: str) -> str:
@@ -101,13 +123,17 @@ def _gaps(sentence: str) -> Iterator[_Gap]:
         answer = match.group().removesuffix("'s")
         is_word = match.start() == 0 and answer.lower() in FUNCTION_WORDS
         if not is_word and answer.split()[0].lower() not in ("the", "a", "an"):
-            yield _Gap(sentence[: match.start()], answer, sentence[match.start() + len(answer) :])
+            before, after = sentence[: match.start()], sentence[match.start() + len(answer) :]
+            # "the river Lom": a plain noun before a name says what the name is of.
+            noun = None if answer[0].isdigit() else _CLASSIFIED.search(before)
+            yield _Gap(before[: noun.start()] if noun else before, answer, after, noun.group(1) if noun else "")
 
 
 def _questions(gap: _Gap) -> Iterator[str]:
     """Most direct first."""
     if not gap.before.strip():
-        yield f"Who or what{gap.after}?"
+        if " " in gap.answer or _VERB.match(gap.after):
+            yield f"Who or what{gap.after}?"
         return
     auxiliary, present = _AUXILIARY.search(gap.before), _PRESENT.match(gap.before)
     if auxiliary:
@@ -125,7 +151,8 @@ def _with_do(gap: _Gap, present: re.Match[str]) -> Iterator[str]:
         yield f"How many {gap.after.split()[0]} does {subject} {verb}{f' {rest}' if rest else ''}?"
     elif gap.asks == "what place" and len(rest.split()) == 1:
         yield f"Where does {subject} {verb}?"
-    yield f"What does {subject} {verb}{f' {rest}' if rest else ''}?"
+    asks = gap.asks.capitalize() if gap.noun else "What"
+    yield f"{asks} does {subject} {verb}{f' {rest}' if rest else ''}?"
 
 
 def _bare(verb: str) -> str:
@@ -156,10 +183,11 @@ def _fronted(gap: _Gap, auxiliary: re.Match[str]) -> Iterator[str]:
         stem = _TAIL.split(f" {rest.rsplit(' ', 1)[0] if ' ' in rest else ''}", maxsplit=1)[0].strip()
         stem = f" {stem}" if stem else ""
         asks = {"what place": "Where", "what year": "When", "whom": "Who"}.get(gap.asks, "What")
-        yield f"{asks} {verb} {subject}{stem}{f' {preposition}' if asks in ('Who', 'What') else ''}?"
+        asks = gap.asks.capitalize() if gap.noun else asks
+        yield f"{asks} {verb} {subject}{stem}{'' if asks in ('Where', 'When') else f' {preposition}'}?"
         yield f"{preposition.capitalize()} {gap.asks} {verb} {subject}{stem}?"
     else:
-        yield f"What {verb} {subject} {rest}?"
+        yield f"{gap.asks.capitalize() if gap.noun else 'What'} {verb} {subject} {rest}?"
 
 
 def _lowered(subject: str) -> str:
