@@ -153,9 +153,13 @@ class PatchSet:
                 for another model.
         """
         keys = self._keys_of(query, [scored.passage.doc_id for scored in ranking])
-        weights = gate_weights(self._relevance(query.question, ranking), self._config.patch_gate)
+        weights = self.weights(query.question, ranking)
         uses = tuple(PatchUse(doc_id, keys[doc_id], weight) for doc_id, weight in weights.items() if doc_id in keys)
         return Patching(self.adapter(uses), uses)
+
+    def weights(self, question: str, ranking: Sequence[ScoredPassage]) -> dict[str, float]:
+        """Weight of each retrieved document's patch, by relevance; documents of weight 0 are left out."""
+        return gate_weights(self._relevance(question, ranking), self._config.patch_gate)
 
     def adapter(self, uses: Sequence[PatchUse]) -> Adapter | None:
         """Patches as one adapter, named by what it is made of; ``None`` for none."""
@@ -188,7 +192,7 @@ class PatchSet:
         for at in sorted(set(range(len(documents))) - set(able)):
             failed.append(FailedPatch(documents[at].doc_id, "too short or too plain to make a question from"))
             progress.advance(documents[at].doc_id)
-        for index, result in self._writer.write([samples[at] for at in able], jobs):
+        for index, result in self.writer.write([samples[at] for at in able], jobs):
             document = documents[able[index]]
             info = self._info(document, keys[document.doc_id], len(samples[able[index]]))
             try:
@@ -209,7 +213,8 @@ class PatchSet:
         return samples, [FailedPatch(problem.doc_id, f"{problem.item}: {problem.reason}") for problem in problems]
 
     @cached_property
-    def _writer(self) -> PatchWriter:
+    def writer(self) -> PatchWriter:
+        """Who makes the patches."""
         return self._given_writer or GradientWriter(self.trainable, self._profile)
 
     def _key(self, document: PatchDocument) -> str:

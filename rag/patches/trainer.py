@@ -94,8 +94,12 @@ class GradientWriter:
             try:
                 batches = [batch_of(rows, self._model.device) for rows in zip(*documents, strict=True)]
                 states = [self._lower(batch) if profile.epochs > 1 and self._first else None for batch in batches]
-                for _ in range(profile.epochs):
-                    for batch, below in zip(batches, states, strict=True):
+                num_steps = profile.epochs * len(batches)
+                for epoch in range(profile.epochs):
+                    for at, (batch, below) in enumerate(zip(batches, states, strict=True)):
+                        if profile.has_decay:
+                            share = 1 - (epoch * len(batches) + at) / num_steps
+                            optimizer.param_groups[0]["lr"] = profile.learning_rate * share
                         optimizer.zero_grad()
                         self._losses(batch, below).sum().backward()  # type: ignore[no-untyped-call]
                         optimizer.step()
