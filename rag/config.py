@@ -53,7 +53,7 @@ class Config(BaseModel):
 
     patch_profile: str = Field("fast", description="How patches are trained: 'fast', or 'prag' as published.")
     patch_gate: Annotated[float, Field(ge=-1, le=1)] = Field(
-        0.4, description="Cosine of question and passage from which a document's patch is used."
+        0.45, description="Cosine of question and passage from which a document's patch is used."
     )
     patch_max_rank: Annotated[int, Field(ge=1)] = Field(64, description="Rank at which composed patches are cut.")
     patch_store_mib: Annotated[float, Field(gt=0)] = Field(4096, description="Most MiB of patches on disk.")

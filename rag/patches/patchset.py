@@ -4,54 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from rag.adding import Progress
 from rag.config import Config
-from rag.errors import ConcordError, LibraryError, PatchError
+from rag.errors import LibraryError, PatchError
 from rag.generation.base import Adapter, Generator
 from rag.generation.transformers import TransformersGenerator
 from rag.library import Library
 from rag.models import load_generator
-from rag.patches.augment import ModelAugmenter
-from rag.patches.base import PatchDocument, PatchWriter, Sample, Tensors, profile_named
+from rag.patches.base import PatchWriter, Tensors, profile_named
+from rag.patches.building import Builder, BuildReport, document_of
 from rag.patches.compose import compose
 from rag.patches.fingerprint import model_fingerprint
 from rag.patches.folder import PatchInfo, write_folder
 from rag.patches.gate import gate_weights
-from rag.patches.rules import write_rules
 from rag.patches.store import PatchStore, check_base, patch_key
 from rag.patches.trainer import GradientWriter
 from rag.pipeline import Patching
 from rag.types import PatchUse, Query, ScoredPassage
 from retrievers.encoder import Encoder
-
-
-@dataclass(frozen=True)
-class FailedPatch:
-    """A document without a patch, or an item of it that could not be written, and why."""
-
-    doc_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build did.
-
-    Attributes:
-        built, skipped: documents whose patch is new, and whose patch was there.
-        failed: documents that have none now.
-        incomplete: single questions and rewrites that the model did not manage; their document has a patch.
-    """
-
-    built: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    failed: tuple[FailedPatch, ...] = ()
-    incomplete: tuple[FailedPatch, ...] = ()
 
 
 class PatchSet:
@@ -107,17 +81,9 @@ class PatchSet:
             LibraryError: a name that fits no document.
             ModelError: the model cannot be patched.
         """
-        progress = progress or Progress()
-        documents = [self._document(doc_id, key) for doc_id, key in self._chosen(docs).items()]
-        progress.start(len(documents))
-        self.store.clean()
-        keys = {document.doc_id: self._key(document) for document in documents}
-        skipped = [document.doc_id for document in documents if keys[document.doc_id] in self.store]
-        for doc_id in skipped:
-            progress.advance(doc_id)
-        report = BuildReport(skipped=tuple(skipped))
-        missing = [document for document in documents if document.doc_id not in skipped]
-        return self._build(missing, keys, jobs, report, progress) if missing else report
+        documents = [document_of(self._library, doc_id, key) for doc_id, key in self._chosen(docs).items()]
+        builder = Builder(self.store, self.writer, self._profile, self.trainable, self._config.model, jobs)
+        return builder.build(documents, progress or Progress())
 
     def ls(self) -> list[PatchInfo]:
         """Every patch of the store, by document."""
@@ -177,65 +143,14 @@ class PatchSet:
         check_base(info, self.base, is_portable=self._config.patch_portable)
         return tensors
 
-    def _build(
-        self,
-        documents: Sequence[PatchDocument],
-        keys: dict[str, str],
-        jobs: int | None,
-        report: BuildReport,
-        progress: Progress,
-    ) -> BuildReport:
-        built: list[str] = []
-        failed: list[FailedPatch] = []
-        samples, incomplete = self._samples(documents)
-        able = [at for at, own in enumerate(samples) if own]
-        for at in sorted(set(range(len(documents))) - set(able)):
-            failed.append(FailedPatch(documents[at].doc_id, "too short or too plain to make a question from"))
-            progress.advance(documents[at].doc_id)
-        for index, result in self.writer.write([samples[at] for at in able], jobs):
-            document = documents[able[index]]
-            info = self._info(document, keys[document.doc_id], len(samples[able[index]]))
-            try:
-                if isinstance(result, PatchError):
-                    raise result
-                self.store.save(info, result)
-                built.append(document.doc_id)
-            except ConcordError as error:
-                failed.append(FailedPatch(document.doc_id, str(error)))
-            progress.advance(document.doc_id)
-        return replace(report, built=tuple(built), failed=tuple(failed), incomplete=tuple(incomplete))
-
-    def _samples(self, documents: Sequence[PatchDocument]) -> tuple[list[list[Sample]], list[FailedPatch]]:
-        if self._profile.writer == "rules":
-            return [write_rules(document, self._profile.max_questions) for document in documents], []
-        augmenter = ModelAugmenter(self.trainable, self.store.folder / "samples")
-        samples, problems = augmenter.write(documents)
-        return samples, [FailedPatch(problem.doc_id, f"{problem.item}: {problem.reason}") for problem in problems]
-
     @cached_property
     def writer(self) -> PatchWriter:
         """Who makes the patches."""
         return self._given_writer or GradientWriter(self.trainable, self._profile)
 
-    def _key(self, document: PatchDocument) -> str:
-        return patch_key(document.content_hash, self.base, self._writer_fingerprint)
-
     @property
     def _writer_fingerprint(self) -> str:
         return self._given_writer.fingerprint if self._given_writer else self._profile.fingerprint()
-
-    def _info(self, document: PatchDocument, key: str, num_samples: int) -> PatchInfo:
-        return PatchInfo(
-            key,
-            document.doc_id,
-            document.title,
-            document.content_hash,
-            self.base,
-            self._config.model,
-            self._profile.name,
-            self._writer_fingerprint,
-            num_samples,
-        )
 
     def _chosen(self, docs: Sequence[str]) -> dict[str, str]:
         """Content hash of the chosen documents."""
@@ -254,15 +169,6 @@ class PatchSet:
                 raise LibraryError(f"no document {given!r} in {self._library.folder}; 'concord ls' lists them")
             chosen |= {doc_id: hashes[doc_id] for doc_id in found}
         return chosen
-
-    def _document(self, doc_id: str, content_hash: str) -> PatchDocument:
-        passages = self._library.passages_of(doc_id)
-        title = passages[0].title if passages else ""
-        text, end = "", 0
-        for passage in passages:  # neighbouring passages overlap
-            text += passage.text[max(0, end - passage.start) :] if passage.start < end else f"\n{passage.text}"
-            end = max(end, passage.start + len(passage.text))
-        return PatchDocument(doc_id, title, text, content_hash, tuple(passage.text for passage in passages))
 
     def _live_hashes(self) -> dict[str, str]:
         generation = self._library.generation

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from rag.patches.base import Profile, Sample, Tensors
 from rag.patches.batched import BatchedAdapters, decoder_layers, frozen_twin, initial_adapter, learnt_layers
 from rag.patches.fingerprint import model_fingerprint
 from rag.patches.loss import token_losses
-from rag.patches.packing import IGNORED, Batch, Pack, batch_of, pack
+from rag.patches.packing import IGNORED, Batch, Pack, Tokens, batch_of, pack
 from rag.patches.samples import tokens_of
 from rag.patches.upper import lower_skipped, lower_states
 
@@ -46,7 +47,6 @@ class GradientWriter:
         self._initial = initial_adapter(self._model, profile)
         self._layers = decoder_layers(self._model)
         self._first = _first_learnt(self._layers, learnt_layers(self._model, profile))
-        self._anchors = anchors(generator, profile.num_anchors) if profile.num_anchors else []
         _check_head(self._model)
 
     @property
@@ -79,6 +79,10 @@ class GradientWriter:
                 groups[:0] = [group[:middle], group[middle:]]
                 continue
             yield from zip(group, trained, strict=True)
+
+    @cached_property
+    def _anchors(self) -> list[Tokens]:
+        return anchors(self._generator, self._profile.num_anchors) if self._profile.num_anchors else []
 
     def _rows(self, samples: Sequence[Sample]) -> list[Pack]:
         tokens = [tokens_of(self._generator, sample, self._profile) for sample in samples]
