@@ -47,6 +47,7 @@ class PatchStore:
         self._max_memory = int(max_memory_mib * _MIB)
         self._memory: OrderedDict[str, tuple[PatchInfo, Tensors]] = OrderedDict()
         self._memory_bytes = 0
+        self._disk_bytes: int | None = None  # as far as this process knows; a scan settles it
         self._mutex = RLock()
 
     @property
@@ -99,7 +100,10 @@ class PatchStore:
         with self._locked():
             written = write_folder(self.folder / info.key, tensors, info.base_name, info)
             assert written is not None
-            self._evict(keep=info.key)
+            if self._disk_bytes is not None:
+                self._disk_bytes += written.size_bytes
+            if self._disk_bytes is None or self._disk_bytes > self._max_bytes:
+                self._disk_bytes = self._evict(keep=info.key)
         return written
 
     def remove(self, keys: Sequence[str]) -> None:
@@ -150,15 +154,17 @@ class PatchStore:
             _, (_, oldest) = self._memory.popitem(last=False)
             self._memory_bytes -= num_bytes(oldest)
 
-    def _evict(self, keep: str) -> None:
+    def _evict(self, keep: str) -> int:
+        """Remove the least recently used patches beyond the limit; returns the bytes that stay."""
         used = sorted((*self._use(key), key) for key in self._keys())
         total = sum(size for _, size, _ in used)
         for _, size, key in used:
             if total <= self._max_bytes:
-                return
+                break
             if key != keep:
                 self._drop(key)
                 total -= size
+        return total
 
     def _use(self, key: str) -> tuple[float, int]:
         """When it was used last, and its bytes; a damaged one goes first."""
