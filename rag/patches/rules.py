@@ -29,7 +29,6 @@ _PRESENT = re.compile(
     r"^(The\s[a-z]+|(?:The\s)?[A-Z][\w'\u2019]*(?:\s[A-Z][\w'\u2019]*)*)\s([a-z]{2,}s)(\s(?:[a-z]+\s)?|\s?)$"
 )
 _CLASSIFIED = re.compile(r"\bthe\s([a-z]+)\s$")
-_VERB = re.compile(r"\s(?:is|are|was|were|has|have|had|[a-z]+(?:s|ed))\s")
 _HAVING = {"has": "does", "have": "do", "had": "did"}
 _MIN_WORDS, _MAX_WORDS = 4, 40
 
@@ -132,7 +131,7 @@ def _gaps(sentence: str) -> Iterator[_Gap]:
 def _questions(gap: _Gap) -> Iterator[str]:
     """Most direct first."""
     if not gap.before.strip():
-        if " " in gap.answer or _VERB.match(gap.after):
+        if " " in gap.answer:  # one word may have its capital from the sentence alone
             yield f"Who or what{gap.after}?"
         return
     auxiliary, present = _AUXILIARY.search(gap.before), _PRESENT.match(gap.before)
@@ -148,8 +147,11 @@ def _with_do(gap: _Gap, present: re.Match[str]) -> Iterator[str]:
     """``S verbs [preposition] <gap>``: "Where does S verb?", "How many N does S verb?"."""
     subject, verb, rest = _lowered(present.group(1)), _bare(present.group(2)), present.group(3).strip()
     if gap.asks == "how many":
-        yield f"How many {gap.after.split()[0]} does {subject} {verb}{f' {rest}' if rest else ''}?"
-    elif gap.asks == "what place" and len(rest.split()) == 1:
+        noun = gap.after.split()[0]
+        yield f"How many {noun} does {subject} {verb}{f' {rest}' if rest else ''}?"
+        yield f"What is the number of {noun} that {subject} {present.group(2)}{f' {rest}' if rest else ''}?"
+        return
+    if gap.asks == "what place" and len(rest.split()) == 1:
         yield f"Where does {subject} {verb}?"
     asks = gap.asks.capitalize() if gap.noun else "What"
     yield f"{asks} does {subject} {verb}{f' {rest}' if rest else ''}?"
@@ -169,6 +171,8 @@ def _fronted(gap: _Gap, auxiliary: re.Match[str]) -> Iterator[str]:
     if not rest and verb in _HAVING:
         asks = gap.asks if gap.asks != "how many" else f"how many {gap.after.split()[0]}"
         yield f"{asks.capitalize()} {_HAVING[verb]} {subject} have?"
+        if gap.asks == "how many":
+            yield f"What is the number of {gap.after.split()[0]} of {subject}?"
         return
     if not rest:
         who = "Who" if len(gap.answer.split()) > 1 else "What"

@@ -34,7 +34,9 @@ def test_the_subject_is_asked_for() -> None:
 def test_numbers_and_plain_verbs() -> None:
     got = written("The Heron carries 212 passengers. Heron Hall has 14 rooms.")
     assert ("How many passengers does the Heron carry?", "212") in got
+    assert ("What is the number of passengers that the Heron carries?", "212") in got
     assert ("How many rooms does Heron Hall have?", "14") in got
+    assert ("What is the number of rooms of Heron Hall?", "14") in got
 
 
 def test_a_noun_before_a_name_asks_for_it() -> None:
