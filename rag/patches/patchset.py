@@ -182,7 +182,8 @@ class PatchSet:
         known = [doc_id for doc_id in dict.fromkeys(doc_ids) if doc_id in hashes]
         keys = {doc_id: patch_key(hashes[doc_id], self.base, self._writer_fingerprint) for doc_id in known}
         found = {doc_id: key for doc_id, key in keys.items() if key in self.store}
-        if len(found) < len(known) and (self._config.patch_portable or query.patches == "only"):
+        is_refused = not found and query.patches == "only"
+        if len(found) < len(known) and (self._config.patch_portable or is_refused):
             others = {info.content_hash: info for info in self.store.ls() if info.writer == self._writer_fingerprint}
             for doc_id in known:
                 if doc_id not in found and hashes[doc_id] in others:

@@ -39,13 +39,14 @@ def write_rules(document: PatchDocument, max_questions: int) -> list[Sample]:
     Source: ours.
     """
     subject = _subject(document)
-    return list(
-        dict.fromkeys(
-            sample
-            for sentence in sentences(document.text, subject)
-            for sample in _of_sentence(sentence, subject, document.title, max_questions)
-        )
-    )
+    by_answer = [
+        samples[:max_questions]
+        for sentence in sentences(document.text, subject)
+        for samples in _of_sentence(sentence, subject, document.title)
+    ]
+    # In turn, so that each step of the training meets every answer once.
+    in_turn = [samples[at] for at in range(max_questions) for samples in by_answer if at < len(samples)]
+    return list(dict.fromkeys(in_turn))
 
 
 def _subject(document: PatchDocument) -> str:
@@ -103,12 +104,13 @@ class _Gap:
         return "whom" if self.last_word == "by" else "who or what"
 
 
-def _of_sentence(sentence: str, subject: str, title: str, max_questions: int) -> Iterator[Sample]:
+def _of_sentence(sentence: str, subject: str, title: str) -> Iterator[list[Sample]]:
+    """The samples of each answer, most direct first."""
     for gap in _gaps(sentence):
         if gap.answer.casefold() not in title.casefold():
-            for question in list(dict.fromkeys(_questions(gap)))[:max_questions]:
-                is_free = gap.answer.casefold() not in subject.casefold()
-                yield Sample(_named(question, subject if is_free else ""), gap.answer)
+            is_free = gap.answer.casefold() not in subject.casefold()
+            questions = dict.fromkeys(_named(text, subject if is_free else "") for text in _questions(gap))
+            yield [Sample(question, gap.answer) for question in questions]
 
 
 def _named(question: str, title: str) -> str:
