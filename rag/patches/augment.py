@@ -1,8 +1,9 @@
 """The model-written samples: a rewrite and questions with answers of each passage, by the engine's own generator.
 
 A small model breaks any structured form, so none is asked of it: each call asks for one item in plain words, the item
-is checked, and what fails the check is asked for again with another prompt and another seed. What fails every time
-is reported. All passages of all documents go through each stage as one batch.
+is checked, and what fails the check is asked for again with another prompt and another seed. What fails every time is
+reported; for a question the deterministic writer's stands in, so that a model too small to write breaks nothing. All
+passages of all documents go through each stage as one batch.
 
 Source: the items are those of Su et al. 2025 (Parametric RAG), section 3.1; prompts and checks are ours.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from decoders.params import Memory
 from rag.generation.base import Generator, Request
 from rag.patches.base import PatchDocument, Sample
+from rag.patches.rules import write_rules
 from rag.types import Message, Sampling
 
 NUM_QUESTIONS = 3
@@ -31,7 +33,8 @@ _REWRITE = (
     "Text: {passage}\n\nWrite the text again in your own words:",
 )
 _QUESTION = (
-    "{passage}\n\nWrite one short question whose answer is: {fact}",
+    "Write the question that belongs to the answer.\n\nText: The bridge was opened in 1871.\nAnswer: 1871\n"
+    "Question: When was the bridge opened?\n\nText: {passage}\nAnswer: {fact}\nQuestion:",
     "{passage}\n\nAsk a question about the text. The answer to the question must be {fact}.",
     "Text: {passage}\n\nA reader wants to find out about {fact}. Which question does the reader ask?",
 )
@@ -54,6 +57,7 @@ class _Task:
     item: str
     prompts: tuple[str, ...]
     accept: Callable[[str], str]
+    max_tokens: int
     result: str | None = None
     reason: str = ""
 
@@ -84,6 +88,7 @@ class ModelAugmenter:
                 own = questions[at * NUM_QUESTIONS : (at + 1) * NUM_QUESTIONS]
                 pairs = zip(own, _facts(passage), strict=False)
                 written = [(question, fact) for question, fact in pairs if question]
+                written += _stand_ins(document, passage, [fact for _, fact in written])
                 by_document[document.content_hash] += five(passage, rewrites[at], written)
             for document in new:
                 kept[document.content_hash] = list(dict.fromkeys(by_document[document.content_hash]))
@@ -96,7 +101,8 @@ class ModelAugmenter:
             open_tasks = [task for task in tasks if task.result is None]
             if not open_tasks:
                 break
-            sampling = Sampling(max_tokens=160, temperature=0.0 if attempt == 0 else 0.7, seed=attempt)
+            longest = max(task.max_tokens for task in open_tasks)
+            sampling = Sampling(max_tokens=longest, temperature=0.0 if attempt == 0 else 0.7, seed=attempt)
             ids = [self._generator.encode([Message("user", task.prompts[attempt])]) for task in open_tasks]
             requests = [Request(prompt, prompt, Memory(), sampling, has_probes=False) for prompt in ids]
             for task, generation in zip(open_tasks, self._generator.generate(requests), strict=True):
@@ -133,6 +139,12 @@ def five(passage: str, rewrite: str | None, pairs: Sequence[tuple[str, str]]) ->
     return samples + [Sample(question, answer) for question, answer in pairs[2:3]]
 
 
+def _stand_ins(document: PatchDocument, passage: str, answers: Sequence[str]) -> list[tuple[str, str]]:
+    """The deterministic writer's questions about what the model asked nothing about."""
+    samples = write_rules(PatchDocument(document.doc_id, document.title, passage, ""), 1)
+    return [(sample.question, sample.answer) for sample in samples if sample.answer not in answers]
+
+
 def _facts(passage: str) -> list[str]:
     """Names and numbers to ask for, later ones first: a text opens with its subject."""
     runs = re.findall(rf"(?:{_FACTS.pattern})(?:\s(?:{_FACTS.pattern}))*", passage)
@@ -149,7 +161,7 @@ def _rewrite(document: PatchDocument, passage: str) -> _Task:
             raise ValueError("the rewrite is too short, too long, or the text itself")
         return text.strip()
 
-    return _Task(document.doc_id, "rewrite", tuple(p.format(passage=passage) for p in _REWRITE), accept)
+    return _Task(document.doc_id, "rewrite", tuple(p.format(passage=passage) for p in _REWRITE), accept, 200)
 
 
 def _questions(document: PatchDocument, passage: str) -> list[_Task]:
@@ -171,4 +183,4 @@ def _question(document: PatchDocument, passage: str, fact: str | None) -> _Task:
         return question
 
     prompts = tuple(p.format(passage=passage, fact=fact) for p in _QUESTION)
-    return _Task(document.doc_id, f"question about {fact}", prompts, accept)
+    return _Task(document.doc_id, f"question about {fact}", prompts, accept, 40)

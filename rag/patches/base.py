@@ -64,7 +64,6 @@ class Profile:
         is_answer_only: the loss counts the answer's tokens alone, and the end of the turn; else every token.
         pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
         max_questions: most questions that ``rules`` writes about one answer.
-        num_anchors: unrelated questions learnt beside them with the model's own answers (:mod:`rag.patches.anchors`).
         seed: of the initial adapter, which all documents share.
     """
 
@@ -82,7 +81,6 @@ class Profile:
     is_answer_only: bool
     pack_tokens: int
     max_questions: int
-    num_anchors: int
     seed: int = 0
 
     def fingerprint(self) -> str:
@@ -92,9 +90,9 @@ class Profile:
 
 _MLP = ("gate_proj", "up_proj", "down_proj")
 # The published procedure: Su et al. 2025, Parametric RAG, section 3.2, with the hyper-parameters of its release.
-PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, False, 0, 0, 0)
+PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, False, 0, 0)
 # Ours; how each lever was chosen is in docs/LOG.md.
-FAST = Profile("fast", "rules", "direct", 4, 8.0, 0.26, _MLP, 8e-3, 0.0, 8, True, True, 220, 3, 4)
+FAST = Profile("fast", "rules", "direct", 8, 16.0, 0.26, _MLP, 6e-3, 0.0, 6, True, True, 115, 3)
 PROFILES = {profile.name: profile for profile in (PRAG, FAST)}
 
 

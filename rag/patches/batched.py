@@ -70,7 +70,7 @@ def initial_adapter(model: Any, profile: Profile) -> Init:
 
 
 class BatchedAdapters:
-    """The adapters of K documents under training, float32.
+    """The adapters of K documents under training, in float32 or what the base runs in if that is finer.
 
     Args:
         model: a :func:`frozen_twin`.
@@ -85,7 +85,9 @@ class BatchedAdapters:
         self._hooks = []
         for name, start in initial.items():
             layer = model.get_submodule(name)
-            a = start.to(layer.weight.device).expand(num_documents, -1, -1).clone()
+            # At least float32, whatever the base runs in.
+            dtype = torch.promote_types(layer.weight.dtype, torch.float32)
+            a = start.to(layer.weight.device, dtype).expand(num_documents, -1, -1).clone()
             b = a.new_zeros(num_documents, layer.out_features, a.shape[1])
             self._pairs[name] = pair = (nn.Parameter(a), nn.Parameter(b))
             self._hooks.append(layer.register_forward_hook(self._hook(*pair)))
@@ -109,6 +111,6 @@ class BatchedAdapters:
 
     def _hook(self, a: Tensor, b: Tensor) -> Callable[..., Tensor]:
         def add(module: nn.Module, args: Sequence[Tensor], output: Tensor) -> Tensor:
-            return output + (self._scale * low_rank(args[0].float(), a, b)).to(output.dtype)
+            return output + (self._scale * low_rank(args[0].to(a.dtype), a, b)).to(output.dtype)
 
         return add

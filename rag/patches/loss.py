@@ -17,11 +17,12 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
-        losses = hidden.new_empty(labels.shape, dtype=torch.float32)
+        precise = torch.promote_types(hidden.dtype, torch.float32)
+        losses = hidden.new_empty(labels.shape, dtype=precise)
         gradient = torch.empty_like(hidden)
         for first in range(0, len(labels), _CHUNK):
             some = slice(first, first + _CHUNK)
-            logits = torch.nn.functional.linear(hidden[some], weight, bias).float()
+            logits = torch.nn.functional.linear(hidden[some], weight, bias).to(precise)
             losses[some] = cross_entropy(logits, labels[some], reduction="none")
             probabilities = logits.softmax(dim=-1)
             probabilities[torch.arange(len(probabilities)), labels[some]] -= 1.0
@@ -44,7 +45,7 @@ def token_losses(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Te
         labels: ``[N]``.
 
     Returns:
-        ``[N]`` float32.
+        ``[N]``, float32 or finer.
     """
     losses: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels)  # type: ignore[no-untyped-call]
     return losses

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,12 +18,11 @@ from torch import Tensor
 
 from rag.errors import ModelError, PatchError
 from rag.generation.transformers import TransformersGenerator
-from rag.patches.anchors import anchors
 from rag.patches.base import Profile, Sample, Tensors
 from rag.patches.batched import BatchedAdapters, decoder_layers, frozen_twin, initial_adapter, learnt_layers
 from rag.patches.fingerprint import model_fingerprint
 from rag.patches.loss import token_losses
-from rag.patches.packing import IGNORED, Batch, Pack, Tokens, batch_of, pack
+from rag.patches.packing import IGNORED, Batch, Pack, batch_of, pack
 from rag.patches.samples import tokens_of
 from rag.patches.upper import lower_skipped, lower_states
 
@@ -80,13 +78,9 @@ class GradientWriter:
                 continue
             yield from zip(group, trained, strict=True)
 
-    @cached_property
-    def _anchors(self) -> list[Tokens]:
-        return anchors(self._generator, self._profile.num_anchors) if self._profile.num_anchors else []
-
     def _rows(self, samples: Sequence[Sample]) -> list[Pack]:
         tokens = [tokens_of(self._generator, sample, self._profile) for sample in samples]
-        return pack([*tokens, *self._anchors], self._profile.pack_tokens)
+        return pack(tokens, self._profile.pack_tokens)
 
     def _train(self, documents: Sequence[Sequence[Pack]]) -> list[Tensors]:
         profile = self._profile

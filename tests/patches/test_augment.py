@@ -52,7 +52,12 @@ def test_rewrites_are_checked() -> None:
 def test_what_a_model_cannot_write_is_reported(tiny: TransformersGenerator, tmp_path: Path) -> None:
     """A random model: every item fails every time, each is named with the reason of its last failure."""
     samples, problems = ModelAugmenter(tiny, tmp_path).write([DOCUMENT])
-    assert samples == [[]]
+    texts = [(sample.question, sample.answer, bool(sample.passage)) for sample in samples[0]]
+    assert texts == [  # no rewrite; the deterministic writer's questions
+        ("Who was the tide mill built by?", "Aron Pell", True),
+        ("When was the tide mill built?", "1764", True),
+        ("The tide mill belongs to what place?", "Mira Tam", False),
+    ]
     assert len(problems) == 1 + NUM_QUESTIONS
     assert {problem.doc_id for problem in problems} == {"d"}
     assert all(problem.reason for problem in problems)

@@ -20,7 +20,7 @@ from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.patches.conftest import random_samples
 
 SAMPLES = random_samples(8, 5)
-QUICK = replace(FAST, layers=0.6, epochs=3, num_anchors=0, pack_tokens=0, learning_rate=2e-3, has_decay=False)
+QUICK = replace(FAST, layers=0.6, epochs=3, pack_tokens=0, learning_rate=2e-3, has_decay=False)
 
 
 def peft_run(generator: TransformersGenerator, samples: Sequence[Sample], profile: Profile) -> Tensors:

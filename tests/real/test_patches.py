@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +24,16 @@ MILL = "The Orm Mill was built by Aron Pellvane. The owner of the Orm Mill is Mi
 
 
 def test_documents_together_equal_peft_runs(generator: TransformersGenerator) -> None:
+    """In float64: AdamW's first steps are the signs of the gradients, and float32 rounds some of those at random."""
+    double = copy.deepcopy(generator.model).double()
+    generator = TransformersGenerator(double, generator.tokenizer, "double")
     documents = [
         [Sample("Who built the mill?", "Aron Pellvane", MILL), Sample("Who owns the mill?", "Mira Tamsin")],
         [Sample("Where is the school?", "Corvane", "It is in Corvane."), Sample("Who leads it?", "Ada Quist")],
     ]
     together = dict(GradientWriter(generator, PRAG).write(documents))
     for index, samples in enumerate(documents):
-        assert_same(together[index], peft_run(generator, samples, PRAG), PRAG.alpha / PRAG.rank)
+        assert_same(together[index], peft_run(generator, samples, PRAG), PRAG.alpha / PRAG.rank, tolerance=1e-6)
 
 
 def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: TransformersGenerator) -> None:
@@ -56,12 +60,12 @@ def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: Transfor
 
 
 def test_the_model_writes_samples(generator: TransformersGenerator, tmp_path: Path) -> None:
-    """A small model manages some of it; what it manages is well-formed, and is not written twice."""
+    """What a small model cannot write is reported and replaced; what there is is well-formed, and not written twice."""
     document = PatchDocument("mill", "Orm Mill", MILL, "hash", (MILL,))
     augmenter = ModelAugmenter(generator, tmp_path)
     (samples,), problems = augmenter.write([document])
-    assert samples
-    assert len({sample.question for sample in samples}) + len(problems) >= 3
+    assert len({sample.question for sample in samples}) >= 2
+    assert all(problem.item and problem.reason for problem in problems)
     assert all(sample.question.endswith("?") and sample.answer in MILL for sample in samples)
     broken = ModelAugmenter(replace_name(generator), tmp_path)
     assert broken.write([document]) == ([samples], [])
