@@ -57,7 +57,9 @@ def build(
 def ls(library: LibraryPath, as_json: AsJson = False) -> None:
     """List the patches of a library."""
     with _patches(library) as patches:
-        infos = patches.ls()
+        infos, unreadable = patches.ls(), patches.store.unreadable()
+    for key in unreadable:
+        _say(f"damaged: {key}; remove it with 'concord patch rm' and build it again", "red")
     if as_json:
         _print_json([asdict(info) for info in infos])
         return

@@ -59,9 +59,13 @@ class PatchStore:
         return (self.folder / key / MANIFEST).is_file()
 
     def ls(self) -> list[PatchInfo]:
-        """Every readable patch, by document and key; :meth:`damaged` lists the others."""
+        """Every patch whose manifest can be read, by document and key; :meth:`unreadable` lists the others."""
         infos = [info for key in self._keys() if (info := self._info_or_none(key)) is not None]
         return sorted(infos, key=lambda info: (info.doc_id, info.key))
+
+    def unreadable(self) -> list[str]:
+        """Keys of patches whose manifest is missing or damaged."""
+        return [key for key in self._keys() if self._info_or_none(key) is None]
 
     def damaged(self) -> list[str]:
         """Keys of patches whose weights or manifest are not as they were written. Reads everything."""

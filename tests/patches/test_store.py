@@ -94,6 +94,7 @@ def test_damage_is_named(tmp_path: Path, tensors: Tensors, damage: str) -> None:
     with pytest.raises(PatchError, match=key):
         store.load(key)
     assert store.damaged() == [key]
+    assert store.unreadable() == ([key] if damage in ("no manifest", "manifest") else [])
     store.remove([key])
     assert store.damaged() == []
 
