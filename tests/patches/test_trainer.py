@@ -26,7 +26,7 @@ QUICK = replace(FAST, layers=0.6, epochs=3, pack_tokens=0, learning_rate=2e-3, h
 def peft_run(generator: TransformersGenerator, samples: Sequence[Sample], profile: Profile) -> Tensors:
     """One document, one sample a step, with the PEFT library: the readable baseline."""
     config = LoraConfig(r=profile.rank, lora_alpha=profile.alpha, target_modules=list(profile.targets), lora_dropout=0)
-    model = get_peft_model(frozen_twin(generator.model), config)
+    model = get_peft_model(frozen_twin(generator.model), config).to(generator.model.dtype)
     learnt = {}
     for name, start in initial_adapter(generator.model, profile).items():
         layer = model.base_model.model.get_submodule(name)
@@ -77,7 +77,7 @@ def test_packed_samples_learn_as_separate_ones(tiny: TransformersGenerator) -> N
 def full_batch(generator: TransformersGenerator, samples: Sequence[Sample], profile: Profile) -> Tensors:
     """Every step reads all samples, each in its own forward."""
     config = LoraConfig(r=profile.rank, lora_alpha=profile.alpha, target_modules=list(profile.targets), lora_dropout=0)
-    model = get_peft_model(frozen_twin(generator.model), config)
+    model = get_peft_model(frozen_twin(generator.model), config).to(generator.model.dtype)
     learnt = {}
     for name, start in initial_adapter(generator.model, profile).items():
         layer = model.base_model.model.get_submodule(name)
