@@ -16,14 +16,14 @@ from rag.generation.transformers import TransformersGenerator
 from rag.patches.augment import ModelAugmenter
 from rag.patches.base import PRAG, PatchDocument, Sample
 from rag.patches.trainer import GradientWriter
-from tests.patches.test_trainer import assert_same, peft_run
+from tests.patches.test_trainer import peft_run, relative_error
 
 pytestmark = pytest.mark.real
 MILL = "The Orm Mill was built by Aron Pellvane. The owner of the Orm Mill is Mira Tamsin."
 
 
 def test_documents_together_equal_peft_runs(generator: TransformersGenerator) -> None:
-    """To 1e-3 (4e-4 measured), where the tiny model holds 1e-4.
+    """Every A to 1e-4, and the B of nine layers in ten (measured: 175 of 180), where the tiny model holds all of them.
 
     AdamW's first steps are the signs of the gradients, and rounding decides those of the smallest.
     """
@@ -33,7 +33,11 @@ def test_documents_together_equal_peft_runs(generator: TransformersGenerator) ->
     ]
     together = dict(GradientWriter(generator, PRAG).write(documents))
     for index, samples in enumerate(documents):
-        assert_same(together[index], peft_run(generator, samples, PRAG), PRAG.alpha / PRAG.rank, tolerance=1e-3)
+        expected = peft_run(generator, samples, PRAG)
+        scale = PRAG.alpha / PRAG.rank
+        assert all(relative_error(together[index][name][0] / scale, a) < 1e-4 for name, (a, _) in expected.items())
+        close = [relative_error(together[index][name][1], b) < 1e-4 for name, (_, b) in expected.items()]
+        assert sum(close) >= 0.9 * len(close)
 
 
 def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: TransformersGenerator) -> None:
