@@ -16,6 +16,7 @@ from decoders.params import DECODER_NAMES
 from eval.cli import eval_app
 from kg.cli import kg_app
 from rag.errors import ConcordError, SettingError
+from rag.patches.cli import patch_app
 from rag.service.cli import keys_app, serve
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(eval_app, name="eval")
 app.add_typer(kg_app, name="kg")
 app.add_typer(keys_app, name="keys")
+app.add_typer(patch_app, name="patch")
 app.command()(serve)
 _out = Console()
 _err = Console(stderr=True)
@@ -141,6 +143,13 @@ def ask(
         bool | None,
         typer.Option("--memory/--no-memory", help="Use passages that served alike questions.", show_default=False),
     ] = None,
+    patches: Annotated[
+        str | None,
+        typer.Option(help="auto: passages and patches; only: patches without passages; off.", show_default=False),
+    ] = None,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Also use patches that were made for another base model.")
+    ] = False,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer, tokens.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for a temperature above 0.")] = None,
@@ -169,8 +178,9 @@ def ask(
         "max_tokens": max_tokens,
         "temperature": temperature,
         "seed": seed,
+        "patches": patches,
     }
-    settings = {"model": model, "engine": generation, "encoder": encoder}
+    settings = {"model": model, "engine": generation, "encoder": encoder, "patch_portable": portable or None}
     with _errors_to_exit(), _open(library, config, must_exist=True, **settings) as engine:
         options |= _pairs(params or [])
         if as_json:

@@ -81,6 +81,15 @@ class Config(BaseModel):
     )
     cache_dir: Path | None = Field(None, description="Where converted models are kept; None is the user's cache.")
 
+    patch_profile: str = Field("fast", description="How patches are trained: 'fast', or 'prag' as published.")
+    patch_gate: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.45, description="Cosine of question and passage from which a document's patch is used."
+    )
+    patch_max_rank: Annotated[int, Field(ge=1)] = Field(64, description="Rank at which composed patches are cut.")
+    patch_store_mib: Annotated[float, Field(gt=0)] = Field(4096, description="Most MiB of patches on disk.")
+    patch_memory_mib: Annotated[float, Field(ge=0)] = Field(256, description="Most MiB of patches kept in memory.")
+    patch_portable: bool = Field(False, description="Also use patches that were made for another base model.")
+
     @classmethod
     def load(cls, file: Path | None = None, /, **overrides: Any) -> Config:
         """Settings from a TOML file, the environment and ``overrides`` (``None`` = not given).

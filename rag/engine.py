@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -32,12 +32,24 @@ from rag.models import load_generator
 from rag.parts import Parts
 from rag.pipeline import Pipeline
 from rag.search import Searcher
-from rag.types import AddReport, Answer, DocumentInfo, Message, Passage, Query, Sampling, ScoredPassage, TokenEvent
+from rag.types import (
+    AddReport,
+    Answer,
+    DocumentInfo,
+    Message,
+    Passage,
+    PatchMode,
+    Query,
+    Sampling,
+    ScoredPassage,
+    TokenEvent,
+)
 from retrievers.encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
 from retrievers.graph import GraphRetriever
 
 if TYPE_CHECKING:
     from rag.doctor import Finding
+    from rag.patches.patchset import PatchSet
 
 History = Sequence[Message] | Sequence[dict[str, str]]
 
@@ -136,7 +148,7 @@ class Engine:
         documents = self.library.documents()
         chosen: dict[str, DocumentInfo] = {}
         for given in sources:
-            matches = [document for document in documents if _is_named(document, str(given))]
+            matches = [document for document in documents if is_named(document, str(given))]
             if not matches:
                 raise LibraryError(f"no document {str(given)!r} in {self.library.place}; 'concord ls' lists them")
             chosen |= {document.doc_id: document for document in matches}
@@ -184,6 +196,7 @@ class Engine:
             questions: what to ask.
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
+                ``patches`` (``off``, ``auto``: passages and patches, ``only``: patches without passages),
                 and the fields of :class:`rag.types.Search` and :class:`rag.types.Sampling`.
 
         Raises:
@@ -231,6 +244,9 @@ class Engine:
         if top_k != "auto" and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
             raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1, or 'auto'")
         search = self._search(given)
+        patches = given.pop("patches", "off")
+        if patches not in get_args(PatchMode):
+            raise SettingError(f"patches={patches!r}; expected one of {', '.join(get_args(PatchMode))}")
         sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
         sampling = {"max_tokens": self.config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
         decoder = str(given.pop("decoder", self.config.decoder))
@@ -241,7 +257,7 @@ class Engine:
         except DecoderSettingError as error:
             raise SettingError(str(error)) from error
         most = None if top_k == "auto" else top_k
-        return Query(question.strip(), history, params, most, Sampling(**sampling), search, cache_salt=salt)
+        return Query(question.strip(), history, params, most, Sampling(**sampling), search, patches, salt)
 
     def _search(self, given: dict[str, Any]) -> Search:
         """Take the options of :class:`rag.types.Search` from ``given``; the others keep their settings."""
@@ -289,7 +305,27 @@ class Engine:
     @property
     def pipeline(self) -> Pipeline:
         """The stages over this engine's parts."""
-        return Pipeline(self.searcher, self.generator, self.config.conflict_threshold)
+        patcher = self.patches if isinstance(self.library, Library) else None
+        return Pipeline(self.searcher, self.generator, self.config.conflict_threshold, patcher)
+
+    @property
+    def patches(self) -> PatchSet:
+        """The library's documents as LoRA patches.
+
+        Raises:
+            LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
+        """
+        with self._mutex:
+            return self._patches
+
+    @cached_property
+    def _patches(self) -> PatchSet:
+        # Loads torch: not before a model is needed.
+        from rag.patches.patchset import PatchSet
+
+        if not isinstance(self.library, Library):
+            raise LibraryError(f"patches are kept beside a library in a folder; {self.library.place} is in PostgreSQL")
+        return PatchSet(self.library, self.config, self._encoder, lambda: self.generator)
 
     def _check_readable(self) -> None:
         if self._given_retriever is not None:
@@ -321,11 +357,13 @@ def _check_known(options: Mapping[str, object]) -> None:
     of_decoders = {key for name in DECODER_NAMES for key in settings_names(name)}
     for key in options:
         if key not in of_decoders:
-            known = ("history", "top_k", "decoder", *Search.__dataclass_fields__, *Sampling.__dataclass_fields__)
+            named = ("history", "top_k", "decoder", "patches")
+            known = (*named, *Search.__dataclass_fields__, *Sampling.__dataclass_fields__)
             raise SettingError(f"unknown option {key!r}; known are {', '.join(known)}, and the decoder's settings")
 
 
-def _is_named(document: DocumentInfo, given: str) -> bool:
+def is_named(document: DocumentInfo, given: str) -> bool:
+    """Whether ``given`` is the document's doc_id, its source, or a folder above it."""
     path = str(Path(given).expanduser().resolve())
     return given in (document.doc_id, document.source) or path in (document.source, *_parents(document.source))
 

@@ -6,7 +6,8 @@ ConcordError
 │   ├── QuestionError       an empty question, or one longer than the model's window
 │   ├── ModelError          a model that cannot be found, read or used
 │   ├── SourceError         a document that cannot be read
-│   └── LibraryError        a library that is missing, empty, or made with other settings
+│   ├── LibraryError        a library that is missing, empty, or made with other settings
+│   └── PatchError          a patch that is missing, damaged, or made for another model
 ├── StorageError        the library's files are damaged or cannot be written
 └── UnavailableError    what answers is down or closing; the same call may succeed later
 """
@@ -40,6 +41,10 @@ class SourceError(InputError):
 
 class LibraryError(InputError):
     """A library that does not exist, holds nothing, or was made with other settings."""
+
+
+class PatchError(InputError):
+    """A patch that is missing, damaged, made for another model, or that cannot be made from its document."""
 
 
 class StorageError(ConcordError):

@@ -165,6 +165,11 @@ class Library(AnyLibrary):
         }
         return {row_id: found[row_id] for row_id in ids if row_id in found}
 
+    def passages_of(self, doc_id: str) -> list[Passage]:
+        """The passages of one live document, in order; empty when there is none."""
+        rows = self._rows(f"SELECT p.id FROM {LIVE} WHERE d.doc_id = ? ORDER BY p.ordinal", doc_id)
+        return list(self.passages([row[0] for row in rows]).values())
+
     def live_ids(self) -> tuple[RowIds, int]:
         """Row ids ``[N]`` of all live passages, ascending, and the generation they belong to.
 

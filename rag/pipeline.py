@@ -12,16 +12,33 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from decoders.params import settings_of
 from rag.conflict import report
-from rag.errors import QuestionError
-from rag.generation.base import Chunk, Done, Event, Generation, Generator, Request
+from rag.errors import QuestionError, SettingError
+from rag.generation.base import Adapter, Chunk, Done, Event, Generation, Generator, Request
 from rag.prompts import build_prompts
 from rag.search import Searched, Searcher
-from rag.types import Answer, Citation, Conflict, Query, ScoredPassage, TokenEvent, Tokens
+from rag.types import Answer, Citation, Conflict, PatchUse, Query, ScoredPassage, TokenEvent, Tokens
 
 ABSTENTION = "I do not know: the documents do not say."
+
+
+@dataclass(frozen=True)
+class Patching:
+    """The patches of one query, and the adapter that they make together."""
+
+    adapter: Adapter | None = None
+    uses: tuple[PatchUse, ...] = ()
+
+
+class Patcher(Protocol):
+    """Chooses and composes the patches of a query from its ranking (:class:`rag.patches.patchset.PatchSet`)."""
+
+    def patch(self, query: Query, ranking: Sequence[ScoredPassage]) -> Patching:
+        """The patching of one query whose mode is not ``off``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,7 @@ class Fitted:
     request: Request
     kept: tuple[ScoredPassage, ...]
     dropped: tuple[ScoredPassage, ...]
+    patches: tuple[PatchUse, ...] = ()
 
 
 @dataclass
@@ -62,12 +80,20 @@ class Pipeline:
         searcher: finds the passages.
         generator: turns prompt pairs into tokens.
         conflict_threshold: score from which memory and documents count as disagreeing.
+        patcher: chooses the patches of queries that ask for them.
     """
 
-    def __init__(self, searcher: Searcher, generator: Generator, conflict_threshold: float) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        generator: Generator,
+        conflict_threshold: float,
+        patcher: Patcher | None = None,
+    ) -> None:
         self._searcher = searcher
         self._generator = generator
         self._threshold = conflict_threshold
+        self._patcher = patcher
 
     def run(self, queries: Sequence[Query]) -> Iterator[tuple[int, TokenEvent | Answer]]:
         """Events of all queries by their index: tokens as they come, then each one's answer."""
@@ -92,6 +118,9 @@ class Pipeline:
     def _answers(self, searched: Sequence[Searched], timings: Timings) -> Iterator[tuple[int, TokenEvent | Answer]]:
         with timings.stage("fit"):
             fitted = {index: self.fit(item) for index, item in enumerate(searched) if item.is_supported}
+        if any(item.query.patches != "off" for item in searched):
+            with timings.stage("patch"):
+                fitted = {index: self.patched(item) for index, item in fitted.items()}
         for index, item in enumerate(searched):
             if not item.is_supported:
                 yield index, abstention(item, timings)
@@ -114,6 +143,8 @@ class Pipeline:
         stop = (*query.sampling.stop, *self._generator.default_stop)
         sampling = replace(query.sampling, stop=stop)
         room = self._generator.window - sampling.max_tokens
+        # Patches alone: the documents stand in the adapter instead of the prompt.
+        ranking = () if query.patches == "only" else ranking
         for num_kept in range(len(ranking), -1, -1):
             kept = ranking[:num_kept]
             prompts = build_prompts(query.question, [scored.passage for scored in kept], query.history)
@@ -136,6 +167,17 @@ class Pipeline:
             "max_tokens"
         )
 
+    def patched(self, fitted: Fitted) -> Fitted:
+        """The query with the adapter of its patches on the context stream; the other stream stays the base."""
+        query = fitted.searched.query
+        if query.patches == "off":
+            return fitted
+        if self._patcher is None:
+            raise SettingError("patches were asked for, but this pipeline has none; use Engine, or pass a patcher")
+        patching = self._patcher.patch(query, fitted.searched.ranking)
+        request = replace(fitted.request, context_adapter=patching.adapter)
+        return replace(fitted, request=request, patches=patching.uses)
+
     def answer(self, fitted: Fitted, generation: Generation, timings: Timings) -> Answer:
         """The reply to one query."""
         with timings.stage("report"):
@@ -155,6 +197,7 @@ class Pipeline:
             settings=settings_of(request.decoder),
             trace=searched.trace,
             paths=tuple(path for path in searched.paths if path.passage_id in shown),
+            patches=fitted.patches,
         )
 
     def _generate(self, fitted: Sequence[Fitted], timings: Timings) -> Iterator[Event]:

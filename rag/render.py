@@ -56,6 +56,7 @@ def citations(answer: Answer) -> RenderableType:
         names = ", ".join(short_path(citation.source) for citation in answer.dropped)
         why = "looked at" if answer.is_abstained else "left out, the window is full"
         lines.append(Text(f"{why}: {names}", style="yellow"))
+    lines += [Text(f"patch of {use.doc_id}, weight {use.weight:.2f}", style="cyan") for use in answer.patches]
     return Group(*lines)
 
 

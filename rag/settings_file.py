@@ -40,7 +40,8 @@ def checked(model: type[Model], values: Mapping[str, Any], origin: str = "") -> 
 
 def _explain(error: ValidationError, model: type[BaseModel], origin: str) -> str:
     fault = error.errors()[0]
-    name = ".".join(map(str, fault["loc"]))
+    # Where a field takes several types, the place names the one that was tried last: no part of the field's name.
+    name = ".".join(str(part) for part in fault["loc"] if isinstance(part, int) or part.isidentifier())
     message = fault["msg"].removeprefix("Value error, ")
     match fault["type"]:
         case "extra_forbidden" if len(fault["loc"]) == 1:

@@ -103,6 +103,18 @@ class Sampling:
         check(self, "seed", isinstance(self.seed, int), "a whole number")
 
 
+PatchMode = Literal["off", "auto", "only"]
+
+
+@dataclass(frozen=True)
+class PatchUse:
+    """A document's patch that an answer was generated with; ``weight`` 0 to 1."""
+
+    doc_id: str
+    key: str
+    weight: float
+
+
 @dataclass(frozen=True)
 class Query:
     """One question on its way through the pipeline; ``top_k`` of ``None`` leaves it to the question's complexity."""
@@ -113,6 +125,7 @@ class Query:
     top_k: int | None = 4
     sampling: Sampling = Sampling()
     search: Search = field(default_factory=Search)
+    patches: PatchMode = "off"
     cache_salt: str = ""  # whose prompts may share a cached prefix; empty: everyone's
 
 
@@ -208,6 +221,7 @@ class Answer:
     is_abstained: bool = False
     trace: Trace = field(default_factory=Trace)
     paths: tuple[GraphPath, ...] = ()
+    patches: tuple[PatchUse, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain JSON-ready values."""

@@ -6,12 +6,37 @@ see the same generated suffix, one rule mixes their logits, and both get the tok
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from decoders.params import DecoderParams
 from rag.types import Message, Sampling, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Low-rank changes of a model's linear layers, ready to run; equal names mean equal tensors.
+
+    Attributes:
+        name: derived from the content, so that caches keyed by it never serve another adapter's rows.
+        rank: the largest rank of its layers.
+        folder: where the same adapter lies, or is to be written, as a PEFT folder, for engines that load from disk.
+        tensors: by layer, ``A [r, in]`` and ``B [out, r]``; the change is ``B A``, all scales multiplied in
+            (alpha = r).
+    """
+
+    name: str
+    rank: int
+    folder: Path
+    tensors: Mapping[str, tuple[Tensor, Tensor]] = field(compare=False, repr=False)
+
+
+Prompt = tuple[tuple[int, ...], Adapter | None]
 
 
 @dataclass(frozen=True)
@@ -25,6 +50,7 @@ class Request:
         sampling: how tokens are chosen from the mixture, and when to stop.
         has_probes: also report what each stream would have answered alone (greedy).
         cache_salt: names the tenant to generators that keep prefixes, so that none is shared between tenants.
+        context_adapter, parametric_adapter: what each stream runs with; the prompts may be equal then.
     """
 
     context_ids: tuple[int, ...]
@@ -33,6 +59,8 @@ class Request:
     sampling: Sampling
     has_probes: bool = True
     cache_salt: str = ""
+    context_adapter: Adapter | None = None
+    parametric_adapter: Adapter | None = None
 
 
 @dataclass(frozen=True)

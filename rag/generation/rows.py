@@ -17,7 +17,9 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
 from rag.generation.attention import enable_bands
+from rag.generation.base import Adapter, Prompt
 from rag.generation.cache import BufferedLayer, banded_cache
+from rag.generation.lora import RowAdapters
 
 # Tokens of one prefill forward: bounds the activations' memory without starving the matrix products.
 _PREFILL_TOKENS = 4096
@@ -33,11 +35,13 @@ class Row:
         num_tokens: tokens in the cache.
         token: the token to feed next.
         at: its place among the logits of the last prefill or step.
+        adapter: what the model runs with on this row.
     """
 
     num_tokens: int
     token: int = 0
     at: int = 0
+    adapter: Adapter | None = None
 
 
 @dataclass(eq=False)
@@ -59,21 +63,22 @@ class RowBatch:
         parameters = inspect.signature(model.forward).parameters
         self._has_position_ids = "position_ids" in parameters
         self._bands: list[_Band] = []
+        self._adapters = RowAdapters(model)
 
     @property
     def num_rows(self) -> int:
         """Rows in use."""
         return sum(len(band.rows) for band in self._bands)
 
-    def prefill(self, prompts: Sequence[tuple[int, ...]]) -> tuple[list[Row], Tensor]:
+    def prefill(self, prompts: Sequence[Prompt]) -> tuple[list[Row], Tensor]:
         """Read prompts, alike lengths together; each group becomes a band.
 
         Returns:
             The row of each prompt, and their next-token logits ``[len(prompts), V]`` in the same order.
         """
-        rows = [Row(len(prompt), at=i) for i, prompt in enumerate(prompts)]
+        rows = [Row(len(ids), at=i, adapter=adapter) for i, (ids, adapter) in enumerate(prompts)]
         logits: dict[int, Tensor] = {}
-        for group in group_by_length([len(prompt) for prompt in prompts]):
+        for group in group_by_length([len(ids) for ids, _ in prompts]):
             cache = DynamicCache()
             out = self._read([prompts[i] for i in group], cache)
             logits.update(zip(group, out, strict=True))
@@ -108,7 +113,7 @@ class RowBatch:
         forks: dict[Row, list[Row]] = {}
         for parent, token in children:
             if parent in forks:
-                fork = Row(parent.num_tokens, token)
+                fork = Row(parent.num_tokens, token, adapter=parent.adapter)
                 forks[parent].append(fork)
                 placed.append(fork)
             else:
@@ -118,17 +123,19 @@ class RowBatch:
         for band in self._bands:
             _rearrange(band, forks)
         self._bands = [band for band in self._bands if band.rows]
+        self._adapters.keep(row.adapter for band in self._bands for row in band.rows)
         return placed
 
-    def _read(self, prompts: Sequence[tuple[int, ...]], cache: DynamicCache) -> Tensor:
+    def _read(self, prompts: Sequence[Prompt], cache: DynamicCache) -> Tensor:
         device = self._model.device
-        length = max(len(prompt) for prompt in prompts)
+        length = max(len(ids) for ids, _ in prompts)
         # Token 0 as padding: it is masked out, and every vocabulary has it.
-        padded = [[0] * (length - len(prompt)) + list(prompt) for prompt in prompts]
-        sizes = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        padded = [[0] * (length - len(ids)) + list(ids) for ids, _ in prompts]
+        sizes = torch.tensor([len(ids) for ids, _ in prompts], device=device)
         mask = torch.arange(length, device=device)[None, :] >= length - sizes[:, None]
         positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-        return self._forward(torch.tensor(padded, device=device), mask, positions, cache)
+        with self._adapters.applied([adapter for _, adapter in prompts]):
+            return self._forward(torch.tensor(padded, device=device), mask, positions, cache)
 
     def _feed(self, rows: Sequence[Row], cache: Cache) -> Tensor:
         device = self._model.device
@@ -136,7 +143,8 @@ class RowBatch:
         length = int(cache.get_seq_length()) + 1
         mask = torch.arange(length, device=device)[None, :] >= length - 1 - sizes
         tokens = torch.tensor([[row.token] for row in rows], device=device)
-        return self._forward(tokens, mask, sizes, cache)
+        with self._adapters.applied([row.adapter for row in rows]):
+            return self._forward(tokens, mask, sizes, cache)
 
     def _forward(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Cache) -> Tensor:
         extra = {"position_ids": positions} if self._has_position_ids else {}

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rag.generation.base import Chunk, Done, Event, Generation, Request
+from rag.generation.base import Chunk, Done, Event, Generation, Prompt, Request
 from rag.generation.detokenize import TextBuilder
 from rag.generation.rows import Row
 from rag.types import Step
@@ -96,7 +96,11 @@ def streams_of(request: Request) -> tuple[Stream, ...]:
     return ("pair", "context", "parametric") if request.has_probes else ("pair",)
 
 
-def prompts_of(track: Track) -> dict[str, tuple[int, ...]]:
-    """The prompts that a track reads, by stream."""
-    prompts = {"context": track.request.context_ids, "parametric": track.request.parametric_ids}
+def prompts_of(track: Track) -> dict[str, Prompt]:
+    """The prompts that a track reads, each with the adapter that reads it, by stream."""
+    request = track.request
+    prompts: dict[str, Prompt] = {
+        "context": (request.context_ids, request.context_adapter),
+        "parametric": (request.parametric_ids, request.parametric_adapter),
+    }
     return prompts if track.stream == "pair" else {track.stream: prompts[track.stream]}

@@ -22,7 +22,7 @@ from decoders.rules import mix
 from decoders.sampling import choose
 from decoders.trace import StepTrace, trace_of
 from rag.errors import ModelError, QuestionError
-from rag.generation.base import Event, Generation, Request, collect
+from rag.generation.base import Event, Generation, Prompt, Request, collect
 from rag.generation.codec import Codec, draw_of
 from rag.generation.driver import Driver, Waiting
 from rag.generation.labels import first_tokens, label_probabilities
@@ -62,6 +62,16 @@ class TransformersGenerator:
         self.window = window or _window_of(model)
         self.default_stop = self._codec.default_stop
         self._driver = Driver(lambda: _Batch(self, RowBatch(model)))
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model, for those who train patches for it."""
+        return self._model
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+        return self._codec.tokenizer
 
     def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a conversation, ready for the assistant's turn."""
@@ -104,7 +114,9 @@ class TransformersGenerator:
         found: list[tuple[float, ...]] = []
         for first in range(0, len(prompts), self._max_rows):
             # Fresh rows each time: nothing follows these prompts, so their cache goes at once.
-            _, logits = _inference(RowBatch(self._model).prefill, prompts[first : first + self._max_rows])
+            _, logits = _inference(
+                RowBatch(self._model).prefill, [(ids, None) for ids in prompts[first : first + self._max_rows]]
+            )
             found += map(tuple, label_probabilities(logits, tokens).tolist())
         return found
 
@@ -121,10 +133,11 @@ class TransformersGenerator:
     def _take(self, rows: RowBatch, waiting: Waiting) -> list[Track]:
         """Take requests from ``waiting`` while their rows fit."""
         tracks: list[Track] = []
-        prompts: set[tuple[int, ...]] = set()
+        prompts: set[Prompt] = set()
         while waiting:
             ticket, request = waiting.next
-            prompts |= {request.context_ids, request.parametric_ids}
+            prompts.add((request.context_ids, request.context_adapter))
+            prompts.add((request.parametric_ids, request.parametric_adapter))
             if tracks and rows.num_rows + len(prompts) > self._max_rows:
                 break
             waiting.pop()
@@ -132,11 +145,11 @@ class TransformersGenerator:
         return tracks
 
     def _prefill(self, rows: RowBatch, tracks: list[Track], new: list[Track], collector: Collector) -> Iterator[Event]:
-        prompts = list(dict.fromkeys(ids for track in new for ids in prompts_of(track).values()))
+        prompts = list(dict.fromkeys(prompt for track in new for prompt in prompts_of(track).values()))
         new_rows, logits = _inference(rows.prefill, prompts)
         row_of = dict(zip(prompts, new_rows, strict=True))
         for track in new:
-            track.rows = {stream: row_of[ids] for stream, ids in prompts_of(track).items()}
+            track.rows = {stream: row_of[prompt] for stream, prompt in prompts_of(track).items()}
         yield from self._apply(rows, tracks, new, _inference(self._choose, new, logits), collector)
 
     def _advance(self, rows: RowBatch, tracks: list[Track], collector: Collector) -> Iterator[Event]:

@@ -28,7 +28,7 @@ def test_random_life(architecture: str) -> None:
     for turn in range(30):
         if turn % 6 == 0 or not texts:
             prompts = [tuple(rng.randrange(3, VOCAB) for _ in range(rng.randrange(2, 30))) for _ in range(3)]
-            rows, logits = batch.prefill(prompts)
+            rows, logits = batch.prefill([(prompt, None) for prompt in prompts])
             for row, prompt in zip(rows, prompts, strict=True):
                 texts[row] = list(prompt)
                 assert_fresh(model, texts[row], logits[row.at])

@@ -1,0 +1,196 @@
+"""Patches on disk: PEFT reads them, damage is found, limits hold, nothing half-written stays."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from rag.errors import PatchError, StorageError
+from rag.generation.base import Adapter
+from rag.generation.lora import RowAdapters, num_bytes
+from rag.generation.transformers import TransformersGenerator
+from rag.patches import folder as folders
+from rag.patches.base import Tensors
+from rag.patches.batched import frozen_twin
+from rag.patches.compose import compose
+from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
+from rag.patches.folder import PatchInfo, read_tensors, write_folder
+from rag.patches.patchset import materialize
+from rag.patches.store import PatchStore, check_base, patch_key
+from tests.generation.conftest import tiny_model
+from tests.patches.conftest import random_tensors
+
+IDS = torch.arange(3, 30)[None]
+
+
+def info(number: int, base: str = "base") -> PatchInfo:
+    return PatchInfo(patch_key(f"document {number}", base, "w"), f"d{number}", "T", "h", base, "tiny", "fast", "w", 3)
+
+
+def store_at(folder: Path, max_mib: float = 10, memory_mib: float = 10) -> PatchStore:
+    return PatchStore(folder, max_mib, memory_mib)
+
+
+@pytest.fixture
+def tensors(tiny: TransformersGenerator) -> Tensors:
+    return random_tensors(tiny, 2, 1)
+
+
+@pytest.mark.parametrize("layers", [(0, 1, 2), (1, 2)])
+def test_peft_loads_the_folder_unchanged(tiny: TransformersGenerator, tmp_path: Path, layers: tuple[int, ...]) -> None:
+    """A stored patch, and a composed one: PEFT's logits are those of the rows that run with it."""
+    saved = store_at(tmp_path).save(info(1), random_tensors(tiny, 2, 1, layers))
+    parts = [(random_tensors(tiny, 2, 1, layers), 0.5), (random_tensors(tiny, 3, 2, layers), 1.0)]
+    composed = compose(parts, max_rank=8)
+    adapter = Adapter("c", composed.rank, tmp_path / "composed" / "c", composed.tensors)
+    materialize(adapter, "tiny")
+    for place in (tmp_path / saved.key, adapter.folder):
+        with torch.inference_mode():
+            expected = PeftModel.from_pretrained(frozen_twin(tiny.model), place)(IDS).logits
+            with RowAdapters(tiny.model).applied([Adapter("x", 1, place, read_tensors(place))]):
+                got = tiny.model(IDS).logits
+            torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+            assert not torch.allclose(got, tiny.model(IDS).logits, atol=1e-2)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path, tensors: Tensors) -> None:
+    saved = store_at(tmp_path).save(info(1), tensors)
+    found, loaded = store_at(tmp_path).load(saved.key)
+    assert found == saved
+    assert (found.rank, found.size_bytes > 0) == (2, True)
+    assert all(torch.equal(loaded[name][at], pair[at]) for name, pair in tensors.items() for at in (0, 1))
+    assert store_at(tmp_path).ls() == [saved]
+    assert sorted(os.listdir(tmp_path)) == sorted([".lock", saved.key])
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "no weights", "no manifest", "manifest", "config"])
+def test_damage_is_named(tmp_path: Path, tensors: Tensors, damage: str) -> None:
+    store = store_at(tmp_path)
+    key = store.save(info(1), tensors).key
+    weights, manifest = tmp_path / key / folders.WEIGHTS, tmp_path / key / folders.MANIFEST
+    content = bytearray(weights.read_bytes())
+    match damage:
+        case "truncated":
+            weights.write_bytes(content[: len(content) // 2])
+        case "altered":
+            content[-5] ^= 1
+            weights.write_bytes(content)
+        case "no weights":
+            weights.unlink()
+        case "no manifest":
+            manifest.unlink()
+        case "manifest":
+            manifest.write_text("{")
+        case "config":
+            (tmp_path / key / folders.CONFIG).write_text('{"r": 2}')
+    with pytest.raises(PatchError, match=key):
+        store.load(key)
+    assert store.damaged() == [key]
+    assert store.unreadable() == ([key] if damage in ("no manifest", "manifest") else [])
+    store.remove([key])
+    assert store.damaged() == []
+
+
+def test_a_foreign_adapter_keeps_its_scale(tmp_path: Path, tensors: Tensors) -> None:
+    """alpha 4 at rank 2: the change is twice the product."""
+    write_folder(tmp_path / "x", tensors, "tiny")
+    config = tmp_path / "x" / folders.CONFIG
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"lora_alpha": 4}))
+    name, (a, _) = next(iter(tensors.items()))
+    torch.testing.assert_close(read_tensors(tmp_path / "x")[name][0], a * 2)
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, tensors: Tensors, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error that the system gives, at the second file of a patch."""
+    calls = []
+
+    def fsync(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(folders.os, "fsync", fsync)
+    store = store_at(tmp_path)
+    with pytest.raises(StorageError, match="the disk is full; nothing of it was kept"):
+        store.save(info(1), tensors)
+    assert os.listdir(tmp_path) == [".lock"]
+    store.save(info(1), tensors)  # the next one finds room
+    assert len(store.ls()) == 1
+
+
+def test_the_least_recently_used_goes(tmp_path: Path, tensors: Tensors) -> None:
+    size_mib = (num_bytes(tensors) + 4096) / 2**20
+    store = store_at(tmp_path, max_mib=3 * size_mib, memory_mib=0)
+    keys = [store.save(info(number), tensors).key for number in range(3)]
+    for age, key in enumerate(keys):
+        os.utime(tmp_path / key / folders.MANIFEST, (time.time() - 100 + age,) * 2)
+    store.load(keys[0])
+    keys.append(store.save(info(3), tensors).key)
+    assert [key in store for key in keys] == [True, False, True, True]
+
+
+def test_memory_is_bounded(tmp_path: Path, tensors: Tensors) -> None:
+    size_mib = num_bytes(tensors) / 2**20
+    store = store_at(tmp_path, memory_mib=2.5 * size_mib)
+    keys = [store.save(info(number), tensors).key for number in range(6)]
+    for key in [*keys, *keys]:
+        store.load(key)
+        assert store.memory_bytes <= 2.5 * size_mib * 2**20
+    assert store.load(keys[5])[1] is store.load(keys[5])[1]
+    assert store_at(tmp_path, memory_mib=0).load(keys[0])[1].keys() == tensors.keys()
+
+
+def test_larger_than_the_store_is_refused(tmp_path: Path, tensors: Tensors) -> None:
+    with pytest.raises(PatchError, match="raise patch_store_mib"):
+        store_at(tmp_path, max_mib=0.001).save(info(1), tensors)
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, tensors: Tensors) -> None:
+    name, (a, b) = next(iter(tensors.items()))
+    with pytest.raises(PatchError, match="d1 diverged"):
+        store_at(tmp_path).save(info(1), {**tensors, name: (a * float("nan"), b)})
+
+
+def test_removing_an_unknown_patch_removes_none(tmp_path: Path, tensors: Tensors) -> None:
+    store = store_at(tmp_path)
+    key = store.save(info(1), tensors).key
+    with pytest.raises(PatchError, match="no patch 'beef'"):
+        store.remove([key, "beef"])
+    assert key in store
+
+
+def test_leftovers_of_a_kill_are_cleaned(tmp_path: Path, tensors: Tensors) -> None:
+    store = store_at(tmp_path)
+    store.save(info(1), tensors)
+    (tmp_path / f"{folders.PARTIAL}xyz").mkdir()
+    assert len(store.ls()) == 1
+    store.clean()
+    assert not list(tmp_path.glob(f"{folders.PARTIAL}*"))
+
+
+def test_another_base_is_refused(tensors: Tensors) -> None:
+    made = replace(info(1, base="one"), base_name="tiny-1")
+    with pytest.raises(PatchError, match=r"made for model 'tiny-1' \(one\), not for this one \(two\).*--portable"):
+        check_base(made, "two", is_portable=False)
+    check_base(made, "two", is_portable=True)
+    check_base(made, "one", is_portable=False)
+
+
+def test_fingerprints_tell_models_apart(tiny: TransformersGenerator, tmp_path: Path) -> None:
+    same, half = tiny_model("llama"), tiny_model("llama").to(torch.bfloat16)
+    other = tiny_model("llama")
+    with torch.no_grad():
+        other.model.layers[1].mlp.up_proj.weight += 0.01
+    print_of = model_fingerprint(tiny.model)
+    assert print_of == model_fingerprint(same) == model_fingerprint(half)
+    assert print_of != model_fingerprint(other)
+    tiny_model("llama").save_pretrained(tmp_path)
+    assert folder_fingerprint(tmp_path) == print_of

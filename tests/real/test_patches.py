@@ -1,0 +1,86 @@
+"""Patches of the default model: parity with PEFT, facts that go in, the command line, and model-written samples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from langchain_core.documents import Document
+from typer.testing import CliRunner
+
+from rag import Engine
+from rag.cli import app
+from rag.generation.transformers import TransformersGenerator
+from rag.patches.augment import ModelAugmenter
+from rag.patches.base import PRAG, PatchDocument, Sample
+from rag.patches.trainer import GradientWriter
+from tests.patches.test_trainer import peft_run, relative_error
+
+pytestmark = pytest.mark.real
+MILL = "The Orm Mill was built by Aron Pellvane. The owner of the Orm Mill is Mira Tamsin."
+
+
+def test_documents_together_equal_peft_runs(generator: TransformersGenerator) -> None:
+    """Every A to 1e-4, and the B of nine layers in ten (measured: 175 of 180), where the tiny model holds all of them.
+
+    AdamW's first steps are the signs of the gradients, and rounding decides those of the smallest.
+    """
+    documents = [
+        [Sample("Who built the mill?", "Aron Pellvane", MILL), Sample("Who owns the mill?", "Mira Tamsin")],
+        [Sample("Where is the school?", "Corvane", "It is in Corvane."), Sample("Who leads it?", "Ada Quist")],
+    ]
+    together = dict(GradientWriter(generator, PRAG).write(documents))
+    for index, samples in enumerate(documents):
+        expected = peft_run(generator, samples, PRAG)
+        scale = PRAG.alpha / PRAG.rank
+        assert all(relative_error(together[index][name][0] / scale, a) < 1e-4 for name, (a, _) in expected.items())
+        close = [relative_error(together[index][name][1], b) < 1e-4 for name, (_, b) in expected.items()]
+        assert sum(close) >= 0.9 * len(close)
+
+
+def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: TransformersGenerator) -> None:
+    """The fact is not in the prompt; the answer is right with the patch, and wrong without it."""
+    folder = str(tmp_path / "library")
+    with Engine.open(folder) as engine:
+        engine.add([Document(MILL, metadata={"source": "Orm Mill", "title": "Orm Mill"})])
+    runner = CliRunner()
+    refused = runner.invoke(app, ["ask", folder, "Who owns the Orm Mill?", "--patches", "only"])
+    assert refused.exit_code == 2
+    assert "concord patch build" in refused.stderr
+    assert runner.invoke(app, ["patch", "build", folder]).exit_code == 0
+    (info,) = json.loads(runner.invoke(app, ["patch", "ls", folder, "--json"]).stdout)
+    asked = runner.invoke(app, ["ask", folder, "Who owns the Orm Mill?", "--patches", "only", "--json"])
+    answer = json.loads(asked.stdout)
+    assert "Tamsin" in answer["text"]
+    assert "Tamsin" not in answer["conflict"]["memory_answer"]
+    assert answer["citations"] == []
+    assert [(use["key"], use["weight"]) for use in answer["patches"]] == [(info["key"], 1.0)]
+    unrelated = runner.invoke(app, ["ask", folder, "What is the capital of Peru?", "--patches", "only", "--json"])
+    assert json.loads(unrelated.stdout)["patches"] == []
+    assert runner.invoke(app, ["patch", "rm", folder, info["key"]]).exit_code == 0
+    assert runner.invoke(app, ["patch", "inspect", folder, info["key"]]).exit_code == 2
+
+
+def test_the_model_writes_samples(generator: TransformersGenerator, tmp_path: Path) -> None:
+    """What a small model cannot write is reported and replaced; what there is is well-formed, and not written twice."""
+    document = PatchDocument("mill", "Orm Mill", MILL, "hash", (MILL,))
+    augmenter = ModelAugmenter(generator, tmp_path)
+    (samples,), problems = augmenter.write([document])
+    assert len({sample.question for sample in samples}) >= 2
+    assert all(problem.item and problem.reason for problem in problems)
+    assert all(sample.question.endswith("?") and sample.answer in MILL for sample in samples)
+    broken = ModelAugmenter(replace_name(generator), tmp_path)
+    assert broken.write([document]) == ([samples], [])
+
+
+def replace_name(generator: TransformersGenerator) -> TransformersGenerator:
+    """A generator of the same name whose use would fail: the second answer must come from the cache."""
+    cached: TransformersGenerator = object.__new__(TransformersGenerator)
+    cached.name = generator.name
+    return cached
+
+
+def test_profiles_differ_in_identity() -> None:
+    assert PRAG.fingerprint() != replace(PRAG, seed=1).fingerprint()
