@@ -99,6 +99,8 @@ class Driver:
         Raises:
             UnavailableError: the driver is closed, or was closed meanwhile; the reading was cancelled.
         """
+        if not requests:
+            return
         call = _Call({next(self._tickets): (index, requests[index]) for index in order})
         self._enter(call)
         try:

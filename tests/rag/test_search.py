@@ -150,7 +150,7 @@ def test_ten_thousand_words_find_passages(engine: Engine) -> None:
         ({"memory": 1}, "memory=1"),
         ({"top_k": "many"}, "top_k='many'"),
         ({"top_k": True}, "top_k=True"),
-        ({"tau": 0.5}, "unknown option 'tau'; known are history, top_k, decoder, retrieval"),
+        ({"tau": 0.5}, "unknown option 'tau'; known are history, top_k, decoder, patches, retrieval"),
     ],
 )
 def test_refusals(engine: Engine, options: dict[str, Any], words: str) -> None:
