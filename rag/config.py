@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rag.errors import SettingError
 from rag.found import FilterKind, RetrievalKind, RewriteKind
@@ -30,7 +31,7 @@ class Config(BaseModel):
 
     model: str = Field("default", description="Generator: a Hugging Face name, a local folder, or 'default'.")
     encoder: str = Field("default", description="Sentence encoder: a name, a local folder, or 'default'.")
-    engine: Annotated[str, Field(pattern=r"^(auto|transformers|vllm|https?://\S+)$")] = Field(
+    engine: str = Field(
         "auto",
         description="What generates: 'transformers', 'vllm' in this process, 'http://host:port' of a 'concord "
         "serve-llm'; 'auto' is vllm where it is installed beside a GPU.",
@@ -89,6 +90,13 @@ class Config(BaseModel):
     patch_store_mib: Annotated[float, Field(gt=0)] = Field(4096, description="Most MiB of patches on disk.")
     patch_memory_mib: Annotated[float, Field(ge=0)] = Field(256, description="Most MiB of patches kept in memory.")
     patch_portable: bool = Field(False, description="Also use patches that were made for another base model.")
+
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, engine: str) -> str:
+        if engine in ("auto", "transformers", "vllm") or re.match(r"https?://\S+$", engine):
+            return engine
+        raise ValueError("expected auto, transformers, vllm, or http://host:port of a 'concord serve-llm'")
 
     @classmethod
     def load(cls, file: Path | None = None, /, **overrides: Any) -> Config:

@@ -19,8 +19,9 @@ from uuid import uuid4
 from decoders.pairing import Half, Role
 from decoders.sampling import Draw
 from decoders.trace import StepTrace
-from rag.errors import ConcordError, QuestionError, UnavailableError
+from rag.errors import ConcordError, QuestionError, SettingError, UnavailableError
 from rag.generation.base import Done, Event, Generation, Request, collect
+from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec, draw_of
 from rag.generation.tracks import Choice, Collector, Track, streams_of
 from rag.types import Message, Step
@@ -36,6 +37,7 @@ class Job:
         key: shared by everything of one answer, so that data-parallel ranks keep an answer together.
         draw: how the token is chosen; greedy for a probe.
         stop_token_ids: what ends the answer, besides ``max_tokens``.
+        cache_salt: prompts of different salts share no cached prefix; empty is everyone's.
     """
 
     prompt_ids: tuple[int, ...]
@@ -44,6 +46,7 @@ class Job:
     stop_token_ids: tuple[int, ...]
     draw: Draw = GREEDY
     half: Half | None = None
+    cache_salt: str = ""
 
     @property
     def has_trace(self) -> bool:
@@ -118,8 +121,11 @@ class VllmGenerator:
         """
         for request in requests:
             self._check(request)
+        if not requests:
+            return
         events: SimpleQueue[Event | BaseException] = SimpleQueue()
         answers = [self._loop.start(self._answer(i, request, events)) for i, request in enumerate(requests)]
+        on_cancel(lambda: events.put(UnavailableError("the answer was cancelled")))
         try:
             num_left = len(requests)
             while num_left:
@@ -142,6 +148,10 @@ class VllmGenerator:
             raise QuestionError(
                 f"prompt of {longest} tokens and answer of up to {request.sampling.max_tokens} exceed the window of "
                 f"{self.window} tokens of {self.name}; shorten the question or lower max_tokens"
+            )
+        if request.context_adapter or request.parametric_adapter:
+            raise SettingError(
+                "engine 'vllm' does not run patches yet; ask with engine='transformers', or patches='off'"
             )
         if min(len(request.context_ids), len(request.parametric_ids)) < 2:
             raise QuestionError("the prompt has fewer than two tokens; ask a question of at least one word")
@@ -195,10 +205,11 @@ class VllmGenerator:
         request = track.request
         stop = tuple(sorted(self._codec.eos))
         if track.stream != "pair":
-            return Job(_prompt(request, track.stream), key, request.sampling.max_tokens, stop)
+            prompt = _prompt(request, track.stream)
+            return Job(prompt, key, request.sampling.max_tokens, stop, cache_salt=request.cache_salt)
         half = Half(key, role, request.decoder)
         draw = draw_of(request.sampling)
-        return Job(_prompt(request, role), key, request.sampling.max_tokens, stop, draw, half)
+        return Job(_prompt(request, role), key, request.sampling.max_tokens, stop, draw, half, request.cache_salt)
 
 
 def _prompt(request: Request, stream: Role) -> tuple[int, ...]:

@@ -58,6 +58,7 @@ class LocalVllm:
         # The engine core is a child: it must not begin with this process's threads and locks.
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; used on a CPU only
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
@@ -89,9 +90,10 @@ class LocalVllm:
                 await self.close()
                 await asyncio.to_thread(self.start)
         rank = int(job.key[:8], 16) % self._num_ranks if self._num_ranks > 1 else None
-        outputs = self._engine.generate(
-            {"prompt_token_ids": list(job.prompt_ids)}, _sampling(job), uuid4().hex, data_parallel_rank=rank
-        )
+        prompt: dict[str, Any] = {"prompt_token_ids": list(job.prompt_ids)}
+        if job.cache_salt:
+            prompt["cache_salt"] = job.cache_salt
+        outputs = self._engine.generate(prompt, _sampling(job), uuid4().hex, data_parallel_rank=rank)
         try:
             async for output in outputs:
                 yield _piece(job, output.outputs[0])

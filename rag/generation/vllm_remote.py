@@ -97,6 +97,8 @@ class RemoteVllm:
             body["seed"] = draw.seed
         if job.half is not None:
             body["vllm_xargs"] = {KEY: job.half.to_text()}
+        if job.cache_salt:
+            body["cache_salt"] = job.cache_salt
         if job.has_trace:
             body["logprobs"] = TRACE_SIZE
         return body

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from rag.errors import ConcordError, SettingError
-
-if TYPE_CHECKING:
-    from rag.config import Config
-    from rag.generation.base import Generator
 
 keys_app = typer.Typer(help="API keys of the service.", no_args_is_help=True)
 _err = Console(stderr=True)
@@ -25,7 +20,10 @@ KeysFile = Annotated[Path, typer.Option("--keys", help="The file of keys.")]
 
 def serve(
     library_dir: Annotated[Path, typer.Argument(metavar="LIBRARY_DIR", help="Folder of all libraries.")],
-    engine: Annotated[str, typer.Option(help="auto, transformers, vllm, or http://... of a vLLM server.")] = "auto",
+    engine: Annotated[
+        str | None,
+        typer.Option(help="auto, transformers, vllm, or http://... of a 'concord serve-llm'.", show_default=False),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
     keys: Annotated[Path | None, typer.Option(help="File of API keys; without it only this machine is served.")] = None,
@@ -45,6 +43,7 @@ def serve(
 ) -> None:
     """Serve libraries over HTTP: an OpenAI-compatible chat, and everything the command line does."""
     from rag.config import Config
+    from rag.models import load_generator
     from rag.service.app import LOOPBACK, create_app
     from rag.service.settings import ServiceSettings
     from rag.service.telemetry import log_to
@@ -56,8 +55,8 @@ def serve(
             library_dir, keys=keys, has_texts_in_logs=log_texts, traces=traces, database=database
         )
         settings = _limited(settings, limits or [])
-        loaded = Config.load(config, model=model, encoder=encoder)
-        app = create_app(settings, loaded, loader(engine, loaded))
+        loaded = Config.load(config, model=model, encoder=encoder, engine=engine)
+        app = create_app(settings, loaded, lambda: load_generator(loaded))
     except ConcordError as error:
         _fail(error)
     import uvicorn
@@ -66,19 +65,6 @@ def serve(
     who = "no keys: one tenant, this machine only" if keys is None else f"keys from {keys}"
     _err.print(f"serving {library_dir} on http://{host}:{port} ({who})", style="green")
     uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_S)
-
-
-def loader(engine: str, config: Config) -> Callable[[], Generator]:
-    """What loads the generator that ``engine`` names.
-
-    Raises:
-        SettingError: no such engine.
-    """
-    from rag.models import load_generator
-
-    if engine in ("auto", "transformers"):
-        return lambda: load_generator(config)
-    raise SettingError(f"engine={engine!r}; expected 'auto' or 'transformers'")
 
 
 @keys_app.command("add")

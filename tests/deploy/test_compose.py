@@ -97,7 +97,7 @@ def test_what_is_copied_exists_and_is_let_through() -> None:
         assert f"!{path}" in ignore
 
 
-@pytest.mark.parametrize("service", ["api", "api-cpu"])
+@pytest.mark.parametrize("service", ["llm", "api", "api-cpu"])
 def test_commands_exist_with_their_options(compose: dict[str, Any], service: str) -> None:
     program, command, *arguments = compose["services"][service]["command"]
     assert program == "concord"

@@ -12,9 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 from rag.cli import app
-from rag.config import Config
-from rag.errors import SettingError
-from rag.service.cli import loader
 from rag.service.telemetry import JsonLines
 from tests.service.conftest import chat, fill, live
 from tests.service.tiny import tiny_app
@@ -42,11 +39,6 @@ def test_serve_refuses(tmp_path: Path, options: list[str]) -> None:
     result = CliRunner().invoke(app, ["serve", str(tmp_path), *options])
     assert result.exit_code == 2
     assert "expected" in result.output or "without --keys" in result.output
-
-
-def test_engines_that_are_unknown() -> None:
-    with pytest.raises(SettingError, match="expected"):
-        loader("magic", Config())
 
 
 @pytest.mark.real
