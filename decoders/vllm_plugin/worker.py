@@ -8,12 +8,15 @@ from vllm.platforms import current_platform
 from vllm.v1.outputs import AsyncModelRunnerOutput, ModelRunnerOutput
 
 from decoders.trace import StepTrace
+from decoders.vllm_plugin.adapters import mend
 from decoders.vllm_plugin.outbox import OUTBOX, Key, Letter
 
 if TYPE_CHECKING or not current_platform.is_cpu():
     from vllm.v1.worker.gpu_worker import Worker
 else:
     from vllm.v1.worker.cpu_worker import CPUWorker as Worker
+
+    mend()
 
 # vLLM's result of a step is an ordinary object that is pickled whole: an attribute more travels with it.
 _ATTRIBUTE = "concord_traces"

@@ -19,8 +19,8 @@ from uuid import uuid4
 from decoders.pairing import Half, Role
 from decoders.sampling import Draw
 from decoders.trace import StepTrace
-from rag.errors import ConcordError, QuestionError, SettingError, UnavailableError
-from rag.generation.base import Done, Event, Generation, Request, collect
+from rag.errors import ConcordError, QuestionError, UnavailableError
+from rag.generation.base import Adapter, Done, Event, Generation, Prompt, Request, collect
 from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec, draw_of
 from rag.generation.tracks import Choice, Collector, Track, streams_of
@@ -38,6 +38,7 @@ class Job:
         draw: how the token is chosen; greedy for a probe.
         stop_token_ids: what ends the answer, besides ``max_tokens``.
         cache_salt: prompts of different salts share no cached prefix; empty is everyone's.
+        adapter: what the prompt is read with, on top of the model.
     """
 
     prompt_ids: tuple[int, ...]
@@ -47,6 +48,7 @@ class Job:
     draw: Draw = GREEDY
     half: Half | None = None
     cache_salt: str = ""
+    adapter: Adapter | None = None
 
     @property
     def has_trace(self) -> bool:
@@ -149,10 +151,6 @@ class VllmGenerator:
                 f"prompt of {longest} tokens and answer of up to {request.sampling.max_tokens} exceed the window of "
                 f"{self.window} tokens of {self.name}; shorten the question or lower max_tokens"
             )
-        if request.context_adapter or request.parametric_adapter:
-            raise SettingError(
-                "engine 'vllm' does not run patches yet; ask with engine='transformers', or patches='off'"
-            )
         if min(len(request.context_ids), len(request.parametric_ids)) < 2:
             raise QuestionError("the prompt has fewer than two tokens; ask a question of at least one word")
 
@@ -205,15 +203,18 @@ class VllmGenerator:
         request = track.request
         stop = tuple(sorted(self._codec.eos))
         if track.stream != "pair":
-            prompt = _prompt(request, track.stream)
-            return Job(prompt, key, request.sampling.max_tokens, stop, cache_salt=request.cache_salt)
+            prompt, adapter = _prompt(request, track.stream)
+            return Job(prompt, key, request.sampling.max_tokens, stop, cache_salt=request.cache_salt, adapter=adapter)
         half = Half(key, role, request.decoder)
         draw = draw_of(request.sampling)
-        return Job(_prompt(request, role), key, request.sampling.max_tokens, stop, draw, half, request.cache_salt)
+        prompt, adapter = _prompt(request, role)
+        return Job(prompt, key, request.sampling.max_tokens, stop, draw, half, request.cache_salt, adapter)
 
 
-def _prompt(request: Request, stream: Role) -> tuple[int, ...]:
-    return request.context_ids if stream == "context" else request.parametric_ids
+def _prompt(request: Request, stream: Role) -> Prompt:
+    if stream == "context":
+        return request.context_ids, request.context_adapter
+    return request.parametric_ids, request.parametric_adapter
 
 
 async def _drain(pieces: AsyncGenerator[Piece, None]) -> None:

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
-from rag.errors import ModelError, QuestionError, UnavailableError
+from rag.errors import ModelError, QuestionError, SettingError, UnavailableError
+from rag.generation.base import Adapter
 from rag.generation.vllm import Job, Piece
 
 
@@ -47,6 +48,7 @@ class LocalVllm:
         self._engine: Any = None
         self._starting = asyncio.Lock()
         self._num_ranks = 1
+        self._adapters = _Adapters(model)
         self.window = 0
 
     def start(self) -> None:
@@ -74,7 +76,12 @@ class LocalVllm:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise ModelError(f"vLLM cannot load {self._model!r}: {reason[:300]}") from error
         self.window = int(self._engine.model_config.max_model_len)
+        self._adapters.max_rank = self._max_rank()
         self._num_ranks = int(self._engine.vllm_config.parallel_config.data_parallel_size)
+
+    def _max_rank(self) -> int:
+        lora = self._engine.vllm_config.lora_config
+        return int(lora.max_lora_rank) if lora is not None else 0
 
     @property
     def engine(self) -> Any:
@@ -93,7 +100,13 @@ class LocalVllm:
         prompt: dict[str, Any] = {"prompt_token_ids": list(job.prompt_ids)}
         if job.cache_salt:
             prompt["cache_salt"] = job.cache_salt
-        outputs = self._engine.generate(prompt, _sampling(job), uuid4().hex, data_parallel_rank=rank)
+        outputs = self._engine.generate(
+            prompt,
+            _sampling(job),
+            uuid4().hex,
+            data_parallel_rank=rank,
+            lora_request=self._adapters.request(job.adapter) if job.adapter else None,
+        )
         try:
             async for output in outputs:
                 yield _piece(job, output.outputs[0])
@@ -109,6 +122,40 @@ class LocalVllm:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.shutdown()
+
+
+class _Adapters:
+    """Adapters as vLLM asks for them: folders with a number. Names are derived from the content, so what vLLM keeps
+    by name or number (loaded adapters, cached prefixes) never belongs to another adapter."""
+
+    def __init__(self, base_name: str) -> None:
+        self.max_rank = 0
+        self._base_name = base_name
+        self._numbers: dict[str, int] = {}
+
+    def request(self, adapter: Adapter) -> Any:
+        """vLLM's request for an adapter, whose folder is written if it is not there.
+
+        Raises:
+            SettingError: the engine was started without adapters, or for smaller ones.
+        """
+        from vllm.lora.request import LoRARequest
+
+        from rag.patches.patchset import materialize
+
+        if adapter.rank > self.max_rank:
+            raise SettingError(
+                f"the patches have rank {adapter.rank}, the vLLM engine takes {self.max_rank or 'none'}; start it with "
+                f"engine_options = {{enable_lora = true, max_lora_rank = {_rank_for(adapter.rank)}}}"
+            )
+        materialize(adapter, self._base_name)
+        number = self._numbers.setdefault(adapter.name, len(self._numbers) + 1)
+        return LoRARequest(adapter.name, number, str(adapter.folder))
+
+
+def _rank_for(rank: int) -> int:
+    """The smallest of vLLM's ranks that is enough."""
+    return next((size for size in (8, 16, 32, 64, 128, 256, 320, 512) if size >= rank), rank)
 
 
 def _sampling(job: Job) -> Any:

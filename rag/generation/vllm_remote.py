@@ -10,7 +10,7 @@ import httpx
 
 from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
-from rag.errors import ModelError, QuestionError, UnavailableError
+from rag.errors import ModelError, QuestionError, SettingError, UnavailableError
 from rag.generation.vllm import Job, Piece
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -52,6 +52,8 @@ class RemoteVllm:
 
     async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
         """The pieces of one job (:class:`rag.generation.vllm.VllmServer`); closing the connection aborts it."""
+        if job.adapter is not None:
+            raise SettingError("a vLLM server over HTTP runs no patches; take engine='vllm' or 'transformers' for them")
         if self._client is None:
             timeout = httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S)
             limits = httpx.Limits(max_connections=None)

@@ -1,0 +1,113 @@
+"""Adapters in vLLM: rows with one, with another and with none in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("vllm", reason="vLLM is not installed")
+
+from decoders.params import AdaCad, Cad, Plain
+from decoders.vllm_plugin.adapters import add_lora_linear
+from rag.config import Config
+from rag.errors import SettingError
+from rag.generation.base import Adapter, Request
+from rag.models import load_generator
+from rag.prompts import build_prompts
+from rag.types import Passage, Sampling
+
+
+def test_rows_without_an_adapter_stay_as_they_are() -> None:
+    generator = torch.Generator().manual_seed(0)
+    slots, num_in, rank, widths = 3, 16, 4, (8, 24)
+    a = tuple(torch.randn(slots, 1, rank, num_in, generator=generator) for _ in widths)
+    b = tuple(torch.randn(slots, 1, width, rank, generator=generator) for width in widths)
+    x = torch.randn(6, num_in, generator=generator)
+    before = torch.randn(6, sum(widths), generator=generator)
+    of_rows = torch.tensor([-1, 0, 2, -1, 0, 1])
+    after = before.clone()
+    add_lora_linear(SimpleNamespace(token_lora_indices=of_rows), after, x, a, b, 0.5, widths)
+    for row, slot in enumerate(of_rows.tolist()):
+        change = torch.cat([0.5 * bs[slot, 0] @ (as_[slot, 0] @ x[row]) for as_, bs in zip(a, b, strict=True)])
+        expected = before[row] if slot < 0 else before[row] + change
+        torch.testing.assert_close(after[row], expected)
+
+
+def test_vllm_still_needs_mending() -> None:
+    """Its own products give a row without an adapter the last slot's; when this fails, ``adapters.mend`` can go."""
+    from vllm.lora.ops.torch_ops import bgmv_shrink
+
+    weights, out = torch.randn(2, 1, 4, 16), torch.zeros(1, 4)
+    x = torch.randn(1, 16)
+    bgmv_shrink(x, weights, out, torch.tensor([-1]))
+    torch.testing.assert_close(out[0], weights[-1, 0] @ x[0])
+
+
+@pytest.fixture(scope="module")
+def adapters(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Adapter]:
+    """Two adapters strong enough to change what the model says."""
+    config = generator.model.config
+    made = []
+    for number in range(2):
+        noise = torch.Generator().manual_seed(number)
+        tensors = {
+            f"model.layers.{layer}.mlp.{name}": (
+                torch.randn(4, num_in, generator=noise) * 0.05,
+                torch.randn(num_out, 4, generator=noise) * 0.05,
+            )
+            for layer in range(20, 30)
+            for name, num_in, num_out in (
+                ("gate_proj", config.hidden_size, config.intermediate_size),
+                ("up_proj", config.hidden_size, config.intermediate_size),
+                ("down_proj", config.intermediate_size, config.hidden_size),
+            )
+        }
+        folder = tmp_path_factory.mktemp("adapters") / f"adapter-{number}"
+        made.append(Adapter(f"adapter-{number}", 4, folder, tensors))
+    return made
+
+
+@pytest.fixture(scope="module")
+def vllm() -> Iterator[Any]:
+    options = {"max_num_seqs": 32, "max_model_len": 512, "enable_lora": True, "max_loras": 3, "max_lora_rank": 8}
+    engine = load_generator(Config(engine="vllm", engine_options=options))
+    yield engine
+    engine.close()
+
+
+@pytest.mark.real
+def test_pairs_plain_requests_and_adapters_share_a_batch(
+    vllm: Any, generator: Any, adapters: list[Adapter], facts: list[dict[str, Any]]
+) -> None:
+    """Every way in which a row can have an adapter, in one batch, against the transformers generator."""
+    requests = []
+    for number, fact in enumerate(facts[:18]):
+        pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact["conflicting_context"])])
+        ids = vllm.encode(pair.context), vllm.encode(pair.parametric)
+        base = Request(*ids, (AdaCad(), Cad(), Plain())[number % 3], Sampling(max_tokens=10))
+        one, other = adapters[number % 2], adapters[1 - number % 2]
+        requests += [
+            base,
+            replace(base, context_adapter=one),
+            # The patch against the base, over equal prompts; and two patches against each other.
+            replace(base, context_ids=ids[1], context_adapter=one),
+            replace(base, context_adapter=one, parametric_adapter=other),
+        ]
+    expected, found = generator.generate(requests), vllm.generate(requests)
+    assert [answer.token_ids for answer in found] == [answer.token_ids for answer in expected]
+    assert [answer.memory_answer for answer in found] == [answer.memory_answer for answer in expected]
+    plain, patched = ([expected[at].text for at in range(start, len(requests), 4)] for start in (0, 1))
+    assert plain != patched  # else this test could not fail
+
+
+@pytest.mark.real
+def test_a_rank_over_the_limit_is_told(vllm: Any, adapters: list[Adapter]) -> None:
+    big = replace(adapters[0], rank=20, name="big")
+    ids = tuple(range(10, 20))
+    with pytest.raises(SettingError, match="max_lora_rank = 32"):
+        vllm.generate([Request(ids, ids, AdaCad(), Sampling(max_tokens=2), context_adapter=big)])
