@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,17 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT / "examples" / "corpus"
+
+
+_NUM_THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+@pytest.fixture(autouse=True)
+def threads(request: pytest.FixtureRequest) -> None:
+    """All cores for real models; one for tiny ones, whose matrices run slower on several, and far slower on a busy
+    machine."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(_NUM_THREADS if request.node.get_closest_marker("real") else 1)
 
 
 class HashEmbeddings(Embeddings):

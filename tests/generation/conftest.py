@@ -79,9 +79,3 @@ def tiny_tokenizer(*, adds_bos: bool = False, adds_eos: bool = False) -> PreTrai
 @pytest.fixture(params=sorted(ARCHITECTURES))
 def architecture(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    """Matrices this small run slower on several threads, and far slower on a busy machine."""
-    torch.set_num_threads(1)

@@ -12,11 +12,6 @@ from rag.patches.base import Sample, Tensors
 from tests.generation.conftest import VOCAB, tiny_model, tiny_tokenizer
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def tiny() -> TransformersGenerator:
     return TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")

@@ -23,7 +23,7 @@ from decoders.pairing import KEY, Half
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Plain
 from rag.config import Config
 from rag.errors import ModelError, QuestionError, UnavailableError
-from rag.generation.base import Request
+from rag.generation.base import Generation, Request
 from rag.generation.vllm import VllmGenerator
 from rag.models import load_generator
 from rag.prompts import build_prompts
@@ -101,11 +101,23 @@ def requests(generator: Any, facts: list[dict[str, Any]]) -> list[Request]:
     return made
 
 
+Compared = dict[str, list[tuple[Request, Generation, Generation]]]
+
+
+@pytest.fixture(scope="module")
+def compared(vllm: VllmGenerator, generator: Any, requests: list[Request]) -> Compared:
+    """Request, answer of transformers and of vLLM by decoder; all in one batch, which reads each prompt once."""
+    asked = [(name, replace(request, decoder=params)) for name, params in DECODERS.items() for request in requests]
+    both = [engine.generate([request for _, request in asked]) for engine in (generator, vllm)]
+    found: Compared = {name: [] for name in DECODERS}
+    for (name, request), one, other in zip(asked, *both, strict=True):
+        found[name].append((request, one, other))
+    return found
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_equals_transformers(vllm: VllmGenerator, generator: Any, requests: list[Request], decoder: str) -> None:
-    asked = [replace(request, decoder=DECODERS[decoder]) for request in requests]
-    expected, found = generator.generate(asked), vllm.generate(asked)
-    for request, one, other in zip(asked, expected, found, strict=True):
+def test_equals_transformers(compared: Compared, generator: Any, decoder: str) -> None:
+    for request, one, other in compared[decoder]:
         if one.token_ids != other.token_ids:
             pairs = zip([s.token_id for s in one.steps], [s.token_id for s in other.steps], strict=False)
             at, (a, b) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
