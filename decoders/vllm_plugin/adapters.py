@@ -16,7 +16,7 @@ def mend() -> None:
     """Replace the wrapper's products; once per worker process."""
     from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
-    PunicaWrapperCPU.add_lora_linear = add_lora_linear
+    PunicaWrapperCPU.add_lora_linear = add_lora_linear  # type: ignore[method-assign]
 
 
 def add_lora_linear(
