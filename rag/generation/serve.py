@@ -29,7 +29,8 @@ def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = (
     options.pop("disable_log_stats", None)
     flags = [part for key, value in options.items() for part in _flag(key, value)]
     where = ["--host", host, "--port", str(port), "--served-model-name", name]
-    return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", place, *where, *flags, *extra]
+    # What 'vllm serve' runs; the command itself asks for a package of vLLM's name, which its CPU build has not.
+    return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", place, *where, *flags, *extra]
 
 
 def serve(command: Sequence[str]) -> None:
