@@ -28,6 +28,7 @@ def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = (
     options = plugin() | engine_options(config)
     options.pop("disable_log_stats", None)
     flags = [part for key, value in options.items() for part in _flag(key, value)]
+    flags += ["--middleware", "decoders.vllm_plugin.middleware.RefuseBeams"]
     where = ["--host", host, "--port", str(port), "--served-model-name", name]
     # What 'vllm serve' runs; the command itself asks for a package of vLLM's name, which its CPU build has not.
     return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", place, *where, *flags, *extra]

@@ -206,11 +206,11 @@ def test_a_prompt_over_the_window_is_refused(vllm: VllmGenerator) -> None:
     [
         ({"vllm_xargs": {KEY: "nonsense"}}, "JSON object"),
         ({"vllm_xargs": {KEY: '{"pair": "x", "role": "context", "decoder": "magic"}'}}, "unknown decoder"),
-        ({"n": 2}, "n=2"),
+        ({"n": 2, "temperature": 1.0}, "n=2"),
         ({"logit_bias": {"5": 1.0}}, "logit_bias"),
         ({"min_tokens": 3}, "min_tokens"),
         ({"logprobs": 3}, "logprobs"),
-        ({"use_beam_search": True}, ""),
+        ({"use_beam_search": True}, "beam search"),
     ],
 )
 def test_bad_pairs_get_http_400(server: str, body: dict[str, Any], reason: str) -> None:

@@ -1,0 +1,54 @@
+"""In front of vLLM's server: beam search drops a request's extra arguments, so a half among its requests is refused
+here, where it still can be told from an ordinary one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from decoders.pairing import KEY
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+_REASON = "beam search does not go with a pair of prompts; leave use_beam_search out"
+
+
+class RefuseBeams:
+    """ASGI middleware, to be named as ``--middleware``; what it lets through it does not change."""
+
+    def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or not str(scope["path"]).endswith("/completions"):
+            return await self._app(scope, receive, send)
+        messages = [await receive()]
+        while messages[-1].get("more_body"):
+            messages.append(await receive())
+        if _is_beam_of_pair(b"".join(message.get("body", b"") for message in messages)):
+            return await _refuse(send)
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        return await self._app(scope, replay, send)
+
+
+def _is_beam_of_pair(body: bytes) -> bool:
+    if b"use_beam_search" not in body or KEY.encode() not in body:
+        return False
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and bool(value.get("use_beam_search")) and KEY in (value.get("vllm_xargs") or {})
+
+
+async def _refuse(send: Send) -> None:
+    body = json.dumps({"error": {"message": _REASON, "type": "BadRequestError", "param": None, "code": 400}}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
