@@ -95,7 +95,7 @@ def test_stage_times_add_up(http: httpx.Client, is_stream: bool) -> None:
     response = http.post("/v1/chat/completions", json=chat(QUESTION, stream=is_stream))
     timings = chunks_of(response.text)[-1]["timings"] if is_stream else response.json()["timings"]
     total = timings.pop("total")
-    assert {"admit", "retrieve", "prompt", "generate", "report", "deliver"} <= timings.keys()
+    assert {"admit", "retrieve", "fit", "generate", "report", "deliver"} <= timings.keys()
     assert sum(timings.values()) == pytest.approx(total, rel=0.05, abs=2.0)
 
 
