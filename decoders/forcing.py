@@ -7,12 +7,12 @@ Shapes: R rows of the batch, V tokens of the vocabulary, P pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from decoders.pairing import MatchedPair
+from decoders.pairing import MatchedPair, Row
 from decoders.params import DecoderParams
 from decoders.rules import Mixture, mix
 from decoders.sampling import Draw, choose
@@ -49,6 +49,13 @@ def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
         logits[context_rows, token_ids] = _CERTAIN
         logits[parametric_rows, token_ids] = _CERTAIN
     return traces
+
+
+def end(logits: Tensor, rows: Mapping[int, Row]) -> None:
+    """Let the rows that have an ``end_id`` end now; ``logits`` are changed in place."""
+    for index, row in rows.items():
+        if row.end_id is not None:
+            logits[index, row.end_id] = _CERTAIN
 
 
 def _choose(mixture: Mixture, pairs: Sequence[MatchedPair]) -> Tensor:

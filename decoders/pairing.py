@@ -6,7 +6,7 @@ Pure: imports neither an engine nor a device.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -84,11 +84,13 @@ class Row:
     Attributes:
         half: which part of which pair.
         prompt_ids, output_ids: live views of the request's tokens; ``output_ids`` grows as it runs.
+        end_id: a token that ends the request at once, for a half that no scheduler keeps in step with the other.
     """
 
     half: Half
     prompt_ids: Sequence[int] = field(default=(), compare=False)
     output_ids: Sequence[int] = field(default=(), compare=False)
+    end_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,12 @@ class MatchedPair:
         return len(self.context.output_ids) == len(self.parametric.output_ids)
 
 
-def match(rows: Mapping[int, Row] | Iterable[tuple[int, Row]]) -> list[MatchedPair]:
-    """The pairs whose halves are both among ``rows``, by their context row; a half alone is left out."""
-    items = rows.items() if isinstance(rows, Mapping) else rows
+def match(rows: Mapping[int, Row]) -> list[MatchedPair]:
+    """The pairs whose halves are both among ``rows``, by their context row; others (alone, to be ended) are left out."""
     found: dict[str, dict[Role, tuple[int, Row]]] = {}
-    for index, row in items:
+    for index, row in rows.items():
+        if row.end_id is not None:
+            continue
         found.setdefault(row.half.pair_id, {})[row.half.role] = (index, row)
     pairs = [
         MatchedPair(halves["context"][0], halves["parametric"][0], halves["context"][1], halves["parametric"][1])

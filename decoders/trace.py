@@ -43,8 +43,9 @@ class StepTrace:
 
     @property
     def is_broken(self) -> bool:
-        """Whether the engine marked the step as not of one pair (see :func:`broken_trace`)."""
-        return math.isnan(self.jsd)
+        """Whether this is no trace of a pair in step: :func:`broken_trace`, or ordinary log probabilities, which an
+        engine without the scheduler sends in its place."""
+        return not 0 <= self.jsd <= 1
 
     def entries(self, token_id: int) -> tuple[list[int], list[float]]:
         """Ids and values of a position's log-probability entries: the chosen token's, then the eight numbers.

@@ -83,6 +83,17 @@ class Gang:
             if not pair.is_complete:
                 yield from pair.halves.values()
 
+    def waiting_for(self, request: Request) -> Request | None:
+        """The lone half whose other half ``request`` says it is."""
+        try:
+            half = half_of(request)
+        except PairError:
+            return None
+        pair = self._pairs.get(half.pair_id) if half else None
+        if half is None or pair is None or pair.is_complete or half.role in pair.halves:
+            return None
+        return next(iter(pair.halves.values()))
+
     def join(self, request: Request, half: Half) -> Pair:
         """Enter a half.
 

@@ -8,8 +8,9 @@ that one need not wait again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,8 +18,13 @@ from torch import Tensor
 from decoders.pairing import MatchedPair
 from decoders.trace import StepTrace
 
+if TYPE_CHECKING:
+    from vllm.v1.outputs import ModelRunnerOutput
+
 # Which token of which answer: pair id and position.
 Key = tuple[str, int]
+# vLLM's result of a step is an ordinary object that is pickled whole: an attribute more travels with it.
+_ATTRIBUTE = "concord_traces"
 
 
 @dataclass(frozen=True)
@@ -54,3 +60,13 @@ class Outbox:
 
 
 OUTBOX = Outbox()
+
+
+def enclose(result: ModelRunnerOutput, traces: Mapping[Key, StepTrace]) -> None:
+    """Send the traces of a step along with vLLM's result of it."""
+    setattr(result, _ATTRIBUTE, traces)
+
+
+def traces_of(result: ModelRunnerOutput) -> Mapping[Key, StepTrace]:
+    """The traces that came with the result of a step."""
+    return getattr(result, _ATTRIBUTE, {})

@@ -6,6 +6,7 @@ The mathematics is :func:`decoders.forcing.decide`. Which halves run in which st
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,7 @@ from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext, LogitsProcRequestState
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as V2Processor
 
-from decoders.forcing import decide
+from decoders.forcing import decide, end
 from decoders.pairing import Half, PairError, Row, match
 from decoders.trace import TRACE_SIZE
 from decoders.vllm_plugin import check_version
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from vllm.config import VllmConfig
 
 check_version(vllm.__version__)
+logger = logging.getLogger(__name__)
 
 # Settings of vLLM that change single tokens' logits or need several samples: they have no meaning for a mixture.
 _REFUSED = {
@@ -86,6 +88,7 @@ class PairProcessorV1(V1Processor):
 
     def apply(self, logits: Tensor) -> Tensor:
         """Decide all pairs of the batch in place."""
+        end(logits, self._rows)
         if self._pairs:
             OUTBOX.post(self._pairs, decide(logits, self._pairs))
         return logits
@@ -97,7 +100,7 @@ class PairProcessorV2(V2Processor):
     def __init__(self, vllm_config: VllmConfig, req_states: LogitsProcRequestState) -> None:
         del vllm_config
         self._states = req_states
-        self._halves: dict[int, Half] = {}
+        self._halves: dict[int, tuple[Half, int | None]] = {}
 
     @classmethod
     def validate_params(cls, sampling_params: SamplingParams) -> None:
@@ -109,33 +112,42 @@ class PairProcessorV2(V2Processor):
         half = Half.of(sampling_params.extra_args)
         self._halves.pop(req_idx, None)
         if half is not None:
-            self._halves[req_idx] = half
+            self._halves[req_idx] = half, _end_of(half, sampling_params)
         return half is not None
 
     def apply(self, logits: Tensor, ctx: LogitsContext) -> Tensor:
         """Decide all pairs of the batch in place."""
-        rows = (
-            (row, self._row(self._halves[slot], slot, int(ctx.seq_lens_upper_bound_np[row])))
+        rows = {
+            row: self._row(*self._halves[slot], slot, int(ctx.seq_lens_upper_bound_np[row]))
             for row, slot in enumerate(ctx.idx_mapping_np.tolist())
             if slot in self._halves
-        )
+        }
+        end(logits, rows)
         pairs = match(rows)
         if pairs:
             OUTBOX.post(pairs, decide(logits, pairs))
         return logits
 
-    def _row(self, half: Half, slot: int, num_tokens: int) -> Row:
+    def _row(self, half: Half, end_id: int | None, slot: int, num_tokens: int) -> Row:
         num_prompt = int(self._states.prompt_len.np[slot])
         if half.draw is None or not half.draw.has_penalties:
-            return Row(half, (), range(max(num_tokens - num_prompt, 0)))
+            return Row(half, (), range(max(num_tokens - num_prompt, 0)), end_id)
         # Penalties count tokens, which only the device has: the one case in which a step waits for it.
         ids = self._states.all_token_ids.gpu[slot, :num_tokens].tolist()
-        return Row(half, ids[:num_prompt], ids[num_prompt:])
+        return Row(half, ids[:num_prompt], ids[num_prompt:], end_id)
 
 
 def _row_of(params: SamplingParams, prompt_ids: list[int] | None, output_ids: list[int]) -> Row | None:
     half = Half.of(params.extra_args)
-    return None if half is None else Row(half, prompt_ids or (), output_ids)
+    return None if half is None else Row(half, prompt_ids or (), output_ids, _end_of(half, params))
+
+
+def _end_of(half: Half, params: SamplingParams) -> int | None:
+    """Only our scheduler fills in the draw: a half without one runs alone, and its tokens would be nobody's answer."""
+    if half.draw is not None:
+        return None
+    logger.error("a half of a pair without the scheduler; start vLLM by 'concord serve-llm', or name --scheduler-cls")
+    return params.eos_token_id or 0
 
 
 class PairProcessor(V2Processor):

@@ -35,7 +35,7 @@ from decoders.pairing import PairError
 from decoders.trace import StepTrace
 from decoders.vllm_plugin import check_version
 from decoders.vllm_plugin.gang import LONE_TIMEOUT_S, Gang, Pair, half_of, hand_over
-from decoders.vllm_plugin.worker import traces_of
+from decoders.vllm_plugin.outbox import traces_of
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -143,23 +143,10 @@ class GangScheduling(_Base):
         """Answer a request with an error; a half that waited for it learns the same."""
         self.gang.counters.num_refused += 1
         self._failed[request.request_id] = (request, reason)
-        pair = self.gang.pair_of(request.request_id)
-        rest = self.gang.leave(request.request_id) if pair else self._waiting_for(request)
+        rest = self.gang.leave(request.request_id) or self.gang.waiting_for(request)
         if rest is not None:
             self.gang.leave(rest.request_id)
             self._failed[rest.request_id] = (rest, reason)
-
-    def _waiting_for(self, request: Request) -> Request | None:
-        """The lone half whose partner ``request`` failed to be."""
-        try:
-            half = half_of(request)
-        except PairError:
-            return None
-        for lone in self.gang.lone():
-            other = half_of(lone)
-            if half and other and half.pair_id == other.pair_id and half.role != other.role:
-                return lone
-        return None
 
     def _expire(self) -> None:
         now = time.monotonic()

@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING, Any
 from vllm.platforms import current_platform
 from vllm.v1.outputs import AsyncModelRunnerOutput, ModelRunnerOutput
 
-from decoders.trace import StepTrace
 from decoders.vllm_plugin.adapters import mend
-from decoders.vllm_plugin.outbox import OUTBOX, Key, Letter
+from decoders.vllm_plugin.outbox import OUTBOX, Letter, enclose
 
 if TYPE_CHECKING or not current_platform.is_cpu():
     from vllm.v1.worker.gpu_worker import Worker
 else:
     from vllm.v1.worker.cpu_worker import CPUWorker as Worker
 
-    mend()
-
-# vLLM's result of a step is an ordinary object that is pickled whole: an attribute more travels with it.
-_ATTRIBUTE = "concord_traces"
-
 
 class PairWorker(Worker):
     """The class to name as ``--worker-cls``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if current_platform.is_cpu():
+            mend()
+        super().__init__(*args, **kwargs)
 
     def execute_model(self, *args: Any, **kwargs: Any) -> Any:
         """As vLLM's; some models sample in it."""
@@ -32,11 +31,6 @@ class PairWorker(Worker):
     def sample_tokens(self, *args: Any, **kwargs: Any) -> Any:
         """As vLLM's; most models sample in it."""
         return _enclose(super().sample_tokens(*args, **kwargs))
-
-
-def traces_of(output: ModelRunnerOutput) -> dict[Key, StepTrace]:
-    """The traces that came with the result of a step."""
-    return getattr(output, _ATTRIBUTE, {})
 
 
 def _enclose(output: Any) -> Any:
@@ -51,5 +45,5 @@ def _enclose(output: Any) -> Any:
 
 
 def _with(output: ModelRunnerOutput, letter: Letter) -> ModelRunnerOutput:
-    setattr(output, _ATTRIBUTE, letter.read())
+    enclose(output, letter.read())
     return output

@@ -186,6 +186,8 @@ class VllmGenerator:
                 other.cancel()
 
     def _decode(self, piece: Piece) -> Iterator[tuple[int, Step | None]]:
+        if any(trace.is_broken for trace in piece.traces):
+            raise UnavailableError("this vLLM runs without our scheduler; start it by 'concord serve-llm'")
         for at, token_id in enumerate(piece.token_ids):
             yield token_id, self._codec.step(token_id, piece.traces[at]) if piece.traces else None
 

@@ -23,7 +23,7 @@ from vllm.v1.request import Request, RequestStatus
 from decoders.pairing import KEY, Half
 from decoders.params import AdaCad
 from decoders.trace import StepTrace
-from decoders.vllm_plugin.worker import _ATTRIBUTE
+from decoders.vllm_plugin.outbox import enclose
 
 EOS = 999
 ALONE = 777  # what a half's row samples when its other half is not beside it
@@ -93,7 +93,7 @@ class Worker:
             self._jobs[name].output.append(token)
         sampled = [[tokens[name]] if name in tokens else [] for name in names]
         result = ModelRunnerOutput(names, {name: i for i, name in enumerate(names)}, sampled)
-        setattr(result, _ATTRIBUTE, traces)
+        enclose(result, traces)
         return result
 
     def _length(self, name: str) -> int:

@@ -15,9 +15,10 @@ from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
 
-from decoders.pairing import KEY, Half, PairError
+from decoders.pairing import KEY, ROLES, Half, PairError
 from decoders.params import AdaCad, CkPlug
 from decoders.rules import mix
+from decoders.sampling import Draw
 from decoders.trace import TRACE_SIZE
 from decoders.vllm_plugin.outbox import OUTBOX
 from decoders.vllm_plugin.processors import PairProcessor, PairProcessorV1, PairProcessorV2, validate
@@ -26,7 +27,7 @@ VOCABULARY = 200
 
 
 def params(pair_id: str | None, role: Any = "context", **given: Any) -> SamplingParams:
-    half = Half(pair_id, role, AdaCad() if len(pair_id) % 2 else CkPlug()) if pair_id else None
+    half = Half(pair_id, role, AdaCad() if len(pair_id) % 2 else CkPlug(), Draw()) if pair_id else None
     return SamplingParams(temperature=0.0, extra_args={KEY: half.to_text()} if half else None, **given)
 
 
@@ -176,4 +177,29 @@ def test_what_does_not_go_with_a_pair_is_refused(given: dict[str, Any]) -> None:
 
 
 def test_a_pair_with_its_trace_passes() -> None:
-    validate(params("a", logprobs=TRACE_SIZE))
+    client = params("a", logprobs=TRACE_SIZE)
+    client.extra_args = {KEY: Half("a", "context", AdaCad()).to_text()}
+    validate(client)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_halves_without_the_scheduler_are_ended(version: int) -> None:
+    """Nobody keeps them in step, so no token of theirs may look like an answer's."""
+    logits, eos = torch.randn(3, VOCABULARY), 7
+    before = logits.clone()
+    halves = [SamplingParams(extra_args={KEY: Half("a", role, AdaCad()).to_text()}) for role in ROLES]
+    for half in halves:
+        half.update_from_generation_config({}, eos)
+    if version == 1:
+        processor = PairProcessorV1(None, torch.device("cpu"), False)
+        added = [(row, half, [1, 2], []) for row, half in enumerate(halves)]
+        processor.update_state(BatchUpdate(3, [], added, []))
+        processor.apply(logits)
+    else:
+        processor = PairProcessorV2(None, States(4))
+        for slot, half in enumerate(halves):
+            processor.add_request(slot, half)
+        processor.apply(logits, context([0, 1, 2], 12))
+    assert logits[:2].argmax(dim=-1).tolist() == [eos, eos]
+    assert torch.equal(logits[2], before[2])
+    assert OUTBOX.drain() is None
