@@ -114,7 +114,7 @@ class MatchedPair:
 
 
 def match(rows: Mapping[int, Row]) -> list[MatchedPair]:
-    """The pairs whose halves are both among ``rows``, by their context row; others (alone, to be ended) are left out."""
+    """The pairs whose halves are both among ``rows``, by their context row; lone halves and ended ones are left out."""
     found: dict[str, dict[Role, tuple[int, Row]]] = {}
     for index, row in rows.items():
         if row.end_id is not None:
