@@ -14,14 +14,15 @@ from torch import Tensor
 
 from decoders.pairing import MatchedPair, Row
 from decoders.params import DecoderParams
-from decoders.rules import Mixture, mix
-from decoders.sampling import Draw, choose
+from decoders.rules import mix
+from decoders.sampling import Draw, choose_rows
 from decoders.trace import TRACE_SIZE, broken_trace, trace_of
 
 # Above every logit, and still finite after any division: what is drawn from such a row is this token.
 _CERTAIN = 1e30
 # Pairs mixed at once on a CPU: their temporaries stay in the cache of a core.
 _CPU_CHUNK = 2
+_GREEDY = Draw()
 
 
 def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
@@ -44,7 +45,13 @@ def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
         group = [pairs[at] for at in members]
         context_rows, parametric_rows = _rows(logits, group)
         mixture = mix(logits[context_rows], logits[parametric_rows], params)
-        token_ids = _choose(mixture, group)
+        token_ids = choose_rows(
+            mixture.scores,
+            [pair.context.half.draw or _GREEDY for pair in group],
+            [pair.position for pair in group],
+            [pair.context.prompt_ids for pair in group],
+            [pair.context.output_ids for pair in group],
+        )
         traces[_index(members, logits.device)] = trace_of(mixture, token_ids)
         logits[context_rows, token_ids] = _CERTAIN
         logits[parametric_rows, token_ids] = _CERTAIN
@@ -56,17 +63,6 @@ def end(logits: Tensor, rows: Mapping[int, Row]) -> None:
     for index, row in rows.items():
         if row.end_id is not None:
             logits[index, row.end_id] = _CERTAIN
-
-
-def _choose(mixture: Mixture, pairs: Sequence[MatchedPair]) -> Tensor:
-    draws = [pair.context.half.draw or Draw() for pair in pairs]
-    if all(draw.is_greedy and not draw.has_penalties for draw in draws):
-        return mixture.scores.argmax(dim=-1)
-    chosen = [
-        choose(scores, draw, pair.position, pair.context.prompt_ids, pair.context.output_ids)
-        for scores, draw, pair in zip(mixture.scores, draws, pairs, strict=True)
-    ]
-    return torch.stack(chosen)
 
 
 def _groups(pairs: Sequence[MatchedPair], device: torch.device) -> Iterator[tuple[DecoderParams, list[int]]]:

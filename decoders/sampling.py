@@ -53,6 +53,21 @@ class Draw:
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
 
+def choose_rows(
+    scores: Tensor,
+    draws: Sequence[Draw],
+    positions: Sequence[int],
+    prompts: Sequence[Sequence[int]] | None = None,
+    outputs: Sequence[Sequence[int]] | None = None,
+) -> Tensor:
+    """One token id per row of ``scores`` ``[P, V]``, each by its own settings (see :func:`choose`): ``[P]``."""
+    if all(draw.is_greedy and not draw.has_penalties for draw in draws):
+        return scores.argmax(dim=-1)
+    nothing: list[Sequence[int]] = [()] * len(draws)
+    each = zip(scores, draws, positions, prompts or nothing, outputs or nothing, strict=True)
+    return torch.stack([choose(*row) for row in each])
+
+
 def choose(
     scores: Tensor, draw: Draw, position: int, prompt_ids: Sequence[int] = (), output_ids: Sequence[int] = ()
 ) -> Tensor:

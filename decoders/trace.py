@@ -59,20 +59,22 @@ class StepTrace:
 TRACE_SIZE = len(StepTrace.__dataclass_fields__)
 
 
-def trace_of(mixture: Mixture, token_ids: Tensor) -> Tensor:
+def trace_of(mixture: Mixture, token_ids: Tensor, tops: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """``[P, 8]`` float32 traces of a mixture whose chosen tokens are ``token_ids`` (``[P]``).
 
+    ``tops`` are the best tokens of the context and of the parametric stream (``[P]`` each), where they are known.
     Token ids are exact in float32 up to 16.7 million.
     """
     l_c, l_p = mixture.context_log_probs, mixture.parametric_log_probs
     chosen = token_ids[:, None]
+    context_top, parametric_top = tops or (l_c.argmax(dim=-1), l_p.argmax(dim=-1))
     columns = (
         mixture.weight,
         mixture.jsd,
         mixture.context_entropy,
         mixture.parametric_entropy,
-        l_c.argmax(dim=-1),
-        l_p.argmax(dim=-1),
+        context_top,
+        parametric_top,
         l_c.gather(1, chosen)[:, 0],
         l_p.gather(1, chosen)[:, 0],
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from decoders.params import DecoderParams
+from rag.errors import QuestionError
 from rag.types import Message, Sampling, Step
 
 if TYPE_CHECKING:
@@ -162,6 +163,22 @@ class Scorer(Protocol):
             QuestionError: a prompt does not fit the window.
         """
         ...
+
+
+def check_fits(request: Request, window: int, name: str) -> None:
+    """Refuse what no generator can run.
+
+    Raises:
+        QuestionError: a prompt and its answer exceed the window of model ``name``, or a prompt has no tokens.
+    """
+    longest = max(len(request.context_ids), len(request.parametric_ids))
+    if longest + request.sampling.max_tokens > window:
+        raise QuestionError(
+            f"prompt of {longest} tokens and answer of up to {request.sampling.max_tokens} exceed the window of "
+            f"{window} tokens of {name}; shorten the question or lower max_tokens"
+        )
+    if not request.context_ids or not request.parametric_ids:
+        raise QuestionError("the prompt has no tokens; ask a question of at least one word")
 
 
 def collect(events: Iterator[Event], num_requests: int) -> list[Generation]:

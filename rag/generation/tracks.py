@@ -9,7 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from decoders.sampling import Draw
 from rag.generation.base import Chunk, Done, Event, Generation, Prompt, Request
+from rag.generation.codec import draw_of
 from rag.generation.detokenize import TextBuilder
 from rag.generation.rows import Row
 from rag.types import Step
@@ -25,6 +27,7 @@ class Track:
     stream: Stream
     request: Request
     text: TextBuilder
+    draw: Draw
     rows: dict[str, Row] = field(default_factory=dict)
     ids: list[int] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -33,7 +36,8 @@ class Track:
     @classmethod
     def of(cls, index: int, request: Request, stream: Stream, tokenizer: Any) -> Track:
         """A track at its beginning; probes are greedy whatever the request samples."""
-        return cls(index, stream, request, TextBuilder(tokenizer, request.sampling.stop))
+        draw = draw_of(request.sampling) if stream == "pair" else Draw()
+        return cls(index, stream, request, TextBuilder(tokenizer, request.sampling.stop), draw)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from decoders.params import DecoderParams
 from decoders.rules import mix
-from decoders.sampling import choose
+from decoders.sampling import choose_rows
 from decoders.trace import StepTrace, trace_of
 from rag.errors import ModelError, QuestionError
-from rag.generation.base import Event, Generation, Prompt, Request, collect
-from rag.generation.codec import Codec, draw_of
+from rag.generation.base import Event, Generation, Prompt, Request, check_fits, collect
+from rag.generation.codec import Codec
 from rag.generation.driver import Driver, Waiting
 from rag.generation.labels import first_tokens, label_probabilities
 from rag.generation.rows import RowBatch
@@ -88,7 +88,7 @@ class TransformersGenerator:
             QuestionError: a prompt and its answer do not fit the window.
         """
         for request in requests:
-            self._check(request)
+            check_fits(request, self.window, self.name)
         # Longest first, equal prompts side by side: alike lengths share a prefill, equal prompts a row.
         order = sorted(range(len(requests)), key=lambda i: (-len(requests[i].context_ids), requests[i].context_ids, i))
         yield from self._driver.stream(requests, order)
@@ -119,16 +119,6 @@ class TransformersGenerator:
             )
             found += map(tuple, label_probabilities(logits, tokens).tolist())
         return found
-
-    def _check(self, request: Request) -> None:
-        longest = max(len(request.context_ids), len(request.parametric_ids))
-        if longest + request.sampling.max_tokens > self.window:
-            raise QuestionError(
-                f"prompt of {longest} tokens and answer of up to {request.sampling.max_tokens} exceed the window of "
-                f"{self.window} tokens of {self.name}; shorten the question or lower max_tokens"
-            )
-        if not request.context_ids or not request.parametric_ids:
-            raise QuestionError("the prompt has no tokens; ask a question of at least one word")
 
     def _take(self, rows: RowBatch, waiting: Waiting) -> list[Track]:
         """Take requests from ``waiting`` while their rows fit."""
@@ -179,30 +169,30 @@ class TransformersGenerator:
 
     def _choose(self, tracks: list[Track], logits: Tensor) -> list[Choice]:
         """One token per track. Pairs with one rule are mixed together; probes take their stream's best."""
-        best = logits.argmax(dim=-1).tolist()
+        best = logits.argmax(dim=-1)
+        best_ids = best.tolist()
         choices: dict[int, Choice] = {}
         groups: dict[DecoderParams, list[int]] = {}
         for at, track in enumerate(tracks):
             if track.stream == "pair":
                 groups.setdefault(track.request.decoder, []).append(at)
             else:
-                choices[at] = Choice(best[track.rows[track.stream].at], None)
+                choices[at] = Choice(best_ids[track.rows[track.stream].at], None)
         for params, members in groups.items():
             pairs = [tracks[at] for at in members]
             context_rows = [track.rows["context"].at for track in pairs]
             parametric_rows = [track.rows["parametric"].at for track in pairs]
-            mixed = self._mix(pairs, logits[context_rows], logits[parametric_rows], params)
+            tops = best[context_rows], best[parametric_rows]
+            mixed = self._mix(pairs, logits[context_rows], logits[parametric_rows], params, tops)
             choices.update(zip(members, mixed, strict=True))
         return [choices[at] for at in range(len(tracks))]
 
-    def _mix(self, pairs: list[Track], z_c: Tensor, z_p: Tensor, params: DecoderParams) -> list[Choice]:
+    def _mix(
+        self, pairs: list[Track], z_c: Tensor, z_p: Tensor, params: DecoderParams, tops: tuple[Tensor, Tensor]
+    ) -> list[Choice]:
         mixture = mix(z_c, z_p, params)
-        chosen = [
-            choose(scores, draw_of(track.request.sampling), len(track.ids))
-            for scores, track in zip(mixture.scores, pairs, strict=True)
-        ]
-        ids = torch.stack(chosen)
-        traces = trace_of(mixture, ids).tolist()
+        ids = choose_rows(mixture.scores, [track.draw for track in pairs], [len(track.ids) for track in pairs])
+        traces = trace_of(mixture, ids, tops).tolist()
         return [
             Choice(token_id, self._codec.step(token_id, StepTrace.of(numbers)))
             for token_id, numbers in zip(ids.tolist(), traces, strict=True)

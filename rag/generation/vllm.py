@@ -19,10 +19,10 @@ from uuid import uuid4
 from decoders.pairing import Half, Role
 from decoders.sampling import Draw
 from decoders.trace import StepTrace
-from rag.errors import ConcordError, QuestionError, UnavailableError
-from rag.generation.base import Adapter, Done, Event, Generation, Prompt, Request, collect
+from rag.errors import ConcordError, UnavailableError
+from rag.generation.base import Adapter, Done, Event, Generation, Prompt, Request, check_fits, collect
 from rag.generation.cancel import on_cancel
-from rag.generation.codec import Codec, draw_of
+from rag.generation.codec import Codec
 from rag.generation.tracks import Choice, Collector, Track, streams_of
 from rag.types import Message, Step
 
@@ -122,7 +122,7 @@ class VllmGenerator:
             UnavailableError: vLLM is down, or an answer made no progress for ``timeout_s``.
         """
         for request in requests:
-            self._check(request)
+            check_fits(request, self.window, self.name)
         if not requests:
             return
         events: SimpleQueue[Event | BaseException] = SimpleQueue()
@@ -143,16 +143,6 @@ class VllmGenerator:
     def close(self) -> None:
         """Stop all requests, whose callers get ``UnavailableError``, and take no further ones."""
         self._loop.close(self._server.close())
-
-    def _check(self, request: Request) -> None:
-        longest = max(len(request.context_ids), len(request.parametric_ids))
-        if longest + request.sampling.max_tokens > self.window:
-            raise QuestionError(
-                f"prompt of {longest} tokens and answer of up to {request.sampling.max_tokens} exceed the window of "
-                f"{self.window} tokens of {self.name}; shorten the question or lower max_tokens"
-            )
-        if min(len(request.context_ids), len(request.parametric_ids)) < 2:
-            raise QuestionError("the prompt has fewer than two tokens; ask a question of at least one word")
 
     async def _answer(self, index: int, request: Request, events: SimpleQueue[Event | BaseException]) -> None:
         """One answer: its tracks side by side, their events to the caller's queue."""
@@ -208,9 +198,8 @@ class VllmGenerator:
             prompt, adapter = _prompt(request, track.stream)
             return Job(prompt, key, request.sampling.max_tokens, stop, cache_salt=request.cache_salt, adapter=adapter)
         half = Half(key, role, request.decoder)
-        draw = draw_of(request.sampling)
         prompt, adapter = _prompt(request, role)
-        return Job(prompt, key, request.sampling.max_tokens, stop, draw, half, request.cache_salt, adapter)
+        return Job(prompt, key, request.sampling.max_tokens, stop, track.draw, half, request.cache_salt, adapter)
 
 
 def _prompt(request: Request, stream: Role) -> Prompt:
