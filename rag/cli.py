@@ -16,6 +16,7 @@ from decoders.params import DECODER_NAMES
 from eval.cli import eval_app
 from kg.cli import kg_app
 from rag.errors import ConcordError, SettingError
+from rag.generation.cli import serve_llm
 from rag.patches.cli import patch_app
 from rag.service.cli import keys_app, serve
 
@@ -34,6 +35,7 @@ app.add_typer(kg_app, name="kg")
 app.add_typer(keys_app, name="keys")
 app.add_typer(patch_app, name="patch")
 app.command()(serve)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve_llm)
 _out = Console()
 _err = Console(stderr=True)
 
@@ -192,27 +194,6 @@ def ask(
                 render.print_answer(_out, event, is_explained=explain)
             else:
                 _out.print(render.token(event), end="")
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def serve_llm(
-    context: typer.Context,
-    model: ModelName = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
-    config: SettingsFile = None,
-) -> None:
-    """Serve a model with vLLM and the pair decoders, for 'concord ask --engine http://HOST:PORT'.
-
-    Options that are not listed here go to 'vllm serve' as they are: --tensor-parallel-size 2, --api-key ...
-    """
-    from rag.config import Config
-    from rag.generation.serve import serve, serve_command
-
-    with _errors_to_exit():
-        command = serve_command(Config.load(config, model=model), host, port, context.args)
-    _err.print(f"starting vLLM on http://{host}:{port} ...")
-    serve(command)
 
 
 @app.command()

@@ -7,51 +7,37 @@ answer = engine.ask("Who runs the harbour?", decoder="adacad")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 
-from decoders.params import DECODER_NAMES, DecoderSettingError, decoder_params, settings_names
 from kg.types import Extractor
 from rag.adding import Adder, Progress
 from rag.config import Config
-from rag.errors import LibraryError, QuestionError, SettingError
-from rag.found import Search
+from rag.errors import LibraryError
 from rag.generation.base import Generator
 from rag.ingest import Source
-from rag.libraries import AnyLibrary, open_library
+from rag.libraries import AnyLibrary, documents_named, open_library
 from rag.library import Library
 from rag.models import load_generator
+from rag.options import query_of
 from rag.parts import Parts
 from rag.pipeline import Pipeline
 from rag.search import Searcher
-from rag.types import (
-    AddReport,
-    Answer,
-    DocumentInfo,
-    Message,
-    Passage,
-    PatchMode,
-    Query,
-    Sampling,
-    ScoredPassage,
-    TokenEvent,
-)
+from rag.types import AddReport, Answer, DocumentInfo, Passage, Query, ScoredPassage, TokenEvent
 from retrievers.encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
 from retrievers.graph import GraphRetriever
 
 if TYPE_CHECKING:
     from rag.doctor import Finding
     from rag.patches.patchset import PatchSet
-
-History = Sequence[Message] | Sequence[dict[str, str]]
 
 
 class Engine:
@@ -145,13 +131,7 @@ class Engine:
         Raises:
             LibraryError: a name that fits no document; nothing is removed then.
         """
-        documents = self.library.documents()
-        chosen: dict[str, DocumentInfo] = {}
-        for given in sources:
-            matches = [document for document in documents if is_named(document, str(given))]
-            if not matches:
-                raise LibraryError(f"no document {str(given)!r} in {self.library.place}; 'concord ls' lists them")
-            chosen |= {document.doc_id: document for document in matches}
+        chosen = documents_named(self.library, sources)
         with self._adding, self.library.writing():
             self.library.remove(list(chosen))
         return list(chosen.values())
@@ -230,43 +210,8 @@ class Engine:
             yield event
 
     def query(self, question: str, **options: Any) -> Query:
-        """A checked :class:`Query` from a question and options.
-
-        Raises:
-            QuestionError: an empty question.
-            SettingError: an option that the decoder or the engine has not, or a value that it cannot take.
-        """
-        if not question.strip():
-            raise QuestionError("the question is empty; ask something")
-        given = {key: value for key, value in options.items() if value is not None}
-        history = tuple(m if isinstance(m, Message) else Message(**m) for m in given.pop("history", ()))
-        top_k = given.pop("top_k", self.config.top_k)
-        if top_k != "auto" and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
-            raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1, or 'auto'")
-        search = self._search(given)
-        patches = given.pop("patches", "off")
-        if patches not in get_args(PatchMode):
-            raise SettingError(f"patches={patches!r}; expected one of {', '.join(get_args(PatchMode))}")
-        sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
-        sampling = {"max_tokens": self.config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
-        decoder = str(given.pop("decoder", self.config.decoder))
-        salt = str(given.pop("cache_salt", ""))
-        _check_known(given)
-        try:
-            params = decoder_params(decoder, given)
-        except DecoderSettingError as error:
-            raise SettingError(str(error)) from error
-        most = None if top_k == "auto" else top_k
-        return Query(question.strip(), history, params, most, Sampling(**sampling), search, patches, salt)
-
-    def _search(self, given: dict[str, Any]) -> Search:
-        """Take the options of :class:`rag.types.Search` from ``given``; the others keep their settings."""
-        chosen = {key: given.pop(key) for key in Search.__dataclass_fields__ if key in given}
-        search = Search(**{key: chosen.get(key, getattr(self.config, key)) for key in Search.__dataclass_fields__})
-        if self._given_retriever is not None and (search.memory or "retrieval" in chosen):
-            option = "memory=True" if search.memory else f"retrieval={search.retrieval!r}"
-            raise SettingError(f"{option} needs the library's own retrievers, and one was given; leave it out")
-        return search
+        """A checked :class:`Query` from a question and options (:func:`rag.options.query_of`)."""
+        return query_of(question, options, self.config, is_own=self._given_retriever is None)
 
     @property
     def retriever(self) -> BaseRetriever:
@@ -325,7 +270,7 @@ class Engine:
 
         if not isinstance(self.library, Library):
             raise LibraryError(f"patches are kept beside a library in a folder; {self.library.place} is in PostgreSQL")
-        return PatchSet(self.library, self.config, self._encoder, lambda: self.generator)
+        return PatchSet(self.library, self.config, self.parts.encoder, lambda: self.generator)
 
     def _check_readable(self) -> None:
         if self._given_retriever is not None:
@@ -350,23 +295,3 @@ def _collect(
             if on_answer is not None:
                 on_answer(index, event)
     return [answers[index] for index in range(num_queries)]
-
-
-def _check_known(options: Mapping[str, object]) -> None:
-    """Refuse what is an option neither of the engine nor of any decoder."""
-    of_decoders = {key for name in DECODER_NAMES for key in settings_names(name)}
-    for key in options:
-        if key not in of_decoders:
-            named = ("history", "top_k", "decoder", "patches")
-            known = (*named, *Search.__dataclass_fields__, *Sampling.__dataclass_fields__)
-            raise SettingError(f"unknown option {key!r}; known are {', '.join(known)}, and the decoder's settings")
-
-
-def is_named(document: DocumentInfo, given: str) -> bool:
-    """Whether ``given`` is the document's doc_id, its source, or a folder above it."""
-    path = str(Path(given).expanduser().resolve())
-    return given in (document.doc_id, document.source) or path in (document.source, *_parents(document.source))
-
-
-def _parents(source: str) -> list[str]:
-    return [str(parent) for parent in Path(source).parents]

@@ -30,25 +30,29 @@ class AnyLibrary(ABC):
     def place(self) -> str:
         """Where it is kept, for messages; never with credentials."""
 
-    @property
     @abstractmethod
+    def meta(self, key: str) -> str | None:
+        """One of the facts about the library as a whole."""
+
+    @property
     def generation(self) -> int:
         """Counts publications; what is derived from a library is stamped with it."""
+        return int(self.meta("generation") or 0)
 
     @property
-    @abstractmethod
     def encoder(self) -> str | None:
         """Name of the encoder whose vectors the library holds; ``None`` while it is empty."""
+        return self.meta("encoder")
 
     @property
-    @abstractmethod
     def identity(self) -> str:
         """Names this library among all that ever stood in its place."""
+        return self.meta("identity") or ""
 
     @property
-    @abstractmethod
     def imported_at(self) -> int:
         """Generation at which extractions were last imported; 0 before that."""
+        return int(self.meta("imported_at") or 0)
 
     @property
     @abstractmethod
@@ -139,6 +143,28 @@ class AnyLibrary(ABC):
     @abstractmethod
     def discard_staged(self) -> None:
         """Drop staged documents (made with another encoder, say)."""
+
+
+def documents_named(library: AnyLibrary, names: Iterable[str | Path]) -> dict[str, DocumentInfo]:
+    """Documents by doc_id that fit one of ``names``: a doc_id, a source, or a folder above it.
+
+    Raises:
+        LibraryError: a name that fits no document.
+    """
+    documents = library.documents()
+    chosen: dict[str, DocumentInfo] = {}
+    for name in map(str, names):
+        matches = [document for document in documents if _is_named(document, name)]
+        if not matches:
+            raise LibraryError(f"no document {name!r} in {library.place}; 'concord ls' lists them")
+        chosen |= {document.doc_id: document for document in matches}
+    return chosen
+
+
+def _is_named(document: DocumentInfo, name: str) -> bool:
+    path = str(Path(name).expanduser().resolve())
+    above = [str(parent) for parent in Path(document.source).parents]
+    return name in (document.doc_id, document.source) or path in (document.source, *above)
 
 
 def is_address(place: str | Path) -> bool:

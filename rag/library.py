@@ -109,26 +109,6 @@ class Library(AnyLibrary):
         return self.folder / _FILE
 
     @property
-    def generation(self) -> int:
-        """Counts publications; derived files are stamped with it."""
-        return int(self._meta("generation") or 0)
-
-    @property
-    def encoder(self) -> str | None:
-        """Name of the encoder whose vectors the library holds; ``None`` while it is empty."""
-        return self._meta("encoder")
-
-    @property
-    def identity(self) -> str:
-        """Names this library among all that ever stood in its folder."""
-        return self._meta("identity") or ""
-
-    @property
-    def imported_at(self) -> int:
-        """Generation at which extractions were last imported; 0 before that."""
-        return int(self._meta("imported_at") or 0)
-
-    @property
     def num_passages(self) -> int:
         """Live passages."""
         generation, count = self._counted
@@ -286,7 +266,8 @@ class Library(AnyLibrary):
         matrix = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32)
         return ids, matrix.reshape(len(rows), matrix.size // max(len(rows), 1))
 
-    def _meta(self, key: str) -> str | None:
+    def meta(self, key: str) -> str | None:
+        """One of the facts about the library as a whole."""
         with self.database.reading() as db:
             return get_meta(db, key)
 

@@ -51,29 +51,9 @@ class PostgresLibrary(AnyLibrary):
         return self.database.address.place
 
     @property
-    def generation(self) -> int:
-        """Counts publications."""
-        return int(self._meta("generation") or 0)
-
-    @property
-    def encoder(self) -> str | None:
-        """Name of the encoder whose vectors the library holds; ``None`` while it is empty."""
-        return self._meta("encoder")
-
-    @property
-    def identity(self) -> str:
-        """Names this library among all that ever stood in its place."""
-        return self._meta("identity") or ""
-
-    @property
-    def imported_at(self) -> int:
-        """Generation at which extractions were last imported; 0 before that."""
-        return int(self._meta("imported_at") or 0)
-
-    @property
     def num_passages(self) -> int:
         """Live passages."""
-        return int(self._meta("num_passages") or 0)
+        return int(self.meta("num_passages") or 0)
 
     @property
     def size_bytes(self) -> int:
@@ -232,12 +212,13 @@ class PostgresLibrary(AnyLibrary):
 
     def _index_if_large(self) -> None:
         """Once, when a scan of all vectors has become slow; on its own, so that publishing stays short."""
-        if self.num_passages <= EXACT_LIMIT or self._meta("indexed_dimension"):
+        if self.num_passages <= EXACT_LIMIT or self.meta("indexed_dimension"):
             return
         with self.database.transaction() as db:
             _set_meta(db, "indexed_dimension", str(index_vectors(db)))
 
-    def _meta(self, key: str) -> str | None:
+    def meta(self, key: str) -> str | None:
+        """One of the facts about the library as a whole."""
         with self.database.transaction() as db:
             return _meta(db, key)
 

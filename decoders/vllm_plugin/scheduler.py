@@ -35,6 +35,7 @@ from decoders.pairing import PairError
 from decoders.trace import StepTrace
 from decoders.vllm_plugin import check_version
 from decoders.vllm_plugin.gang import LONE_TIMEOUT_S, Gang, Pair, half_of, hand_over
+from decoders.vllm_plugin.limits import check_half, check_pair, num_blocks
 from decoders.vllm_plugin.outbox import traces_of
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ class GangScheduling(_Base):
             half = half_of(request)
             if half is None:
                 return super().add_request(request)
-            self._check(request)
+            check_half(request, self)
             pair = self.gang.join(request, half)
             if pair.is_complete:
-                self._check_fit(pair)
+                check_pair(pair, self)
         except PairError as error:
             return self._refuse(request, str(error))
         if pair.is_complete:
@@ -106,38 +107,6 @@ class GangScheduling(_Base):
         self._orphans.pop(request_id, None)
         if rest is not None:
             self._orphans[rest.request_id] = rest
-
-    def _check(self, request: Request) -> None:
-        """What no pair can have, whatever its other half."""
-        if self.num_spec_tokens:
-            raise PairError("speculative decoding does not go with pairs; start the engine without it")
-        if self.connector is not None:
-            raise PairError("a pair needs its key-value cache in one engine; start it without a KV connector")
-        if request.resumable or request.num_prompt_tokens < 2:
-            raise PairError("a half needs a whole prompt of at least 2 tokens, and takes no streamed input")
-        if request.num_prompt_tokens + request.max_tokens > self.max_model_len:
-            raise PairError(
-                f"prompt of {request.num_prompt_tokens} tokens and answer of up to {request.max_tokens} exceed the "
-                f"window of {self.max_model_len}; shorten the prompt or lower max_tokens"
-            )
-
-    def _check_fit(self, pair: Pair) -> None:
-        """Both halves must fit the engine at once, or they would wait for each other for ever."""
-        blocks = sum(self._blocks(half.num_prompt_tokens + half.max_tokens) for half in pair.in_order())
-        available = self.kv_cache_manager.block_pool.num_gpu_blocks - 1
-        adapters = {half.lora_request.lora_int_id for half in pair.in_order() if half.lora_request}
-        if blocks > available:
-            reason = f"the pair needs {blocks} blocks of key-value cache, the engine has {available}"
-        elif self.max_num_active_reqs < 2 or self.max_num_scheduled_tokens < 2:
-            reason = "a pair needs two rows and two tokens per step; raise max_num_seqs and max_num_batched_tokens"
-        elif self.lora_config and len(adapters) > self.lora_config.max_loras:
-            reason = f"the halves have {len(adapters)} adapters, the engine runs {self.lora_config.max_loras} at once"
-        else:
-            return
-        raise PairError(reason)
-
-    def _blocks(self, num_tokens: int) -> int:
-        return -(-num_tokens // self.block_size)
 
     def _refuse(self, request: Request, reason: str) -> None:
         """Answer a request with an error; a half that waited for it learns the same."""
@@ -206,7 +175,7 @@ class GangScheduling(_Base):
             and self.lora_config is None
             and left <= self._capped(budget)
             and len(self.running) + 2 <= self.max_num_active_reqs
-            and self._blocks(request.num_tokens) + self._blocks(partner.num_tokens) + 2
+            and num_blocks(request.num_tokens, self) + num_blocks(partner.num_tokens, self) + 2
             <= self.kv_cache_manager.block_pool.get_num_free_blocks()
         )
 

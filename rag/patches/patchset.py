@@ -13,6 +13,7 @@ from rag.config import Config
 from rag.errors import LibraryError, PatchError
 from rag.generation.base import Adapter, Generator
 from rag.generation.transformers import TransformersGenerator
+from rag.libraries import documents_named
 from rag.library import Library
 from rag.models import load_generator
 from rag.patches.base import PatchWriter, Tensors, profile_named
@@ -158,21 +159,12 @@ class PatchSet:
 
     def _chosen(self, docs: Sequence[str]) -> dict[str, str]:
         """Content hash of the chosen documents."""
-        from rag.engine import is_named
-
         hashes = self._live_hashes()
-        documents = self._library.documents()
-        if not documents:
+        if not hashes:
             raise LibraryError(f"the library at {self._library.folder} is empty; add documents first")
         if not docs:
-            return {document.doc_id: hashes[document.doc_id] for document in documents}
-        chosen: dict[str, str] = {}
-        for given in docs:
-            found = [document.doc_id for document in documents if is_named(document, given)]
-            if not found:
-                raise LibraryError(f"no document {given!r} in {self._library.folder}; 'concord ls' lists them")
-            chosen |= {doc_id: hashes[doc_id] for doc_id in found}
-        return chosen
+            return hashes
+        return {doc_id: hashes[doc_id] for doc_id in documents_named(self._library, docs)}
 
     def _live_hashes(self) -> dict[str, str]:
         generation = self._library.generation
