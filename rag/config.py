@@ -68,7 +68,7 @@ class Config(BaseModel):
     memory: bool = Field(
         False, description="Try the passages remembered from alike questions first; answers then depend on those."
     )
-    memory_tau: Share = Field(0.8, description="Cosine from which a remembered passage counts.")
+    memory_tau: Share = Field(0.86, description="Cosine from which a remembered passage counts.")
     memory_theta: Count = Field(3, description="Remembered passages that are enough.")
     memory_ttl_s: Annotated[float, Field(gt=0)] = Field(604_800.0, description="Age at which one is forgotten, s.")
     memory_size: Count = Field(5000, description="Most passages remembered; those unused for longest go.")

@@ -96,8 +96,9 @@ class Searcher:
         rows = [row for row, query in enumerate(queries) if query.search.memory]
         if not rows:
             return {}
-        vectors = self._parts.encoder.encode([rewrites[row].question for row in rows])
-        found = self._parts.reservoir.recall(vectors, [_top_k(queries[row], rewrites[row].question) for row in rows])
+        questions = [rewrites[row].question for row in rows]
+        most = [_top_k(queries[row], question) for row, question in zip(rows, questions, strict=True)]
+        found = self._parts.reservoir.recall(questions, self._parts.encoder.encode, most)
         return {
             row: Searched(
                 queries[row],

@@ -106,9 +106,10 @@ def _word_rows(passages: Sequence[Passage], word_ids: dict[str, int]) -> csr_mat
 
 def stems(text: str) -> list[str]:
     """Content words with their English inflections cut off."""
-    return [_stem(word) for word in canonical(text).split() if word not in FUNCTION_WORDS]
+    return [stem(word) for word in canonical(text).split() if word not in FUNCTION_WORDS]
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """A word without its English inflection."""
     cut = _SUFFIX.sub("", word)
     return cut if len(cut) >= _MIN_STEM else word

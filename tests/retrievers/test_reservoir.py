@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def remember(reservoir: Reservoir, encoder: EmbeddingsEncoder, question: str, *n
 
 
 def recall(reservoir: Reservoir, encoder: EmbeddingsEncoder, question: str, top_k: int = 3) -> list[str] | None:
-    found = reservoir.recall(encoder.encode([question]), [top_k])[0]
+    found = reservoir.recall([question], encoder.encode, [top_k])[0]
     return None if found is None else [scored.passage.doc_id for scored in found]
 
 
@@ -85,7 +85,7 @@ def test_scores_by_hand(reservoir: Reservoir, encoder: EmbeddingsEncoder) -> Non
     remember(reservoir, encoder, QUESTION, "mill", "bell")
     asked, mill = encoder.encode([QUESTION, TEXTS["mill"]])
     item = 2 * asked + mill
-    found = reservoir.recall(encoder.encode([QUESTION]), [3])[0]
+    found = reservoir.recall([QUESTION], encoder.encode, [3])[0]
     assert found is not None
     assert found[0].passage.text == TEXTS["mill"]
     assert found[0].score == pytest.approx(float(asked @ item / np.linalg.norm(item)), abs=1e-5)
@@ -104,8 +104,54 @@ def test_the_trigger_needs_theta_items(reservoir: Reservoir, encoder: Embeddings
 
 def test_a_batch_recalls_each_question_as_alone(reservoir: Reservoir, encoder: EmbeddingsEncoder) -> None:
     remember(reservoir, encoder, QUESTION, "mill", "boat")
-    batch = reservoir.recall(encoder.encode([QUESTION, "something else"]), [2, 2])
-    assert batch == [reservoir.recall(encoder.encode([text]), [2])[0] for text in (QUESTION, "something else")]
+    texts = ["something else", QUESTION, "what does the tide grind mill"]
+    batch = reservoir.recall(texts, encoder.encode, [2, 2, 2])
+    assert batch == [reservoir.recall([text], encoder.encode, [2])[0] for text in texts]
+    assert [found is None for found in batch] == [True, False, False]
+
+
+def test_the_same_words_are_not_encoded(reservoir: Reservoir, encoder: EmbeddingsEncoder) -> None:
+    """The remembered question's vector stands in: the same passages with the same scores."""
+    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    encoded: list[str] = []
+
+    def encode(texts: Sequence[str]) -> Any:
+        encoded.extend(texts)
+        return encoder.encode(texts)
+
+    same = ["Can you tell me WHAT the tide-mill grinds?", "tide mill grind", QUESTION]
+    found = reservoir.recall([*same, "what does the tide grind mill"], encode, [3] * 4)
+    assert encoded == ["what does the tide grind mill"]
+    assert found[0] is not None
+    assert found[0] == found[1] == found[2]
+    assert found[0][0].score >= found[0][1].score >= SETTINGS.tau
+
+
+@pytest.mark.parametrize(
+    ("remembered", "new"),
+    [
+        ("When was Edda Lindqvist of Port Selwick born?", "Where was Edda Lindqvist of Port Selwick born?"),
+        ("Which states did sign the treaty of Selwick?", "Which states did not sign the treaty of Selwick?"),
+        ("Who was the harbour master before Edda Lindqvist?", "Who was the harbour master after Edda Lindqvist?"),
+        ("Who built the tide mill of Selwick in 1801?", "Who built the tide mill of Selwick in 1805?"),
+        ("What is the first book of Edda Lindqvist?", "What is the third book of Edda Lindqvist?"),
+    ],
+)
+def test_a_question_that_turns_on_another_word_is_new(
+    library: Library, encoder: EmbeddingsEncoder, remembered: str, new: str
+) -> None:
+    """However near it is: the two differ in one word, and the trigger is set to pull at once."""
+    reservoir = Reservoir(library, ReservoirSettings(tau=0.5, theta=1))
+    remember(reservoir, encoder, remembered, "mill", "boat")
+    assert encoder.encode([remembered])[0] @ encoder.encode([new])[0] > 0.8
+    assert recall(reservoir, encoder, remembered) is not None
+    assert recall(reservoir, encoder, new) is None
+    reservoir.close()
+
+
+def test_the_same_words_need_theta_items_too(reservoir: Reservoir, encoder: EmbeddingsEncoder) -> None:
+    remember(reservoir, encoder, QUESTION, "mill")
+    assert recall(reservoir, encoder, f"Do you know {QUESTION}?") is None
 
 
 def test_a_removed_source_takes_its_items(reservoir: Reservoir, library: Library, encoder: EmbeddingsEncoder) -> None:
