@@ -1,9 +1,12 @@
 """The default retriever: meaning, names and chains from the graph, words from the sparse index, behind a gate.
 
 Fusing everything always is worse than the graph alone on questions of several hops (docs/LOG.md): there the words of
-the question are those of the first passage only. On questions of one passage the words are the better guide. So BM25
-is added to the graph's score (of which the cosine is a part) with a weight by the question's complexity, and only
-where both rankings agree on something.
+the question are those of the first passage only. On questions of one passage the words are the better guide, and a
+chain away from that passage misleads. So three things are gated:
+
+1. BM25 is added to the graph's score (of which the cosine is a part) with a weight by the question's complexity;
+2. a passage among the best both by its words and by its meaning gets more of it;
+3. a chain completes what one passage leaves open of the question: in a simple question it counts by that share.
 
 Shapes: P passages.
 """
@@ -14,14 +17,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from rag.found import Found
 from rag.types import ScoredPassage
 from retrievers.base import BatchRetriever, stage_of
 from retrievers.complexity import Complexity, complexity
 from retrievers.graph import GraphRetriever, best, scored
 from retrievers.graph_index import GraphIndex, Scores
+from retrievers.graph_rank import Ranking
 from retrievers.sparse import SparseRetriever
 
 _SPARSE_DEPTH = 50
@@ -30,16 +32,17 @@ _WEIGHTS: Mapping[Complexity, float] = {"simple": 0.5, "compound": 0.2, "multiho
 
 @dataclass(frozen=True)
 class GateSettings:
-    """When the sparse ranking counts, and how much. Set on the even-numbered questions of three sets (docs/LOG.md).
+    """How much the sparse ranking counts. Set on the even-numbered questions of three sets (docs/LOG.md).
 
     Attributes:
         weights: by complexity, of a BM25 score as a share of the question's best one, in units of cosine.
-        agreement_depth: the sparse ranking counts where one of this many best passages is among as many of the
-            graph's.
+        agreement_weight: of it on top, for a passage that is among the best by words and by meaning.
+        agreement_depth: how many are the best.
     """
 
     weights: Mapping[Complexity, float] = field(default_factory=lambda: dict(_WEIGHTS))
-    agreement_depth: int = 10
+    agreement_weight: float = 0.3
+    agreement_depth: int = 5
 
 
 class GatedRetriever(BatchRetriever):
@@ -55,37 +58,51 @@ class GatedRetriever(BatchRetriever):
     settings: GateSettings = GateSettings()
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
-        """Rankings by graph score plus gated BM25."""
-        return [list(found.ranking) for found in self.find(queries, top_k)]
+        """Rankings by gated score."""
+        index, fused = self._fused(queries)
+        return [scored(index, scores, best(index, scores, top_k)) for _, _, scores in fused]
 
     def find(self, queries: Sequence[str], top_k: int) -> list[Found]:
         """The rankings, those of the parts, and the graph's paths to the passages."""
         graph: GraphRetriever = self.graph
-        sparse: SparseRetriever = self.sparse
-        index, rankings = graph.rankings(queries)
+        index, fused = self._fused(queries)
         out = []
-        for query, ranking, words in zip(queries, rankings, sparse.search(queries, _SPARSE_DEPTH), strict=True):
-            scores = ranking.scores + self.gate(query, index, ranking.scores, words)
+        for query, (ranking, words, scores) in zip(queries, fused, strict=True):
             rows = best(index, scores, top_k)
             found = graph.found(query, index, ranking, rows)
-            fused = scored(index, scores, rows)
-            stages = (*found.stages, stage_of("sparse", words[:top_k]), stage_of("fused", fused))
-            out.append(Found(tuple(fused), stages, found.paths))
+            hits = scored(index, scores, rows)
+            stages = (*found.stages, stage_of("sparse", words[:top_k]), stage_of("fused", hits))
+            out.append(Found(tuple(hits), stages, found.paths))
         return out
 
-    def gate(self, query: str, index: GraphIndex, scores: Scores, words: Sequence[ScoredPassage]) -> Scores:
-        """``[P]``: what the sparse ranking adds; zeros where it agrees with the graph's on nothing.
+    def _fused(self, queries: Sequence[str]) -> tuple[GraphIndex, list[tuple[Ranking, list[ScoredPassage], Scores]]]:
+        """For each query the graph's ranking, the sparse one, and the gated scores of both."""
+        graph: GraphRetriever = self.graph
+        sparse: SparseRetriever = self.sparse
+        index, rankings = graph.rankings(queries)
+        words = sparse.search(queries, _SPARSE_DEPTH)
+        return index, [
+            (ranking, some, self.scores(query, index, ranking, some))
+            for query, ranking, some in zip(queries, rankings, words, strict=True)
+        ]
 
-        Source: ours; the gate after HyPA-RAG's ablation (Kalra et al. 2025) and Amar (Xu et al. 2025).
+    def scores(self, query: str, index: GraphIndex, ranking: Ranking, words: Sequence[ScoredPassage]) -> Scores:
+        """``[P]``: the graph's scores and what the gate lets through of the sparse ranking.
+
+        Source: ours; the gate after HyPA-RAG's ablation (Kalra et al. 2025), agreement after Amar (Xu et al. 2025).
         """
-        added = np.zeros(len(scores))
+        kind = complexity(query)
+        scores = ranking.scores.copy()
+        if kind == "simple":
+            scores -= ranking.covered * ranking.chains
+        if not words:
+            return scores
         depth = self.settings.agreement_depth
-        agreed = {index.passages[row].passage_id for row in best(index, scores, depth)}
-        if not any(item.passage.passage_id in agreed for item in words[:depth]):
-            return added
-        weight = self.settings.weights[complexity(query)] / max(words[0].score, 1e-12)
+        near = {index.passages[row].passage_id for row in best(index, ranking.similarity, depth)}
+        agreed = near & {item.passage.passage_id for item in words[:depth]}
         for item in words:
-            row = index.row_of.get(item.passage.passage_id)
-            if row is not None:  # published between the two reads
-                added[row] = weight * item.score
-        return added
+            name = item.passage.passage_id
+            if name in index.row_of:  # else published between the two reads
+                weight = self.settings.weights[kind] + self.settings.agreement_weight * (name in agreed)
+                scores[index.row_of[name]] += weight * item.score / max(words[0].score, 1e-12)
+        return scores

@@ -108,7 +108,7 @@ class GraphRetriever(BatchRetriever):
         index = self._current_index()
         if not index.passages:
             nothing = np.zeros(0)
-            return index, [Ranking(nothing, nothing, nothing, nothing, nothing.astype(np.int64)) for _ in queries]
+            return index, [Ranking(nothing, nothing, nothing, nothing, nothing.astype(np.int64), 0.0) for _ in queries]
         if not queries:
             return index, []
         encoder: Encoder = self.encoder

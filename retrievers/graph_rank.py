@@ -69,6 +69,7 @@ class Ranking:
         entities: ``[P]``, part 2.
         chains: ``[P]``, part 3.
         via: ``[P]``, the seed of the best chain into a passage; -1 without one.
+        covered: share of the question's content words, by weight, in the passage that holds most of them.
     """
 
     scores: Scores
@@ -76,6 +77,7 @@ class Ranking:
     entities: Scores
     chains: Scores
     via: np.ndarray[tuple[int], np.dtype[np.int64]]
+    covered: float
 
 
 def rank(index: GraphIndex, question: str, cosines: Scores, settings: GraphSettings) -> Ranking:
@@ -96,10 +98,13 @@ def rank(index: GraphIndex, question: str, cosines: Scores, settings: GraphSetti
     similarity = (cosines[0] + cosines.max(axis=0)) / 2
     entities = settings.entity_weight * entity_overlap(index, question)
     local = similarity + entities
-    chains, via = best_chains(index, question, local, settings)
+    covered, shares = index.coverage(question)
+    chains, via = best_chains(index, (covered, shares), local, settings)
     if not entities.any() and not chains.any():
         similarity = local = cosines[0]
-    return Ranking(local + settings.chain_weight * chains, similarity, entities, settings.chain_weight * chains, via)
+    most = min(float((covered @ shares).max(initial=0.0)), 1.0)
+    chains *= settings.chain_weight
+    return Ranking(local + chains, similarity, entities, chains, via, most)
 
 
 def entity_overlap(index: GraphIndex, question: str) -> Scores:
@@ -114,14 +119,17 @@ def entity_overlap(index: GraphIndex, question: str) -> Scores:
 
 
 def best_chains(
-    index: GraphIndex, question: str, local: Scores, settings: GraphSettings
+    index: GraphIndex, coverage: tuple[Scores, Scores], local: Scores, settings: GraphSettings
 ) -> tuple[Scores, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """``[P]`` worth of the best chain into each passage, and ``[P]`` the seed it starts from (-1: none)."""
+    """``[P]`` worth of the best chain into each passage, and ``[P]`` the seed it starts from (-1: none).
+
+    ``coverage`` is the index's of the question.
+    """
     seeds = np.argsort(-local, kind="stable")[: settings.num_seeds]
     if not seeds.size:
         return np.zeros(0), np.zeros(0, dtype=np.int64)
     prior = np.exp((local[seeds] - local[seeds[0]]) / settings.temperature)
-    covered, shares = index.coverage(question)
+    covered, shares = coverage
     best, via = np.zeros(len(local)), np.full(len(local), -1)
     strengths = links(index, seeds, settings)
     for row, seed in enumerate(seeds):

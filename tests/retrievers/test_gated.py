@@ -1,8 +1,9 @@
-"""The gate: words count by complexity, and only where they agree with the graph."""
+"""The gate: words count by complexity and agreement, chains by what they complete."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +43,42 @@ def test_complexity(num_words: int, expected: str, top_k: int, num_facets: int) 
     assert (complexity(question), top_k_of(question), num_facets_of(question)) == (expected, top_k, num_facets)
 
 
-def test_scores_are_the_graphs_plus_words(engine: Engine) -> None:
-    query = "tide mill corn"
-    graph = {s.passage.passage_id: s.score for s in engine.graph.search([query], 3)[0]}
+def test_scores_by_hand(engine: Engine) -> None:
+    """Agreement at depth 1: the mill is best by words and by meaning, the others have half of BM25's weight each."""
+    query = "tide mill corn bell"
+    index, (ranking,) = engine.graph.rankings([query])
     words = {s.passage.passage_id: s.score for s in engine.parts.retriever("sparse").search([query], 3)[0]}
-    best = max(words.values())
-    found = gated(engine).search([query], 3)[0]
-    assert len(found) == 3
-    for item in found:
-        added = 0.5 * words.get(item.passage.passage_id, 0.0) / best
-        assert item.score == pytest.approx(graph[item.passage.passage_id] + added)
+    assert len(words) == 2
+    found = gated(engine, GateSettings(agreement_depth=1)).search([query], 3)[0]
+    assert [Path(item.passage.source).stem for item in found][:2] == ["mill", "bell"]
+    for item, weight in zip(found, (0.8, 0.5, 0.5), strict=True):
+        name = item.passage.passage_id
+        row = index.row_of[name]
+        graph = ranking.scores[row] - ranking.covered * ranking.chains[row]
+        assert item.score == pytest.approx(graph + weight * words.get(name, 0.0) / max(words.values()))
 
 
-def test_without_agreement_words_do_not_count(engine: Engine) -> None:
+def test_words_count_more_where_meaning_agrees(engine: Engine) -> None:
     retriever = gated(engine, GateSettings(agreement_depth=1))
-    index, (ranking,) = engine.graph.rankings(["tide mill corn"])
-    words = engine.parts.retriever("sparse").search(["tide mill corn"], 1)[0]
-    assert retriever.gate("tide mill corn", index, ranking.scores, words).max() == pytest.approx(0.5)
-    disagreeing = np.array([0.0 if p == words[0].passage else 1.0 for p in index.passages])
-    assert not retriever.gate("tide mill corn", index, disagreeing, words).any()
-    assert not retriever.gate("tide mill corn", index, disagreeing, []).any()
+    query = "tide mill corn"
+    index, (ranking,) = engine.graph.rankings([query])
+    words = engine.parts.retriever("sparse").search([query], 1)[0]
+    row = index.row_of[words[0].passage.passage_id]
+    for similarity, weight in ((np.arange(3) == row, 0.8), (np.arange(3) != row, 0.5)):
+        other = replace(ranking, similarity=similarity.astype(float), scores=np.zeros(3), chains=np.zeros(3))
+        assert retriever.scores(query, index, other, words)[row] == pytest.approx(weight)
+        assert not retriever.scores(query, index, other, []).any()
+
+
+def test_a_chain_counts_by_what_is_left_open_of_a_simple_question(engine: Engine) -> None:
+    retriever = gated(engine)
+    short, long = "Where was the builder of the tide mill born?", "Please " * 10 + "where was the builder born?"
+    index, (ranking,) = engine.graph.rankings([short])
+    assert ranking.chains.max() > 0
+    assert 0 < ranking.covered < 1
+    left = ranking.scores - ranking.covered * ranking.chains
+    assert retriever.scores(short, index, ranking, []) == pytest.approx(left)
+    assert retriever.scores(long, index, ranking, []) == pytest.approx(ranking.scores)
 
 
 def test_every_ranking_is_kept(engine: Engine) -> None:

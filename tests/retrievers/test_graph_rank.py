@@ -37,8 +37,21 @@ def test_the_second_hop_overtakes_a_passage_that_looks_more_alike() -> None:
 
 def test_a_link_that_completes_more_is_worth_more() -> None:
     index = index_of(("Tide mill", MILL), ("Ada Penrose", ADA), ("Ada Penrose", "Ada Penrose was tall."))
-    chains, _ = best_chains(index, "Where was the builder of the mill born?", np.array([1.0, 0, 0]), GraphSettings())
+    coverage = index.coverage("Where was the builder of the mill born?")
+    chains, _ = best_chains(index, coverage, np.array([1.0, 0, 0]), GraphSettings())
     assert chains[1] > chains[2] > 0
+
+
+def test_covered_by_hand() -> None:
+    """Two stems of the question are in one passage each, and weigh the same; the third is nowhere."""
+    index = index_of(("", "mills grind"), ("", "bells ring"))
+    known, unknown = np.log1p(2 / 2), np.log1p(2)
+    cosines = np.zeros((1, 2))
+    assert rank(index, "the grinding mills", cosines, GraphSettings()).covered == pytest.approx(1.0)
+    assert rank(index, "ringing mills", cosines, GraphSettings()).covered == pytest.approx(0.5)
+    found = rank(index, "ringing mills swim", cosines, GraphSettings())
+    assert found.covered == pytest.approx(known / (2 * known + unknown))
+    assert rank(index, "what is it", cosines, GraphSettings()).covered == 0.0
 
 
 def test_without_links_the_order_is_the_dense_one() -> None:
@@ -63,7 +76,7 @@ PAGES = st.lists(st.tuples(WORDS, st.lists(WORDS, max_size=6).map(" ".join)), mi
 def test_chains_agree_with_a_slow_twin(pages: list[tuple[str, str]], question: str, num_seeds: int) -> None:
     index, settings = index_of(*pages), GraphSettings(num_seeds=num_seeds)
     local = np.linspace(1.0, 0.0, len(pages))
-    chains, via = best_chains(index, question, local, settings)
+    chains, via = best_chains(index, index.coverage(question), local, settings)
     expected = slow_chains(index, pages, question, local, settings)
     assert chains == pytest.approx(expected)
     assert ((via >= 0) == (chains > 0)).all()
