@@ -5,7 +5,7 @@ the question are those of the first passage only. On questions of one passage th
 chain away from that passage misleads. So three things are gated:
 
 1. BM25 is added to the graph's score (of which the cosine is a part) with a weight by the question's complexity;
-2. a passage among the best both by its words and by its meaning gets more of it;
+2. the best passage by words, and those among the best both by words and by meaning, get more of it;
 3. a chain completes what one passage leaves open of the question: in a simple question it counts by that share.
 
 Shapes: P passages.
@@ -36,13 +36,13 @@ class GateSettings:
 
     Attributes:
         weights: by complexity, of a BM25 score as a share of the question's best one, in units of cosine.
-        agreement_weight: of it on top, for a passage that is among the best by words and by meaning.
-        agreement_depth: how many are the best.
+        agreement_weight: of it on top, for the best passage by words and for those that both rankings agree on.
+        agreement_depth: they agree on what is among so many best of both.
     """
 
     weights: Mapping[Complexity, float] = field(default_factory=lambda: dict(_WEIGHTS))
     agreement_weight: float = 0.3
-    agreement_depth: int = 5
+    agreement_depth: int = 3
 
 
 class GatedRetriever(BatchRetriever):
@@ -99,7 +99,8 @@ class GatedRetriever(BatchRetriever):
             return scores
         depth = self.settings.agreement_depth
         near = {index.passages[row].passage_id for row in best(index, ranking.similarity, depth)}
-        agreed = near & {item.passage.passage_id for item in words[:depth]}
+        agreed = {item.passage.passage_id for item in words[:depth]} & near
+        agreed.add(words[0].passage.passage_id)
         for item in words:
             name = item.passage.passage_id
             if name in index.row_of:  # else published between the two reads

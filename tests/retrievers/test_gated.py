@@ -44,7 +44,7 @@ def test_complexity(num_words: int, expected: str, top_k: int, num_facets: int) 
 
 
 def test_scores_by_hand(engine: Engine) -> None:
-    """Agreement at depth 1: the mill is best by words and by meaning, the others have half of BM25's weight each."""
+    """The best passage by words has all of BM25's weight, the other one that the words are in has the less."""
     query = "tide mill corn bell"
     index, (ranking,) = engine.graph.rankings([query])
     words = {s.passage.passage_id: s.score for s in engine.parts.retriever("sparse").search([query], 3)[0]}
@@ -58,16 +58,22 @@ def test_scores_by_hand(engine: Engine) -> None:
         assert item.score == pytest.approx(graph + weight * words.get(name, 0.0) / max(words.values()))
 
 
-def test_words_count_more_where_meaning_agrees(engine: Engine) -> None:
-    retriever = gated(engine, GateSettings(agreement_depth=1))
-    query = "tide mill corn"
+@pytest.mark.parametrize(("depth", "weight"), [(1, 0.5), (2, 0.8)])
+def test_words_count_more_where_meaning_agrees(engine: Engine, depth: int, weight: float) -> None:
+    """The bell is second by words and first by meaning."""
+    query = "tide mill corn bell"
     index, (ranking,) = engine.graph.rankings([query])
-    words = engine.parts.retriever("sparse").search([query], 1)[0]
-    row = index.row_of[words[0].passage.passage_id]
-    for similarity, weight in ((np.arange(3) == row, 0.8), (np.arange(3) != row, 0.5)):
-        other = replace(ranking, similarity=similarity.astype(float), scores=np.zeros(3), chains=np.zeros(3))
-        assert retriever.scores(query, index, other, words)[row] == pytest.approx(weight)
-        assert not retriever.scores(query, index, other, []).any()
+    words = engine.parts.retriever("sparse").search([query], 2)[0]
+    row = index.row_of[words[1].passage.passage_id]
+    other = replace(ranking, similarity=np.eye(3)[row], scores=np.zeros(3), chains=np.zeros(3))
+    scores = gated(engine, GateSettings(agreement_depth=depth)).scores(query, index, other, words)
+    assert scores[row] == pytest.approx(weight * words[1].score / words[0].score)
+
+
+def test_without_words_the_graph_decides(engine: Engine) -> None:
+    index, (ranking,) = engine.graph.rankings(["tide mill corn"])
+    scores = gated(engine).scores("word " * 20, index, ranking, [])
+    assert scores.tolist() == ranking.scores.tolist()
 
 
 def test_a_chain_counts_by_what_is_left_open_of_a_simple_question(engine: Engine) -> None:
