@@ -89,8 +89,10 @@ def _row(line: bytes, doc_id: str) -> tuple[_Row, list[str]]:
     row = _parse(line, doc_id)
     entities, triples, reasons = checked_items(row)
     name = row.get("doc_id")
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"doc_id is a non-empty text, not {str(name)[:60]!r}")
+    if name is None or name == "":
+        raise ValueError("a row names its document by 'doc_id', and this one names none")
+    if not isinstance(name, str):
+        raise ValueError(f"doc_id is a text, not {str(name)[:60]!r}")
     return _Row(name, entities, triples), reasons
 
 

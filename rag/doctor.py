@@ -77,7 +77,7 @@ def _settled(trouble: _Trouble, is_mending: bool) -> Finding:
         return Finding(trouble.part, trouble.problem)
     try:
         trouble.mend()
-    except ConcordError as error:
+    except (ConcordError, OSError) as error:
         return Finding(trouble.part, f"{trouble.problem}; not mended: {error}")
     return Finding(trouble.part, trouble.problem, is_mended=True)
 

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import RLock
 
@@ -58,7 +58,11 @@ CREATE TABLE IF NOT EXISTS reservoir (
 );
 CREATE INDEX IF NOT EXISTS reservoir_by_passage ON reservoir (passage);
 """
-_LIVE = "reservoir r JOIN passages p ON p.id = r.passage JOIN documents d ON d.id = p.document AND d.is_live"
+# A vector that was cut short is compared with nothing.
+_LIVE = (
+    "reservoir r JOIN passages p ON p.id = r.passage AND length(p.vector) = length(r.vector)"
+    " JOIN documents d ON d.id = p.document AND d.is_live"
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class Reservoir:
             self._db.close()
 
     def __len__(self) -> int:
-        with self._mutex:
+        with self._mutex, _damage_named(self._library):
             return int(self._db.execute(f"SELECT count(*) FROM {_LIVE}").fetchone()[0])
 
     def recall(
@@ -152,8 +156,11 @@ class Reservoir:
 
         Returns:
             Passages by the cosine of their best item, ties by passage_id.
+
+        Raises:
+            StorageError: what was remembered is damaged.
         """
-        with self._mutex:
+        with self._mutex, _damage_named(self._library):
             items = self._current_items()
             if not len(items.ids):
                 return [None] * len(questions)
@@ -227,21 +234,29 @@ class Reservoir:
     def _write(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         # Memory only saves time: on a full, locked or read-only disk questions are answered without it. A passage
         # that went between the two statements breaks the reference: its items are not wanted either.
-        with suppress(sqlite3.OperationalError, sqlite3.IntegrityError), self._db:
+        lost = (sqlite3.OperationalError, sqlite3.IntegrityError)
+        with _damage_named(self._library), suppress(*lost), self._db:
             if rows:
                 self._db.executemany(sql, rows)
 
 
 def _connect(library: Library) -> sqlite3.Connection:
-    try:
+    with _damage_named(library):
         db = sqlite3.connect(library.file, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
         db.execute("PRAGMA foreign_keys = ON")
         # A kill loses nothing either way; a power cut may lose the last items, which costs time only.
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_SCHEMA)
+        return db
+
+
+@contextmanager
+def _damage_named(library: Library) -> Iterator[None]:
+    try:
+        yield
     except sqlite3.DatabaseError as error:
-        raise StorageError(f"cannot keep a memory in {library.file}: {error}; ask with memory off") from error
-    return db
+        advice = f"ask with memory off, and see: concord doctor {library.folder}"
+        raise StorageError(f"cannot keep a memory in {library.file}: {error}; {advice}") from error
 
 
 def _stand_in(items: _Items, words: Wording) -> Vectors | None:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from kg.cli import kg_app
 from rag.engine import Engine
+from tests.conftest import HashEmbeddings
 
 RUNNER = CliRunner()
 
@@ -55,6 +56,20 @@ def test_import_of_nothing(library: Path, tmp_path: Path) -> None:
     assert missing.exit_code == 2
     assert "cannot read the triple file" in missing.output
     assert RUNNER.invoke(kg_app, ["import", str(tmp_path / "none"), str(tmp_path / "bad.jsonl")]).exit_code == 2
+
+
+def test_claims_in_a_circle(library: Path, tmp_path: Path) -> None:
+    """A knows B, B knows A, A knows itself: imported, listed, and searched along."""
+    file = tmp_path / "circle.jsonl"
+    circle = [["Edda", "knows", "Cora"], ["Cora", "knows", "Edda"], ["Edda", "knows", "Edda"]]
+    file.write_text(row(tmp_path / "old.txt", *circle))
+    result = RUNNER.invoke(kg_app, ["import", str(library), str(file)])
+    assert (result.exit_code, "3 triples imported for 1 passages" in result.output) == (0, True)
+    assert RUNNER.invoke(kg_app, ["conflicts", str(library)]).exit_code == 0
+    with Engine.open(library, embeddings=HashEmbeddings(), must_exist=True) as engine:
+        found = engine.searcher.search([engine.query("Whom does Edda know?", retrieval="graph", top_k=2)])[0]
+    assert len(found.ranking) == 2
+    assert found.paths
 
 
 @pytest.mark.real

@@ -146,6 +146,17 @@ def test_damage_is_found_and_mended(engine: Engine, damage: Callable[[Engine], N
     assert [Path(ranking[0].passage.source).stem for ranking in engine.retrieve(QUESTIONS)] == list(TEXTS)
 
 
+def test_what_cannot_be_mended_says_why(engine: Engine) -> None:
+    """A folder where the index belongs: questions are answered, and the doctor leaves it to its owner."""
+    file = engine.library.folder / INDEX_FILE
+    file.unlink(missing_ok=True)
+    file.mkdir()
+    [finding] = engine.examine(is_mending=True)
+    assert (finding.part, finding.is_mended) == ("vector index", False)
+    assert "not mended: " in finding.problem
+    assert best(engine) == list(TEXTS)
+
+
 def test_missing_passages_come_back_with_the_next_add(engine: Engine, tmp_path: Path) -> None:
     sql(engine, "DELETE FROM passages WHERE id = (SELECT min(id) FROM passages)")
     assert {finding.part for finding in engine.examine()} >= {"passages", "sparse index"}

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rag.errors import StorageError
 from rag.library import Library, Staged
 from rag.types import Passage, ScoredPassage
 from retrievers.encoder import EmbeddingsEncoder
@@ -207,6 +209,43 @@ def test_a_locked_library_is_answered_without(
     assert len(reservoir) == 0
     remember(reservoir, encoder, QUESTION, "mill", "boat")
     assert len(reservoir) == 2
+
+
+def test_a_damaged_memory_is_one_error(library: Library, encoder: EmbeddingsEncoder) -> None:
+    with closing_reservoir(library) as reservoir:
+        remember(reservoir, encoder, QUESTION, "mill", "boat")
+    db = sqlite3.connect(library.file)
+    (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'reservoir'").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    with library.file.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with closing_reservoir(library) as reservoir:
+        with pytest.raises(StorageError, match="memory off"):
+            recall(reservoir, encoder, QUESTION)
+        with pytest.raises(StorageError, match="concord doctor"):
+            remember(reservoir, encoder, QUESTION, "bell")
+    assert len(library.documents()) == len(TEXTS)
+
+
+@pytest.mark.parametrize("table", ["reservoir", "passages"])
+def test_a_vector_that_was_cut_is_passed_over(
+    reservoir: Reservoir, library: Library, encoder: EmbeddingsEncoder, table: str
+) -> None:
+    remember(reservoir, encoder, QUESTION, "mill", "boat", "bell")
+    with sqlite3.connect(library.file) as db:
+        db.execute(f"UPDATE {table} SET vector = substr(vector, 9) WHERE id = (SELECT min(id) FROM {table})")
+    db.close()
+    assert sorted(recall(reservoir, encoder, QUESTION) or []) == ["bell", "boat"]
+
+
+@contextmanager
+def closing_reservoir(library: Library) -> Iterator[Reservoir]:
+    reservoir = Reservoir(library, SETTINGS, Clock())
+    yield reservoir
+    reservoir.close()
 
 
 def test_survives_a_kill(library: Library, encoder: EmbeddingsEncoder, clock: Clock) -> None:
