@@ -31,6 +31,9 @@ def test_memory_knows_a_paraphrase_and_nothing_else(engine: Engine) -> None:
 
     assert not is_from_memory(QUESTION)
     assert is_from_memory("Can you tell me who the harbour master of Port Selwick is?")
+    assert is_from_memory("Who holds the office of harbour master at Port Selwick?")  # other words: by its vector
+    for other in ("Where is the harbour master of Port Selwick?", "Who is not the harbour master of Port Selwick?"):
+        assert not is_from_memory(other)
     assert not is_from_memory("What is the tallest mountain in the world?")
     assert not is_from_memory("When does the Port Selwick museum open?")
 
