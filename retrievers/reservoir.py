@@ -31,21 +31,17 @@ from dataclasses import dataclass
 from threading import RLock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rag.errors import StorageError
 from rag.library import Library
 from rag.types import ScoredPassage
+from retrievers.reservoir_items import Items, Vectors
 from retrievers.wording import Wording, wording
 
-Vectors = NDArray[np.float32]
 # A question does not wait long for its memory: what cannot be written now is left out.
 _BUSY_TIMEOUT_S = 0.5
 _STALE = -1
-# Weight and tau: chosen on even-numbered questions, so that paraphrases are known again and other questions on the
-# same subject are not. At a tau of 0.8 with half of squad2 remembered, 5 % of the other half were, and lost 1 point of
-# recall; at 0.86 they are 2 % and 0.2 points.
-_QUESTION_WEIGHT = 2.0
+_NOTHING = Items.of(())
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS reservoir (
     id INTEGER PRIMARY KEY,
@@ -69,6 +65,10 @@ _LIVE = (
 class ReservoirSettings:
     """When memory is enough, and how much of it is kept.
 
+    Tau was chosen on even-numbered questions, so that paraphrases are known again and other questions on the same
+    subject are not. With half of squad2 remembered, 5 % of the other half were at a tau of 0.8, and lost 1 point of
+    recall; at 0.86 they are 2 % and 0.2 points.
+
     Attributes:
         tau: cosine from which an item counts.
         theta: so many items that count are enough.
@@ -80,28 +80,6 @@ class ReservoirSettings:
     theta: int = 3
     ttl_s: float = 7 * 24 * 3600.0
     size: int = 5000
-
-
-@dataclass(frozen=True)
-class _Items:
-    """What is remembered.
-
-    Attributes:
-        ids, passages: row ids of the items and their passages, ``[N]``.
-        questions: N of them, equal ones too.
-        wordings: of each question.
-        asked: unit vectors of the questions, ``[N, D]``.
-        vectors: unit vectors of questions and passages, ``[N, D]``.
-        created: ``[N]``, seconds.
-    """
-
-    ids: NDArray[np.int64]
-    passages: NDArray[np.int64]
-    questions: tuple[str, ...]
-    wordings: dict[str, Wording]
-    asked: Vectors
-    vectors: Vectors
-    created: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -131,7 +109,7 @@ class Reservoir:
         self._settings = settings
         self._clock = clock
         self._mutex = RLock()
-        self._items: _Items | None = None
+        self._items = _NOTHING
         self._version = _STALE
         self._db = _connect(library)
 
@@ -165,7 +143,7 @@ class Reservoir:
             if not len(items.ids):
                 return [None] * len(questions)
             wordings = [wording(question) for question in questions]
-            stand_ins = [_stand_in(items, words) for words in wordings]
+            stand_ins = [items.said_in(words) for words in wordings]
             found = [
                 None if vector is None else self._enough(items, words, vector, most)
                 for words, vector, most in zip(wordings, stand_ins, top_k, strict=True)
@@ -202,13 +180,11 @@ class Reservoir:
         """Forget everything."""
         with self._mutex:
             self._write("DELETE FROM reservoir", [()])
-            self._version = _STALE
+            self._items, self._version = _NOTHING, _STALE
 
-    def _enough(self, items: _Items, words: Wording, vector: Vectors, top_k: int) -> _Recalled | None:
+    def _enough(self, items: Items, words: Wording, vector: Vectors, top_k: int) -> _Recalled | None:
         """What is near enough to a question, if that is enough."""
-        is_fit = items.created >= self._clock() - self._settings.ttl_s
-        turns_alike = {question for question, other in items.wordings.items() if words.turns_as(other)}
-        is_fit &= np.array([question in turns_alike for question in items.questions])
+        is_fit = items.turning_as(words) & (items.created >= self._clock() - self._settings.ttl_s)
         # By itself: a matrix product would round a question differently in another batch.
         cosines = np.where(is_fit, items.vectors @ vector, -1.0)
         near = np.flatnonzero(cosines >= self._settings.tau)
@@ -222,14 +198,25 @@ class Reservoir:
         ranking.sort(key=lambda scored: (-scored.score, scored.passage.passage_id))
         return _Recalled(tuple(ranking[:top_k]), tuple(items.ids[near].tolist())) if ranking else None
 
-    def _current_items(self) -> _Items:
-        """All items; read again when another connection wrote to the file, the library's included."""
+    def _current_items(self) -> Items:
+        """All items; followed when something was written to the file, by the library or another process too."""
         version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
-        if self._items is None or version != self._version:
+        if version != self._version:
+            self._items = self._follow(self._items)
             self._version = version
-            sql = f"SELECT r.id, r.passage, r.created_at, r.question, r.vector, p.vector FROM {_LIVE} ORDER BY r.id"
-            self._items = _items(self._db.execute(sql).fetchall(), self._items.wordings if self._items else {})
         return self._items
+
+    def _follow(self, former: Items) -> Items:
+        """The items of the table as it is, of which only those that ``former`` lacks are read."""
+        live = dict(self._db.execute(f"SELECT r.id, r.created_at FROM {_LIVE}").fetchall())
+        known = zip(former.ids.tolist(), former.created.tolist(), strict=True)
+        is_kept = np.array([live.get(row_id) == created for row_id, created in known], dtype=np.bool_)
+        last = int(former.ids[is_kept].max(initial=0))
+        columns = "r.id, r.passage, r.created_at, r.question, r.vector, p.vector"
+        rows = self._db.execute(f"SELECT {columns} FROM {_LIVE} WHERE r.id > ? ORDER BY r.id", (last,)).fetchall()
+        if last and is_kept.sum() + len(rows) != len(live):  # another process wrote between the two reads
+            return self._follow(_NOTHING)
+        return former.followed_by(Items.of(rows), is_kept)
 
     def _write(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         # Memory only saves time: on a full, locked or read-only disk questions are answered without it. A passage
@@ -257,28 +244,3 @@ def _damage_named(library: Library) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         advice = f"ask with memory off, and see: concord doctor {library.folder}"
         raise StorageError(f"cannot keep a memory in {library.file}: {error}; {advice}") from error
-
-
-def _stand_in(items: _Items, words: Wording) -> Vectors | None:
-    """The vector of the first remembered question in these words."""
-    same = next((question for question, other in items.wordings.items() if words.says(other)), None)
-    return None if same is None else items.asked[items.questions.index(same)]
-
-
-def _items(rows: Sequence[tuple[int, int, float, str, bytes, bytes]], known: dict[str, Wording]) -> _Items:
-    asked = _matrix([row[4] for row in rows])
-    sums = _QUESTION_WEIGHT * asked + _matrix([row[5] for row in rows])
-    return _Items(
-        np.array([row[0] for row in rows], dtype=np.int64),
-        np.array([row[1] for row in rows], dtype=np.int64),
-        tuple(row[3] for row in rows),
-        {row[3]: known.get(row[3]) or wording(row[3]) for row in rows},
-        asked,
-        sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12),
-        np.array([row[2] for row in rows], dtype=np.float64),
-    )
-
-
-def _matrix(blobs: Sequence[bytes]) -> Vectors:
-    values = np.frombuffer(b"".join(blobs), dtype=np.float32)
-    return values.reshape(len(blobs), values.size // max(len(blobs), 1))

@@ -175,6 +175,33 @@ def test_what_is_gone_is_not_remembered(reservoir: Reservoir, library: Library, 
     assert len(reservoir) == 1
 
 
+def test_the_items_in_memory_follow_the_table(
+    reservoir: Reservoir, library: Library, encoder: EmbeddingsEncoder
+) -> None:
+    """Whatever comes and goes, from here or elsewhere, leaves what reading all of it anew gives."""
+
+    def add(where: Reservoir, question: str) -> None:
+        remember(where, encoder, question, "mill", "boat")
+
+    questions = ["when does the tide mill grind", "where is the old bell", QUESTION]
+    with closing_reservoir(library) as other:
+        steps = (
+            lambda: add(reservoir, questions[0]),
+            lambda: add(other, questions[1]),
+            lambda: add(other, questions[0]),  # replaces its items, at the same moment
+            lambda: library.remove(["boat"]),
+            lambda: add(reservoir, questions[2]),
+            other.clear,
+            lambda: add(reservoir, questions[1]),
+        )
+        for step in steps:
+            step()
+            with closing_reservoir(library) as fresh:
+                for question in questions:
+                    assert recall(reservoir, encoder, question) == recall(fresh, encoder, question)
+                    assert recall(other, encoder, question) == recall(fresh, encoder, question)
+
+
 def test_items_age(reservoir: Reservoir, encoder: EmbeddingsEncoder, clock: Clock) -> None:
     remember(reservoir, encoder, QUESTION, "mill", "boat")
     clock.now += 99
