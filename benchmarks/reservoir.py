@@ -85,16 +85,16 @@ def workload(test_set: TestSet) -> tuple[list[str], list[str], list[set[str]]]:
     return questions, follow_ups, [test_set.gold[row] for row in chosen] * 2
 
 
-def reservoir_figures(test_set: TestSet, encoder: SentenceEncoder) -> dict[str, float]:
+def reservoir_figures(test_set: TestSet, encoder: SentenceEncoder, is_quick: bool = False) -> dict[str, float]:
     """Time, passages and recall that memory saves or costs on the follow-ups, asked one at a time.
 
     ``time_saved`` is of the search (rewrite, retrieve, filter by the encoder), the part that memory can save, with
-    ``_unfiltered`` without the filter. ``recall_lost`` is in points. ``new_...`` is of 200 questions of the same set
-    that are no paraphrase of a remembered one: there every use of memory is a risk.
+    ``_unfiltered`` without the filter (left out if quick). ``recall_lost`` is in points. ``new_...`` is of 200
+    questions of the same set that are no paraphrase of a remembered one: there every use of memory is a risk.
     """
     questions, follow_ups, gold = workload(test_set)
     out: dict[str, float] = {}
-    for kind, suffix in (("encoder", ""), ("off", "_unfiltered")):
+    for kind, suffix in (("encoder", ""), ("off", "_unfiltered"))[: 1 if is_quick else 2]:
         passes = asked(test_set, encoder, questions, follow_ups, {"filter": kind, "top_k": TOP_K})
         out |= {f"{key}{suffix}": value for key, value in compared(*passes, gold).items()}
     known = set(questions)

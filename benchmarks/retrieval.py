@@ -4,10 +4,10 @@
 
 Prints progress to stderr, two tables, then one JSON object on the last line. ``--quick`` asks the walker every eighth
 question and squad2 every ninth, takes times over every third question, and leaves out the figures of 100,000 passages
-(those of ``benchmarks/scale.py``) and what the generator does (the model judge and rewriter); all other figures are
-the full ones. The settings were chosen on the even-numbered questions (0, 2, ...); ``all_odd`` is the
-figure of the others, and ``filter_auc`` and ``answerable_auc`` are of the others alone. Needs the data sets beside the
-checkout.
+(those of ``benchmarks/scale.py``), of memory without the filter, and what the generator does (the model judge and
+rewriter); all other figures are the full ones. The settings were chosen on the even-numbered questions (0, 2, ...);
+``all_odd`` is the figure of the others, and ``filter_auc`` and ``answerable_auc`` are of the others alone. Needs the
+data sets beside the checkout.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def main() -> None:
         result["squad2_ms_per_question"] = ms_per_question(some, encoder, args.quick)
         foreign = [question for name in SETS for question in sets[name].questions[1::2]]
         result["answerable_auc"] = answerable_auc(squad, foreign, shared, generator)
-        result["reservoir"] = reservoir_figures(squad, encoder)
+        result["reservoir"] = reservoir_figures(squad, encoder, args.quick)
         for each in sets.values():
             each.library.close()
     say("walking PathQuestion")
