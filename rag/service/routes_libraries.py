@@ -108,7 +108,7 @@ def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Remove
 @router.post("/libraries/{library}/retrieve")
 def retrieve(library: LibraryName, body: RetrieveRequest, caller: Reader) -> Rankings:
     """The best passages for each question; nothing is generated."""
-    engine = caller.state.shelf.engine(caller.key.tenant, library)
+    engine = caller.state.shelf.filled(caller.key.tenant, library)
     rankings = engine.retrieve(body.questions, body.top_k)
     return Rankings(rankings=[[_ranked(scored) for scored in ranking] for ranking in rankings])
 
@@ -120,12 +120,16 @@ def job_status(job_id: str, caller: Reader) -> Job:
 
 
 async def _submit(caller: Caller, library: str, uploads: Sequence[Upload], response: Response, wait_s: float) -> Job:
-    jobs, tenant = caller.state.jobs, caller.key.tenant
-    job = await run_in_threadpool(jobs.submit, tenant, library, uploads)
+    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads)
+    return await ended(caller, job, response, wait_s)
+
+
+async def ended(caller: Caller, job: Job, response: Response, wait_s: float) -> Job:
+    """The job when it has ended, with status 200; as it stands after ``wait_s`` seconds otherwise."""
     end = time.monotonic() + wait_s
     while job.status in ("queued", "running") and time.monotonic() < end:
         await asyncio.sleep(_POLL_S)
-        job = await run_in_threadpool(jobs.find, tenant, job.id)
+        job = await run_in_threadpool(caller.state.jobs.find, caller.key.tenant, job.id)
     if job.status in ("done", "failed"):
         response.status_code = 200
     return job
