@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -13,11 +14,17 @@ from typing import Any
 import httpx
 import pytest
 
+from rag.client import AsyncClient, Client
 from rag.config import Config
-from tests.conftest import ROOT
+from rag.engine import Engine
+from rag.errors import LibraryError, PatchError
+from rag.library import Library
+from rag.patches.base import BuildReport
+from retrievers.encoder import EmbeddingsEncoder
+from tests.conftest import ROOT, HashEmbeddings
 from tests.postgres_server import free_port
 from tests.service.conftest import as_tenant, chat, fill, live, soon
-from tests.service.tiny import tiny_app
+from tests.service.tiny import CONFIG, load_tiny, tiny_app
 
 pytestmark = pytest.mark.real
 TEXTS = {
@@ -30,9 +37,14 @@ PATCHES = "/v1/libraries/town/patches"
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("town")
+
+
+@pytest.fixture(scope="module")
+def town(root: Path) -> Iterator[httpx.Client]:
     """A service whose library 'town' has the patches of all documents that can have one."""
-    with live(tiny_app(tmp_path_factory.mktemp("town"))) as url, httpx.Client(base_url=url, timeout=60) as http:
+    with live(tiny_app(root)) as url, httpx.Client(base_url=url, timeout=60) as http:
         fill(http, "town", TEXTS)
         job = build(http)
         assert (job["status"], job["kind"], job["num_done"], job["num_sources"]) == ("done", "patches", 3, 3)
@@ -99,6 +111,34 @@ def test_removing(tmp_path: Path) -> None:
         refused = http.post("/v1/chat/completions", json=body)
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "patch_not_ready")
         assert str(tmp_path) not in refused.text
+
+
+def test_the_clients_have_the_engines_methods(town: httpx.Client, root: Path) -> None:
+    """What the clients say of the library is what an engine opened on its folder says."""
+    harbour = doc_id(town, "harbour")
+    url = str(town.base_url)
+    library, encoder = Library.open(root / "default" / "town"), EmbeddingsEncoder(HashEmbeddings(), "hash")
+    with (
+        Client(url, library="town") as client,
+        Engine(library, CONFIG, encoder=encoder, generator=load_tiny()) as engine,
+    ):
+        assert client.patches.build(["harbour"]) == BuildReport(skipped=(harbour,))
+        assert client.patches.ls() == engine.patches.ls()
+        answers = [asked.ask(QUESTION, patches="only", top_k=1) for asked in (client, engine)]
+        assert answers[0].patches == answers[1].patches
+        assert answers[0].text == answers[1].text
+        for call, error in ((client.patches.build, LibraryError), (client.patches.remove, PatchError)):
+            with pytest.raises(error, match="nowhere"):
+                call(["nowhere"])
+
+    async def calls() -> None:
+        async with AsyncClient(url, library="town") as client:
+            assert (await client.patches.build(["harbour"])).skipped == (harbour,)
+            key = next(info.key for info in await client.patches.ls() if info.doc_id == harbour)
+            assert await client.patches.remove([harbour]) == [key]
+            assert (await client.patches.build([harbour])).built == (harbour,)
+
+    asyncio.run(calls())
 
 
 BAD: list[tuple[str, str, dict[str, Any], int, str]] = [
