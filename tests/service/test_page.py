@@ -243,6 +243,7 @@ def test_nothing_from_a_document_is_markup(page: Any, tmp_path: Path) -> None:
         page.click("#passage [data-close]")
     assert page.locator("main img, aside img, main b script").count() == 0
     page.click("#documents-box summary")
+    assert page.evaluate("document.querySelector('#panel').scrollWidth <= document.querySelector('#panel').clientWidth")
     page.click("[aria-label^='Remove <img']")
     until(page, "!document.querySelector('#documents').textContent.includes('onerror')")
 

@@ -45,7 +45,8 @@ async function choose() {
   const isNew = byId("library").value === NEW;
   byId("make-library").hidden = !isNew;
   byId("drop").hidden = byId("documents-box").hidden = !chosenLibrary();
-  byId("bar-library").textContent = chosenLibrary() ? `Answers from ${chosenLibrary()}` : isNew ? "" : "Answers from memory alone";
+  const from = chosenLibrary() || (isNew ? "" : "memory alone");
+  byId("bar-library").replaceChildren(...(from ? [h("span", { className: "only-wide" }, "Answers from "), from] : []));
   if (!isNew) localStorage.setItem(CHOSEN, chosenLibrary());
   await showDocuments();
 }
