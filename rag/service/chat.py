@@ -80,6 +80,8 @@ class Chat:
         options = self.request.rag.options() | self.request.sampling()
         options |= {"history": history_of(self.request.messages[:-1]), "cache_salt": salt_of(self.key.tenant)}
         if self.request.rag.patches not in (None, "off"):
+            if self.library is None:  # whose patches? The engine without documents is everybody's
+                raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
             patches_of(engine)
         try:
             query = engine.query(self.question, **options)

@@ -150,6 +150,7 @@ BAD: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", PATCHES, {"documents": ["~/town", "/"]}, 404, "document_not_found"),
     ("POST", PATCHES, {"jobs": 3}, 400, "unknown_field"),
     ("POST", "/v1/chat/completions", chat(QUESTION, "town", rag={"patches": "maybe"}), 400, "invalid_value"),
+    ("POST", "/v1/chat/completions", chat(QUESTION, "default", rag={"patches": "auto"}), 400, "invalid_option"),
 ]
 
 
