@@ -44,6 +44,8 @@ KINDS = ("documents", "patches")
 # document does not wait until all patches are trained.
 _NUM_WORKERS = 1
 _MAX_KEPT = 1000
+# Documents that train together on a CPU, where more are no faster: a stop waits for them, a kill loses them.
+_CPU_GROUP = 4
 # An upload that has been on its way to disk for so long was cut off by a kill; it was never acknowledged.
 _LEFTOVER_S = 3600
 
@@ -195,7 +197,11 @@ def _build(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildR
     """Make the patches of those documents that are still there."""
     there = {document.doc_id for document in engine.documents()}
     chosen = [doc_id for doc_id in doc_ids if doc_id in there]
-    return trainable_patches_of(engine).build(chosen, progress=progress) if chosen else BuildReport()
+    if not chosen:
+        return BuildReport()
+    patches = trainable_patches_of(engine)
+    together = _CPU_GROUP if patches.trainable.model.device.type == "cpu" else None
+    return patches.build(chosen, jobs=together, progress=progress)
 
 
 def _added(report: AddReport) -> dict[str, Any]:
