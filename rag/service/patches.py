@@ -30,6 +30,12 @@ def patches_of(engine: Engine) -> PatchSet:
     return engine.patches
 
 
+def forget_patches(engine: Engine, doc_id: str) -> None:
+    """Remove what was learnt from a document that its owner has removed."""
+    if isinstance(engine.library, Library) and (engine.library.folder / "patches").is_dir():
+        engine.patches.remove([info.key for info in engine.patches.ls() if info.doc_id == doc_id])
+
+
 def trainable_patches_of(engine: Engine) -> PatchSet:
     """:func:`patches_of`, where this process runs the model in a form that can be trained.
 

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from rag.ingest import LOADERS
 from rag.service.access import Caller, allow
 from rag.service.jobs import Upload
+from rag.service.patches import forget_patches
 from rag.service.problems import Problem
 from rag.service.schemas import (
     NAME_PATTERN,
@@ -98,11 +99,13 @@ async def add_files(
 
 @router.delete("/libraries/{library}/documents/{doc_id}")
 def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Removed:
-    """Remove one document and every passage that came from it."""
+    """Remove one document, every passage that came from it, and its patches."""
     engine = caller.state.shelf.engine(caller.key.tenant, library)
     if doc_id not in {document.doc_id for document in engine.documents()}:
         raise Problem(404, "document_not_found", f"there is no document {doc_id[:80]!r} in {library!r}")
-    return Removed(removed=[asdict(document) for document in engine.remove([doc_id])])
+    removed = engine.remove([doc_id])
+    forget_patches(engine, doc_id)
+    return Removed(removed=[asdict(document) for document in removed])
 
 
 @router.post("/libraries/{library}/retrieve")

@@ -96,6 +96,16 @@ def test_chats_name_their_patches(town: httpx.Client, is_stream: bool) -> None:
     assert max(step["jsd"] for step in only["conflict"]["steps"]) > 0  # equal prompts: the patch parts the streams
 
 
+def test_a_document_that_goes_takes_its_patch_along(tmp_path: Path) -> None:
+    with live(tiny_app(tmp_path)) as url, httpx.Client(base_url=url, timeout=60) as http:
+        fill(http, "town", TEXTS)
+        build(http, "harbour", "mill")
+        mill = doc_id(http, "mill")
+        http.delete(f"/v1/libraries/town/documents/{doc_id(http, 'harbour')}").raise_for_status()
+        http.delete(f"/v1/libraries/town/documents/{doc_id(http, 'short')}").raise_for_status()
+        assert [patch["doc_id"] for patch in http.get(PATCHES).json()["data"]] == [mill]
+
+
 def test_removing(tmp_path: Path) -> None:
     with live(tiny_app(tmp_path)) as url, httpx.Client(base_url=url, timeout=60) as http:
         fill(http, "town", TEXTS)
