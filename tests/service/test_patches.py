@@ -212,17 +212,34 @@ def test_two_tenants_have_patches_of_their_own(keyed: tuple[str, dict[str, str]]
         assert reader.delete(f"{PATCHES}/{patch['key']}").status_code == 403
 
 
+def test_chats_are_answered_while_patches_are_trained(tmp_path: Path) -> None:
+    """With the tokens that they have without training."""
+    body = chat(QUESTION, "town", rag={"top_k": 1})
+    with live(tiny_app(tmp_path)) as url, httpx.Client(base_url=url, timeout=60) as http:
+        fill(http, "town", many(24))
+        before = http.post("/v1/chat/completions", json=body).json()["choices"]
+        job, num_meanwhile = http.post(PATCHES, json={}).json(), 0
+        while http.get(f"/v1/jobs/{job['id']}").json()["status"] in ("queued", "running"):
+            assert http.post("/v1/chat/completions", json=body).json()["choices"] == before
+            num_meanwhile += 1
+        assert http.get(f"/v1/jobs/{job['id']}").json()["status"] == "done"
+    assert num_meanwhile >= 2
+
+
+def many(num: int) -> dict[str, str]:
+    return {f"d{n}": f"The keeper of mill {n} is Aron Pell{n}. Mill {n} has {n + 10} rooms." for n in range(num)}
+
+
 def test_a_build_goes_on_after_a_kill(tmp_path: Path) -> None:
     """Acknowledged, then kill -9: another process on that root ends the job, and keeps what was built."""
     port = free_port()
-    texts = {f"d{n}": f"The keeper of mill {n} is Aron Pell{n}. Mill {n} has {n + 10} rooms." for n in range(12)}
     command = [sys.executable, "-m", "tests.service.tiny", str(tmp_path), str(port)]
     process = subprocess.Popen(command, cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
         assert soon(lambda: answers(url), 60.0)
         with httpx.Client(base_url=url, timeout=30) as http:
-            fill(http, "town", texts)
+            fill(http, "town", many(12))
             job = http.post(PATCHES, json={}).json()
             assert soon(lambda: http.get(PATCHES).json()["num_patched"] > 0, 60.0)
     finally:
