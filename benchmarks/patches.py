@@ -41,10 +41,9 @@ from rag.generation.base import Adapter, Request
 from rag.generation.lora import num_bytes
 from rag.generation.transformers import TransformersGenerator
 from rag.patches.augment import five
-from rag.patches.base import PRAG, PatchDocument, PatchWriter, Sample, Tensors
+from rag.patches.base import PRAG, PatchDocument, PatchInfo, PatchWriter, Sample, Tensors
 from rag.patches.batched import frozen_twin
 from rag.patches.compose import compose
-from rag.patches.folder import PatchInfo
 from rag.patches.rules import write_rules
 from rag.patches.samples import tokens_of
 from rag.patches.store import PatchStore, patch_key

@@ -38,10 +38,12 @@ class ModelExtractor:
         generator: any generator.
         max_tokens: longest reply.
         batch_size: passages of one call; also how many are lost when an extraction is interrupted.
+        cache_salt: of the generator's requests.
     """
 
-    def __init__(self, generator: Generator, max_tokens: int = 384, batch_size: int = 8) -> None:
+    def __init__(self, generator: Generator, max_tokens: int = 384, batch_size: int = 8, cache_salt: str = "") -> None:
         self._generator = generator
+        self._cache_salt = cache_salt
         self._sampling = Sampling(max_tokens=max_tokens, stop=generator.default_stop)
         self.batch_size = batch_size
         self.fingerprint = f"model-1:{generator.name}:{max_tokens}"
@@ -51,7 +53,10 @@ class ModelExtractor:
         prompts = [self._generator.encode([Message("user", _PROMPT % _text_of(p))]) for p in passages]
         room = self._generator.window - self._sampling.max_tokens
         asked = [i for i, ids in enumerate(prompts) if len(ids) <= room]
-        requests = [Request(prompts[i], prompts[i], Plain(), self._sampling, has_probes=False) for i in asked]
+        requests = [
+            Request(prompts[i], prompts[i], Plain(), self._sampling, has_probes=False, cache_salt=self._cache_salt)
+            for i in asked
+        ]
         replies: dict[int, Generation] = {}
         for first in range(0, len(asked), self.batch_size):
             some = slice(first, first + self.batch_size)

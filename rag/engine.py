@@ -29,7 +29,7 @@ from rag.library import Library
 from rag.models import load_generator
 from rag.options import query_of
 from rag.parts import Parts
-from rag.pipeline import Pipeline
+from rag.pipeline import Pipeline, collect
 from rag.search import Searcher
 from rag.types import AddReport, Answer, DocumentInfo, Passage, Query, ScoredPassage, TokenEvent
 from retrievers.encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
@@ -50,13 +50,17 @@ class Engine:
         *,
         encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder | None = None,
         retriever: BaseRetriever | None = None,
-        generator: Generator | None = None,
+        generator: Generator | Callable[[], Generator] | None = None,
+        cache_salt: str = "",
     ) -> None:
+        """As :meth:`open`, from ready parts. ``generator`` may be what loads one, asked again whenever it is needed;
+        requests carry ``cache_salt``, so that two tenants' engines on one generator share no rows and no prefixes."""
         self.library = library
         self.config = config
         self._encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder = encoder or SentenceEncoder(config)
         self._given_retriever = retriever
         self._given_generator = generator
+        self._cache_salt = cache_salt
         self._mutex = RLock()  # guards loading
         self._adding = RLock()  # one change of the library at a time; questions are answered meanwhile
         self.parts = Parts(library, config, self._encoder, retriever, lambda: self.generator, lambda: self.extractors)
@@ -104,9 +108,8 @@ class Engine:
         """Close the library, and the generator if this engine loaded it."""
         self.parts.close()
         self.library.close()
-        loaded = self.__dict__.get("_generator")
-        if loaded is not None and loaded is not self._given_generator:
-            loaded.close()
+        if self._given_generator is None and "_generator" in self.__dict__:
+            self._generator.close()
 
     def add(
         self, items: Iterable[str | Path | Document | Source] | str | Path | Document, progress: Progress | None = None
@@ -184,7 +187,7 @@ class Engine:
         """
         queries = [self.query(question, **options) for question in questions]
         self._check_readable()
-        return _collect(self.pipeline.run(queries), len(queries), on_answer)
+        return collect(self.pipeline.run(queries), len(queries), on_answer)
 
     def answer_with(
         self,
@@ -197,7 +200,7 @@ class Engine:
         """Answer questions from given passages, best first, without retrieval; options as in :meth:`ask_many`."""
         queries = [self.query(question, **options) for question in questions]
         rankings = [[ScoredPassage(p, 1 / rank) for rank, p in enumerate(some, start=1)] for some in passages]
-        return _collect(self.pipeline.run_with(queries, rankings), len(queries), on_answer)
+        return collect(self.pipeline.run_with(queries, rankings), len(queries), on_answer)
 
     def stream(self, question: str, **options: Any) -> Iterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; options as in :meth:`ask_many`.
@@ -211,7 +214,11 @@ class Engine:
 
     def query(self, question: str, **options: Any) -> Query:
         """A checked :class:`Query` from a question and options (:func:`rag.options.query_of`)."""
-        return query_of(question, options, self.config, is_own=self._given_retriever is None)
+        salted = {"cache_salt": self._cache_salt} | options
+        query = query_of(question, salted, self.config, is_own=self._given_retriever is None)
+        if query.patches != "off":
+            self.patches.check_engine()
+        return query
 
     @property
     def retriever(self) -> BaseRetriever:
@@ -235,17 +242,21 @@ class Engine:
         from kg.model import ModelExtractor
 
         names = NameExtractor()
-        return (names,) if self.config.extractor == "rules" else (names, ModelExtractor(self.generator))
+        if self.config.extractor == "rules":
+            return (names,)
+        return (names, ModelExtractor(self.generator, cache_salt=self._cache_salt))
 
     @property
     def generator(self) -> Generator:
         """The given generator, or the configured model, loaded now."""
+        if callable(self._given_generator):
+            return self._given_generator()
         with self._mutex:  # two threads' first questions must not load two models
-            return self._generator
+            return self._given_generator or self._generator
 
     @cached_property
     def _generator(self) -> Generator:
-        return self._given_generator or load_generator(self.config)
+        return load_generator(self.config)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -270,7 +281,9 @@ class Engine:
 
         if not isinstance(self.library, Library):
             raise LibraryError(f"patches are kept beside a library in a folder; {self.library.place} is in PostgreSQL")
-        return PatchSet(self.library, self.config, self.parts.encoder, lambda: self.generator)
+        return PatchSet(
+            self.library, self.config, self.parts.encoder, lambda: self.generator, cache_salt=self._cache_salt
+        )
 
     def _check_readable(self) -> None:
         if self._given_retriever is not None:
@@ -281,17 +294,3 @@ class Engine:
                 f"concord add {self.library.place} PATH..."
             )
         self.library.check_encoder(self._encoder.name)
-
-
-def _collect(
-    events: Iterator[tuple[int, TokenEvent | Answer]],
-    num_queries: int,
-    on_answer: Callable[[int, Answer], None] | None,
-) -> list[Answer]:
-    answers: dict[int, Answer] = {}
-    for index, event in events:
-        if isinstance(event, Answer):
-            answers[index] = event
-            if on_answer is not None:
-                on_answer(index, event)
-    return [answers[index] for index in range(num_queries)]

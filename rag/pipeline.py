@@ -9,7 +9,7 @@ stages are :mod:`rag.search`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -231,3 +231,18 @@ def abstention(searched: Searched, timings: Timings) -> Answer:
 def _citation(scored: ScoredPassage) -> Citation:
     passage = scored.passage
     return Citation(passage.doc_id, passage.source, passage.text, scored.score, passage.title, passage.passage_id)
+
+
+def collect(
+    events: Iterator[tuple[int, TokenEvent | Answer]],
+    num_queries: int,
+    on_answer: Callable[[int, Answer], None] | None = None,
+) -> list[Answer]:
+    """Drain a pipeline's events into answers in the order of their queries, each told to ``on_answer`` as it comes."""
+    answers: dict[int, Answer] = {}
+    for index, event in events:
+        if isinstance(event, Answer):
+            answers[index] = event
+            if on_answer is not None:
+                on_answer(index, event)
+    return [answers[index] for index in range(num_queries)]

@@ -95,7 +95,7 @@ class ModelRewriter:
     def _request(self, query: Query) -> Request:
         ids = self._generator.encode([Message("user", prompt(query))])
         sampling = Sampling(max_tokens=_MAX_REPLY_TOKENS)
-        return Request(ids, ids, Plain(), sampling, has_probes=False)
+        return Request(ids, ids, Plain(), sampling, has_probes=False, cache_salt=query.cache_salt)
 
     def _fits(self, request: Request) -> bool:
         return len(request.context_ids) + request.sampling.max_tokens <= self._generator.window

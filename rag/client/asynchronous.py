@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from langchain_core.documents import Document
 
 from rag.client import wire
+from rag.client.calls import Call, Calls, Plan, given
+from rag.patches.base import BuildReport, PatchInfo
 from rag.types import AddReport, Answer, DocumentInfo, Passage, ScoredPassage, TokenEvent
+
+T = TypeVar("T")
 
 
 class AsyncClient:
@@ -34,9 +36,12 @@ class AsyncClient:
         api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self.library = library
-        self._http = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=wire.TIMEOUT, transport=transport)
+        self.patches = AsyncPatches(self)
+        self._calls = Calls(library)
+        self._http = httpx.AsyncClient(
+            base_url=base_url, headers=wire.headers(api_key), timeout=wire.TIMEOUT, transport=transport
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,40 +55,27 @@ class AsyncClient:
 
     async def create(self) -> None:
         """Make the library."""
-        await self._call("POST", "/v1/libraries", json={"name": self.library})
+        await self._run(self._calls.create())
 
     async def add(self, items: Iterable[str | Path | Document] | str | Path | Document) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; returns when they are in the library."""
-        listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
-        texts = [item for item in listed if isinstance(item, Document)]
-        files = wire.uploads_of(item for item in listed if not isinstance(item, Document))
-        reports = []
-        if texts:
-            reports.append(await self._add("documents", json=wire.texts_body(texts)))
-        if files:
-            reports.append(await self._add("files", files=files))
-        return wire.merged(reports)
+        return await self._run(self._calls.add(items))
 
     async def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id."""
-        chosen = wire.named(await self.documents(), sources)
-        for document in chosen:
-            await self._call("DELETE", f"{self._path}/documents/{document.doc_id}")
-        return chosen
+        return await self._run(self._calls.remove(sources))
 
     async def documents(self) -> list[DocumentInfo]:
         """The documents of the library, by source."""
-        return wire.documents_of(await self._call("GET", f"{self._path}/documents"))
+        return await self._run(self._calls.documents())
 
     async def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
         """The ranking of each question."""
-        body = {"questions": list(questions), "top_k": top_k}
-        return wire.rankings_of(await self._call("POST", f"{self._path}/retrieve", json=body))
+        return await self._run(self._calls.retrieve(questions, top_k))
 
     async def ask(self, question: str, **options: Any) -> Answer:
         """Answer one question; options as in :meth:`rag.engine.Engine.ask_many`."""
-        body = wire.chat_body(self.library, question, options, is_stream=False)
-        return wire.answer_of(question, await self._call("POST", "/v1/chat/completions", json=body))
+        return await self._run(self._calls.ask(question, options))
 
     async def ask_many(
         self, questions: Sequence[str], *, on_answer: Callable[[int, Answer], None] | None = None, **options: Any
@@ -100,32 +92,21 @@ class AsyncClient:
         **options: Any,
     ) -> list[Answer]:
         """Answer questions from given passages, best first, without retrieval."""
-        given = [{**options, "passages": wire.passages_option(some)} for some in passages]
-        return await self._all(list(zip(questions, given, strict=True)), on_answer)
+        return await self._all(given(questions, passages, options), on_answer)
 
     async def stream(self, question: str, **options: Any) -> AsyncIterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; closing it stops the service's work."""
         body = wire.chat_body(self.library, question, options, is_stream=True)
-        pieces: list[str] = []
-        with self._errors():
-            async with self._http.stream("POST", "/v1/chat/completions", json=body) as response:
+        reader = wire.StreamReader(question)
+        with wire.reaching(self._http.base_url):
+            async with self._http.stream("POST", wire.CHAT, json=body) as response:
                 if not response.is_success:
                     await response.aread()
                     wire.checked(response)
                 async for line in response.aiter_lines():
-                    chunk = wire.chunk_of(line)
-                    if chunk is None:
-                        continue
-                    event = wire.event_of(chunk)
+                    event = reader.read(line)
                     if event is not None:
-                        pieces.append(event.text)
                         yield event
-                    elif "citations" in chunk:
-                        yield replace(wire.answer_of(question, chunk), text="".join(pieces).strip())
-
-    @property
-    def _path(self) -> str:
-        return f"/v1/libraries/{self.library}"
 
     async def _all(
         self, asked: Sequence[tuple[str, dict[str, Any]]], on_answer: Callable[[int, Answer], None] | None
@@ -142,20 +123,36 @@ class AsyncClient:
 
         return list(await asyncio.gather(*(one(index) for index in range(len(asked)))))
 
-    async def _add(self, kind: str, **body: Any) -> AddReport:
-        job = await self._call("POST", f"{self._path}/{kind}", params={"wait_s": 30}, **body)
-        while job["status"] in ("queued", "running"):
-            await asyncio.sleep(wire.POLL_S)
-            job = await self._call("GET", f"/v1/jobs/{job['id']}")
-        return wire.report_of(job)
+    async def _run(self, plan: Plan[T]) -> T:
+        reply: Any = None
+        while True:
+            try:
+                call = plan.send(reply)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            reply = await self._send(call)
 
-    async def _call(self, method: str, path: str, **kwargs: Any) -> Any:
-        with self._errors():
-            return wire.checked(await self._http.request(method, path, **kwargs))
+    async def _send(self, call: Call) -> Any:
+        await asyncio.sleep(call.delay_s)
+        with wire.reaching(self._http.base_url):
+            return wire.checked(await self._http.request(call.method, call.path, **call.options))
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.TransportError as error:
-            raise wire.unreachable(error, str(self._http.base_url)) from error
+
+class AsyncPatches:
+    """The library's documents as LoRA patches (:class:`rag.patches.patchset.PatchSet`)."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def build(self, docs: Sequence[str] = ()) -> BuildReport:
+        """Make the patches that are missing, by default of all documents; returns when they are made."""
+        return await self._client._run(self._client._calls.build_patches(docs))
+
+    async def ls(self) -> list[PatchInfo]:
+        """Every patch of the library, by document."""
+        return await self._client._run(self._client._calls.patches())
+
+    async def remove(self, names: Sequence[str]) -> list[str]:
+        """Remove patches by key (its beginning is enough) or by document; returns their keys."""
+        return await self._client._run(self._client._calls.remove_patches(names))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from langchain_core.documents import Document
 
 from rag.client import wire
+from rag.client.calls import Call, Calls, Plan, given
+from rag.patches.base import BuildReport, PatchInfo
 from rag.types import AddReport, Answer, DocumentInfo, Passage, ScoredPassage, TokenEvent
+
+T = TypeVar("T")
 
 
 class Client:
@@ -30,9 +32,12 @@ class Client:
     def __init__(
         self, base_url: str, *, library: str, api_key: str | None = None, transport: httpx.BaseTransport | None = None
     ) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self.library = library
-        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=wire.TIMEOUT, transport=transport)
+        self.patches = Patches(self)
+        self._calls = Calls(library)
+        self._http = httpx.Client(
+            base_url=base_url, headers=wire.headers(api_key), timeout=wire.TIMEOUT, transport=transport
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -46,40 +51,27 @@ class Client:
 
     def create(self) -> None:
         """Make the library."""
-        self._call("POST", "/v1/libraries", json={"name": self.library})
+        self._run(self._calls.create())
 
     def add(self, items: Iterable[str | Path | Document] | str | Path | Document) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; returns when they are in the library."""
-        listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
-        texts = [item for item in listed if isinstance(item, Document)]
-        files = wire.uploads_of(item for item in listed if not isinstance(item, Document))
-        reports = []
-        if texts:
-            reports.append(self._add("documents", json=wire.texts_body(texts)))
-        if files:
-            reports.append(self._add("files", files=files))
-        return wire.merged(reports)
+        return self._run(self._calls.add(items))
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id."""
-        chosen = wire.named(self.documents(), sources)
-        for document in chosen:
-            self._call("DELETE", f"{self._path}/documents/{document.doc_id}")
-        return chosen
+        return self._run(self._calls.remove(sources))
 
     def documents(self) -> list[DocumentInfo]:
         """The documents of the library, by source."""
-        return wire.documents_of(self._call("GET", f"{self._path}/documents"))
+        return self._run(self._calls.documents())
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
         """The ranking of each question."""
-        body = {"questions": list(questions), "top_k": top_k}
-        return wire.rankings_of(self._call("POST", f"{self._path}/retrieve", json=body))
+        return self._run(self._calls.retrieve(questions, top_k))
 
     def ask(self, question: str, **options: Any) -> Answer:
         """Answer one question; options as in :meth:`rag.engine.Engine.ask_many`."""
-        body = wire.chat_body(self.library, question, options, is_stream=False)
-        return wire.answer_of(question, self._call("POST", "/v1/chat/completions", json=body))
+        return self._run(self._calls.ask(question, options))
 
     def ask_many(
         self, questions: Sequence[str], *, on_answer: Callable[[int, Answer], None] | None = None, **options: Any
@@ -96,31 +88,20 @@ class Client:
         **options: Any,
     ) -> list[Answer]:
         """Answer questions from given passages, best first, without retrieval."""
-        given = [{**options, "passages": wire.passages_option(some)} for some in passages]
-        return self._all(list(zip(questions, given, strict=True)), on_answer)
+        return self._all(given(questions, passages, options), on_answer)
 
     def stream(self, question: str, **options: Any) -> Iterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; closing it stops the service's work."""
         body = wire.chat_body(self.library, question, options, is_stream=True)
-        pieces: list[str] = []
-        with self._errors(), self._http.stream("POST", "/v1/chat/completions", json=body) as response:
+        reader = wire.StreamReader(question)
+        with wire.reaching(self._http.base_url), self._http.stream("POST", wire.CHAT, json=body) as response:
             if not response.is_success:
                 response.read()
                 wire.checked(response)
             for line in response.iter_lines():
-                chunk = wire.chunk_of(line)
-                if chunk is None:
-                    continue
-                event = wire.event_of(chunk)
+                event = reader.read(line)
                 if event is not None:
-                    pieces.append(event.text)
                     yield event
-                elif "citations" in chunk:
-                    yield replace(wire.answer_of(question, chunk), text="".join(pieces).strip())
-
-    @property
-    def _path(self) -> str:
-        return f"/v1/libraries/{self.library}"
 
     def _all(
         self, asked: Sequence[tuple[str, dict[str, Any]]], on_answer: Callable[[int, Answer], None] | None
@@ -135,20 +116,36 @@ class Client:
         with ThreadPoolExecutor(wire.MAX_AT_ONCE) as pool:
             return list(pool.map(one, range(len(asked))))
 
-    def _add(self, kind: str, **body: Any) -> AddReport:
-        job = self._call("POST", f"{self._path}/{kind}", params={"wait_s": 30}, **body)
-        while job["status"] in ("queued", "running"):
-            time.sleep(wire.POLL_S)
-            job = self._call("GET", f"/v1/jobs/{job['id']}")
-        return wire.report_of(job)
+    def _run(self, plan: Plan[T]) -> T:
+        reply: Any = None
+        while True:
+            try:
+                call = plan.send(reply)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            reply = self._send(call)
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> Any:
-        with self._errors():
-            return wire.checked(self._http.request(method, path, **kwargs))
+    def _send(self, call: Call) -> Any:
+        time.sleep(call.delay_s)
+        with wire.reaching(self._http.base_url):
+            return wire.checked(self._http.request(call.method, call.path, **call.options))
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.TransportError as error:
-            raise wire.unreachable(error, str(self._http.base_url)) from error
+
+class Patches:
+    """The library's documents as LoRA patches (:class:`rag.patches.patchset.PatchSet`)."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def build(self, docs: Sequence[str] = ()) -> BuildReport:
+        """Make the patches that are missing, by default of all documents; returns when they are made."""
+        return self._client._run(self._client._calls.build_patches(docs))
+
+    def ls(self) -> list[PatchInfo]:
+        """Every patch of the library, by document."""
+        return self._client._run(self._client._calls.patches())
+
+    def remove(self, names: Sequence[str]) -> list[str]:
+        """Remove patches by key (its beginning is enough) or by document; returns their keys."""
+        return self._client._run(self._client._calls.remove_patches(names))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 from langchain_core.documents import Document
+from pydantic import TypeAdapter
 
 from rag.errors import (
     ConcordError,
     InputError,
     LibraryError,
+    PatchError,
     QuestionError,
     SettingError,
     SourceError,
@@ -22,26 +25,23 @@ from rag.errors import (
     UnavailableError,
 )
 from rag.ingest import LOADERS, gather
+from rag.patches.base import BuildReport
 from rag.types import (
     AddCost,
     AddReport,
     Answer,
-    Citation,
-    Conflict,
     DocumentInfo,
-    FailedSource,
     Message,
     Passage,
     Sampling,
     ScoredPassage,
     Step,
     TokenEvent,
-    Tokens,
 )
 
 T = TypeVar("T")
+CHAT = "/v1/chat/completions"
 MAX_AT_ONCE = 16
-POLL_S = 0.2
 TIMEOUT = httpx.Timeout(10.0, read=150.0, write=150.0)
 _ERRORS: dict[str, type[ConcordError]] = {
     "context_length_exceeded": QuestionError,
@@ -51,6 +51,9 @@ _ERRORS: dict[str, type[ConcordError]] = {
     "model_not_found": LibraryError,
     "library_exists": LibraryError,
     "document_not_found": LibraryError,
+    "patch_not_found": PatchError,
+    "patch_not_ready": PatchError,
+    "patches_unavailable": PatchError,
     "invalid_file": SourceError,
     "unknown_file_type": SourceError,
     "storage_unavailable": StorageError,
@@ -80,68 +83,64 @@ def passages_option(passages: Sequence[Passage]) -> list[dict[str, Any]]:
     return [asdict(passage) for passage in passages]
 
 
-def answer_of(question: str, reply: Mapping[str, Any]) -> Answer:
-    """The answer in a reply, or in a stream's last chunk (its ``text`` is the caller's to fill in)."""
+def answer_of(question: str, reply: Mapping[str, Any], text: str = "") -> Answer:
+    """The answer in a reply, or in a stream's last chunk, which lacks its ``text``."""
     choice = reply["choices"][0]
-    conflict = reply["conflict"]
-    steps = tuple(_made(Step, step) for step in conflict.get("steps", ()))
-    return Answer(
-        question=question,
-        text=choice.get("message", {}).get("content", ""),
-        citations=tuple(_made(Citation, item) for item in reply["citations"]),
-        decoder=reply["decoder"],
-        conflict=_made(Conflict, {**conflict, "steps": steps}),
-        timings_ms=reply["timings"],
-        tokens=_made(Tokens, reply["tokens"]),
-        finish_reason=choice["finish_reason"],
-        dropped=tuple(_made(Citation, item) for item in reply["dropped"]),
-        settings=reply["settings"],
-    )
+    own = {"question": question, "text": choice.get("message", {}).get("content", text)}
+    return made(Answer, {**reply, **own, "timings_ms": reply["timings"], "finish_reason": choice["finish_reason"]})
 
 
-def chunk_of(line: str) -> dict[str, Any] | None:
-    """The chunk in a line of a stream; ``None`` for lines without one.
+class StreamReader:
+    """Reads the lines of a streamed chat."""
 
-    Raises:
-        ConcordError: the service reports an error in the middle of the stream.
-    """
-    if not line.startswith("data: ") or line == "data: [DONE]":
+    def __init__(self, question: str) -> None:
+        self._question = question
+        self._pieces: list[str] = []
+
+    def read(self, line: str) -> TokenEvent | Answer | None:
+        """What a line says; ``None`` for those that say nothing.
+
+        Raises:
+            ConcordError: the service reports an error in the middle of the stream.
+        """
+        if not line.startswith("data: ") or line == "data: [DONE]":
+            return None
+        chunk: dict[str, Any] = json.loads(line.removeprefix("data: "))
+        if "error" in chunk:
+            raise error_of(chunk["error"])
+        if "step" in chunk:
+            self._pieces.append(chunk["choices"][0]["delta"]["content"])
+            return TokenEvent(self._pieces[-1], made(Step, chunk["step"]))
+        if "citations" in chunk:
+            return answer_of(self._question, chunk, "".join(self._pieces).strip())
         return None
-    chunk: dict[str, Any] = json.loads(line.removeprefix("data: "))
-    if "error" in chunk:
-        raise error_of(chunk["error"])
-    return chunk
 
 
-def event_of(chunk: Mapping[str, Any]) -> TokenEvent | None:
-    """The piece of the answer in a chunk, if it has one."""
-    if "step" not in chunk:
-        return None
-    return TokenEvent(chunk["choices"][0]["delta"]["content"], _made(Step, chunk["step"]))
-
-
-def report_of(job: Mapping[str, Any]) -> AddReport:
-    """What an ended job did.
+def added(job: Mapping[str, Any]) -> AddReport:
+    """What an ended job added.
 
     Raises:
         ConcordError: it failed before it looked at any source.
     """
-    report = job["report"]
-    if report is None:
+    if job["report"] is None:
         raise InputError(job["error"])
-    failed = tuple(_made(FailedSource, item) for item in report["failed"])
-    cost = _made(AddCost, report.get("cost") or {})
-    return _made(AddReport, {**report, "failed": failed, "cost": cost})
+    return made(AddReport, job["report"])
+
+
+def built(job: Mapping[str, Any]) -> BuildReport:
+    """What an ended job made patches of.
+
+    Raises:
+        ConcordError: it failed before it looked at any document.
+    """
+    if job["patch_report"] is None:
+        raise PatchError(job["error"])
+    return made(BuildReport, job["patch_report"])
 
 
 def rankings_of(reply: Mapping[str, Any]) -> list[list[ScoredPassage]]:
     """The rankings in a reply."""
-    return [[ScoredPassage(_made(Passage, item), item["score"]) for item in ranking] for ranking in reply["rankings"]]
-
-
-def documents_of(reply: Mapping[str, Any]) -> list[DocumentInfo]:
-    """The documents in a reply."""
-    return [_made(DocumentInfo, item) for item in reply["data"]]
+    return [[ScoredPassage(made(Passage, item), item["score"]) for item in ranking] for ranking in reply["rankings"]]
 
 
 def named(documents: Sequence[DocumentInfo], sources: Iterable[str | Path]) -> list[DocumentInfo]:
@@ -225,11 +224,21 @@ def error_of(error: Mapping[str, Any], status: int = 500) -> ConcordError:
     return _ERRORS.get(error["code"], default)(error["message"])
 
 
-def unreachable(error: httpx.TransportError, base_url: str) -> UnavailableError:
-    """The error of a service that does not answer."""
-    return UnavailableError(f"no service answers at {base_url} ({error or type(error).__name__}); is it running?")
+@contextmanager
+def reaching(base_url: object) -> Iterator[None]:
+    """Around a request: a service that does not answer is an :class:`UnavailableError`."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        reason = error or type(error).__name__
+        raise UnavailableError(f"no service answers at {base_url} ({reason}); is it running?") from error
 
 
-def _made(kind: type[T], values: Mapping[str, Any]) -> T:
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # every kind here is a dataclass
-    return kind(**{key: value for key, value in values.items() if key in names})
+def headers(api_key: str | None) -> dict[str, str]:
+    """What every request carries."""
+    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+
+def made(kind: type[T], values: Any) -> T:
+    """One of our types from its JSON; fields that a newer service adds are left out."""
+    return TypeAdapter(kind).validate_python(values)

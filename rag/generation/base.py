@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 from decoders.params import DecoderParams
 from rag.errors import QuestionError
@@ -37,7 +37,18 @@ class Adapter:
     tensors: Mapping[str, tuple[Tensor, Tensor]] = field(compare=False, repr=False)
 
 
-Prompt = tuple[tuple[int, ...], Adapter | None]
+class Prompt(NamedTuple):
+    """What makes one row of a batch: equal prompts share it, of one tenant only (timing would tell of the other).
+
+    Attributes:
+        ids: the tokens.
+        adapter: what they are read with.
+        salt: names the tenant.
+    """
+
+    ids: tuple[int, ...]
+    adapter: Adapter | None = None
+    salt: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Request:
         decoder: the rule that mixes the two streams.
         sampling: how tokens are chosen from the mixture, and when to stop.
         has_probes: also report what each stream would have answered alone (greedy).
-        cache_salt: names the tenant to generators that keep prefixes, so that none is shared between tenants.
+        cache_salt: names the tenant: rows and kept prefixes are shared within one salt only.
         context_adapter, parametric_adapter: what each stream runs with; the prompts may be equal then.
     """
 
@@ -62,6 +73,16 @@ class Request:
     cache_salt: str = ""
     context_adapter: Adapter | None = None
     parametric_adapter: Adapter | None = None
+
+    @property
+    def context(self) -> Prompt:
+        """What the context stream reads first."""
+        return Prompt(self.context_ids, self.context_adapter, self.cache_salt)
+
+    @property
+    def parametric(self) -> Prompt:
+        """What the parametric stream reads first."""
+        return Prompt(self.parametric_ids, self.parametric_adapter, self.cache_salt)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class RowAdapters:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._placed: dict[str, dict[str, Pair]] = {}
+        self._placed: dict[Adapter, dict[str, Pair]] = {}
 
     @contextmanager
     def applied(self, adapters: Sequence[Adapter | None]) -> Iterator[None]:
@@ -42,9 +42,9 @@ class RowAdapters:
             PatchError: an adapter for a layer that the model has not, or of another width.
         """
         for adapter in adapters:
-            if adapter is not None and adapter.name not in self._placed:
-                self._placed[adapter.name] = self._place(adapter)
-        tables = [self._placed[adapter.name] if adapter else {} for adapter in adapters]
+            if adapter is not None and adapter not in self._placed:
+                self._placed[adapter] = self._place(adapter)
+        tables = [self._placed[adapter] if adapter else {} for adapter in adapters]
         with ExitStack() as hooks:
             for layer in dict.fromkeys(layer for table in tables for layer in table):
                 rows = [row for row, table in enumerate(tables) if layer in table]
@@ -54,8 +54,8 @@ class RowAdapters:
 
     def keep(self, adapters: Iterable[Adapter | None]) -> None:
         """Let go of every adapter but these."""
-        names = {adapter.name for adapter in adapters if adapter is not None}
-        self._placed = {name: table for name, table in self._placed.items() if name in names}
+        used = set(adapters)
+        self._placed = {adapter: table for adapter, table in self._placed.items() if adapter in used}
 
     def _place(self, adapter: Adapter) -> dict[str, Pair]:
         return {layer: self._placed_pair(adapter, layer, pair) for layer, pair in adapter.tensors.items()}

@@ -76,9 +76,9 @@ class RowBatch:
         Returns:
             The row of each prompt, and their next-token logits ``[len(prompts), V]`` in the same order.
         """
-        rows = [Row(len(ids), at=i, adapter=adapter) for i, (ids, adapter) in enumerate(prompts)]
+        rows = [Row(len(prompt.ids), at=i, adapter=prompt.adapter) for i, prompt in enumerate(prompts)]
         logits: dict[int, Tensor] = {}
-        for group in group_by_length([len(ids) for ids, _ in prompts]):
+        for group in group_by_length([len(prompt.ids) for prompt in prompts]):
             cache = DynamicCache()
             out = self._read([prompts[i] for i in group], cache)
             logits.update(zip(group, out, strict=True))
@@ -128,13 +128,13 @@ class RowBatch:
 
     def _read(self, prompts: Sequence[Prompt], cache: DynamicCache) -> Tensor:
         device = self._model.device
-        length = max(len(ids) for ids, _ in prompts)
+        length = max(len(prompt.ids) for prompt in prompts)
         # Token 0 as padding: it is masked out, and every vocabulary has it.
-        padded = [[0] * (length - len(ids)) + list(ids) for ids, _ in prompts]
-        sizes = torch.tensor([len(ids) for ids, _ in prompts], device=device)
+        padded = [[0] * (length - len(prompt.ids)) + list(prompt.ids) for prompt in prompts]
+        sizes = torch.tensor([len(prompt.ids) for prompt in prompts], device=device)
         mask = torch.arange(length, device=device)[None, :] >= length - sizes[:, None]
         positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-        with self._adapters.applied([adapter for _, adapter in prompts]):
+        with self._adapters.applied([prompt.adapter for prompt in prompts]):
             return self._forward(torch.tensor(padded, device=device), mask, positions, cache)
 
     def _feed(self, rows: Sequence[Row], cache: Cache) -> Tensor:

@@ -101,10 +101,6 @@ def streams_of(request: Request) -> tuple[Stream, ...]:
 
 
 def prompts_of(track: Track) -> dict[str, Prompt]:
-    """The prompts that a track reads, each with the adapter that reads it, by stream."""
-    request = track.request
-    prompts: dict[str, Prompt] = {
-        "context": (request.context_ids, request.context_adapter),
-        "parametric": (request.parametric_ids, request.parametric_adapter),
-    }
+    """The prompts that a track reads, by stream."""
+    prompts = {"context": track.request.context, "parametric": track.request.parametric}
     return prompts if track.stream == "pair" else {track.stream: prompts[track.stream]}

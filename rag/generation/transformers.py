@@ -115,7 +115,7 @@ class TransformersGenerator:
         for first in range(0, len(prompts), self._max_rows):
             # Fresh rows each time: nothing follows these prompts, so their cache goes at once.
             _, logits = _inference(
-                RowBatch(self._model).prefill, [(ids, None) for ids in prompts[first : first + self._max_rows]]
+                RowBatch(self._model).prefill, [Prompt(ids) for ids in prompts[first : first + self._max_rows]]
             )
             found += map(tuple, label_probabilities(logits, tokens).tolist())
         return found
@@ -126,8 +126,7 @@ class TransformersGenerator:
         prompts: set[Prompt] = set()
         while waiting:
             ticket, request = waiting.next
-            prompts.add((request.context_ids, request.context_adapter))
-            prompts.add((request.parametric_ids, request.parametric_adapter))
+            prompts |= {request.context, request.parametric}
             if tracks and rows.num_rows + len(prompts) > self._max_rows:
                 break
             waiting.pop()

@@ -20,10 +20,10 @@ from decoders.pairing import Half, Role
 from decoders.sampling import Draw
 from decoders.trace import StepTrace
 from rag.errors import ConcordError, UnavailableError
-from rag.generation.base import Adapter, Done, Event, Generation, Prompt, Request, check_fits, collect
+from rag.generation.base import Adapter, Done, Event, Generation, Request, check_fits, collect
 from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec
-from rag.generation.tracks import Choice, Collector, Track, streams_of
+from rag.generation.tracks import Choice, Collector, Track, prompts_of, streams_of
 from rag.types import Message, Step
 
 GREEDY = Draw()
@@ -193,19 +193,12 @@ class VllmGenerator:
     def _job(self, track: Track, key: str, role: Role) -> Job:
         """The job of a probe, or of one half of a pair."""
         request = track.request
-        stop = tuple(sorted(self._codec.eos))
+        most, stop = request.sampling.max_tokens, tuple(sorted(self._codec.eos))
         if track.stream != "pair":
-            prompt, adapter = _prompt(request, track.stream)
-            return Job(prompt, key, request.sampling.max_tokens, stop, cache_salt=request.cache_salt, adapter=adapter)
-        half = Half(key, role, request.decoder)
-        prompt, adapter = _prompt(request, role)
-        return Job(prompt, key, request.sampling.max_tokens, stop, track.draw, half, request.cache_salt, adapter)
-
-
-def _prompt(request: Request, stream: Role) -> Prompt:
-    if stream == "context":
-        return request.context_ids, request.context_adapter
-    return request.parametric_ids, request.parametric_adapter
+            prompt = prompts_of(track)[track.stream]
+            return Job(prompt.ids, key, most, stop, cache_salt=prompt.salt, adapter=prompt.adapter)
+        prompt, half = prompts_of(track)[role], Half(key, role, request.decoder)
+        return Job(prompt.ids, key, most, stop, track.draw, half, prompt.salt, prompt.adapter)
 
 
 async def _drain(pieces: AsyncGenerator[Piece, None]) -> None:

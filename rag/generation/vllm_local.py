@@ -125,13 +125,16 @@ class LocalVllm:
 
 
 class _Adapters:
-    """Adapters as vLLM asks for them: folders with a number. Names are derived from the content, so what vLLM keeps
-    by name or number (loaded adapters, cached prefixes) never belongs to another adapter."""
+    """Adapters as vLLM asks for them: folders with a name and a number.
+
+    The folder is the name: its last part is derived from the content, and the others are the library's, so what vLLM
+    keeps by name or number (loaded adapters, cached prefixes) never belongs to another adapter or another tenant.
+    """
 
     def __init__(self, base_name: str) -> None:
         self.max_rank = 0
         self._base_name = base_name
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}  # by folder
 
     def request(self, adapter: Adapter) -> Any:
         """vLLM's request for an adapter, whose folder is written if it is not there.
@@ -149,8 +152,8 @@ class _Adapters:
                 f"engine_options = {{enable_lora = true, max_lora_rank = {_rank_for(adapter.rank)}}}"
             )
         materialize(adapter, self._base_name)
-        number = self._numbers.setdefault(adapter.name, len(self._numbers) + 1)
-        return LoRARequest(adapter.name, number, str(adapter.folder))
+        folder = str(adapter.folder)
+        return LoRARequest(folder, self._numbers.setdefault(folder, len(self._numbers) + 1), folder)
 
 
 def _rank_for(rank: int) -> int:

@@ -68,11 +68,13 @@ class ModelAugmenter:
     Args:
         generator: who writes.
         cache: folder of the finished documents.
+        cache_salt: of the generator's requests.
     """
 
-    def __init__(self, generator: Generator, cache: Path) -> None:
+    def __init__(self, generator: Generator, cache: Path, cache_salt: str = "") -> None:
         self._generator = generator
         self._cache = cache
+        self._cache_salt = cache_salt
 
     def write(self, documents: Sequence[PatchDocument]) -> tuple[list[list[Sample]], list[Problem]]:
         """Samples of each document, five a passage in the published order, and what could not be written."""
@@ -104,7 +106,10 @@ class ModelAugmenter:
             longest = max(task.max_tokens for task in open_tasks)
             sampling = Sampling(max_tokens=longest, temperature=0.0 if attempt == 0 else 0.7, seed=attempt)
             ids = [self._generator.encode([Message("user", task.prompts[attempt])]) for task in open_tasks]
-            requests = [Request(prompt, prompt, Memory(), sampling, has_probes=False) for prompt in ids]
+            requests = [
+                Request(prompt, prompt, Memory(), sampling, has_probes=False, cache_salt=self._cache_salt)
+                for prompt in ids
+            ]
             for task, generation in zip(open_tasks, self._generator.generate(requests), strict=True):
                 try:
                     task.result = task.accept(generation.text)

@@ -49,6 +49,59 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class PatchInfo:
+    """What a patch is: one line of ``concord patch ls``.
+
+    Attributes:
+        key: its name in the store.
+        doc_id, title: of the document.
+        content_hash: of the document's text.
+        base: fingerprint of the model that it is for; ``base_name``: as the user named that model.
+        profile, writer: the profile's name, and the fingerprint of all its settings.
+        num_samples: questions it learnt.
+        rank, size_bytes: of the tensors.
+        sha256: of the weights' file.
+    """
+
+    key: str
+    doc_id: str
+    title: str
+    content_hash: str
+    base: str
+    base_name: str
+    profile: str
+    writer: str
+    num_samples: int
+    rank: int = 0
+    size_bytes: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class FailedPatch:
+    """A document without a patch, or an item of it that could not be written, and why."""
+
+    doc_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did, by doc_id.
+
+    Attributes:
+        built, skipped: documents whose patch is new, and whose patch was there.
+        failed: documents that have none now.
+        incomplete: single questions and rewrites that the model did not manage; their document has a patch.
+    """
+
+    built: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    failed: tuple[FailedPatch, ...] = ()
+    incomplete: tuple[FailedPatch, ...] = ()
+
+
+@dataclass(frozen=True)
 class Profile:
     """How documents become patches. Every field is part of a patch's identity.
 
@@ -105,6 +158,19 @@ def profile_named(name: str) -> Profile:
     if name not in PROFILES:
         raise SettingError(f"unknown patch profile {name!r}; known are {', '.join(PROFILES)}")
     return PROFILES[name]
+
+
+def keys_named(infos: Sequence[PatchInfo], name: str) -> list[str]:
+    """The patches that ``name`` means: a document's, or the one whose key it begins; none if it fits nothing.
+
+    Raises:
+        PatchError: it begins several.
+    """
+    of_document = [info.key for info in infos if info.doc_id == name]
+    found = of_document or [info.key for info in infos if name and info.key.startswith(name)]
+    if len(found) > 1 and not of_document:
+        raise PatchError(f"{name!r} begins {len(found)} patches; give more of it")
+    return found
 
 
 class PatchWriter(Protocol):

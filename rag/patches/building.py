@@ -10,34 +10,9 @@ from rag.errors import ConcordError, PatchError
 from rag.generation.base import Generator
 from rag.library import Library
 from rag.patches.augment import ModelAugmenter
-from rag.patches.base import PatchDocument, PatchWriter, Profile, Sample
-from rag.patches.folder import PatchInfo
+from rag.patches.base import BuildReport, FailedPatch, PatchDocument, PatchInfo, PatchWriter, Profile, Sample
 from rag.patches.rules import write_rules
 from rag.patches.store import PatchStore, patch_key
-
-
-@dataclass(frozen=True)
-class FailedPatch:
-    """A document without a patch, or an item of it that could not be written, and why."""
-
-    doc_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build did, by doc_id.
-
-    Attributes:
-        built, skipped: documents whose patch is new, and whose patch was there.
-        failed: documents that have none now.
-        incomplete: single questions and rewrites that the model did not manage; their document has a patch.
-    """
-
-    built: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    failed: tuple[FailedPatch, ...] = ()
-    incomplete: tuple[FailedPatch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +23,7 @@ class Builder:
         generator: writes the samples where the profile asks for that.
         base_name: the base model, as the user named it.
         jobs: most documents that train together; ``None``: as many as memory takes.
+        cache_salt: of the generator's requests.
     """
 
     store: PatchStore
@@ -56,6 +32,7 @@ class Builder:
     generator: Generator
     base_name: str
     jobs: int | None = None
+    cache_salt: str = ""
 
     def build(self, documents: Sequence[PatchDocument], progress: Progress) -> BuildReport:
         """Make the patches that are missing, and keep each as soon as it is trained."""
@@ -90,7 +67,8 @@ class Builder:
     def _samples(self, documents: Sequence[PatchDocument]) -> tuple[list[list[Sample]], list[FailedPatch]]:
         if self.profile.writer == "rules":
             return [write_rules(document, self.profile.max_questions) for document in documents], []
-        samples, problems = ModelAugmenter(self.generator, self.store.folder / "samples").write(documents)
+        augmenter = ModelAugmenter(self.generator, self.store.folder / "samples", self.cache_salt)
+        samples, problems = augmenter.write(documents)
         return samples, [FailedPatch(problem.doc_id, f"{problem.item}: {problem.reason}") for problem in problems]
 
     def _key(self, document: PatchDocument) -> str:

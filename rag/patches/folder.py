@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +20,11 @@ from safetensors.torch import load, save
 
 from rag.errors import PatchError, StorageError
 from rag.generation.lora import Pair
-from rag.patches.base import Tensors
+from rag.patches.base import PatchInfo, Tensors
 
 WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
 PARTIAL = ".partial-"
 _PREFIX = "base_model.model."
-
-
-@dataclass(frozen=True)
-class PatchInfo:
-    """What a patch is: one line of ``concord patch ls``.
-
-    Attributes:
-        key: its name in the store.
-        doc_id, title: of the document.
-        content_hash: of the document's text.
-        base: fingerprint of the model that it is for; ``base_name``: as the user named that model.
-        profile, writer: the profile's name, and the fingerprint of all its settings.
-        num_samples: questions it learnt.
-        rank, size_bytes: of the tensors.
-        sha256: of the weights' file.
-    """
-
-    key: str
-    doc_id: str
-    title: str
-    content_hash: str
-    base: str
-    base_name: str
-    profile: str
-    writer: str
-    num_samples: int
-    rank: int = 0
-    size_bytes: int = 0
-    sha256: str = ""
 
 
 def peft_config(tensors: Tensors, base_name: str) -> dict[str, Any]:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from rag.adding import Progress
 from rag.config import Config
-from rag.errors import LibraryError, PatchError
+from rag.errors import LibraryError, PatchError, SettingError
 from rag.generation.base import Adapter, Generator
 from rag.generation.transformers import TransformersGenerator
 from rag.libraries import documents_named
 from rag.library import Library
-from rag.models import load_generator
-from rag.patches.base import PatchWriter, Tensors, profile_named
-from rag.patches.building import Builder, BuildReport, document_of
+from rag.models import load_generator, resolve_generator
+from rag.patches.base import BuildReport, PatchInfo, PatchWriter, Tensors, keys_named, profile_named
+from rag.patches.building import Builder, document_of
 from rag.patches.compose import compose
-from rag.patches.fingerprint import model_fingerprint
-from rag.patches.folder import PatchInfo, write_folder
+from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
+from rag.patches.folder import write_folder
 from rag.patches.gate import gate_weights
 from rag.patches.store import PatchStore, check_base, patch_key
 from rag.patches.trainer import GradientWriter
@@ -38,6 +39,7 @@ class PatchSet:
         encoder: of the questions; the library's vectors are its.
         generator: gives the engine's generator, loaded when it is needed.
         writer: another :class:`PatchWriter` in place of the gradient trainer.
+        cache_salt: of the requests to the generator.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class PatchSet:
         encoder: Encoder,
         generator: Callable[[], Generator],
         writer: PatchWriter | None = None,
+        cache_salt: str = "",
     ) -> None:
         self._library = library
         self._config = config
         self._encoder = encoder
         self._generator = generator
         self._given_writer = writer
+        self._cache_salt = cache_salt
         self._profile = profile_named(config.patch_profile)
         self._hashes: tuple[int, dict[str, str]] = (-1, {})
         self.store = PatchStore(library.folder / "patches", config.patch_store_mib, config.patch_memory_mib)
@@ -70,7 +74,20 @@ class PatchSet:
     @cached_property
     def base(self) -> str:
         """Fingerprint of the base model."""
-        return model_fingerprint(self.trainable.model)
+        if isinstance(self._generator(), TransformersGenerator):
+            return model_fingerprint(self.trainable.model)
+        folder = Path(resolve_generator(self._config)[1])
+        # No second copy of the weights in memory where another engine has them already.
+        return folder_fingerprint(folder) if folder.is_dir() else model_fingerprint(self.trainable.model)
+
+    def check_engine(self) -> None:
+        """Refuse an engine that runs no patches, before anything is done for it.
+
+        Raises:
+            SettingError: it is a server.
+        """
+        if self._config.engine.startswith(("http://", "https://")):
+            raise SettingError("a vLLM server over HTTP runs no patches; take engine='vllm' or 'transformers' for them")
 
     def build(
         self, docs: Sequence[str] = (), *, jobs: int | None = None, progress: Progress | None = None
@@ -87,12 +104,20 @@ class PatchSet:
             ModelError: the model cannot be patched.
         """
         documents = [document_of(self._library, doc_id, key) for doc_id, key in self._chosen(docs).items()]
-        builder = Builder(self.store, self.writer, self._profile, self.trainable, self._config.model, jobs)
+        builder = Builder(
+            self.store, self.writer, self._profile, self.trainable, self._config.model, jobs, self._cache_salt
+        )
         return builder.build(documents, progress or Progress())
 
     def ls(self) -> list[PatchInfo]:
         """Every patch of the store, by document."""
         return self.store.ls()
+
+    def patched(self) -> set[str]:
+        """The documents whose present text has a patch by this writer; no model is loaded to find out."""
+        hashes, writer = self._live_hashes(), self._writer_fingerprint
+        mine = (info for info in self.store.ls() if info.writer == writer and info.base_name == self._config.model)
+        return {info.doc_id for info in mine if hashes.get(info.doc_id) == info.content_hash}
 
     def inspect(self, key: str) -> PatchInfo:
         """One patch, its weights checked.
@@ -100,7 +125,7 @@ class PatchSet:
         Raises:
             PatchError: there is none, or it is damaged.
         """
-        return self.store.load(self._full_key(key))[0]
+        return self.store.load((keys_named(self.store.ls(), key) or [key])[0])[0]
 
     def remove(self, names: Sequence[str]) -> list[str]:
         """Remove patches by key (its beginning is enough) or by document; returns their keys.
@@ -109,12 +134,9 @@ class PatchSet:
             PatchError: a name that fits none; nothing is removed then.
         """
         infos = self.store.ls()
-        keys = []
-        for name in names:
-            found = [info.key for info in infos if info.doc_id == name]
-            keys += found or [self._full_key(name)]
-        self.store.remove(list(dict.fromkeys(keys)))
-        return list(dict.fromkeys(keys))
+        keys = list(dict.fromkeys(key for name in names for key in keys_named(infos, name) or [name]))
+        self.store.remove(keys)
+        return keys
 
     def patch(self, query: Query, ranking: Sequence[ScoredPassage]) -> Patching:
         """The patches of a question: those of the retrieved documents that are relevant to it, composed.
@@ -187,8 +209,7 @@ class PatchSet:
                     found[doc_id] = others[hashes[doc_id]].key
         if not found and query.patches == "only":
             raise PatchError(
-                f"none of the documents found for {query.question!r} has a patch; make them with: "
-                f"concord patch build {self._library.folder}"
+                f"none of the documents found for {query.question!r} has a patch; make them with 'concord patch build'"
             )
         return found
 
@@ -202,12 +223,6 @@ class PatchSet:
                 doc_id, (_, vector) = scored.passage.doc_id, vectors[scored.passage.passage_id]
                 best[doc_id] = max(best.get(doc_id, -1.0), float(np.dot(asked, vector)))
         return best
-
-    def _full_key(self, key: str) -> str:
-        found = [info.key for info in self.store.ls() if key and info.key.startswith(key)] or [key]
-        if len(found) > 1:
-            raise PatchError(f"{key!r} begins {len(found)} patches; give more of it")
-        return found[0]
 
 
 def materialize(adapter: Adapter, base_name: str) -> None:

@@ -21,8 +21,8 @@ from filelock import FileLock
 
 from rag.errors import PatchError
 from rag.generation.lora import num_bytes
-from rag.patches.base import Tensors
-from rag.patches.folder import MANIFEST, PARTIAL, WEIGHTS, PatchInfo, read_info, read_tensors, write_folder
+from rag.patches.base import PatchInfo, Tensors
+from rag.patches.folder import MANIFEST, PARTIAL, WEIGHTS, read_info, read_tensors, write_folder
 
 _MIB = 2**20
 

@@ -20,7 +20,7 @@ from rag import __version__
 from rag.config import Config
 from rag.errors import ConcordError
 from rag.generation.base import Generator
-from rag.service import problems, routes_chat, routes_libraries
+from rag.service import problems, routes_chat, routes_libraries, routes_patches
 from rag.service.limits import BodyLimit
 from rag.service.schemas import ErrorReply
 from rag.service.settings import ServiceSettings
@@ -67,6 +67,7 @@ def create_app(
     problems.install(app)
     app.include_router(routes_chat.router)
     app.include_router(routes_libraries.router)
+    app.include_router(routes_patches.router)
     _add_health(app, state)
     mount_page(app)
     app.add_middleware(BodyLimit, body_bytes=settings.max_body_bytes, upload_bytes=settings.max_upload_bytes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 import uuid
@@ -15,8 +14,9 @@ from rag.errors import SettingError
 from rag.service.chat_schemas import ChatRequest
 from rag.service.history import history_of
 from rag.service.keys import Key
+from rag.service.patches import patches_of
 from rag.service.problems import Problem
-from rag.service.shelf import Shelf
+from rag.service.shelf import Shelf, salt_of
 from rag.types import Answer, Passage, ScoredPassage, TokenEvent
 
 # Among the timings until the answer is delivered: when the engine gave it.
@@ -65,16 +65,24 @@ class Chat:
     def events(self, shelf: Shelf) -> Iterator[TokenEvent | Answer]:
         """What the engine says, read in a thread of its own; the first stage is the wait for that thread."""
         waited_ms = (time.perf_counter() - self.started_s) * 1e3
-        engine = shelf.base if self.library is None else shelf.engine(self.key.tenant, self.library)
+        engine = shelf.base if self.library is None else self._engine(shelf, self.library)
         for event in self._ask(engine):
             if isinstance(event, Answer):
                 timings = {"admit": waited_ms, **event.timings_ms, _ANSWERED: time.perf_counter()}
                 event = replace(event, timings_ms=timings)
             yield event
 
+    def _engine(self, shelf: Shelf, library: str) -> Engine:
+        open_engine = shelf.filled if self.request.rag.passages is None else shelf.engine
+        return open_engine(self.key.tenant, library)
+
     def _ask(self, engine: Engine) -> Iterator[TokenEvent | Answer]:
         options = self.request.rag.options() | self.request.sampling()
         options |= {"history": history_of(self.request.messages[:-1]), "cache_salt": salt_of(self.key.tenant)}
+        if self.request.rag.patches not in (None, "off"):
+            if self.library is None:  # whose patches? The engine without documents is everybody's
+                raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
+            patches_of(engine)
         try:
             query = engine.query(self.question, **options)
         except (TypeError, ValueError) as error:  # a value of a kind that no setting has
@@ -92,11 +100,6 @@ class Chat:
 def base_names(shelf: Shelf) -> tuple[str, ...]:
     """What ``model`` may be for the model alone."""
     return ("default", shelf.config.model)
-
-
-def salt_of(tenant: str) -> str:
-    """Keeps the prefix caches of tenants apart."""
-    return hashlib.sha256(f"concord tenant {tenant}".encode()).hexdigest()[:32]
 
 
 def reply(chat: Chat, answer: Answer) -> dict[str, Any]:

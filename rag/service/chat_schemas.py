@@ -1,9 +1,9 @@
 """The chat over the wire: OpenAI's forms, the ``rag`` object of a request, and what the reply says beyond them.
 
 A reply, and the last chunk of a streamed one, carries beside OpenAI's fields: ``citations``, ``dropped``,
-``conflict`` (``score``, ``is_conflict``, ``context_answer``, ``memory_answer``, and ``steps`` on request),
-``decoder``, ``settings`` and ``timings`` (milliseconds by stage, and ``total``). With ``rag.trace`` every chunk of a
-stream carries the ``step`` of its token.
+``conflict`` (:class:`rag.types.Conflict`; its ``steps`` on request), ``decoder``, ``settings``, ``patches`` and
+``timings`` (milliseconds by stage, and ``total``): the fields of :class:`rag.types.Answer`, whose classes stand in the
+OpenAPI document as they are. With ``rag.trace`` every chunk of a stream carries the ``step`` of its token.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic.config import JsonDict
 
 from rag.service.schemas import Name, Strict
+from rag.types import Citation, Conflict, PatchMode, PatchUse
 
 _QUESTION_CHARS = 200_000
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -81,6 +82,10 @@ class RagOptions(BaseModel):
     top_k: int | None = Field(None, ge=1, le=100, description="Passages in the prompt.")
     passages: list[GivenPassage] | None = Field(
         None, max_length=100, description="Answer from these, best first, without retrieval."
+    )
+    patches: PatchMode | None = Field(
+        None,
+        description="'auto': passages, and the patches of the documents they are from; 'only': patches alone; 'off'.",
     )
     trace: bool = Field(False, description="Report what both streams said at each token.")
 
@@ -162,45 +167,6 @@ class Choice(BaseModel):
     logprobs: None = None
 
 
-class CitationItem(BaseModel):
-    """A passage that stood in the prompt."""
-
-    model_config = ConfigDict(extra="allow")
-    doc_id: str
-    source: str
-    passage: str
-    score: float
-    title: str = ""
-    passage_id: str = ""
-
-
-class StepItem(BaseModel):
-    """What both streams said at one token (:class:`rag.types.Step`)."""
-
-    model_config = ConfigDict(extra="allow")
-    token: str
-    token_id: int
-    weight: float
-    jsd: float
-    context_entropy: float
-    parametric_entropy: float
-    context_top: str
-    parametric_top: str
-    context_logprob: float
-    parametric_logprob: float
-
-
-class ConflictItem(BaseModel):
-    """Whether memory and documents disagreed; ``steps`` with ``rag.trace`` only."""
-
-    model_config = ConfigDict(extra="allow")
-    score: float
-    is_conflict: bool
-    context_answer: str
-    memory_answer: str
-    steps: list[StepItem] = []
-
-
 class ChatReply(BaseModel):
     """A chat completion, with what the engine knows about it."""
 
@@ -210,10 +176,11 @@ class ChatReply(BaseModel):
     model: str
     choices: list[Choice]
     usage: Usage
-    citations: list[CitationItem]
-    dropped: list[CitationItem]
-    conflict: ConflictItem
+    citations: list[Citation]
+    dropped: list[Citation]
+    conflict: Conflict = Field(description="Its 'steps' come with 'rag.trace' only.")
     decoder: str
     settings: dict[str, Any]
+    patches: list[PatchUse] = Field(description="The documents whose patches it was generated with, and how strongly.")
     timings: dict[str, float] = Field(description="Milliseconds by stage, and their total.")
     object: Literal["chat.completion"] = "chat.completion"

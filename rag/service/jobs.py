@@ -1,6 +1,8 @@
-"""Jobs: uploaded documents on their way into a library. What is acknowledged is on disk and survives a kill.
+"""Jobs: uploaded documents on their way into a library, and patches of documents that are there. What is acknowledged
+is on disk and survives a kill.
 
     root/.jobs/<job id>/job.json     who, where, what, how far; replaced atomically
+                        /items.json  whose it is, and what it is to work on
                         /0000 ...    the uploaded bytes, in order; gone when the job is done
                         /.lock       held by the process that works on it; free again when that is killed
 
@@ -26,17 +28,24 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rag.adding import Progress
+from rag.engine import Engine
 from rag.errors import ConcordError, SourceError, UnavailableError
 from rag.ingest import Source
+from rag.patches.base import BuildReport
+from rag.service.patches import trainable_patches_of
 from rag.service.problems import Problem
 from rag.service.schemas import Job, JobReport
 from rag.service.shelf import Shelf
-from rag.types import FailedSource
+from rag.types import AddReport
 
 logger = logging.getLogger("rag.service")
-# Jobs at once: embedding uses every core by itself, so more would only share them.
+KINDS = ("documents", "patches")
+# Jobs of each kind at once: embedding and training use every core by themselves, so more would only share them. A
+# document does not wait until all patches are trained.
 _NUM_WORKERS = 1
 _MAX_KEPT = 1000
+# Documents that train together on a CPU, where more are no faster: a stop waits for them, a kill loses them.
+_CPU_GROUP = 4
 # An upload that has been on its way to disk for so long was cut off by a kill; it was never acknowledged.
 _LEFTOVER_S = 3600
 
@@ -59,23 +68,42 @@ class Jobs:
         self._folder = shelf.root / ".jobs"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._on_end = on_end
-        self._workers = ThreadPoolExecutor(_NUM_WORKERS, thread_name_prefix="jobs")
+        self._workers = {kind: ThreadPoolExecutor(_NUM_WORKERS, thread_name_prefix=kind) for kind in KINDS}
         self._is_stopping = Event()
 
-    def submit(self, tenant: str, library: str, uploads: Sequence[Upload]) -> Job:
+    def add(self, tenant: str, library: str, uploads: Sequence[Upload]) -> Job:
         """Keep the uploads on disk, then begin; the returned job is durable."""
         self._shelf.engine(tenant, library)
+        items = [{"name": u.name, "suffix": u.suffix, "title": u.title} for u in uploads]
         job = Job(id=uuid.uuid4().hex, library=library, status="queued", num_sources=len(uploads))
+        return self._begin(job, {"tenant": tenant, "items": items}, [upload.content for upload in uploads])
+
+    def build(self, tenant: str, library: str, names: Sequence[str]) -> Job:
+        """Begin to make patches of documents, by default of all; the returned job is durable.
+
+        Raises:
+            Problem: 409, this service makes no patches; 404, a name that fits no document.
+        """
+        engine = self._shelf.filled(tenant, library)
+        trainable_patches_of(engine)
+        ids = {name: document.doc_id for document in engine.documents() for name in (document.source, document.doc_id)}
+        for name in names:
+            if name not in ids:
+                raise Problem(404, "document_not_found", f"there is no document {name[:80]!r} in {library!r}")
+        doc_ids = list(dict.fromkeys(ids[name] for name in names or ids))
+        job = Job(id=uuid.uuid4().hex, library=library, kind="patches", status="queued", num_sources=len(doc_ids))
+        return self._begin(job, {"tenant": tenant, "doc_ids": doc_ids})
+
+    def _begin(self, job: Job, about: dict[str, Any], contents: Sequence[bytes] = ()) -> Job:
         partial = self._folder / f".new-{job.id}"
         partial.mkdir()
-        for number, upload in enumerate(uploads):
-            _write(partial / f"{number:04}", upload.content)
-        items = [{"name": u.name, "suffix": u.suffix, "title": u.title} for u in uploads]
-        _write(partial / "items.json", json.dumps({"tenant": tenant, "items": items}).encode())
+        for number, content in enumerate(contents):
+            _write(partial / f"{number:04}", content)
+        _write(partial / "items.json", json.dumps(about).encode())
         _write(partial / "job.json", job.model_dump_json().encode())
         partial.rename(self._folder / job.id)
         _sync(self._folder)
-        self._workers.submit(self._work, job.id)
+        self._workers[job.kind].submit(self._work, job.id)
         return job
 
     def find(self, tenant: str, job_id: str) -> Job:
@@ -98,15 +126,16 @@ class Jobs:
         for old in jobs[:-_MAX_KEPT]:
             if _job(old).status in ("done", "failed"):
                 shutil.rmtree(old, ignore_errors=True)
-        open_jobs = [path for path in jobs if path.is_dir() and _job(path).status in ("queued", "running")]
-        for path in open_jobs:
-            self._workers.submit(self._work, path.name)
+        open_jobs = [job for path in jobs if path.is_dir() and (job := _job(path)).status in ("queued", "running")]
+        for job in open_jobs:
+            self._workers[job.kind].submit(self._work, job.id)
         return len(open_jobs)
 
     def close(self) -> None:
         """Stop at the next document; what is not finished is taken up at the next start."""
         self._is_stopping.set()
-        self._workers.shutdown(wait=True, cancel_futures=True)
+        for workers in self._workers.values():
+            workers.shutdown(wait=True, cancel_futures=True)
 
     def _work(self, job_id: str) -> None:
         folder = self._folder / job_id
@@ -123,18 +152,14 @@ class Jobs:
     def _run(self, folder: Path, job: Job) -> None:
         about = _items(folder)
         try:
-            sources = [_source(folder, number, item) for number, item in enumerate(about["items"])]
+            engine = self._shelf.engine(about["tenant"], job.library)
             progress = _JobProgress(folder, job, self._is_stopping)
-            report = self._shelf.engine(about["tenant"], job.library).add(sources, progress)
-            fields = {key: value for key, value in asdict(report).items() if key in JobReport.model_fields}
-            is_lost = report.failed and not (report.added or report.replaced or report.unchanged)
-            done = {
-                "status": "failed" if is_lost else "done",
-                "num_done": job.num_sources,
-                "report": JobReport.model_validate(fields),
-                "error": _reasons(report.failed) if is_lost else None,
-            }
-            ended = job.model_copy(update=done)
+            if job.kind == "patches":
+                done = _built(_build(engine, about["doc_ids"], progress))
+            else:
+                sources = [_source(folder, number, item) for number, item in enumerate(about["items"])]
+                done = _added(engine.add(sources, progress))
+            ended = progress.job.model_copy(update={**done, "num_done": progress.job.num_sources})
         except UnavailableError:
             return  # stopping: the job stays as it is, for the next start
         except (ConcordError, Problem) as error:
@@ -143,7 +168,7 @@ class Jobs:
             logger.exception("job %s", job.id)
             ended = job.model_copy(update={"status": "failed", "error": "the service failed; its log has the reason"})
         _write(folder / "job.json", ended.model_dump_json().encode())
-        for number in range(job.num_sources):
+        for number in range(len(about.get("items", ()))):
             (folder / f"{number:04}").unlink(missing_ok=True)
         self._on_end(ended)
 
@@ -152,25 +177,52 @@ class _JobProgress(Progress):
     """Writes how far the job is, and ends it when the service is to stop."""
 
     def __init__(self, folder: Path, job: Job, is_stopping: Event) -> None:
-        self._folder, self._job, self._is_stopping = folder, job, is_stopping
-        self._num_done = 0
+        self._folder, self._is_stopping = folder, is_stopping
+        self.job = job.model_copy(update={"num_done": 0})
 
     def start(self, num_sources: int) -> None:
-        self._write()
+        self._update(num_sources=num_sources)
 
     def advance(self, source: str) -> None:
-        self._num_done += 1
-        self._write()
+        self._update(num_done=self.job.num_done + 1)
         if self._is_stopping.is_set():
             raise UnavailableError("the service is stopping; the job goes on at its next start")
 
-    def _write(self) -> None:
-        state = self._job.model_copy(update={"status": "running", "num_done": self._num_done})
-        _write(self._folder / "job.json", state.model_dump_json().encode(), is_durable=False)
+    def _update(self, **numbers: int) -> None:
+        self.job = self.job.model_copy(update={"status": "running", **numbers})
+        _write(self._folder / "job.json", self.job.model_dump_json().encode(), is_durable=False)
 
 
-def _reasons(failed: Sequence[FailedSource]) -> str:
-    return "; ".join(f"{one.source}: {one.reason}" for one in failed)[:2000]
+def _build(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildReport:
+    """Make the patches of those documents that are still there."""
+    there = {document.doc_id for document in engine.documents()}
+    chosen = [doc_id for doc_id in doc_ids if doc_id in there]
+    if not chosen:
+        return BuildReport()
+    patches = trainable_patches_of(engine)
+    together = _CPU_GROUP if patches.trainable.model.device.type == "cpu" else None
+    return patches.build(chosen, jobs=together, progress=progress)
+
+
+def _added(report: AddReport) -> dict[str, Any]:
+    """The fields of a job that added documents."""
+    fields = {key: value for key, value in asdict(report).items() if key in JobReport.model_fields}
+    is_any = bool(report.added or report.replaced or report.unchanged)
+    failed = [f"{one.source}: {one.reason}" for one in report.failed]
+    return {**_end(failed, is_any=is_any), "report": JobReport.model_validate(fields)}
+
+
+def _built(report: BuildReport) -> dict[str, Any]:
+    """The fields of a job that made patches."""
+    failed = [f"{one.doc_id}: {one.reason}" for one in report.failed]
+    return {**_end(failed, is_any=bool(report.built or report.skipped)), "patch_report": report}
+
+
+def _end(failed: Sequence[str], *, is_any: bool) -> dict[str, Any]:
+    """A job of which nothing succeeded has failed; one that did a part of it is done, and its report says what not."""
+    if failed and not is_any:
+        return {"status": "failed", "error": "; ".join(failed)[:2000]}
+    return {"status": "done"}
 
 
 def _source(folder: Path, number: int, item: dict[str, str]) -> Source:

@@ -76,7 +76,7 @@ class PostgresShelf(Shelf):
         full_name = _full_name(tenant, name)
         with self._mutex:
             if full_name not in self._engines or self._engines[full_name][0] != identity:
-                self._engines[full_name] = identity, self._engine(self._catalog.open(full_name))
+                self._engines[full_name] = identity, self._engine(self._catalog.open(full_name), tenant)
             self._engines.move_to_end(full_name)
             while len(self._engines) > _MAX_OPEN:
                 self._engines.popitem(last=False)

@@ -16,6 +16,7 @@ from rag.errors import (
     InputError,
     LibraryError,
     ModelError,
+    PatchError,
     QuestionError,
     SettingError,
     SourceError,
@@ -33,6 +34,7 @@ _KINDS: tuple[tuple[type[ConcordError], int, str], ...] = (
     (QuestionError, 400, "context_length_exceeded"),  # empty questions are refused before they get to the engine
     (SettingError, 400, "invalid_option"),
     (LibraryError, 409, "library_not_ready"),
+    (PatchError, 409, "patch_not_ready"),
     (SourceError, 400, "invalid_file"),
     (InputError, 400, "invalid_input"),
 )

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from rag.ingest import LOADERS
 from rag.service.access import Caller, allow
 from rag.service.jobs import Upload
+from rag.service.patches import forget_patches
 from rag.service.problems import Problem
 from rag.service.schemas import (
     NAME_PATTERN,
@@ -98,17 +99,19 @@ async def add_files(
 
 @router.delete("/libraries/{library}/documents/{doc_id}")
 def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Removed:
-    """Remove one document and every passage that came from it."""
+    """Remove one document, every passage that came from it, and its patches."""
     engine = caller.state.shelf.engine(caller.key.tenant, library)
     if doc_id not in {document.doc_id for document in engine.documents()}:
         raise Problem(404, "document_not_found", f"there is no document {doc_id[:80]!r} in {library!r}")
-    return Removed(removed=[asdict(document) for document in engine.remove([doc_id])])
+    removed = engine.remove([doc_id])
+    forget_patches(engine, doc_id)
+    return Removed(removed=[asdict(document) for document in removed])
 
 
 @router.post("/libraries/{library}/retrieve")
 def retrieve(library: LibraryName, body: RetrieveRequest, caller: Reader) -> Rankings:
     """The best passages for each question; nothing is generated."""
-    engine = caller.state.shelf.engine(caller.key.tenant, library)
+    engine = caller.state.shelf.filled(caller.key.tenant, library)
     rankings = engine.retrieve(body.questions, body.top_k)
     return Rankings(rankings=[[_ranked(scored) for scored in ranking] for ranking in rankings])
 
@@ -120,12 +123,16 @@ def job_status(job_id: str, caller: Reader) -> Job:
 
 
 async def _submit(caller: Caller, library: str, uploads: Sequence[Upload], response: Response, wait_s: float) -> Job:
-    jobs, tenant = caller.state.jobs, caller.key.tenant
-    job = await run_in_threadpool(jobs.submit, tenant, library, uploads)
+    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads)
+    return await ended(caller, job, response, wait_s)
+
+
+async def ended(caller: Caller, job: Job, response: Response, wait_s: float) -> Job:
+    """The job when it has ended, with status 200; as it stands after ``wait_s`` seconds otherwise."""
     end = time.monotonic() + wait_s
     while job.status in ("queued", "running") and time.monotonic() < end:
         await asyncio.sleep(_POLL_S)
-        job = await run_in_threadpool(jobs.find, tenant, job.id)
+        job = await run_in_threadpool(caller.state.jobs.find, caller.key.tenant, job.id)
     if job.status in ("done", "failed"):
         response.status_code = 200
     return job

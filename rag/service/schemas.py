@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from rag.patches.base import BuildReport, PatchInfo
+
 # A name is one folder on disk and one part of a database address: nothing in it can lead anywhere else.
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -110,16 +112,38 @@ class JobReport(BaseModel):
 
 
 class Job(BaseModel):
-    """Documents on their way into a library. Once it is answered it survives the service."""
+    """Documents on their way into a library, or into patches. Once it is answered it survives the service.
+
+    ``report`` is of documents that were added, ``patch_report`` of patches.
+    """
 
     id: str
     library: str
+    kind: Literal["documents", "patches"] = "documents"
     status: Literal["queued", "running", "done", "failed"]
     num_sources: int
     num_done: int = 0
     report: JobReport | None = None
+    patch_report: BuildReport | None = None
     error: str | None = None
     object: Literal["job"] = "job"
+
+
+class NewPatches(Strict):
+    """Documents to make patches of."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"documents": ["note-1"]}})
+    documents: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
+        [], max_length=1000, description="Sources or doc_ids; by default all that have no patch."
+    )
+
+
+class PatchList(BaseModel):
+    """The patches of a library, by document."""
+
+    data: list[PatchInfo]
+    num_patched: int = Field(description="Documents whose present text has a patch for this model.")
+    object: Literal["list"] = "list"
 
 
 class RetrieveRequest(Strict):

@@ -5,6 +5,7 @@ Nothing is kept in the process but open engines: any number of services may work
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import tempfile
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import Any, cast
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -32,8 +32,8 @@ from retrievers.encoder import Encoder, SentenceEncoder
 _MAX_OPEN = 128
 
 
-class LateGenerator:
-    """A generator that is loaded when it is first needed; when that fails, it is tried again next time."""
+class SharedGenerator:
+    """The one generator of all engines: loaded when it is first needed, and tried again when that failed."""
 
     def __init__(self, load: Callable[[], Generator]) -> None:
         self._load = load
@@ -45,11 +45,26 @@ class LateGenerator:
         """Whether it is ready to answer."""
         return self._loaded is not None
 
-    def __getattr__(self, name: str) -> Any:
+    def __call__(self) -> Generator:
+        """The generator.
+
+        Raises:
+            ModelError, UnavailableError: it cannot be loaded, or not now.
+        """
         with self._lock:
             if self._loaded is None:
                 self._loaded = self._load()
-        return getattr(self._loaded, name)
+            return self._loaded
+
+    def close(self) -> None:
+        """Stop all that it generates."""
+        if self._loaded is not None:
+            self._loaded.close()
+
+
+def salt_of(tenant: str) -> str:
+    """Keeps the rows and prefix caches of tenants apart."""
+    return hashlib.sha256(f"concord tenant {tenant}".encode()).hexdigest()[:32]
 
 
 class Shelf:
@@ -68,7 +83,7 @@ class Shelf:
         self.root = root
         self.config = config
         self.encoder: Encoder = encoder or SentenceEncoder(config)
-        self.generator = LateGenerator(load)
+        self.generator = SharedGenerator(load)
         self._lock = RLock()
         self._open: OrderedDict[Path, tuple[int, Engine]] = OrderedDict()
         root.mkdir(parents=True, exist_ok=True)
@@ -106,21 +121,39 @@ class Shelf:
         inode = (folder / "library.sqlite3").stat().st_ino
         with self._lock:
             if folder not in self._open or self._open[folder][0] != inode:
-                self._open[folder] = inode, self._engine(Library.open(folder, must_exist=True))
+                self._open[folder] = inode, self._engine(Library.open(folder, must_exist=True), tenant)
             self._open.move_to_end(folder)
             while len(self._open) > _MAX_OPEN:
                 self._open.popitem(last=False)  # not closed: a request may still be using it
             return self._open[folder][1]
 
+    def filled(self, tenant: str, name: str) -> Engine:
+        """:meth:`engine`, over a library that has documents.
+
+        Raises:
+            Problem: 404, the tenant has no such library; 409, it is empty.
+        """
+        engine = self.engine(tenant, name)
+        if engine.library.num_passages == 0:
+            raise Problem(409, "library_not_ready", f"the library {name!r} is empty; add documents first")
+        return engine
+
     @cached_property
     def base(self) -> Engine:
         """The model without documents: an engine over nothing."""
         self._nothing = tempfile.TemporaryDirectory(prefix="concord-base-")
-        return self._engine(Library.open(self._nothing.name), _NoDocuments())
+        return self._engine(Library.open(self._nothing.name), retriever=_NoDocuments())
 
-    def _engine(self, library: AnyLibrary, retriever: BaseRetriever | None = None) -> Engine:
-        generator = cast(Generator, self.generator)
-        return Engine(library, self.config, encoder=self.encoder, retriever=retriever, generator=generator)
+    def _engine(self, library: AnyLibrary, tenant: str = "", retriever: BaseRetriever | None = None) -> Engine:
+        """An engine of its tenant's: beside models it shares nothing; what it remembers goes with it."""
+        return Engine(
+            library,
+            self.config,
+            encoder=self.encoder,
+            retriever=retriever,
+            generator=self.generator,
+            cache_salt=salt_of(tenant) if tenant else "",
+        )
 
     def _existing(self, tenant: str, name: str) -> Path:
         if re.fullmatch(NAME_PATTERN, name):

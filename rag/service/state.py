@@ -38,13 +38,12 @@ class State:
 
     def warm(self) -> None:
         """Load the models now, so that the first question need not wait for them."""
-        _ = self.shelf.generator.window
+        self.shelf.generator()
         self.shelf.encoder.encode(["ready"])
 
     def close(self) -> None:
         """Stop generation and jobs; unfinished jobs go on at the next start."""
-        if self.shelf.generator.is_loaded:
-            self.shelf.generator.close()
+        self.shelf.generator.close()
         self.jobs.close()
         self.readers.shutdown(wait=True, cancel_futures=True)
 

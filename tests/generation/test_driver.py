@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -194,3 +195,25 @@ def test_a_request_is_shared_by_none(llama: TransformersGenerator) -> None:
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(llama.generate, [[request, request], [request]])
     assert one[0].token_ids == one[1].token_ids == two[0].token_ids
+
+
+def test_equal_prompts_share_rows_within_one_tenant_only(llama: TransformersGenerator, batches: list[Any]) -> None:
+    """Two answers to one prompt cost the rows of one; of two tenants, those of two, and the same tokens."""
+
+    def most_rows(*salts: str) -> int:
+        batches.clear()
+        events = llama.stream([replace(question, cache_salt=salt, has_probes=False) for salt in salts])
+        seen, tokens = [], []
+        for event in events:
+            seen.append(batches[0].rows.num_rows)
+            if isinstance(event, Done):
+                tokens.append(event.generation.token_ids)
+        assert tokens == [expected] * len(salts)
+        assert soon(lambda: llama._driver._thread is None)
+        return max(seen)
+
+    (question,) = requests(1)
+    expected = llama.generate([question])[0].token_ids
+    assert soon(lambda: llama._driver._thread is None)
+    assert most_rows("ann", "ann") == most_rows("ann")
+    assert most_rows("ann", "ben") == 2 * most_rows("ann")

@@ -10,7 +10,7 @@ import torch
 
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
 from rag.errors import PatchError
-from rag.generation.base import Adapter, Request
+from rag.generation.base import Adapter, Prompt, Request
 from rag.generation.lora import RowAdapters, stack_ranks
 from rag.generation.rows import RowBatch
 from rag.generation.transformers import TransformersGenerator
@@ -50,7 +50,7 @@ def test_mixed_rows_equal_single_runs(architecture: str) -> None:
     prompts = [(CONTEXT, None), (CONTEXT, first), (CONTEXT[:-1], second), (QUESTION, None), (QUESTION, second)]
     with torch.inference_mode():
         batch = RowBatch(tiny.model)
-        rows, logits = batch.prefill(prompts)
+        rows, logits = batch.prefill([Prompt(*prompt) for prompt in prompts])
         for (ids, given), row in zip(prompts, rows, strict=True):
             expected = merged(tiny, given)(torch.tensor([ids])).logits[0, -1]
             torch.testing.assert_close(logits[row.at], expected, atol=2e-5, rtol=2e-5)

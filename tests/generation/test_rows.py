@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from rag.generation.base import Prompt
 from rag.generation.rows import Row, RowBatch, group_by_length
 from tests.generation.conftest import VOCAB, tiny_model
 
@@ -28,7 +29,7 @@ def test_random_life(architecture: str) -> None:
     for turn in range(30):
         if turn % 6 == 0 or not texts:
             prompts = [tuple(rng.randrange(3, VOCAB) for _ in range(rng.randrange(2, 30))) for _ in range(3)]
-            rows, logits = batch.prefill([(prompt, None) for prompt in prompts])
+            rows, logits = batch.prefill([Prompt(prompt) for prompt in prompts])
             for row, prompt in zip(rows, prompts, strict=True):
                 texts[row] = list(prompt)
                 assert_fresh(model, texts[row], logits[row.at])

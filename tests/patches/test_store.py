@@ -18,11 +18,11 @@ from rag.generation.base import Adapter
 from rag.generation.lora import RowAdapters, num_bytes
 from rag.generation.transformers import TransformersGenerator
 from rag.patches import folder as folders
-from rag.patches.base import Tensors
+from rag.patches.base import PatchInfo, Tensors
 from rag.patches.batched import frozen_twin
 from rag.patches.compose import compose
 from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
-from rag.patches.folder import PatchInfo, read_tensors, write_folder
+from rag.patches.folder import read_tensors, write_folder
 from rag.patches.patchset import materialize
 from rag.patches.store import PatchStore, check_base, patch_key
 from tests.generation.conftest import tiny_model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from langchain_openai import ChatOpenAI
 
 from rag.errors import UnavailableError
+from rag.service.chat_schemas import ChatReply
 from tests.service.conftest import chat, fill, live, soon
 from tests.service.tiny import load_tiny, tiny_app
 
@@ -74,6 +76,8 @@ def test_options_of_the_engine(http: httpx.Client) -> None:
     reply = http.post("/v1/chat/completions", json=chat(QUESTION, "default", rag=rag)).json()
     assert (reply["decoder"], reply["settings"]["alpha"], len(reply["citations"])) == ("ckplug", 0.25, 1)
     assert len(reply["conflict"]["steps"]) == reply["usage"]["completion_tokens"]
+    described = ChatReply.model_validate(reply)  # as the OpenAPI document has it
+    assert asdict(described.conflict)["steps"] == tuple(reply["conflict"]["steps"])
 
 
 def test_a_traced_stream_has_a_step_per_chunk(http: httpx.Client) -> None:

@@ -43,7 +43,18 @@ def same(one: Answer, other: Answer) -> bool:
     """Equal but for time, and for the last digits of floats that depend on the batch."""
     steps = [(s.token_id, s.context_top, s.parametric_top) for s in one.conflict.steps]
     others = [(s.token_id, s.context_top, s.parametric_top) for s in other.conflict.steps]
-    fields = ("question", "text", "citations", "decoder", "tokens", "finish_reason", "dropped", "settings")
+    fields = (
+        "question",
+        "text",
+        "citations",
+        "decoder",
+        "tokens",
+        "finish_reason",
+        "dropped",
+        "settings",
+        "is_abstained",
+    )
+    fields += ("trace", "paths", "patches")
     return steps == others and all(getattr(one, name) == getattr(other, name) for name in fields)
 
 

@@ -210,6 +210,26 @@ def requests_of(page: Any) -> list[Any]:
     return sent
 
 
+def test_patches_are_built_and_used(page: Any) -> None:
+    sent = requests_of(page)
+    until(page, "!document.querySelector('#patches-box').hidden")
+    assert page.inner_text("#patches-count").startswith("0 of")
+    assert page.is_disabled("#patches-mode")
+    page.click("#build-patches")
+    until(page, "!document.querySelector('#patches-mode').disabled")
+    num_patched, num_documents = re.findall(r"\d+", page.inner_text("#patches-count"))
+    assert 0 < int(num_patched) <= int(num_documents)
+    page.select_option("#patches-mode", "auto")
+    ask(page)
+    page.select_option("#patches-mode", label="In place of the passages")
+    answer = ask(page, "Who was the first person to walk on the moon? Clara Hensley walked on the moon")
+    assert [body["rag"]["patches"] for body in sent] == ["auto", "only"]
+    assert "1 patch" in answer.locator(".meta").last.inner_text()
+    assert answer.locator(".citations").count() == 0
+    page.select_option("#library", label="No library: the model alone")
+    assert not page.locator("#patches-box").is_visible()
+
+
 def test_nothing_from_a_document_is_markup(page: Any, tmp_path: Path) -> None:
     hostile = tmp_path / "<img src=x onerror=alert(1)>.txt"
     hostile.write_text("The <script>alert(1)</script> lighthouse keeper is <b>Zo Quill</b>.")
@@ -223,6 +243,7 @@ def test_nothing_from_a_document_is_markup(page: Any, tmp_path: Path) -> None:
         page.click("#passage [data-close]")
     assert page.locator("main img, aside img, main b script").count() == 0
     page.click("#documents-box summary")
+    assert page.evaluate("document.querySelector('#panel').scrollWidth <= document.querySelector('#panel').clientWidth")
     page.click("[aria-label^='Remove <img']")
     until(page, "!document.querySelector('#documents').textContent.includes('onerror')")
 

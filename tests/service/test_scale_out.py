@@ -68,6 +68,9 @@ def test_two_processes_share_one_database(postgres: str, tmp_path: Path) -> None
             "harbour",
             "mill",
         ]
+        for method, body in (("GET", None), ("POST", {})):  # patches are files beside a library in a folder
+            status, error = call(method, f"{one}/v1/libraries/town/patches", body)
+            assert (status, error["error"]["code"]) == (409, "patches_unavailable")
         assert call("DELETE", f"{other}/v1/libraries/town")[0] == 200
         status, error = call("GET", f"{one}/v1/libraries/town")
         assert (status, error["error"]["code"]) == (404, "library_not_found")

@@ -44,7 +44,7 @@ def call_at_random(operation: Any) -> None:
 def test_every_route_is_described_with_an_example(tmp_path: object) -> None:
     document = tiny_app(tmp_path).openapi()  # type: ignore[arg-type]
     schemas = document["components"]["schemas"]
-    for name in ("ChatRequest", "NewLibrary", "NewTexts", "RetrieveRequest"):
+    for name in ("ChatRequest", "NewLibrary", "NewPatches", "NewTexts", "RetrieveRequest"):
         assert schemas[name]["example"]
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert len(operations) >= 15

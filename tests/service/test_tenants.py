@@ -12,10 +12,14 @@ import pytest
 
 from rag.errors import SettingError
 from rag.generation.base import Request
+from rag.generation.transformers import TransformersGenerator
 from rag.service.keys import KeyFile
 from rag.service.limits import RateLimit
 from rag.service.problems import Problem
-from tests.service.conftest import as_tenant, chat, fill
+from rag.service.shelf import salt_of
+from tests.generation.conftest import tiny_model, tiny_tokenizer
+from tests.service.conftest import as_tenant, chat, fill, live
+from tests.service.tiny import tiny_app
 
 Keyed = tuple[str, dict[str, str]]
 
@@ -117,8 +121,6 @@ def cited(text: str) -> str:
 
 @pytest.mark.real
 def test_each_tenant_has_its_own_cache_salt(keyed: Keyed, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rag.generation.transformers import TransformersGenerator
-
     seen: list[str] = []
     stream = TransformersGenerator.stream
 
@@ -132,3 +134,23 @@ def test_each_tenant_has_its_own_cache_salt(keyed: Keyed, monkeypatch: pytest.Mo
             http.post("/v1/chat/completions", json=chat("w1", "default", max_tokens=1)).raise_for_status()
     assert seen[0] == seen[2] != seen[1]
     assert all(len(salt) == 32 for salt in seen)
+
+
+@pytest.mark.real
+def test_what_an_engine_asks_by_itself_is_salted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that the generator rewords: its own request, and the one for the rewording."""
+    seen: list[str] = []
+    stream = TransformersGenerator.stream
+
+    def watch(self: Any, requests: list[Request]) -> Any:
+        seen.extend(request.cache_salt for request in requests)
+        return stream(self, requests)
+
+    monkeypatch.setattr(TransformersGenerator, "stream", watch)
+    turns = [("user", "w1"), ("assistant", "w2"), ("user", "and the harbour?")]
+    body = {"model": "papers", "messages": [{"role": role, "content": text} for role, text in turns], "max_tokens": 2}
+    app = tiny_app(tmp_path, lambda: TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny", window=512))
+    with live(app) as url, httpx.Client(base_url=url, timeout=30) as http:
+        fill(http, "papers", {"harbour": "w10 w11 w12 runs the harbour"})
+        http.post("/v1/chat/completions", json={**body, "rag": {"rewrite": "model"}}).raise_for_status()
+    assert seen == [salt_of("default")] * 2

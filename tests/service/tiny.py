@@ -24,9 +24,9 @@ def load_tiny() -> TransformersGenerator:
     return TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny", window=256)
 
 
-def tiny_app(root: Path, load: Any = load_tiny, **settings: Any) -> Any:
+def tiny_app(root: Path, load: Any = load_tiny, config: Config = CONFIG, **settings: Any) -> Any:
     encoder = EmbeddingsEncoder(HashEmbeddings(), "hash")
-    return create_app(ServiceSettings(root, **settings), CONFIG, load, encoder)
+    return create_app(ServiceSettings(root, **settings), config, load, encoder)
 
 
 if __name__ == "__main__":

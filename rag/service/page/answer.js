@@ -30,12 +30,12 @@ export class AnswerView {
   }
 
   /** Show what the service knows about the whole answer. */
-  finish({ conflict, citations = [], finish_reason, timings, decoder }) {
+  finish({ conflict, citations = [], patches = [], finish_reason, timings, decoder }) {
     this.#settle();
     if (finish_reason === "length") this.element.append(h("p", { className: "meta" }, "Cut off at the longest answer allowed."));
-    if (conflict && citations.length) this.element.append(verdict(conflict));
+    if (conflict && hasDocuments({ citations, patches })) this.element.append(verdict(conflict));
     if (citations.length) this.element.append(citationList(citations));
-    if (timings?.total) this.element.append(h("p", { className: "meta" }, `${(timings.total / 1000).toFixed(1)} s · ${decoder}`));
+    if (timings?.total) this.element.append(h("p", { className: "meta" }, `${(timings.total / 1000).toFixed(1)} s · ${decoder}${used(patches)}`));
   }
 
   /** Show why there is no answer, or no more of it. */
@@ -142,6 +142,10 @@ function openPassage(citation) {
   openDialog(byId("passage"));
 }
 
+/** Whether documents had a say in an answer, in its prompt or as patches. */
+export const hasDocuments = ({ citations, patches }) => Boolean(citations?.length || patches?.length);
+
+const used = (patches) => (patches.length ? ` · ${patches.length === 1 ? "1 patch" : `${patches.length} patches`}` : "");
 export const fileName = (source) => source.split(/[\\/]/).filter(Boolean).pop() ?? source;
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 const visible = (text) => (text.trim() ? text.trim() : text === "" ? "(end)" : "␣");

@@ -37,6 +37,8 @@ export const models = async () => (await json("GET", "v1/models")).data;
 export const makeLibrary = (name) => json("POST", "v1/libraries", { body: { name } });
 export const documents = async (name) => (await json("GET", `${library(name)}/documents`)).data;
 export const removeDocument = (name, docId) => request("DELETE", `${library(name)}/documents/${encodeURIComponent(docId)}`);
+export const patches = (name) => json("GET", `${library(name)}/patches`);
+export const buildPatches = (name) => json("POST", `${library(name)}/patches`, { body: {} });
 export const job = (id) => json("GET", `v1/jobs/${encodeURIComponent(id)}`);
 
 /** The chunks of a streamed chat completion, as they come. Aborting `signal` ends the generation on the server too. */

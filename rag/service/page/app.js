@@ -1,10 +1,11 @@
 // The conversation: sends questions, shows answers as they come, keeps what was said.
 
 import * as api from "./api.js";
-import { AnswerView, hideCandidates } from "./answer.js";
+import { AnswerView, hasDocuments, hideCandidates } from "./answer.js";
 import { dialOptions, startDial } from "./dial.js";
 import { byId, h } from "./dom.js";
 import { chosenLibrary, chosenModel, startLibrary } from "./library.js";
+import { patchOptions, startPatches } from "./patches.js";
 
 const messages = [];
 let running = null;
@@ -21,7 +22,7 @@ async function ask(question) {
     const last = await receive(view, [...messages, turn], running.signal);
     view.finish(last);
     messages.push(turn, { role: "assistant", content: view.plain });
-    const isConflict = last.conflict?.is_conflict && last.citations?.length;
+    const isConflict = last.conflict?.is_conflict && hasDocuments(last);
     announce(view.plain + (isConflict ? " Memory and documents disagree." : ""));
   } catch (error) {
     if (error.name === "AbortError") view.stopped();
@@ -33,13 +34,13 @@ async function ask(question) {
 
 /** Show the chunks as they come; what the last ones say about the whole answer. */
 async function receive(view, conversation, signal) {
-  const rag = chosenLibrary() ? { ...dialOptions(), trace: true } : {};
+  const rag = chosenLibrary() ? { ...dialOptions(), ...patchOptions(), trace: true } : {};
   const about = {};
   for await (const chunk of api.chat({ model: chosenModel(), messages: conversation, rag }, signal)) {
     const choice = chunk.choices?.[0];
     view.add(choice?.delta?.content, chunk.step);
     if (choice?.finish_reason) about.finish_reason = choice.finish_reason;
-    for (const key of ["citations", "conflict", "timings", "decoder"]) if (chunk[key]) about[key] = chunk[key];
+    for (const key of ["citations", "conflict", "timings", "decoder", "patches"]) if (chunk[key]) about[key] = chunk[key];
     follow(view.element, false);
   }
   return about;
@@ -145,6 +146,7 @@ byId("log").addEventListener("scroll", hideCandidates);
 startComposer();
 startPanel();
 startDial();
+startPatches();
 startLibrary().catch((error) => {
   byId("log").append(h("p", { className: "error", role: "alert" }, `The libraries cannot be shown: ${error.message}`));
 });

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { fileName } from "./answer.js";
 import { byId, h } from "./dom.js";
+import { showPatches } from "./patches.js";
 
 const CHOSEN = "concord-library";
 const NEW = "\0new";
@@ -44,7 +45,8 @@ async function choose() {
   const isNew = byId("library").value === NEW;
   byId("make-library").hidden = !isNew;
   byId("drop").hidden = byId("documents-box").hidden = !chosenLibrary();
-  byId("bar-library").textContent = chosenLibrary() ? `Answers from ${chosenLibrary()}` : isNew ? "" : "Answers from memory alone";
+  const from = chosenLibrary() || (isNew ? "" : "memory alone");
+  byId("bar-library").replaceChildren(...(from ? [h("span", { className: "only-wide" }, "Answers from "), from] : []));
   if (!isNew) localStorage.setItem(CHOSEN, chosenLibrary());
   await showDocuments();
 }
@@ -67,11 +69,12 @@ async function make(event) {
 
 async function showDocuments() {
   const name = chosenLibrary();
-  if (!name) return;
+  if (!name) return showPatches("", 0);
   const found = await api.documents(name);
   if (name !== chosenLibrary()) return; // another one was chosen meanwhile
   byId("documents-count").textContent = found.length === 1 ? "1 document" : `${found.length} documents`;
   byId("documents").replaceChildren(...found.map((one) => documentRow(name, one)));
+  await showPatches(name, found.length);
 }
 
 function documentRow(name, one) {

