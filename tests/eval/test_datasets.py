@@ -200,7 +200,7 @@ def test_malformed_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
         (5, "question id '1' was given before"),
         (6, "expected a JSON object, got list"),
         (7, "question"),
-        (8, "Value error, is_answerable=True contradicts 0 answers"),
+        (8, "is_answerable=True contradicts 0 answers"),
     ]
 
 
