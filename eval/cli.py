@@ -88,17 +88,15 @@ def list_choices(as_json: AsJson = False) -> None:
     from eval.datasets import DATASET_NAMES
     from eval.scores import METRIC_MEANINGS
 
-    meanings: dict[str, Mapping[Any, str]] = {
-        "arms": ARM_MEANINGS,
-        "patches": CONTROL_MEANINGS,
-        "metrics": METRIC_MEANINGS,
-    }
+    meanings: list[Mapping[Any, str]] = [ARM_MEANINGS, CONTROL_MEANINGS, METRIC_MEANINGS]
     if as_json:
-        print(json.dumps({"datasets": DATASET_NAMES, **meanings}))
+        print(
+            json.dumps({"datasets": DATASET_NAMES} | dict(zip(("arms", "patches", "metrics"), meanings, strict=True)))
+        )
         return
     print(f"data sets (--dataset): {', '.join(DATASET_NAMES)}")
     options = ("arms (--arm)", "patch controls (--patches)", "metrics (--metric)")
-    for title, named in zip(options, meanings.values(), strict=True):
+    for title, named in zip(options, meanings, strict=True):
         print(f"\n{title}")
         for name, meaning in named.items():
             print(f"  {name:<21} {meaning}")
