@@ -25,6 +25,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.sets import area_under_curve
 from eval.config import RunConfig
 from eval.engines import Engines
 from eval.metrics import contains_answer
@@ -102,7 +103,7 @@ def detect(config: RunConfig, folder: Path) -> dict[str, float]:
     )
     return {
         "num_known": len(low),
-        "auc": auc([item.score for item in high], [item.score for item in low]),
+        "auc": area_under_curve([item.score for item in high], [item.score for item in low]),
         "flagged_conflicting": float(np.mean([item.is_conflict for item in high])),
         "flagged_agreeing": float(np.mean([item.is_conflict for item in low])),
     }
@@ -113,12 +114,6 @@ def trace(record: Record) -> Trace:
     if record.conflict is None:
         raise SystemExit(f"the fact {record.question!r} was not answered: {record.error}")
     return record.conflict
-
-
-def auc(positives: Sequence[float], negatives: Sequence[float]) -> float:
-    """Probability that a positive scores above a negative, ties counting half."""
-    above = np.subtract.outer(positives, negatives)
-    return float(((above > 0) + 0.5 * (above == 0)).mean())
 
 
 def show(console: Console, cells: Sequence[Cell]) -> None:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 from decoders.params import DecoderParams, settings_of
 from eval.config import RunConfig
 from eval.types import Trial
-from rag.errors import SettingError
+from rag.errors import QuestionError, SettingError
 from rag.library import Library
-from rag.types import Answer, Query, ScoredPassage
+from rag.patches.base import PatchDocument, profile_named
+from rag.types import Answer, Passage, PatchUse, Query, ScoredPassage
 
 if TYPE_CHECKING:
     from rag.engine import Engine
+    from rag.pipeline import Patching, Timings
 
 OnAnswer = Callable[[], None]
 
@@ -36,8 +38,8 @@ class Answerer(Protocol):
         """Versions of the packages at work."""
         ...
 
-    def warm_up(self) -> None:
-        """Load what is loaded on first use, so that no question's latency holds it."""
+    def warm_up(self, trials: Sequence[Trial]) -> None:
+        """Load and make what is otherwise loaded and made on first use, so that no question's latency holds it."""
         ...
 
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
@@ -69,21 +71,25 @@ class EngineAnswerer:
     config: RunConfig
 
     def identity(self) -> Mapping[str, str]:
-        """The settings that the engine was opened with, and where it retrieves, what its library holds."""
+        """The settings that the engine was opened with; where it retrieves, what its library holds; where it is
+        patched, how patches are made."""
         values = self.engine.config.model_dump(mode="json", exclude={"cache_dir", "decoder", "top_k", "max_tokens"})
         identity = {f"engine.{key}": str(value) for key, value in values.items()}
         if self.config.arm == "retrieved":
             contents = sorted(self.engine.library.hashes(is_live=True).items())
             identity["library"] = hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
+        if self.config.patches != "none":
+            identity["patch_profile"] = profile_named(self.engine.config.patch_profile).fingerprint()
         return identity
 
     def versions(self) -> Mapping[str, str]:
         """Versions of the installed packages that a result can depend on."""
         return installed_versions()
 
-    def warm_up(self) -> None:
-        """Load the generator."""
+    def warm_up(self, trials: Sequence[Trial]) -> None:
+        """Load the generator, and make the patches of ``trials``."""
         _ = self.engine.generator
+        self._patches_of(trials)
 
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
         """The engine's retrieval."""
@@ -99,9 +105,13 @@ class EngineAnswerer:
         timings = Timings()
         with timings.stage("retrieve"):
             found = self._passages(trials, questions)
+        patchings = self._patchings(trials, timings)
         queries = [self._query(question, params) for params in decoders for question in questions]
         answers: dict[int, Answer] = {}
-        for index, event in self.engine.pipeline.run_with(queries, found * len(decoders), timings):
+        events = self.engine.pipeline.run_with(
+            queries, found * len(decoders), timings, patchings and patchings * len(decoders)
+        )
+        for index, event in events:
             if isinstance(event, Answer):
                 answers[index] = event
                 on_answer()
@@ -120,10 +130,37 @@ class EngineAnswerer:
             return self.engine.retrieve(questions, top_k=self.config.top_k)
         return [[ScoredPassage(p, 1 / rank) for rank, p in enumerate(t.passages or (), start=1)] for t in trials]
 
+    def _patchings(self, trials: Sequence[Trial], timings: Timings) -> list[Patching] | None:
+        """The patches that each trial asks for; ``None`` where none does."""
+        from rag.pipeline import Patching
+
+        if not any(trial.patched for trial in trials):
+            return None
+        with timings.stage("patch"):
+            uses = self._patches_of(trials)
+            chosen = [tuple(use for p in trial.patched if (use := uses[p])) for trial in trials]
+            for trial, own in zip(trials, chosen, strict=True):
+                if trial.patched and not own:
+                    names = ", ".join(repr(passage.doc_id) for passage in trial.patched)
+                    raise QuestionError(f"no patch can be made of {names}: too short or too plain to ask about")
+            return [Patching(self.engine.patches.adapter(own), own) for own in chosen]
+
+    def _patches_of(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
+        """The patch of each document that ``trials`` name, made now where it is missing."""
+        passages = list(dict.fromkeys(passage for trial in trials for passage in trial.patched))
+        if not passages:
+            return {}
+        return dict(zip(passages, self.engine.patches.uses_of([_document(p) for p in passages]), strict=True))
+
     def _query(self, question: str, params: DecoderParams) -> Query:
         return self.engine.query(
             question, max_tokens=self.config.max_tokens, decoder=params.name, **settings_of(params)
         )
+
+
+def _document(passage: Passage) -> PatchDocument:
+    content = hashlib.sha256(f"{passage.title}\n{passage.text}".encode()).hexdigest()
+    return PatchDocument(passage.doc_id, passage.title, passage.text, content, (passage.text,))
 
 
 def _reopen(folder: Path, config: RunConfig) -> EngineAnswerer:

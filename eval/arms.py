@@ -63,8 +63,8 @@ def trials_of(questions: Sequence[Question], arm: Arm, seed: int = 0) -> list[Tr
             _require(questions, arm, "passages", lambda item: bool(item.passages))
             return _irrelevant(questions, seed)
         case "oracle":
-            _require(questions, arm, "gold_doc_ids among their passages", lambda item: bool(_gold(item)))
-            return [replace(_trial(item), passages=_gold(item), gold_doc_ids=None) for item in questions]
+            _require(questions, arm, "gold_doc_ids among their passages", lambda item: bool(gold_passages(item)))
+            return [replace(_trial(item), passages=gold_passages(item), gold_doc_ids=None) for item in questions]
         case "memory":
             return [replace(_trial(item), passages=(), gold_doc_ids=None) for item in questions]
 
@@ -84,10 +84,6 @@ def _has_counter(item: Question) -> bool:
     return bool(item.counter_passages and item.counter_answers)
 
 
-def _gold(item: Question) -> tuple[Passage, ...]:
-    return tuple(passage for passage in item.passages if passage.doc_id in (item.gold_doc_ids or ()))
-
-
 def _conflicting(item: Question) -> Trial:
     return replace(
         _trial(item),
@@ -104,14 +100,8 @@ def _agreeing(item: Question) -> Trial:
 
 
 def _irrelevant(questions: Sequence[Question], seed: int) -> list[Trial]:
-    """Donors come from one shuffled circle: the next place whose passages fit."""
-    order = list(range(len(questions)))
-    random.Random(seed).shuffle(order)
-    place = {index: position for position, index in enumerate(order)}
     trials = []
-    for index, item in enumerate(questions):
-        circle = [questions[other] for other in order[place[index] + 1 :] + order[: place[index]]]
-        donor = next((other for other in circle if _is_irrelevant(item, other)), None)
+    for item, donor in zip(questions, donors(questions, seed, _is_irrelevant), strict=True):
         if donor is None:
             raise SettingError(
                 f"no other question's passages are irrelevant to {item.question_id!r}; "
@@ -121,9 +111,33 @@ def _irrelevant(questions: Sequence[Question], seed: int) -> list[Trial]:
     return trials
 
 
-def _is_irrelevant(item: Question, donor: Question) -> bool:
+def donors(
+    questions: Sequence[Question], seed: int, fits: Callable[[Question, Question], bool]
+) -> list[Question | None]:
+    """For each question another one that ``fits(question, other)``: the next such place of one shuffled circle."""
+    order = list(range(len(questions)))
+    random.Random(seed).shuffle(order)
+    place = {index: position for position, index in enumerate(order)}
+    found = []
+    for index, item in enumerate(questions):
+        circle = (questions[other] for other in order[place[index] + 1 :] + order[: place[index]])
+        found.append(next((other for other in circle if fits(item, other)), None))
+    return found
+
+
+def has_no_answer_of(item: Question, passages: Sequence[Passage]) -> bool:
+    """Whether ``passages`` hold none of the question's answers, right or counter."""
     answers = (*item.answers, *item.counter_answers)
-    return not any(contains_answer(passage.text, answers) for passage in donor.passages)
+    return not any(contains_answer(passage.text, answers) for passage in passages)
+
+
+def gold_passages(item: Question) -> tuple[Passage, ...]:
+    """The passages that hold the question's evidence, where the data set names them."""
+    return tuple(passage for passage in item.passages if passage.doc_id in (item.gold_doc_ids or ()))
+
+
+def _is_irrelevant(item: Question, donor: Question) -> bool:
+    return has_no_answer_of(item, donor.passages)
 
 
 def _with_donor(item: Question, donor: Question) -> Trial:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +46,7 @@ def run(
     corpus: Annotated[str | None, typer.Option(help="JSONL of documents to retrieve from.")] = None,
     library: Annotated[str | None, typer.Option(help="Library to retrieve from.")] = None,
     arm: Annotated[str | None, typer.Option(help="Which context the model sees, e.g. conflicting.")] = None,
+    patches: Annotated[str | None, typer.Option(help="Whose patch the model answers with, e.g. right.")] = None,
     decoder: Annotated[str | None, typer.Option(help="Decoder, e.g. adacad.")] = None,
     alpha: Annotated[str | None, typer.Option(help="The decoder's alpha, a number or 'auto'.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages in the prompt.")] = None,
@@ -66,6 +67,7 @@ def run(
         "corpus": corpus,
         "library": library,
         "arm": arm,
+        "patches": patches,
         "decoder": decoder,
         "alpha": _alpha(alpha),
         "top_k": top_k,
@@ -80,18 +82,23 @@ def run(
 
 @eval_app.command(name="list")
 def list_choices(as_json: AsJson = False) -> None:
-    """Say which data sets, arms and metrics there are."""
+    """Say which data sets, arms, patch controls and metrics there are."""
     from eval.arms import ARM_MEANINGS
+    from eval.controls import CONTROL_MEANINGS
     from eval.datasets import DATASET_NAMES
     from eval.scores import METRIC_MEANINGS
 
+    meanings: list[Mapping[Any, str]] = [ARM_MEANINGS, CONTROL_MEANINGS, METRIC_MEANINGS]
     if as_json:
-        print(json.dumps({"datasets": DATASET_NAMES, "arms": ARM_MEANINGS, "metrics": METRIC_MEANINGS}))
+        print(
+            json.dumps({"datasets": DATASET_NAMES} | dict(zip(("arms", "patches", "metrics"), meanings, strict=True)))
+        )
         return
     print(f"data sets (--dataset): {', '.join(DATASET_NAMES)}")
-    for title, meanings in (("arms (--arm)", ARM_MEANINGS), ("metrics (--metric)", METRIC_MEANINGS)):
+    options = ("arms (--arm)", "patch controls (--patches)", "metrics (--metric)")
+    for title, named in zip(options, meanings, strict=True):
         print(f"\n{title}")
-        for name, meaning in meanings.items():
+        for name, meaning in named.items():
             print(f"  {name:<21} {meaning}")
 
 

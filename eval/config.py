@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from decoders.params import DecoderParams, DecoderSettingError, Memory, decoder_params
 from eval.arms import Arm
+from eval.controls import KNOWN_FACTS, Control
 from eval.datasets import DATASET_NAMES
 from eval.scores import DEFAULT_METRICS, check_metrics
 from rag.config import Config
@@ -42,8 +43,12 @@ class RunConfig(BaseModel):
     )
     library: str | None = Field(None, description="Library to retrieve from; the corpus is added where it lacks it.")
     arm: Arm = Field("retrieved", description="Which context the model sees.")
+    patches: Control = Field("none", description="Whose patch the model answers with, beside what the arm shows it.")
+    known_facts: str = Field(KNOWN_FACTS, min_length=1, description="What the patch of 'format_only' learns.")
     seed: int = Field(0, description="Seed of the arms, of sampling and of the bootstrap.")
-    decoder: str = Field("adacad", description="Decoder; the memory arm asks the memory whatever it is.")
+    decoder: str = Field(
+        "adacad", description="Decoder; the memory arm without patches asks the memory whatever it is."
+    )
     alpha: float | Literal["auto"] | None = Field(None, description="The decoder's alpha; None is its default.")
     decoder_settings: dict[str, Any] = Field(default_factory=dict, description="The decoder's other settings.")
     top_k: Count = Field(4, description="Passages in the prompt, when the engine retrieves.")
@@ -73,6 +78,9 @@ class RunConfig(BaseModel):
             parser_of(self.dataset)  # raises, and says what there is
         if self.is_retrieval_only and (self.arm != "retrieved" or not self.ranking_depth):
             raise SettingError("is_retrieval_only needs arm 'retrieved' and a ranking_depth of at least 1")
+        if self.patches != "none" and (self.is_retrieval_only or self.decoder == "memory"):
+            reader = "is_retrieval_only" if self.is_retrieval_only else "decoder 'memory'"
+            raise SettingError(f"patches={self.patches!r} changes nothing with {reader}; choose another, e.g. 'plain'")
         Config.load(**self.engine)
         self.decoder_params()
         return self
@@ -115,8 +123,8 @@ class RunConfig(BaseModel):
             raise SettingError(str(error)) from error
 
     def asked_decoder(self) -> DecoderParams:
-        """The decoder that answers: the memory alone in the memory arm."""
-        return Memory() if self.arm == "memory" else self.decoder_params()
+        """The decoder that answers: where the model is given neither passages nor patches, the memory alone."""
+        return Memory() if self.arm == "memory" and self.patches == "none" else self.decoder_params()
 
     def identity(self) -> dict[str, Any]:
         """The settings on which results depend, as plain JSON values."""

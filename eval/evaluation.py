@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eval.answerer import Answerer, EngineAnswerer
 from eval.arms import trials_of
 from eval.config import RunConfig, fingerprint
+from eval.controls import with_patches
 from eval.datasets import corpus_of, load_corpus, load_dataset
 from eval.runner import Job, Progress, RunReport, run_together
 from eval.store import Run, read_run
@@ -79,6 +80,7 @@ def evaluate_together(
     dataset = load_dataset(shared.dataset, shared.data, shared.subset, shared.split)
     questions = select(dataset.questions, shared.first, shared.limit)
     trials = trials_of(questions, shared.arm, shared.seed)
+    trials = with_patches(trials, questions, shared.arm, shared.patches, shared.known_facts, shared.seed)
     with ExitStack() as stack:
         if answerer is None:
             opened = engine or stack.enter_context(open_engine(shared, questions, own_library(shared, jobs[0].path)))
@@ -107,8 +109,9 @@ def select(questions: Sequence[Question], first: int, limit: int | None) -> Sequ
 def default_output(config: RunConfig) -> Path:
     """``runs/`` and a name that says what the run is and differs where the settings do."""
     alpha = "" if config.alpha is None else f"-{config.alpha}"
-    decoder = "" if config.arm == "memory" else f"-{config.decoder}{alpha}"
-    return Path("runs") / f"{config.dataset}-{config.arm}{decoder}-{fingerprint(config.identity())[:6]}.jsonl"
+    decoder = "" if config.arm == "memory" and config.patches == "none" else f"-{config.decoder}{alpha}"
+    patches = "" if config.patches == "none" else f"-{config.patches}"
+    return Path("runs") / f"{config.dataset}-{config.arm}{patches}{decoder}-{fingerprint(config.identity())[:6]}.jsonl"
 
 
 def own_library(config: RunConfig, output: Path) -> Path:

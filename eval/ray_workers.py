@@ -30,7 +30,8 @@ class BatchWorker:
         try:
             self._answerer = self._make()
             if not self._configs[0].is_retrieval_only:
-                self._answerer.warm_up()
+                # Workers share the work: each makes the patches of a batch when it gets the batch.
+                self._answerer.warm_up([])
             return socket.gethostname(), conditions(self._answerer)
         except ConcordError as error:
             return error  # as a value: raised, Ray would wrap it into a page of traceback

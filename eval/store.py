@@ -55,8 +55,8 @@ def read_run(path: Path) -> Run:
     """The run in ``path``; a torn last line is left out.
 
     Raises:
-        SourceError: there is no such file.
-        StorageError: the file is not a result file, or is damaged before its end (the line is named).
+        SourceError: there is no such file, or it is not a result file.
+        StorageError: it holds no results yet, or is damaged before its end (the line is named).
     """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
@@ -64,9 +64,9 @@ def read_run(path: Path) -> Run:
         raise SourceError(f"no result file {path}: {error.strerror}") from error
     if not lines:
         raise StorageError(f"{path} holds no results yet")
+    if not lines[0].startswith(_START):
+        raise SourceError(f"{path} is not a result file of 'concord eval run'")
     header = _decoded(lines[0], path, 1)
-    if header.get("kind") != _KIND:
-        raise StorageError(f"{path} is not a result file of 'concord eval run'")
     records = [Record.from_fields(_decoded(line, path, number)) for number, line in enumerate(lines[1:], start=2)]
     return Run(path, header["identity"], header["num_trials"], tuple(records))
 
@@ -78,9 +78,9 @@ class ResultFile:
         """Create ``path``, or go on with it.
 
         Raises:
-            SettingError: it belongs to another configuration (the differences are named), or another process
-                is writing it.
-            StorageError: it is no result file, or cannot be written.
+            SettingError: it belongs to another configuration (the differences are named), is no result file, or
+                another process is writing it.
+            StorageError: it cannot be written.
         """
         self.path = path
         self._lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
@@ -125,7 +125,7 @@ class ResultFile:
 
     def _open(self, identity: Mapping[str, Any], num_trials: int) -> FileIO:
         if self.path.exists() and not self.path.is_file():
-            raise StorageError(f"{self.path} is not a file; give another output file")
+            raise SettingError(f"{self.path} is not a file; give another output file")
         try:
             file = open(self.path, "a+b", buffering=0)  # noqa: SIM115  # closed by __exit__
             end = _end_of_last_line(file, self.path)
@@ -154,7 +154,7 @@ def _end_of_last_line(file: FileIO, path: Path) -> int:
     file.seek(0)
     content = file.read()
     if content[: len(_START)] != _START[: len(content)]:
-        raise StorageError(f"{path} exists and is not a result file of 'concord eval run'; give another output file")
+        raise SettingError(f"{path} exists and is not a result file of 'concord eval run'; give another output file")
     return content.rfind(b"\n") + 1
 
 

@@ -14,7 +14,7 @@ from html import escape
 from eval.stats import Interval
 
 NUM_SERIES = 8
-_WIDTH, _LABEL, _ROW, _AXIS, _RIGHT = 540, 150, 24, 30, 50
+_WIDTH, _LABEL, _ROW, _AXIS, _RIGHT = 540, 150, 24, 30, 68
 
 
 @dataclass(frozen=True)

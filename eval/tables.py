@@ -22,13 +22,18 @@ from eval.sweep import SweepResult, describe
 def progress_bar(heading: str = "asking") -> Iterator[Report]:
     """A bar on standard error; yields what the runner reports to."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(_short(heading), total=None)
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(_short(heading), total=None)
 
-        def show(num_done: int, num_all: int) -> None:
-            bar.update(task, completed=num_done, total=num_all)
+    def show(num_done: int, num_all: int) -> None:
+        bar.start()  # not before there is something to ask: an error about the input stands alone
+        bar.update(task, completed=num_done, total=num_all)
 
+    try:
         yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def summary_table(evaluation: Evaluation) -> None:
@@ -38,7 +43,8 @@ def summary_table(evaluation: Evaluation) -> None:
     for item in summary.scores:
         table.add_row(item.metric, f"{item.interval.value:.4f}", _range(item.interval), str(item.num_questions))
     console = Console()
-    console.print(table)
+    if summary.scores:
+        console.print(table)
     if summary.inapplicable:
         lacking = ", ".join(summary.inapplicable)
         console.print(f"no question has what these need: {lacking}", style="dim", highlight=False)

@@ -62,6 +62,7 @@ class Trial:
     Attributes:
         references: answers that count as right in this arm.
         passages: what stands in the prompt; ``None`` lets the engine retrieve.
+        patched: documents whose patches the model answers with, at full weight.
         context_answers, memory_answers: what following the passages, or the memory, would say; empty where
             the arm defines none (then neither ConR nor ParR is counted).
     """
@@ -70,6 +71,7 @@ class Trial:
     question: str
     references: tuple[str, ...]
     passages: tuple[Passage, ...] | None = None
+    patched: tuple[Passage, ...] = ()
     gold_doc_ids: tuple[str, ...] | None = None
     context_answers: tuple[str, ...] = ()
     memory_answers: tuple[str, ...] = ()

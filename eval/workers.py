@@ -30,5 +30,5 @@ def _here(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
 ) -> Iterator[Iterator[Outcome]]:
     if batches and not configs[0].is_retrieval_only:
-        answerer.warm_up()
+        answerer.warm_up([trial for batch in batches for trial in batch.trials])
     yield (ask(configs, answerer, batch, on_answer) for batch in batches)

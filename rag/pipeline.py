@@ -51,6 +51,10 @@ class Fitted:
     dropped: tuple[ScoredPassage, ...]
     patches: tuple[PatchUse, ...] = ()
 
+    def with_patches(self, patching: Patching) -> Fitted:
+        """The same with an adapter on the context stream; the other stream stays the base."""
+        return replace(self, request=replace(self.request, context_adapter=patching.adapter), patches=patching.uses)
+
 
 @dataclass
 class Timings:
@@ -107,18 +111,29 @@ class Pipeline:
         yield from self._answers(searched, timings)
 
     def run_with(
-        self, queries: Sequence[Query], rankings: Sequence[Sequence[ScoredPassage]], timings: Timings | None = None
+        self,
+        queries: Sequence[Query],
+        rankings: Sequence[Sequence[ScoredPassage]],
+        timings: Timings | None = None,
+        patchings: Sequence[Patching] | None = None,
     ) -> Iterator[tuple[int, TokenEvent | Answer]]:
-        """:meth:`run` over passages that the caller chose: no stage before fitting."""
+        """:meth:`run` over passages that the caller chose: no stage before fitting.
+
+        With ``patchings``, one per query, the patches are the caller's choice as well, whatever the queries' mode.
+        """
         given = [
             Searched(query, query.question, tuple(ranking)) for query, ranking in zip(queries, rankings, strict=True)
         ]
-        yield from self._answers(given, timings or Timings())
+        yield from self._answers(given, timings or Timings(), patchings)
 
-    def _answers(self, searched: Sequence[Searched], timings: Timings) -> Iterator[tuple[int, TokenEvent | Answer]]:
+    def _answers(
+        self, searched: Sequence[Searched], timings: Timings, patchings: Sequence[Patching] | None = None
+    ) -> Iterator[tuple[int, TokenEvent | Answer]]:
         with timings.stage("fit"):
             fitted = {index: self.fit(item) for index, item in enumerate(searched) if item.is_supported}
-        if any(item.query.patches != "off" for item in searched):
+        if patchings is not None:
+            fitted = {index: item.with_patches(patchings[index]) for index, item in fitted.items()}
+        elif any(item.query.patches != "off" for item in searched):
             with timings.stage("patch"):
                 fitted = {index: self.patched(item) for index, item in fitted.items()}
         for index, item in enumerate(searched):
@@ -168,15 +183,13 @@ class Pipeline:
         )
 
     def patched(self, fitted: Fitted) -> Fitted:
-        """The query with the adapter of its patches on the context stream; the other stream stays the base."""
+        """The query with the patches of its documents, where it asks for them."""
         query = fitted.searched.query
         if query.patches == "off":
             return fitted
         if self._patcher is None:
             raise SettingError("patches were asked for, but this pipeline has none; use Engine, or pass a patcher")
-        patching = self._patcher.patch(query, fitted.searched.ranking)
-        request = replace(fitted.request, context_adapter=patching.adapter)
-        return replace(fitted, request=request, patches=patching.uses)
+        return fitted.with_patches(self._patcher.patch(query, fitted.searched.ranking))
 
     def answer(self, fitted: Fitted, generation: Generation, timings: Timings) -> Answer:
         """The reply to one query."""

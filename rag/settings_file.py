@@ -23,7 +23,8 @@ def read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"cannot read settings from {file}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingError(f"cannot read settings from {file}: {reason}") from error
 
 
 def checked(model: type[Model], values: Mapping[str, Any], origin: str = "") -> Model:

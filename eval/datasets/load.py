@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from eval.datasets import conflicts, faitheval, multihop, open_domain, squad
-from eval.datasets.plain import CorpusRow, plain
+from eval.datasets.plain import CorpusRow, documents, plain
 from eval.datasets.rows import Row, hub_rows, read_rows
 from eval.datasets.schema import explain
 from eval.types import Dataset, MalformedRow, Question
@@ -22,6 +22,7 @@ Parser = Callable[[Mapping[str, Any], str], list[Question]]
 HUB = "hub:"
 DATASET_NAMES: tuple[str, ...] = (
     "plain",
+    "documents",
     "hotpotqa",
     "2wikimultihopqa",
     "musique",
@@ -72,6 +73,8 @@ def parser_of(name: str) -> Parser:
     match name:
         case "plain":
             return plain
+        case "documents":
+            return documents
         case "hotpotqa" | "2wikimultihopqa":
             return multihop.hotpotqa
         case "musique":

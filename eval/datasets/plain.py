@@ -1,4 +1,5 @@
-"""The plain format for a user's own questions (JSONL or CSV), and the corpus format beside it."""
+"""The plain formats for a user's own questions (JSONL or CSV): one a row, or documents that bring theirs; and the
+corpus format beside them."""
 
 from __future__ import annotations
 
@@ -69,4 +70,35 @@ def plain(fields: Mapping[str, Any], fallback_id: str) -> list[Question]:
             wrong_answers=row.wrong_answers,
             group=row.group,
         )
+    ]
+
+
+class Asked(Schema):
+    """A question about a document."""
+
+    question: str = Field(min_length=1)
+    answers: Required = Field(validation_alias=AliasChoices("answers", "answer"))
+
+
+class DocumentRow(CorpusRow):
+    """A document and the questions that it answers; ``kind`` groups alike documents."""
+
+    questions: tuple[Asked, ...] = Field(min_length=1)
+    kind: str = ""
+
+
+def documents(fields: Mapping[str, Any], fallback_id: str) -> list[Question]:
+    """The questions of a document, each with the document as its only passage."""
+    row = DocumentRow.model_validate(fields)
+    passage = row.passage() if row.doc_id or not row.title else make_passage(row.title, row.text, row.title)
+    return [
+        Question(
+            question_id=f"{row.doc_id or fallback_id}-{number}",
+            question=item.question,
+            answers=item.answers,
+            gold_doc_ids=(passage.doc_id,),
+            passages=(passage,),
+            group=row.kind,
+        )
+        for number, item in enumerate(row.questions, start=1)
     ]

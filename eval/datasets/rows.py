@@ -136,4 +136,5 @@ def _columns(text: str) -> Iterator[Row]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0] or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error)
+    return text.split("\n", 1)[0] or type(error).__name__

@@ -85,5 +85,7 @@ def distinct(texts: Sequence[str], unlike: Sequence[str] = ()) -> tuple[str, ...
 
 def explain(error: ValidationError) -> str:
     """One line that names the fields at fault."""
-    faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+    faults = [
+        (".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()
+    ]
     return "; ".join(f"{field}: {message}" if field else message for field, message in faults)

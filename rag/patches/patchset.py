@@ -17,7 +17,15 @@ from rag.generation.transformers import TransformersGenerator
 from rag.libraries import documents_named
 from rag.library import Library
 from rag.models import load_generator, resolve_generator
-from rag.patches.base import BuildReport, PatchInfo, PatchWriter, Tensors, keys_named, profile_named
+from rag.patches.base import (
+    BuildReport,
+    PatchDocument,
+    PatchInfo,
+    PatchWriter,
+    Tensors,
+    keys_named,
+    profile_named,
+)
 from rag.patches.building import Builder, document_of
 from rag.patches.compose import compose
 from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
@@ -104,10 +112,24 @@ class PatchSet:
             ModelError: the model cannot be patched.
         """
         documents = [document_of(self._library, doc_id, key) for doc_id, key in self._chosen(docs).items()]
-        builder = Builder(
-            self.store, self.writer, self._profile, self.trainable, self._config.model, jobs, self._cache_salt
-        )
-        return builder.build(documents, progress or Progress())
+        return self._builder(jobs).build(documents, progress or Progress())
+
+    def uses_of(self, documents: Sequence[PatchDocument]) -> list[PatchUse | None]:
+        """The patch of each document at full weight, made now where it is missing; ``None`` for one that makes none.
+
+        The library need not hold the documents: whoever chooses patches by hand, as an experiment does, names them.
+
+        Raises:
+            ModelError: the model cannot be patched.
+        """
+        keys = [patch_key(document.content_hash, self.base, self._writer_fingerprint) for document in documents]
+        missing = {key: document for key, document in zip(keys, documents, strict=True) if key not in self.store}
+        if missing:
+            self._builder().build(list(missing.values()), Progress())
+        return [
+            PatchUse(document.doc_id, key, 1.0) if key in self.store else None
+            for key, document in zip(keys, documents, strict=True)
+        ]
 
     def ls(self) -> list[PatchInfo]:
         """Every patch of the store, by document."""
@@ -164,6 +186,11 @@ class PatchSet:
         recipe = " ".join(f"{use.key}*{use.weight:.4f}" for use in used) + f" rank {self._config.patch_max_rank}"
         name = hashlib.sha256(recipe.encode()).hexdigest()[:32]
         return Adapter(name, composed.rank, self.store.folder / "composed" / name, composed.tensors)
+
+    def _builder(self, jobs: int | None = None) -> Builder:
+        return Builder(
+            self.store, self.writer, self._profile, self.trainable, self._config.model, jobs, self._cache_salt
+        )
 
     def _load(self, key: str) -> Tensors:
         info, tensors = self.store.load(key)

@@ -44,7 +44,7 @@ class DeterministicAnswerer:
     def versions(self) -> Mapping[str, str]:
         return {"deterministic": "1"}
 
-    def warm_up(self) -> None:
+    def warm_up(self, trials: Sequence[Trial]) -> None:
         pass
 
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:

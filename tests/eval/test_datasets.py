@@ -15,6 +15,7 @@ from rag.errors import SettingError, SourceError
 
 SAMPLES = {
     "plain": ("plain.jsonl", 2),
+    "documents": ("documents.jsonl", 4),
     "hotpotqa": ("hotpotqa.json", 2),
     "2wikimultihopqa": ("2wikimultihopqa.json", 1),
     "musique": ("musique.jsonl", 2),
@@ -94,6 +95,20 @@ def test_musique(samples: Path) -> None:
     assert len({passage.doc_id for passage in answerable.passages}) == 3  # two paragraphs share the title "Osk"
     assert (unanswerable.answers, unanswerable.gold_doc_ids) == ((), ())
     assert len(corpus_of((answerable, unanswerable))) == 3  # the paragraph that both have is one document
+
+
+def test_documents_bring_their_questions(samples: Path) -> None:
+    first, second, other, pier = load(samples, "documents")
+    assert (first.question_id, second.question_id, other.question_id) == (
+        "documents-1-1",
+        "documents-1-2",
+        "documents-2-1",
+    )
+    assert (first.answers, second.answers) == (("Tilda Marsh",), ("14", "fourteen"))
+    assert first.passages == second.passages != other.passages
+    assert [passage.title for passage in first.passages] == ["Harrow Mill"]
+    assert first.gold_doc_ids == ("Harrow Mill",)
+    assert [item.group for item in (first, other, pier)] == ["mill", "mill", "pier"]
 
 
 def test_squad2(samples: Path) -> None:
@@ -185,7 +200,7 @@ def test_malformed_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
         (5, "question id '1' was given before"),
         (6, "expected a JSON object, got list"),
         (7, "question"),
-        (8, "Value error, is_answerable=True contradicts 0 answers"),
+        (8, "is_answerable=True contradicts 0 answers"),
     ]
 
 
@@ -248,7 +263,7 @@ def test_unreadable_files(tmp_path: Path, name: str, file: str, message: str) ->
 
 
 def test_unknown_data_set_names_what_there_is() -> None:
-    with pytest.raises(SettingError, match=r"did you mean 'hotpotqa'.*choose one of plain, hotpotqa"):
+    with pytest.raises(SettingError, match=r"did you mean 'hotpotqa'.*choose one of plain, documents, hotpotqa"):
         load_dataset("hotpot_qa", "x.json")
 
 

@@ -140,3 +140,11 @@ def test_a_curve_ends_at_every_question() -> None:
     heights = [float(value) for value in re.findall(r"V([0-9.]+)", path)]
     assert heights == sorted(heights, reverse=True)
     assert heights[-1] == 10.0
+
+
+@pytest.mark.parametrize("value", [-0.08333, 0.08333, 0.98765])
+def test_values_are_not_cut_off_at_the_right(value: float) -> None:
+    plot = differences([Bar("a", Interval(value, value - 0.001, 1.0), 0)], "f1")
+    (width,) = re.findall(r'viewBox="0 0 (\d+) ', plot)
+    x, text = re.findall(r'class="value" x="([0-9.]+)" y="[0-9.]+">([^<]+)</text></svg>', plot)[0]
+    assert float(x) + 7.6 * len(text) <= float(width)  # a digit of the 12-pixel font takes 7.6

@@ -94,7 +94,7 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path: Path) ->
 def test_a_foreign_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.md"
     path.write_text("# Notes\nno line feed at the end")
-    with pytest.raises(StorageError, match="not a result file"):
+    with pytest.raises(SettingError, match="not a result file"):
         ResultFile(path, IDENTITY, 3)
     assert path.read_text() == "# Notes\nno line feed at the end"
 
@@ -120,9 +120,10 @@ def test_damage_names_its_line(tmp_path: Path) -> None:
 def test_what_is_no_result_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no result file"):
         read_run(tmp_path / "absent.jsonl")
-    (tmp_path / "other.jsonl").write_text('{"a": 1}\n')
-    with pytest.raises(StorageError, match="is not a result file"):
-        read_run(tmp_path / "other.jsonl")
+    for text in ('{"a": 1}\n', "# Notes\n"):
+        (tmp_path / "other.jsonl").write_text(text)
+        with pytest.raises(SourceError, match="is not a result file"):
+            read_run(tmp_path / "other.jsonl")
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(StorageError, match="holds no results yet"):
         read_run(tmp_path / "empty.jsonl")

@@ -18,7 +18,7 @@ from rag import Answer, Engine
 from rag.errors import LibraryError, PatchError, SettingError
 from rag.generation.transformers import TransformersGenerator
 from rag.patches import folder as folders
-from rag.patches.base import FAST, PatchWriter, Sample, Tensors
+from rag.patches.base import FAST, PatchDocument, PatchWriter, Sample, Tensors
 from rag.patches.fingerprint import model_fingerprint
 from rag.patches.patchset import PatchSet
 from rag.patches.trainer import GradientWriter
@@ -75,6 +75,20 @@ def test_only_what_changed_is_built_again(engine: Engine, tmp_path: Path) -> Non
     engine.add(write_docs(tmp_path / "docs", {"mill": "The tide mill was built by Runa Holt."}))
     report = engine.patches.build()
     assert (names(report.built, engine), names(report.skipped, engine)) == (["mill"], ["harbour"])
+
+
+def test_documents_that_the_library_does_not_hold(engine: Engine) -> None:
+    documents = [
+        PatchDocument("mill", "", "The tide mill was built by Aron Pell.", "hash of the mill"),
+        PatchDocument("short", "", "Hm.", "hash of the short one"),
+    ]
+    made, none = engine.patches.uses_of(documents)
+    assert none is None
+    assert made is not None
+    assert (made.doc_id, made.weight) == ("mill", 1.0)
+    assert engine.patches.uses_of(documents) == [made, None]
+    assert [info.key for info in engine.patches.ls()] == [made.key]
+    assert engine.patches.adapter([made]) is not None
 
 
 def test_some_documents_and_one_at_a_time(engine: Engine) -> None:
