@@ -228,7 +228,9 @@ def answers(
 
     ids = [generator.encode(build_prompts(question, []).context) for question in questions]
     requests = [
-        Request(prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), False, adapter)
+        Request(
+            prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), has_probes=False, context_adapter=adapter
+        )
         for prompt, adapter in zip(ids, adapters, strict=True)
     ]
     return [generation.text for generation in generator.generate(requests)]
@@ -304,7 +306,8 @@ def answers_first(generator: TransformersGenerator, question: str, adapter: Adap
     from rag.types import Sampling
 
     ids = generator.encode(build_prompts(question, []).context)
-    generator.generate([Request(ids, ids, Plain(), Sampling(max_tokens=1), False, adapter, adapter)])
+    sampling = Sampling(max_tokens=1)
+    generator.generate([Request(ids, ids, Plain(), sampling, has_probes=False, context_adapter=adapter)])
 
 
 # ---- helpers

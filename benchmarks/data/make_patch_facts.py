@@ -140,6 +140,52 @@ KINDS: dict[str, Kind] = {
             ("place", "In which city does {title} take place?"),
         ),
     ),
+    # Added later, and after the others: the rows above stay what they were.
+    "lighthouse": (
+        "dev",
+        3,
+        " Lighthouse",
+        "{title} was lit for the first time in {year}. Its keeper is {person}. The lamp of {title} came from {place}. "
+        "Gulls nest under its gallery. "
+        "On clear evenings the beam can be seen far out at sea, and fishermen set their watches by it. The stairs are "
+        "narrow and smell of oil, and every visitor is asked to count them. Nobody has ever reported the same number "
+        "twice, which is why the guest book is full of sums.",
+        (
+            ("year", "When did {title} begin to shine?"),
+            ("person", "Who looks after {title}?"),
+            ("place", "In which town was the lamp of {title} made?"),
+        ),
+    ),
+    "school": (
+        "dev",
+        3,
+        " School",
+        "{title} was named after {person}. It stands in {place}. {number} pupils attend {title}. "
+        "Lessons begin after breakfast. "
+        "The yard has a sundial that the youngest class repaints each spring, and a wall on which everyone may draw. "
+        "On the last day of term the teachers cook for the children, who rate the soup. A brass bell from a ship hangs "
+        "above the door and is rung by hand.",
+        (
+            ("person", "In whose honour is {title} called so?"),
+            ("place", "Where can {title} be found?"),
+            ("number", "How many children go to {title}?"),
+        ),
+    ),
+    "railway": (
+        "dev",
+        3,
+        " Railway",
+        "The {title} was planned by {person}. Its first train left in {year}. The line ends in {place}. "
+        "Most of its carriages are blue. "
+        "The track follows a stream through beech woods and crosses it so often that passengers lose count. At the "
+        "halts one must wave to make the train stop. A guard sells tea and plum cake from a basket, and knows by name "
+        "everyone who travels more than once.",
+        (
+            ("person", "Which engineer laid out the {title}?"),
+            ("year", "When did the {title} start running?"),
+            ("place", "What is the last stop of the {title}?"),
+        ),
+    ),
 }
 
 

@@ -7,7 +7,7 @@ see the same generated suffix, one rule mixes their logits, and both get the tok
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -69,6 +69,7 @@ class Request:
     parametric_ids: tuple[int, ...]
     decoder: DecoderParams
     sampling: Sampling
+    _: KW_ONLY
     has_probes: bool = True
     cache_salt: str = ""
     context_adapter: Adapter | None = None

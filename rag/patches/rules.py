@@ -2,12 +2,15 @@
 
 An answer is a name, a number or a year that stands in a sentence. Its questions are the sentence itself with the answer
 asked for in place, the same turned into a direct question where its verb allows, and the sentence's beginning
-to be completed. Closed-class words of English carry all of it; no list of topics, verbs or names.
+to be completed. The only person, year, place or number of a document is also asked for as such ("About X: when?"), so
+that a question in other words finds it by its question word. Closed-class words of English carry all of it; no list of
+topics, verbs or names.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,11 +42,14 @@ def write_rules(document: PatchDocument, max_questions: int) -> list[Sample]:
     Source: ours.
     """
     subject = _subject(document)
-    by_answer = [
-        samples[:max_questions]
+    gaps = [
+        gap
         for sentence in sentences(document.text, subject)
-        for samples in _of_sentence(sentence, subject, document.title)
+        for gap in _gaps(sentence)
+        if gap.answer.casefold() not in document.title.casefold()
     ]
+    kinds = Counter(gap.kind for gap in gaps)
+    by_answer = [_samples(gap, subject, kinds[gap.kind] == 1)[:max_questions] for gap in gaps]
     # In turn, so that each step of the training meets every answer once.
     in_turn = [samples[at] for at in range(max_questions) for samples in by_answer if at < len(samples)]
     return list(dict.fromkeys(in_turn))
@@ -91,6 +97,13 @@ class _Gap:
         return self.before.split()[-1].lower() if self.before.split() else ""
 
     @property
+    def kind(self) -> str:
+        """What asks for answers of this kind; nothing where the sentence does not tell."""
+        by_word = {"what year": "when", "how many": "how many", "what place": "where", "whom": "who"}
+        is_name = self.asks == "who or what" and " " in self.answer
+        return "who" if is_name else by_word.get(self.asks, "")
+
+    @property
     def asks(self) -> str:
         """The word that asks for this answer."""
         if self.noun:
@@ -104,13 +117,14 @@ class _Gap:
         return "whom" if self.last_word == "by" else "who or what"
 
 
-def _of_sentence(sentence: str, subject: str, title: str) -> Iterator[list[Sample]]:
-    """The samples of each answer, most direct first."""
-    for gap in _gaps(sentence):
-        if gap.answer.casefold() not in title.casefold():
-            is_free = gap.answer.casefold() not in subject.casefold()
-            questions = dict.fromkeys(_named(text, subject if is_free else "") for text in _questions(gap))
-            yield [Sample(question, gap.answer) for question in questions]
+def _samples(gap: _Gap, subject: str, is_only_one: bool) -> list[Sample]:
+    """The samples of an answer, most direct first; the only one of its kind is asked for by its kind, too."""
+    is_free = gap.answer.casefold() not in subject.casefold()
+    questions = list(dict.fromkeys(_named(text, subject if is_free else "") for text in _questions(gap)))
+    if questions and is_only_one and gap.kind and subject and is_free:
+        # Second, so that it is among the few: on dev rows it taught more than another wording of the first.
+        questions.insert(1, f"About {subject}: {gap.kind}?")
+    return [Sample(question, gap.answer) for question in questions]
 
 
 def _named(question: str, title: str) -> str:
@@ -133,7 +147,9 @@ def _gaps(sentence: str) -> Iterator[_Gap]:
 def _questions(gap: _Gap) -> Iterator[str]:
     """Most direct first."""
     if not gap.before.strip():
-        if " " in gap.answer:  # one word may have its capital from the sentence alone
+        if gap.asks == "how many":
+            yield f"How many{gap.after}?"
+        elif " " in gap.answer:  # one word may have its capital from the sentence alone
             yield f"Who or what{gap.after}?"
         return
     auxiliary, present = _AUXILIARY.search(gap.before), _PRESENT.match(gap.before)

@@ -122,7 +122,9 @@ def contrast(
 
 def test_both_streams_may_have_one(tiny: TransformersGenerator) -> None:
     first, second = adapter(tiny, 2, 1), adapter(tiny, 2, 2)
-    request = Request(QUESTION, QUESTION, Plain(), Sampling(max_tokens=8), True, first, second)
+    request = Request(
+        QUESTION, QUESTION, Plain(), Sampling(max_tokens=8), context_adapter=first, parametric_adapter=second
+    )
     alone = replace(request, decoder=Memory())
     got, other = tiny.generate([request, alone])
     assert got.memory_answer == other.text

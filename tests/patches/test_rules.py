@@ -73,3 +73,14 @@ def test_too_plain_a_text_gives_nothing() -> None:
 def test_the_limit_counts_per_answer() -> None:
     text = "The mill was built by Aron Pell in 1764. The harbour master is Edda Quist."
     assert len(written(text, limit=1)) == 3
+
+
+def test_a_number_may_begin_the_sentence() -> None:
+    assert ("How many pupils attend Corvane School?", "212") in written("212 pupils attend Corvane School.", "Corvane")
+
+
+def test_the_only_answer_of_its_kind_is_asked_for_by_its_kind() -> None:
+    text = "Corvane was founded by Aron Pell in 1764. Its head is Edda Quist. Corvane has 14 rooms."
+    got = written(text, "Corvane", limit=2)
+    assert {("About Corvane: when?", "1764"), ("About Corvane: how many?", "14")} <= got
+    assert not [question for question, _ in got if question == "About Corvane: who?"]
