@@ -306,8 +306,8 @@ def answers_first(generator: TransformersGenerator, question: str, adapter: Adap
     from rag.types import Sampling
 
     ids = generator.encode(build_prompts(question, []).context)
-    sampling = Sampling(max_tokens=1)
-    generator.generate([Request(ids, ids, Plain(), sampling, has_probes=False, context_adapter=adapter)])
+    both = {"context_adapter": adapter, "parametric_adapter": adapter}  # one row, as without: the load alone differs
+    generator.generate([Request(ids, ids, Plain(), Sampling(max_tokens=1), has_probes=False, **both)])
 
 
 # ---- helpers
