@@ -228,9 +228,7 @@ def answers(
 
     ids = [generator.encode(build_prompts(question, []).context) for question in questions]
     requests = [
-        Request(
-            prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), has_probes=False, context_adapter=adapter
-        )
+        Request(prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), has_probes=False, context_adapter=adapter)
         for prompt, adapter in zip(ids, adapters, strict=True)
     ]
     return [generation.text for generation in generator.generate(requests)]
