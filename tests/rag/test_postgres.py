@@ -144,7 +144,7 @@ def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyP
     library.stage([_document("staged", vectors)])  # as near as the live ones, and not to be found
     library.publish([], "enc")
     library.stage([_document("staged", vectors)])
-    assert library._meta("indexed_dimension") == "32"
+    assert library.meta("indexed_dimension") == "32"
     with library.database.transaction() as db:
         db.execute("SET LOCAL enable_seqscan = off")
         plan = "\n".join(row[0] for row in db.execute(
