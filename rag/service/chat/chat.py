@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rag.core.answer import Answer, TokenEvent
+from rag.core.history import alternate_turns
 from rag.core.passages import Passage
 from rag.engine import Engine
 from rag.service.auth.keys import Key
 from rag.service.catalog.folder import LibraryCatalog, salt_of
-from rag.service.chat.history import history_of
 from rag.service.chat.schemas import ChatRequest
 from rag.service.jobs.patches import patches_of
 from rag.service.problems import Problem
@@ -78,7 +78,8 @@ class Chat:
 
     def _ask(self, engine: Engine) -> Iterator[TokenEvent | Answer]:
         options = self.request.rag.options() | self.request.sampling()
-        options |= {"history": history_of(self.request.messages[:-1]), "cache_salt": salt_of(self.key.tenant)}
+        turns = [(turn.role, turn.text) for turn in self.request.messages[:-1]]
+        options |= {"history": alternate_turns(turns), "cache_salt": salt_of(self.key.tenant)}
         if self.request.rag.patches not in (None, "off"):
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")

@@ -53,17 +53,15 @@ def test_fingerprint_sees_every_field() -> None:
 
 def test_an_unknown_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONCORD_MAX_TOKEN", "8")
-    with pytest.raises(
-        SettingError, match="CONCORD_MAX_TOKEN is no setting of Concord; did you mean CONCORD_MAX_TOKENS"
-    ):
+    with pytest.raises(SettingError, match=r"CONCORD_MAX_TOKEN is no .*; did you mean CONCORD_MAX_TOKENS"):
         Config.load()
 
 
 def test_a_renamed_setting_says_its_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingError, match="'memory_theta' .* is called 'question_cache_min_hits' now"):
+    with pytest.raises(SettingError, match=r"'memory_theta' .* is called 'question_cache_min_hits' now"):
         Config.load(memory_theta=3)
     monkeypatch.setenv("CONCORD_MEMORY_THETA", "3")
-    with pytest.raises(SettingError, match="CONCORD_MEMORY_THETA is called CONCORD_QUESTION_CACHE_MIN_HITS now"):
+    with pytest.raises(SettingError, match=r"CONCORD_MEMORY_THETA is called CONCORD_QUESTION_CACHE_MIN_HITS now"):
         Config.load()
 
 
