@@ -1,6 +1,6 @@
 """What one GPU does without vLLM: contrastive pairs in the transformers generator, and the training of patches.
 
-    python benchmarks/gpu.py [--quick] [--model NAME] [--parts rates tokens patches] [--shapes 1b 8b] [--out FILE]
+    python benchmarks/gpu.py [--quick] [--model NAME] [--parts patches rates tokens] [--shapes 1b 8b] [--out FILE]
 
 ``rates``: tokens per second of plain decoding (one prompt per answer), of two streams unmixed, and of cad, adacad and
 ckplug, at several batch sizes; beside them the library's own ``generate`` and the readable loop of one question at a
@@ -15,7 +15,8 @@ and accuracy from the patch alone on the invented facts of ``data/patch_facts.js
 A further part is one function and one entry of ``PARTS``. Training of LoRA adapters other than patches (skills: all
 seven projections, answers only) belongs there as soon as the engine trains them.
 
-Runs on a CPU too, for a trial. Prints tables, then one JSON object on the last line; ``--out`` keeps it, part by part.
+Runs on a CPU too, for a trial. Prints tables, then one JSON object on the last line; ``--out`` keeps it, step by step.
+A step is seconds to a minute; none starts after ``--minutes``, and what was left out is listed under ``skipped``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ import gc
 import json
 import platform
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,7 @@ from benchmarks.pair_rates import (
     measure_rates,
 )
 from benchmarks.patch_rates import measure_patches
+from benchmarks.progress import Progress
 from rag.generation import rows
 from rag.generation.transformers import TransformersGenerator
 
@@ -61,7 +62,6 @@ SHAPES = {
     "8b": (4096, 32, 32, 8, 14336, 128256, False),
 }
 DTYPES = ("bfloat16", "float32")
-_err = Console(stderr=True, width=160)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def main() -> None:
         shapes=tuple(args.shapes),
         load=Load((1, 4), 8, 2, 1, 1)
         if args.quick
-        else Load(tuple(args.batch_sizes), args.max_tokens, args.num_passages, args.rounds, 4),
+        else Load(tuple(args.batch_sizes), args.max_tokens, args.num_passages, args.rounds, 2),
         num_checked=2 if args.quick else args.num_checked,
         copies=(1,) if args.quick else (1, 4, 16),
         dtypes=(args.dtype,) if args.quick else DTYPES,
@@ -127,13 +127,12 @@ def main() -> None:
     if args.prefill_tokens:
         rows._PREFILL_TOKENS = args.prefill_tokens
     figures: dict[str, Any] = _machine(bench) | {"model": args.model, "prefill_tokens": rows._PREFILL_TOKENS}
-    started = time.perf_counter()
+    progress = Progress(figures, args.out, args.minutes)
     for part in args.parts:
-        _err.print(f"{part} ...")
-        figures[part] = PARTS[part](bench)
-        figures["seconds"] = time.perf_counter() - started
-        if args.out:
-            args.out.write_text(json.dumps(figures), encoding="utf-8")
+        if progress.has_time(part):
+            progress.say(f"{part} ...")
+            PARTS[part](bench, figures.setdefault(part, {}), progress)
+    progress.say("done")
     show(figures)
     print(json.dumps(figures))
 
@@ -147,12 +146,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS), help="what is measured")
     parser.add_argument("--shapes", nargs="*", default=[], choices=list(SHAPES), help="of rates: random weights")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32, 64])
-    parser.add_argument("--max-tokens", type=int, default=64, help="of every answer of rates")
+    parser.add_argument("--max-tokens", type=int, default=32, help="of every answer of rates")
     parser.add_argument("--num-passages", type=int, default=4, help="in every prompt, of some 110 tokens each")
-    parser.add_argument("--rounds", type=int, default=3, help="of rates; the median counts")
-    parser.add_argument("--num-checked", type=int, default=16, help="questions of tokens")
+    parser.add_argument("--rounds", type=int, default=1, help="of rates; the median counts")
+    parser.add_argument("--num-checked", type=int, default=8, help="questions of tokens")
     parser.add_argument("--prefill-tokens", type=int, help="of one prefill forward; the engine's own number by default")
-    parser.add_argument("--out", type=Path, help="file for the JSON object, written after each part")
+    parser.add_argument("--minutes", type=float, default=7.0, help="after these no further step starts")
+    parser.add_argument("--out", type=Path, help="file for the JSON object, written after each step")
     return parser.parse_args()
 
 
@@ -194,47 +194,46 @@ def _machine(bench: Bench) -> dict[str, Any]:
 # ---- parts
 
 
-def rates(bench: Bench) -> dict[str, Any]:
+def rates(bench: Bench, figures: dict[str, Any], progress: Progress) -> None:
     """Speed and memory, by model."""
-    figures = {}
     for shape in bench.shapes or ("",):
-        _err.print(f"  {shape or 'the model'}, {bench.dtype}")
-        figures[shape or "model"] = measure_rates(bench.endless(bench.dtype, shape), bench.load, _say)
-        _free()
-    return figures
+        name = shape or "model"
+        if progress.has_time(name):
+            measure_rates(bench.endless(bench.dtype, shape), bench.load, figures.setdefault(name, {}), name, progress)
+            _free()
 
 
-def tokens(bench: Bench) -> dict[str, Any]:
+def tokens(bench: Bench, figures: dict[str, Any], progress: Progress) -> None:
     """Share of equal answers: in a batch against alone, by type; and of the two types against each other."""
-    alone, figures = {}, {}
-    num_tokens = bench.load.max_tokens if bench.is_quick else 24
+    alone = {}
+    num_tokens = min(bench.load.max_tokens, 24)
+    figures |= {"num_tokens": num_tokens, "num_checked": bench.num_checked, "num_at_once": max(bench.load.batch_sizes)}
     for dtype in DTYPES:
         generator = bench.endless(dtype)
         requests = build_requests(generator, bench.load, max(bench.load.batch_sizes))
         alone[dtype] = alone_tokens(generator, requests[: bench.num_checked], num_tokens)
         batched = batched_tokens(generator, requests, num_tokens, bench.num_checked)
         figures[dtype] = identical(alone[dtype], batched)
-        _say(f"{dtype}, batched against alone: {figures[dtype]}")
+        progress.say(f"  {dtype}, batched against alone: {figures[dtype]['answers']:.3f} of the answers are equal")
         _free()
     figures["bfloat16_against_float32"] = identical(alone["float32"], alone["bfloat16"])
-    return figures | {"num_tokens": num_tokens, "num_checked": bench.num_checked}
 
 
-def patches(bench: Bench) -> dict[str, Any]:
+def patches(bench: Bench, figures: dict[str, Any], progress: Progress) -> None:
     """Training and accuracy, by type."""
-    figures = {}
     for dtype in bench.dtypes:
-        _err.print(f"  {dtype}")
-        figures[dtype] = measure_patches(bench.generator(dtype), bench.copies, bench.is_quick, _say)
-        _free()
-    return figures
+        if progress.has_time(f"patches, {dtype}"):
+            progress.say(f"  {dtype}")
+            generator = bench.generator(dtype)
+            measure_patches(generator, bench.copies, bench.is_quick, figures.setdefault(dtype, {}), progress)
+            _free()
 
 
-PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {"rates": rates, "tokens": tokens, "patches": patches}
-
-
-def _say(line: str) -> None:
-    _err.print(f"    {line}", highlight=False)
+PARTS: dict[str, Callable[[Bench, dict[str, Any], Progress], None]] = {
+    "patches": patches,
+    "rates": rates,
+    "tokens": tokens,
+}
 
 
 def _free() -> None:
@@ -265,12 +264,13 @@ def _rate_table(model: str, figures: dict[str, Any]) -> Table:
     table = Table(title=f"{model}: tokens per second, milliseconds of a step, MiB at most")
     for column in ("at once", *arms, "adacad over plain", "over two streams", "over one at a time"):
         table.add_column(column, justify="right")
-    for size, by_arm in figures["rates"].items():
-        cells = [f"{r['tokens_per_s']:.0f}, {r['step_ms']:.1f}, {r['peak_mib']:.0f}" for r in map(by_arm.get, arms)]
+    for size, measured in figures["at_once"].items():
+        arm_rates = [measured["rates"][arm] for arm in arms]
+        cells = [f"{r['tokens_per_s']:.1f}, {r['step_ms']:.1f}, {r['peak_mib']:.0f}" for r in arm_rates]
         ratios = (
-            figures["over_plain"][size]["adacad"],
-            figures["over_two_streams"][size]["adacad"],
-            figures["adacad_over_one_at_a_time"][size],
+            measured["over_plain"]["adacad"],
+            measured["over_two_streams"]["adacad"],
+            measured["adacad_over_one_at_a_time"],
         )
         table.add_row(size, *cells, *(f"{ratio:.3f}" for ratio in ratios))
     return table

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.patching import document_of, read
+from benchmarks.progress import Progress
 from decoders.params import AdaCad, Cad, CkPlug, DecoderParams, Plain
 from rag.generation.base import Request
 from rag.generation.transformers import TransformersGenerator
@@ -27,7 +28,7 @@ ARMS: dict[str, tuple[DecoderParams, bool]] = {
     "ckplug": (CkPlug(), True),
 }
 CHECKED = ("plain", "cad", "adacad", "ckplug")
-LIBRARY, ALONE = "library", "one at a time"
+LIBRARY = "library"
 Tokens = list[tuple[int, ...]]
 
 
@@ -78,36 +79,38 @@ def under(arm: str, requests: Sequence[Request]) -> list[Request]:
 # ---- speed
 
 
-def measure_rates(generator: TransformersGenerator, load: Load, say: Callable[[str], None]) -> dict[str, Any]:
-    """Every arm at every batch size; the library's own ``generate``; and one question at a time."""
+def measure_rates(
+    generator: TransformersGenerator, load: Load, figures: dict[str, Any], name: str, progress: Progress
+) -> None:
+    """One question at a time; then, by batch size, every arm and the library's own ``generate``. Fills ``figures``."""
     requests = build_requests(generator, load, max(load.batch_sizes))
-    rates: dict[int, dict[str, Rate]] = {}
-    for size in load.batch_sizes:
-        asked = requests[:size]
-        rates[size] = {arm: _rate(_arm(generator, arm, asked), asked, load) for arm in ARMS}
-        rates[size][LIBRARY] = _rate(_library(generator, asked), asked, load)
-        say(f"{size} at once: " + ", ".join(f"{arm} {rate.tokens_per_s:.0f}" for arm, rate in rates[size].items()))
-    alone = requests[: load.num_alone]
-    alone_rate = _rate(_alone(generator, alone), alone, replace(load, num_rounds=1))
-    say(f"{ALONE}: adacad {alone_rate.tokens_per_s:.0f}")
-    return {
-        "rates": {str(size): {arm: vars(rate) for arm, rate in by_arm.items()} for size, by_arm in rates.items()},
-        "over_plain": _over(rates, "plain", ARMS),
-        "over_two_streams": _over(rates, "two streams", ("cad", "adacad", "ckplug")),
-        "plain_over_library": {str(size): _ratio(by_arm, "plain", LIBRARY) for size, by_arm in rates.items()},
-        "one_at_a_time_tokens_per_s": alone_rate.tokens_per_s,
-        "adacad_over_one_at_a_time": {
-            str(size): by_arm["adacad"].tokens_per_s / alone_rate.tokens_per_s for size, by_arm in rates.items()
-        },
+    few = requests[: load.num_alone]
+    alone = _rate(_alone(generator, few), few, replace(load, num_rounds=1))
+    figures |= {
+        "load": vars(load),
         "mean_context_tokens": statistics.mean(len(r.context_ids) for r in requests),
         "mean_parametric_tokens": statistics.mean(len(r.parametric_ids) for r in requests),
-        "load": vars(load),
+        "one_at_a_time": vars(alone),
+        "at_once": {},
     }
+    progress.say(f"  {name}, one question at a time, adacad: {alone.tokens_per_s:.1f} tokens/s")
+    for size in load.batch_sizes:
+        if progress.has_time(f"{name}, {size} at once"):
+            figures["at_once"][str(size)] = _at_once(generator, requests[:size], load, alone)
+            rates = figures["at_once"][str(size)]["rates"]
+            line = ", ".join(f"{arm} {rate['tokens_per_s']:.1f}" for arm, rate in rates.items())
+            progress.say(f"  {name}, {size} at once: {line} tokens/s")
 
 
-def _over(rates: dict[int, dict[str, Rate]], base: str, arms: Sequence[str] | dict[str, Any]) -> dict[str, Any]:
+def _at_once(generator: TransformersGenerator, requests: Sequence[Request], load: Load, alone: Rate) -> dict[str, Any]:
+    rates = {arm: _rate(_arm(generator, arm, requests), requests, load) for arm in ARMS}
+    rates[LIBRARY] = _rate(_library(generator, requests), requests, load)
     return {
-        str(size): {arm: _ratio(by_arm, arm, base) for arm in arms if arm != base} for size, by_arm in rates.items()
+        "rates": {arm: vars(rate) for arm, rate in rates.items()},
+        "over_plain": {arm: _ratio(rates, arm, "plain") for arm in ARMS if arm != "plain"},
+        "over_two_streams": {arm: _ratio(rates, arm, "two streams") for arm in ("cad", "adacad", "ckplug")},
+        "plain_over_library": _ratio(rates, "plain", LIBRARY),
+        "adacad_over_one_at_a_time": rates["adacad"].tokens_per_s / alone.tokens_per_s,
     }
 
 
@@ -185,7 +188,7 @@ def generate(generator: TransformersGenerator, requests: Sequence[Request], num_
 
 def alone_tokens(generator: TransformersGenerator, requests: Sequence[Request], num_tokens: int) -> dict[str, Tokens]:
     """By arm, the tokens of every request on its own."""
-    return {arm: [generate(generator, [request], num_tokens)[0] for request in under(arm, requests)] for arm in ARMS}
+    return {arm: [generate(generator, [request], num_tokens)[0] for request in under(arm, requests)] for arm in CHECKED}
 
 
 def batched_tokens(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from benchmarks.patching import (
     read,
     score,
 )
+from benchmarks.progress import Progress
 from rag.generation.base import Adapter
 from rag.generation.transformers import TransformersGenerator
 from rag.patches.base import FAST, PRAG, PatchInfo, Tensors
@@ -30,30 +31,38 @@ from rag.patches.trainer import GradientWriter
 
 
 def measure_patches(
-    generator: TransformersGenerator, copies: Sequence[int], is_quick: bool, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Documents per minute of each way, and accuracy from the patch alone; ``copies`` of the documents for ``fast``."""
+    generator: TransformersGenerator,
+    copies: Sequence[int],
+    is_quick: bool,
+    figures: dict[str, Any],
+    progress: Progress,
+) -> None:
+    """Documents per minute of each way, and accuracy from the patch alone. Fills ``figures``.
+
+    Args:
+        copies: how often ``fast`` trains the documents at once; the first number is what the ratios compare.
+    """
     rows = [row for row in read("patch_facts.jsonl") if row["split"] == "test"][:: 8 if is_quick else 1]
     slow = _slow_rates(generator, rows, is_quick)
-    say("documents per minute: " + ", ".join(f"{name} {rate:.2f}" for name, rate in slow.items()))
+    figures |= {f"{name}_docs_per_min": rate for name, rate in slow.items()}
+    progress.say("  documents per minute: " + ", ".join(f"{name} {rate:.2f}" for name, rate in slow.items()))
+    _train(generator, rows[:2])  # kernels are chosen and memory is taken
     fast: dict[str, float] = {}
     peaks: dict[str, float] = {}
-    _train(generator, rows[:2])  # kernels are chosen and memory is taken
     for number in copies:
         _reset_peak()
         started = time.perf_counter()
         tensors = _train(generator, list(rows) * number)
-        fast[str(len(tensors))] = 60 * len(tensors) / (time.perf_counter() - started)
-        peaks[str(len(tensors))] = _peak_mib()
-        say(f"fast, {len(tensors)} documents: {fast[str(len(tensors))]:.0f} a minute")
+        size = str(len(tensors))
+        fast[size] = 60 * len(tensors) / (time.perf_counter() - started)
+        peaks[size] = _peak_mib()
+        figures |= {"fast_docs_per_min": fast, "fast_peak_mib": peaks}
+        progress.say(f"  fast, {size} documents: {fast[size]:.0f} a minute")
     first = fast[str(len(rows) * copies[0])]
-    return {
-        **{f"{name}_docs_per_min": rate for name, rate in slow.items()},
-        "fast_docs_per_min": fast,
+    figures |= {
         "fast_over_released": first / slow["released"],
         "fast_over_trimmed": first / slow["trimmed"],
         "largest_fast_over_released": max(fast.values()) / slow["released"],
-        "fast_peak_mib": peaks,
         "accuracy": _accuracy(generator, rows, tensors[: len(rows)]),
         "num_facts": sum(len(row["questions"]) for row in rows),
     }

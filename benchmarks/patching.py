@@ -42,7 +42,8 @@ def document_of(row: Row) -> PatchDocument:
 def other_of_kind(rows: Sequence[Row], number: int) -> int:
     """Another document of the same kind where there is one: its answers have the same form."""
     others = [*range(number + 1, len(rows)), *range(number)]
-    return next((other for other in others if rows[other]["kind"] == rows[number]["kind"]), others[0])
+    kind = rows[number]["kind"]
+    return next((other for other in others if rows[other]["kind"] == kind), others[0])
 
 
 def prag_samples(row: Row) -> list[Sample]:
