@@ -52,8 +52,8 @@ from benchmarks.pair_rates import (
 )
 from benchmarks.patch_rates import measure_patches
 from benchmarks.progress import Progress
-from rag.generation import rows
-from rag.generation.transformers import TransformersGenerator
+from rag.generation.transformers import rows
+from rag.generation.transformers.generator import TransformersGenerator
 
 # (hidden size, layers, query heads, key-value heads, inner size, vocabulary, whether the head is the embedding)
 SHAPES = {
@@ -160,7 +160,7 @@ def _place(model: str) -> str:
     """The folder or name to load from; only a model that is no folder needs the engine's own resolution."""
     if Path(model).is_dir():
         return model
-    from rag.config import Config
+    from rag.core.config import Config
     from rag.models import resolve_generator
 
     return resolve_generator(Config(model=model))[1]
@@ -251,7 +251,7 @@ def show(figures: dict[str, Any]) -> None:
     console.print(", ".join(f"{name} {figures[name]}" for name in ("device", "torch", "transformers", "dtype")))
     for model, by_model in figures.get("rates", {}).items():
         console.print(_rate_table(model, by_model))
-    rest = {name: figures[name] for name in ("tokens", "patches") if name in figures}
+    rest: dict[str, Any] = {name: figures[name] for name in ("tokens", "patches") if name in figures}
     table = Table("figure", "measured", title="tokens and patches")
     for name, value in _flat(rest):
         table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))

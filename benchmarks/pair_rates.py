@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.patching import document_of, read
+from benchmarks.patching import patch_document, read
 from benchmarks.progress import Progress
 from decoders.params import AdaCad, Cad, CkPlug, DecoderParams, Plain
+from rag.core.passages import Passage
+from rag.core.prompts import build_prompts
+from rag.core.query import Sampling
 from rag.generation.base import Request
-from rag.generation.transformers import TransformersGenerator
-from rag.prompts import build_prompts
-from rag.types import Passage, Sampling
+from rag.generation.transformers.generator import TransformersGenerator
 from tests.oracles import twin
 
 # Plain decoding reads one prompt per answer; "two streams" reads both and mixes nothing: the limit of every rule.
@@ -56,7 +57,7 @@ class Rate:
 def build_requests(generator: TransformersGenerator, load: Load, num_requests: int) -> list[Request]:
     """Questions about invented documents, each with its own document and those that follow; AdaCAD, no probes."""
     rows = read("patch_facts.jsonl")
-    documents = [document_of(row) for row in rows]
+    documents = [patch_document(row) for row in rows]
     passages = [Passage(d.doc_id, d.doc_id, d.doc_id, d.title, d.text) for d in documents]
     asked = [(number, question["question"]) for number, row in enumerate(rows) for question in row["questions"]]
     requests = []

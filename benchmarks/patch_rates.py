@@ -14,20 +14,20 @@ from benchmarks.patching import (
     PADDED,
     Row,
     answers,
-    document_of,
     one_by_one,
     other_of_kind,
+    patch_document,
     prag_samples,
     read,
     score,
 )
 from benchmarks.progress import Progress
 from rag.generation.base import Adapter
-from rag.generation.transformers import TransformersGenerator
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import FAST, PRAG, PatchInfo, Tensors
-from rag.patches.rules import write_rules
+from rag.patches.questions.rules import write_rules
 from rag.patches.store import PatchStore, patch_key
-from rag.patches.trainer import GradientWriter
+from rag.patches.training.trainer import GradientWriter
 
 
 def measure_patches(
@@ -91,7 +91,7 @@ def _slow_rates(generator: TransformersGenerator, rows: Sequence[Row], is_quick:
 
 def _train(generator: TransformersGenerator, rows: Sequence[Row]) -> list[Tensors]:
     """The patches of ``rows`` with profile ``fast``: questions written, trained, saved; as a build does it."""
-    documents = [document_of(row) for row in rows]
+    documents = [patch_document(row) for row in rows]
     samples = [write_rules(document, FAST.max_questions) for document in documents]
     trained: dict[int, Tensors] = {}
     with tempfile.TemporaryDirectory() as folder:

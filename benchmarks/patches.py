@@ -46,16 +46,16 @@ from benchmarks.patching import (
     score,
 )
 from rag import Engine
+from rag.core.answer import PatchUse
+from rag.core.prompts import build_prompts
 from rag.generation.base import Adapter, Request
-from rag.generation.lora import num_bytes
-from rag.generation.transformers import TransformersGenerator
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.generation.transformers.lora import num_bytes
 from rag.patches.base import PRAG, PatchDocument, PatchInfo, PatchWriter, Tensors
 from rag.patches.compose import compose
-from rag.patches.rules import write_rules
+from rag.patches.questions.rules import write_rules
 from rag.patches.store import PatchStore, patch_key
-from rag.patches.trainer import GradientWriter
-from rag.prompts import build_prompts
-from rag.types import PatchUse
+from rag.patches.training.trainer import GradientWriter
 
 NUM_STORED, NUM_COMPOSED = 1000, 4
 _err = Console(stderr=True)
@@ -234,7 +234,7 @@ def first_token_ms(generator: TransformersGenerator, question: str, adapter: Ada
 def answers_first(generator: TransformersGenerator, question: str, adapter: Adapter | None) -> None:
     """Generate one token."""
     from decoders.params import Plain
-    from rag.types import Sampling
+    from rag.core.query import Sampling
 
     ids = generator.encode(build_prompts(question, []).context)
     both = {"context_adapter": adapter, "parametric_adapter": adapter}  # one row, as without: the load alone differs

@@ -12,16 +12,16 @@ from typing import Any
 import torch
 
 from decoders.params import Plain
-from eval.metrics import contains_answer
+from eval.metrics.answers import contains_answer
+from rag.core.prompts import build_prompts
+from rag.core.query import Sampling
 from rag.generation.base import Adapter, Request
-from rag.generation.transformers import TransformersGenerator
-from rag.patches.augment import five
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import PRAG, PatchDocument, Sample
-from rag.patches.batched import frozen_twin
-from rag.patches.rules import write_rules
-from rag.patches.samples import tokens_of
-from rag.prompts import build_prompts
-from rag.types import Sampling
+from rag.patches.questions.model import five
+from rag.patches.questions.rules import write_rules
+from rag.patches.training.batched import frozen_twin
+from rag.patches.training.samples import tokens_of
 
 PADDED = 3000
 MAX_TOKENS = 16
@@ -34,21 +34,21 @@ def read(name: str) -> list[Row]:
     return [json.loads(line) for line in (_DATA / name).read_text(encoding="utf-8").splitlines()]
 
 
-def document_of(row: Row) -> PatchDocument:
+def patch_document(row: Row) -> PatchDocument:
     """A row as the writers take it."""
     return PatchDocument(row["title"], row["title"], row["text"], "")
 
 
 def other_of_kind(rows: Sequence[Row], number: int) -> int:
     """Another document of the same kind where there is one: its answers have the same form."""
-    others = [*range(number + 1, len(rows)), *range(number)]
-    kind = rows[number]["kind"]
-    return next((other for other in others if rows[other]["kind"] == kind), others[0])
+    others: list[int] = [*range(number + 1, len(rows)), *range(number)]
+    of_kind = [other for other in others if rows[other]["kind"] == rows[number]["kind"]]
+    return (of_kind or others)[0]
 
 
 def prag_samples(row: Row) -> list[Sample]:
     """Five samples in the published order. For timing alone: the passage stands in for a rewrite of its length."""
-    pairs = [(sample.question, sample.answer) for sample in write_rules(document_of(row), 1)]
+    pairs = [(sample.question, sample.answer) for sample in write_rules(patch_document(row), 1)]
     return five(row["text"], f"{row['text']} ", pairs[:3])
 
 
@@ -61,7 +61,7 @@ def one_by_one(
     """Seconds of the released procedure, re-written: per document a fresh adapter, one sample a step, AdamW."""
     from peft import LoraConfig, get_peft_model
 
-    config = LoraConfig(r=PRAG.rank, lora_alpha=PRAG.alpha, target_modules=list(PRAG.targets), lora_dropout=0.0)
+    config = LoraConfig(r=PRAG.rank, lora_alpha=int(PRAG.alpha), target_modules=list(PRAG.targets), lora_dropout=0.0)
     model = get_peft_model(frozen_twin(generator.model), config).train()
     device = generator.model.device
     started = time.perf_counter()
