@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from rag.config import Config
+from rag.core.config import Config
 from rag.generation.base import Generator
 from rag.models.loading import as_model_error, quiet, resolve_device, resolve_dtype
 from rag.models.resolve import resolve_generator
@@ -20,7 +20,7 @@ def load_generator(config: Config) -> Generator:
     engine = resolve_engine(config.engine)
     if engine == "transformers":
         return _load_transformers(config)
-    from rag.generation.vllm_load import load_local, load_remote
+    from rag.generation.vllm.load import load_local, load_remote
 
     return load_local(config) if engine == "vllm" else load_remote(config)
 
@@ -38,7 +38,7 @@ def _load_transformers(config: Config) -> Generator:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from rag.generation.transformers import TransformersGenerator
+    from rag.generation.transformers.generator import TransformersGenerator
 
     name, folder = resolve_generator(config)
     device = resolve_device(config.device)

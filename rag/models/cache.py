@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rag.errors import ModelError
+from rag.core.errors import ModelError
 
 _ORIGIN_FILE = "concord-origin.json"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from rag.errors import ModelError
+from rag.core.errors import ModelError
 from rag.models.cache import Origin, build_once, cached_folders, check_space, write_origin
 from rag.models.gguf import GgufHeader, read_header
 from rag.models.loading import first_line, quiet
@@ -39,7 +39,7 @@ def convert(gguf: Path, models: Path) -> Path:
     Raises:
         ModelError: no GGUF file, or one that cannot be converted; not enough memory or space.
     """
-    folder = _remembered(gguf, models)
+    folder = converted_folder(gguf, models)
     if folder is not None:
         return folder
     header = read_header(gguf)
@@ -182,7 +182,8 @@ def _state(gguf: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def _remembered(gguf: Path, models: Path) -> Path | None:
+def converted_folder(gguf: Path, models: Path) -> Path | None:
+    """The folder that this file was converted to, as long as the file is the same; ``None`` if it was not."""
     try:
         record = json.loads(_record(gguf, models).read_text(encoding="utf-8"))
         folder = models / str(record["folder"])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rag.errors import ModelError
+from rag.core.errors import ModelError
 
 _Value = TypeVar("_Value")
 
@@ -41,6 +41,7 @@ class GgufHeader:
         file_type: how most weights are stored, such as ``Q4_K_M``.
         num_weights: weights of all tensors together.
         largest_tensor: weights of the largest tensor.
+        cache_values: numbers that the attention cache keeps for one token; ``None`` where the file does not say it.
     """
 
     architecture: str
@@ -51,6 +52,7 @@ class GgufHeader:
     file_type: str
     num_weights: int
     largest_tensor: int
+    cache_values: int | None
 
 
 def is_gguf(path: Path) -> bool:
@@ -99,7 +101,19 @@ def _parse(path: Path, data: mmap.mmap) -> GgufHeader:
         file_type=_file_type(fields.get("general.file_type")),
         num_weights=sum(sizes),
         largest_tensor=max(sizes),
+        cache_values=_cache_values(architecture, fields),
     )
+
+
+def _cache_values(architecture: str, fields: dict[str, Any]) -> int | None:
+    """Keys and values of every layer and head for one token."""
+    names = ("block_count", "attention.head_count", "embedding_length")
+    layers, heads, width = (_typed(int, fields.get(f"{architecture}.{name}")) for name in names)
+    kv_heads = _typed(int, fields.get(f"{architecture}.attention.head_count_kv")) or heads
+    if not (layers and heads and width and kv_heads):
+        return None
+    head_width = _typed(int, fields.get(f"{architecture}.attention.key_length")) or width // heads
+    return 2 * layers * kv_heads * head_width
 
 
 def _typed(kind: type[_Value], value: object) -> _Value | None:
@@ -138,7 +152,7 @@ def _check_length(path: Path, length: int, position: int, fields: dict[str, Any]
             raise ModelError(f"{path} {_DAMAGED}")
 
 
-def _file_type(number: int | None) -> str:
+def _file_type(number: Any) -> str:
     from gguf.constants import LlamaFileType
 
     try:

@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from rag.errors import ModelError
+from rag.core.errors import ModelError
 from rag.models.cache import Origin, build_once, check_space, read_origin, remove_folder, write_origin
 from rag.models.folders import is_complete
 from rag.models.loading import MODEL_HINT, first_line
@@ -123,7 +123,7 @@ def _folder(name: str, models: Path) -> Path:
 
 
 def _check_name(name: str) -> None:
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
         validate_repo_id(name)
@@ -136,11 +136,11 @@ def _look_up(name: str) -> HubModel:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    # The errors of whichever HTTP library the hub's client is built on; it changes between its versions.
-    transport_errors = cast("tuple[type[Exception], ...]", HfHubHTTPError.__bases__)
+    # Its bases are the errors of the HTTP library that the hub's client is built on, which differs by version.
+    errors = cast("tuple[type[Exception], ...]", (HfHubHTTPError, *HfHubHTTPError.__bases__))
     try:
         info = HfApi().model_info(name, timeout=_TIMEOUT_S, files_metadata=True)
-    except (HfHubHTTPError, *transport_errors) as error:
+    except errors as error:
         _refuse(name, error)
     files = [
         HubFile(item.rfilename, item.size or 0, item.lfs.sha256 if item.lfs else None) for item in info.siblings or []
@@ -173,7 +173,7 @@ def _downloaded_bytes(folder: Path) -> int:
 def _download(model: HubModel, folder: Path, bar: Bar) -> None:
     import httpx
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     total = sum(file.size for file in model.files) or 1
     timeout = httpx.Timeout(_TIMEOUT_S, read=_READ_TIMEOUT_S)

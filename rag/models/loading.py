@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rag.errors import ModelError
+from rag.core.errors import ModelError
 
 MODEL_HINT = "give a Hugging Face name, a folder with a model, a .gguf file, or 'default'"
 

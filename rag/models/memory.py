@@ -15,7 +15,16 @@ def memory_limit(cgroups: Path = _CGROUPS, membership: Path = Path("/proc/self/c
     """
     import psutil
 
-    return min([psutil.virtual_memory().total, *_limits(cgroups, membership)])
+    return min([int(psutil.virtual_memory().total), *_limits(cgroups, membership)])
+
+
+def device_memory(device: str) -> int:
+    """Bytes of memory that a model on ``device`` may use: the GPU's, or what this process may use."""
+    if device == "cpu":
+        return memory_limit()
+    import torch
+
+    return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
 
 
 def _limits(cgroups: Path, membership: Path) -> Iterator[int]:

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from rag.errors import ModelError
+from rag.core.errors import ModelError
 from rag.models.cache import build_once
 from rag.models.defaults import EmbeddedModel
 from rag.models.progress import progress_bar

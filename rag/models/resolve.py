@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag.config import Config
-from rag.errors import ModelError
+from rag.core.config import Config
+from rag.core.errors import ModelError
 from rag.models import hub
 from rag.models.cache import models_folder
 from rag.models.convert import convert
