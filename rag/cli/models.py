@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rag.core.errors import ConcordError
 
@@ -50,10 +52,11 @@ def list_models(
     device = resolve_device(settings.device)
     Console().print(_table(models, resolve_dtype(settings.dtype, device)))
     _err.print(
-        f"memory here: {_size(device_memory(device))}. A model needs its weights, the cache of both streams, and "
-        f"{_size(listing.RUNTIME_BYTES)} for the program.",
+        f"memory here: {_size(device_memory(device))}. A model needs its weights, {_size(listing.RUNTIME_BYTES)} "
+        f"for the program, and for each of two streams the cache (shown for {_CACHE_TOKENS:,} tokens).",
         style="dim",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -92,23 +95,20 @@ def remove(
 
 
 def _table(models: Sequence[ModelInfo], dtype: str) -> Table:
-    table = Table(title=f"models; memory in {dtype}", title_justify="left")
-    table.add_column("name", overflow="fold")
-    table.add_column("format")
-    for heading in ("disk", "window", "weights", f"cache per {_CACHE_TOKENS:,} tokens"):
+    table = Table(title=f"models, with their memory in {dtype}", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("name and what it is", overflow="fold", min_width=36)
+    for heading in ("disk", "window", "weights", "cache"):
         table.add_column(heading, justify="right")
-    table.add_column("licence")
     table.add_column("fits")
     for model in models:
         cache = model.cache_bytes_per_token
+        details = f"{model.origin} {model.kind}, {model.format}, {model.license or 'licence not stated'}"
         table.add_row(
-            model.name,
-            model.format,
+            Text(model.name).append(f"\n  {details}", style="dim"),
             _size(model.disk_bytes),
             f"{model.window:,}" if model.window else "?",
             _size(model.weights_bytes),
             "-" if model.kind == "encoder" else _size(cache * _CACHE_TOKENS if cache else None),
-            model.license or "?",
             {True: "yes", False: "no", None: "?"}[model.fits],
         )
     return table

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_INDEX_TYPES = {"BOOL", "I64"}  # positions and masks, no weights
 _WINDOW_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 
 
@@ -65,7 +66,7 @@ def _weights(folder: Path) -> tuple[list[str], int | None]:
     """Number types and number of weights, from the headers of the safetensors files."""
     files = sorted(folder.glob("*.safetensors"))
     tensors = [entry for file in files for entry in _tensor_entries(file)]
-    types = sorted({str(entry["dtype"]) for entry in tensors})
+    types = sorted({str(entry["dtype"]) for entry in tensors} - _INDEX_TYPES)
     return types, sum(math.prod(entry["shape"]) for entry in tensors) if tensors else None
 
 
