@@ -116,10 +116,11 @@ def _run_library(gguf: Path, folder: Path, bar: Bar) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source = str(gguf.parent)
+    config = AutoConfig.from_pretrained(source, gguf_file=gguf.name)
     AutoTokenizer.from_pretrained(source, gguf_file=gguf.name).save_pretrained(folder)
     model, report = AutoModelForCausalLM.from_pretrained(
         source,
-        config=AutoConfig.from_pretrained(source, gguf_file=gguf.name),
+        config=config,
         gguf_file=gguf.name,
         quantization_config=GgufConfig(dequantize=True),
         dtype=torch.float32,
@@ -127,11 +128,25 @@ def _run_library(gguf: Path, folder: Path, bar: Bar) -> None:
     )
     if missing := sorted(report["missing_keys"]):
         raise ModelError(f"{gguf} lacks {len(missing)} of the model's weights, such as {missing[0]}")
+    _check_shapes(gguf, config, model)
     bar.reach(_READ + _DEQUANTIZE)
     model.save_pretrained(folder, max_shard_size="1GB")  # a file is held in memory a second time while it is written
     for weights in folder.glob("*.safetensors"):  # readable by the users who can read the other files
         shutil.copymode(folder / "config.json", weights)
     bar.reach(1.0)
+
+
+def _check_shapes(gguf: Path, config: Any, model: Any) -> None:
+    """The library takes weights of any shape out of a GGUF file, and the model then fails at its first question."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        expected = {name: weight.shape for name, weight in AutoModelForCausalLM.from_config(config).named_parameters()}
+    for name, weight in model.named_parameters():
+        if weight.shape != expected.get(name, weight.shape):
+            shapes = f"{tuple(weight.shape)}, expected {tuple(expected[name])}"
+            raise ModelError(f"{gguf} does not fit the architecture that it names: {name} has the shape {shapes}")
 
 
 def _refusal(gguf: Path, header: GgufHeader, error: Exception) -> ModelError:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 60.0
 _NUM_TRIES = 5
-_CHUNK_BYTES = 1 << 20
 _TEXT_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*")
 # Copies of the weights for other libraries.
 _OTHER_FORMATS = ("onnx/*", "openvino/*", "original/*", "coreml/*", "consolidated*", "*.gguf")
@@ -232,7 +231,7 @@ def _append(client: httpx.Client, url: str, part: Path, advance: Any) -> None:
         if size and not goes_on:
             advance(-size)
         with part.open("ab" if goes_on else "wb") as out:
-            for chunk in response.iter_bytes(_CHUNK_BYTES):
+            for chunk in response.iter_bytes():
                 out.write(chunk)
                 advance(len(chunk))
 
