@@ -264,6 +264,12 @@ def _progress() -> Iterator[Any]:
 
 def _with_spinner(engine: Engine, question: str, options: dict[str, Any]) -> Iterator[Any]:
     """The events of an answer, with a sign of life until the first one."""
+    from rag.models.resolve import resolve_generator
+
+    if not engine.config.engine.startswith(("http://", "https://")):
+        resolve_generator(
+            engine.config
+        )  # a download or conversion has a bar of its own, which no spinner may overwrite
     events = engine.stream(question, **options)
     with _err.status("reading the documents ..."):
         first = next(events)

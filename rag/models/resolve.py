@@ -67,6 +67,9 @@ def local_path(name: str, models: Path) -> Path | None:
 
 
 def _check_folder(folder: Path) -> None:
+    if (folder / "config.json").is_file() or (folder / "modules.json").is_file():
+        return
     ggufs = sorted(folder.glob("*.gguf"))
-    if ggufs and not (folder / "config.json").is_file():
+    if ggufs:
         raise ModelError(f"the folder {folder} holds GGUF files only; give one of them, such as {ggufs[0]}")
+    raise ModelError(f"the folder {folder} holds no model: it has no config.json; {MODEL_HINT}")

@@ -131,7 +131,10 @@ def test_a_newer_revision_takes_the_place_of_the_old(hub: Hub, models: Path, fil
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("tiny/unknown", "the model hub has no model 'tiny/unknown' for you (404)"), ("a b c", "no file or folder 'a b c'")],
+    [
+        ("tiny/unknown", "the model hub has no model 'tiny/unknown' for you (404)"),
+        ("a b c", "no file or folder 'a b c'"),
+    ],
 )
 def test_a_name_without_a_model_is_one_line(hub: Hub, models: Path, name: str, line: str) -> None:
     done = get(hub, models, name)
