@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rag.core.errors import ConcordError
+from rag.cli.common import AsJson, SettingsFile, errors_to_exit, out, say
 
 if TYPE_CHECKING:
     from rag.models.listing import ModelInfo
 
 models_app = typer.Typer(help="The models of this machine: list, get and remove them.")
-_err = Console(stderr=True)
-SettingsFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.", show_default=False)]
 _CACHE_TOKENS = 1000
 
 
 @models_app.callback(invoke_without_command=True)
 def list_models(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     config: SettingsFile = None,
 ) -> None:
     """List the models that are cached or embedded, and whether they fit in memory.
@@ -43,20 +38,18 @@ def list_models(
     from rag.models.loading import resolve_device, resolve_dtype
     from rag.models.memory import device_memory
 
-    with _errors_to_exit():
+    with errors_to_exit():
         settings = Config.load(config)
         models = listing.list_models(settings)
     if as_json:
         typer.echo(json.dumps([asdict(model) for model in models], indent=2, ensure_ascii=False))
         return
     device = resolve_device(settings.device)
-    Console().print(_table(models, resolve_dtype(settings.dtype, device)))
-    _err.print(
+    out.print(_table(models, resolve_dtype(settings.dtype, device)))
+    say(
         f"memory here: {_size(device_memory(device))}. A model needs its weights, {_size(listing.RUNTIME_BYTES)} "
         f"for the program, and for each of two streams the cache (shown for {_CACHE_TOKENS:,} tokens).",
-        style="dim",
-        highlight=False,
-        soft_wrap=True,
+        "dim",
     )
 
 
@@ -71,11 +64,11 @@ def get(
     from rag.core.config import Config
     from rag.models.fetching import get_model
 
-    with _errors_to_exit():
+    with errors_to_exit():
         settings = Config.load(config)
         for name in names:
             for folder in get_model(name, settings):
-                _err.print(f"{name} is in {folder}", style="green", markup=False, highlight=False, soft_wrap=True)
+                say(f"{name} is in {folder}", "green")
 
 
 @models_app.command("rm")
@@ -87,11 +80,11 @@ def remove(
     from rag.core.config import Config
     from rag.models.listing import remove_model
 
-    with _errors_to_exit():
+    with errors_to_exit():
         settings = Config.load(config)
         for name in names:
             num_bytes = remove_model(name, settings)
-            _err.print(f"removed {name} ({_size(num_bytes)})", style="green", markup=False, highlight=False)
+            say(f"removed {name} ({_size(num_bytes)})", "green")
 
 
 def _table(models: Sequence[ModelInfo], dtype: str) -> Table:
@@ -118,12 +111,3 @@ def _size(num_bytes: int | None) -> str:
     if num_bytes is None:
         return "?"
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
-
-
-@contextmanager
-def _errors_to_exit() -> Iterator[None]:
-    try:
-        yield
-    except ConcordError as error:
-        _err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error

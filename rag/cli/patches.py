@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,21 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from rag.core.errors import ConcordError
+from rag.cli.common import AsJson, SettingsFile, err, open_engine, out, print_json, progress_bar, say
 
 if TYPE_CHECKING:
     from rag.patches.patchset import PatchSet
 
 patch_app = typer.Typer(help="Documents as LoRA patches, for 'concord ask --patches'.", no_args_is_help=True)
-_out, _err = Console(), Console(stderr=True)
 
 LibraryPath = Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of the library.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="Generator that the patches are for.")]
-SettingsFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 
 
 @patch_app.command()
@@ -42,13 +36,16 @@ def build(
     config: SettingsFile = None,
 ) -> None:
     """Make the patches that are missing. Each is kept when it is done: a build that was killed goes on."""
-    with _patches(library, config, model=model, patch_profile=profile) as patches, _progress() as progress:
+    with (
+        _open_patches(library, config, model=model, patch_profile=profile) as patches,
+        progress_bar("patching") as progress,
+    ):
         report = patches.build(docs or (), jobs=jobs, progress=progress)
-    _err.print(f"{len(report.built)} built, {len(report.skipped)} were there", style="green")
+    err.print(f"{len(report.built)} built, {len(report.skipped)} were there", style="green")
     for item in report.incomplete:
-        _say(f"written without it: {item.doc_id}: {item.reason}", "yellow")
+        say(f"written without it: {item.doc_id}: {item.reason}", "yellow")
     for item in report.failed:
-        _say(f"no patch: {item.doc_id}: {item.reason}", "red")
+        say(f"no patch: {item.doc_id}: {item.reason}", "red")
     if report.failed:
         raise typer.Exit(1 if report.built or report.skipped else 2)
 
@@ -56,12 +53,12 @@ def build(
 @patch_app.command()
 def ls(library: LibraryPath, as_json: AsJson = False) -> None:
     """List the patches of a library."""
-    with _patches(library) as patches:
+    with _open_patches(library) as patches:
         infos, unreadable = patches.ls(), patches.store.unreadable()
     for key in unreadable:
-        _say(f"damaged: {key}; remove it with 'concord patch rm' and build it again", "red")
+        say(f"damaged: {key}; remove it with 'concord patch rm' and build it again", "red")
     if as_json:
-        _print_json([asdict(info) for info in infos])
+        print_json([asdict(info) for info in infos])
         return
     table = Table()
     for name in ("key", "document", "title", "model", "profile", "rank", "samples", "KiB"):
@@ -69,7 +66,7 @@ def ls(library: LibraryPath, as_json: AsJson = False) -> None:
     for info in infos:
         numbers = (str(info.rank), str(info.num_samples), f"{info.size_bytes / 1024:.0f}")
         table.add_row(info.key[:12], info.doc_id, info.title, info.base_name, info.profile, *numbers)
-    _out.print(table)
+    out.print(table)
 
 
 @patch_app.command()
@@ -78,9 +75,9 @@ def inspect(
     key: Annotated[str, typer.Argument(help="Its key, or the beginning of it.")],
 ) -> None:
     """Check one patch against its manifest, and print that."""
-    with _patches(library) as patches:
+    with _open_patches(library) as patches:
         info = patches.inspect(key)
-    _print_json(asdict(info))
+    print_json(asdict(info))
 
 
 @patch_app.command()
@@ -89,47 +86,12 @@ def rm(
     names: Annotated[list[str], typer.Argument(help="Keys (their beginning is enough) or doc_ids.")],
 ) -> None:
     """Remove patches."""
-    with _patches(library) as patches:
+    with _open_patches(library) as patches:
         removed = patches.remove(names)
-    _err.print(f"removed {len(removed)} patches", style="green")
+    err.print(f"removed {len(removed)} patches", style="green")
 
 
 @contextmanager
-def _patches(library: Path, config: Path | None = None, **settings: Any) -> Iterator[PatchSet]:
-    """The library's patches; one line for the user instead of a traceback."""
-    from rag.core.config import Config
-    from rag.engine import Engine
-
-    try:
-        with Engine.open(library, must_exist=True, config=Config.load(config, **settings)) as engine:
-            yield engine.patches
-    except ConcordError as error:
-        _say(f"error: {error}", "red")
-        raise typer.Exit(2) from error
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from rag.core import progress
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_err, transient=True) as bar:
-
-        class BarProgress(progress.Progress):
-            def start(self, num_sources: int) -> None:
-                self.task = bar.add_task("patching", total=num_sources)
-
-            def advance(self, source: str) -> None:
-                bar.update(self.task, advance=1)
-
-        yield BarProgress()
-
-
-def _say(text: str, style: str) -> None:
-    _err.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+def _open_patches(library: Path, config: Path | None = None, **settings: Any) -> Iterator[PatchSet]:
+    with open_engine(library, config, **settings) as engine:
+        yield engine.patches

@@ -1,21 +1,17 @@
-"""``concord serve`` and ``concord keys``."""
+"""``concord serve``: libraries over HTTP."""
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from rag.core.errors import ConcordError, SettingError
+from rag.cli.common import err, errors_to_exit
+from rag.core.errors import SettingError
 
-keys_app = typer.Typer(help="API keys of the service.", no_args_is_help=True)
-_err = Console(stderr=True)
 _SHUTDOWN_S = 20
-KeysFile = Annotated[Path, typer.Option("--keys", help="The file of keys.")]
 
 
 def serve(
@@ -50,7 +46,7 @@ def serve(
     from rag.service.settings import ServiceSettings
     from rag.service.telemetry import log_to
 
-    try:
+    with errors_to_exit():
         if keys is None and host not in LOOPBACK:
             raise SettingError(f"host={host!r} without --keys; make a key with 'concord keys add', or leave --host out")
         settings = ServiceSettings(
@@ -59,58 +55,12 @@ def serve(
         settings = _limited(settings, limits or [])
         loaded = Config.load(config, model=model, encoder=encoder, engine=engine)
         app = create_app(settings, loaded, lambda: load_generator(loaded))
-    except ConcordError as error:
-        _fail(error)
     import uvicorn
 
     log_to()
     who = "no keys: one tenant, this machine only" if keys is None else f"keys from {keys}"
-    _err.print(f"serving {library_dir} on http://{host}:{port} ({who})", style="green")
+    err.print(f"serving {library_dir} on http://{host}:{port} ({who})", style="green")
     uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_S)
-
-
-@keys_app.command("add")
-def add_key(
-    tenant: Annotated[str, typer.Argument(help="Whose libraries the key opens.")],
-    scope: Annotated[list[str], typer.Option(help="read, write, admin; give it several times.")] = ["read"],  # noqa: B006
-    keys: KeysFile = Path("concord-keys.json"),
-) -> None:
-    """Make a key and print it, once: the file keeps only its hash."""
-    from rag.service.auth.keys import KeyFile
-
-    try:
-        key, secret = KeyFile(keys).add(tenant, scope)
-    except ConcordError as error:
-        _fail(error)
-    _err.print(f"key {key.key_id} for {tenant} ({', '.join(key.scopes)}); keep it, it is not shown again:")
-    typer.echo(secret)
-
-
-@keys_app.command("ls")
-def list_keys(keys: KeysFile = Path("concord-keys.json")) -> None:
-    """List the keys, without their secrets."""
-    from rag.service.auth.keys import KeyFile
-
-    try:
-        found = KeyFile(keys).keys()
-    except ConcordError as error:
-        _fail(error)
-    table = Table("key", "tenant", "scopes", "made")
-    for key in found:
-        table.add_row(key.key_id, key.tenant, ", ".join(key.scopes), key.created_at)
-    Console().print(table)
-
-
-@keys_app.command("rm")
-def remove_key(key_id: str, keys: KeysFile = Path("concord-keys.json")) -> None:
-    """Remove a key; a running service refuses it from now on."""
-    from rag.service.auth.keys import KeyFile
-
-    try:
-        key = KeyFile(keys).remove(key_id)
-    except ConcordError as error:
-        _fail(error)
-    _err.print(f"removed key {key.key_id} of {key.tenant}", style="green")
 
 
 def _limited(settings: Any, limits: list[str]) -> Any:
@@ -126,8 +76,3 @@ def _limited(settings: Any, limits: list[str]) -> Any:
             raise SettingError(f"--limit {text!r}; expected NAME=NUMBER above 0, with one of {', '.join(names)}")
         settings = replace(settings, **{name: number})
     return settings
-
-
-def _fail(error: ConcordError) -> NoReturn:
-    _err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(2) from error

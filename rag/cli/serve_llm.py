@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from rag.core.errors import ConcordError
-
-_err = Console(stderr=True)
+from rag.cli.common import err, errors_to_exit
 
 
 def serve_llm(
@@ -29,10 +26,7 @@ def serve_llm(
     from rag.core.config import Config
     from rag.generation.vllm.serve import serve, serve_command
 
-    try:
+    with errors_to_exit():
         command = serve_command(Config.load(config, model=model), host, port, context.args)
-    except ConcordError as error:
-        _err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-    _err.print(f"starting vLLM on http://{host}:{port} ...")
+    err.print(f"starting vLLM on http://{host}:{port} ...")
     serve(command)
