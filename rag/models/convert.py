@@ -1,17 +1,12 @@
 """Converting a GGUF file into a folder that the model library loads, once.
 
-The folder is named by the file's name and the hash of its content. A small record by path, size and time of change
-finds it again without reading gigabytes.
+The folder is named by the file's name and the hash of its content; see ``records``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,15 +14,15 @@ from threading import Lock
 from typing import Any
 
 from rag.core.errors import ModelError
-from rag.models.cache import Origin, build_once, cached_folders, check_space, write_origin
+from rag.models.cache import Origin, build_once, check_space, write_origin
 from rag.models.gguf import GgufHeader, read_header
 from rag.models.loading import first_line, quiet
 from rag.models.memory import memory_limit
 from rag.models.progress import Bar, progress_bar
+from rag.models.records import converted_folder, find_folder, hash_file, name_folder, remember
 
 # Shares of the progress bar, about as long as each step takes.
 _READ, _DEQUANTIZE, _WRITE = 0.1, 0.5, 0.4
-_HASH_BYTES = 16 << 20
 _WEIGHT_BYTES = 4  # float32, so that nothing of the file's precision is lost
 _LIBRARY_BYTES = 700 << 20  # what Python, torch and transformers take before any weights
 _converting = Lock()  # the library's progress bar is replaced while one file is converted
@@ -44,8 +39,8 @@ def convert(gguf: Path, models: Path) -> Path:
         return folder
     header = read_header(gguf)
     with progress_bar(f"Converting {gguf.name} (once)") as bar:
-        digest = _hash_file(gguf, bar)
-        folder = _find(models, digest) or _folder(models, gguf, digest)
+        digest = hash_file(gguf, lambda share: bar.advance(_READ * share))
+        folder = find_folder(models, digest) or name_folder(models, gguf, digest)
         if not folder.is_dir():
             check_convertible(gguf, header)
             check_space(models, header.num_weights * _WEIGHT_BYTES, f"converting {gguf.name}")
@@ -55,7 +50,7 @@ def convert(gguf: Path, models: Path) -> Path:
                 lambda partial: _convert(gguf, header, origin, partial, bar),
                 lambda: bar.say(f"Waiting for another process that converts {gguf.name}"),
             )
-    _remember(gguf, models, folder)
+    remember(gguf, models, folder)
     return folder
 
 
@@ -167,53 +162,3 @@ def _counted_tensors(bar: Bar) -> Iterator[None]:
         yield
     finally:
         library.tqdm = original
-
-
-def _hash_file(gguf: Path, bar: Bar) -> str:
-    digest, size = hashlib.sha256(), gguf.stat().st_size
-    with gguf.open("rb") as file:
-        while block := file.read(_HASH_BYTES):
-            digest.update(block)
-            bar.advance(_READ * len(block) / size)
-    return digest.hexdigest()
-
-
-def _folder(models: Path, gguf: Path, digest: str) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", gguf.name.removesuffix(".gguf")).strip(".-")[:100]
-    return models / f"{name}-{digest[:12]}"
-
-
-def _find(models: Path, digest: str) -> Path | None:
-    """The folder of a file with this content, whatever the file was called."""
-    return next((folder for folder in cached_folders(models) if folder.name.endswith(f"-{digest[:12]}")), None)
-
-
-def _record(gguf: Path, models: Path) -> Path:
-    return models / ".files" / f"{hashlib.sha256(os.fsencode(gguf.resolve())).hexdigest()[:16]}.json"
-
-
-def _state(gguf: Path) -> list[int]:
-    stat = gguf.stat()
-    return [stat.st_size, stat.st_mtime_ns]
-
-
-def converted_folder(gguf: Path, models: Path) -> Path | None:
-    """The folder that this file was converted to, as long as the file is the same; ``None`` if it was not."""
-    try:
-        record = json.loads(_record(gguf, models).read_text(encoding="utf-8"))
-        folder = models / str(record["folder"])
-        return folder if record["state"] == _state(gguf) and folder.is_dir() else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _remember(gguf: Path, models: Path, folder: Path) -> None:
-    """A cache that cannot be written is no fault here: the file is hashed again the next time."""
-    record = _record(gguf, models)
-    try:
-        record.parent.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=record.parent, delete=False, encoding="utf-8") as file:
-            json.dump({"state": _state(gguf), "folder": folder.name}, file)
-        os.replace(file.name, record)
-    except OSError:
-        return

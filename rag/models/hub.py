@@ -1,53 +1,23 @@
-"""Models of a hub: found in the cache, else downloaded with one progress bar; a download that stopped goes on.
-
-The hub client's own downloads start a file anew after the process ended; with files of gigabytes that is too much.
-"""
+"""Models of a hub: found in the cache, else looked up and downloaded with one progress bar."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from rag.core.errors import ModelError
-from rag.models.cache import Origin, build_once, check_space, read_origin, remove_folder, write_origin
+from rag.models.cache import build_once, check_space, read_origin, remove_folder
 from rag.models.folders import is_complete
 from rag.models.loading import MODEL_HINT, first_line
-from rag.models.progress import Bar, progress_bar
-
-if TYPE_CHECKING:
-    import httpx
+from rag.models.progress import progress_bar
+from rag.models.transfer import HubFile, HubModel, download_files
 
 _TIMEOUT_S = 10.0
-_READ_TIMEOUT_S = 60.0
-_NUM_TRIES = 5
 _TEXT_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*")
 # Copies of the weights for other libraries.
 _OTHER_FORMATS = ("onnx/*", "openvino/*", "original/*", "coreml/*", "consolidated*", "*.gguf")
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """A file of a model: its path, its size in bytes, and its SHA-256 where the hub knows it."""
-
-    path: str
-    size: int
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class HubModel:
-    """What the hub says about a model."""
-
-    name: str
-    revision: str
-    license: str | None
-    files: tuple[HubFile, ...]
 
 
 def find(name: str, models: Path) -> Path | None:
@@ -92,7 +62,7 @@ def download(name: str, models: Path) -> Path:
     with progress_bar(f"Downloading {name} ({size / 1e6:,.0f} MB)") as bar:
         build_once(
             folder,
-            lambda partial: _download(model, partial, bar),
+            lambda partial: download_files(model, partial, bar),
             lambda: bar.say(f"Waiting for another process that downloads {name}"),
             keeps_partial=True,
         )
@@ -167,79 +137,3 @@ def _refuse(name: str, error: Exception) -> NoReturn:
 def _downloaded_bytes(folder: Path) -> int:
     partial = folder.with_name(f".partial-{folder.name}")
     return sum(file.stat().st_size for file in partial.rglob("*") if file.is_file())
-
-
-def _download(model: HubModel, folder: Path, bar: Bar) -> None:
-    import httpx
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-
-    total = sum(file.size for file in model.files) or 1
-    timeout = httpx.Timeout(_TIMEOUT_S, read=_READ_TIMEOUT_S)
-    with httpx.Client(headers=build_hf_headers(), follow_redirects=True, timeout=timeout) as client:
-        for file in model.files:
-            url = hf_hub_url(model.name, file.path, revision=model.revision)
-            target = folder / _safe_path(file.path)
-            # A part of another revision's file has another name, and is never continued.
-            part = target.with_name(f"{target.name}.{model.revision[:12]}.part")
-            if not target.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _fetch_file(client, url, file, part, lambda num_bytes: bar.advance(num_bytes / total))
-                part.rename(target)
-            else:
-                bar.advance(file.size / total)
-    write_origin(folder, Origin(model.name, "hub", model.revision, model.license))
-
-
-def _safe_path(path: str) -> Path:
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or re.search(r"[\\:\x00]", part) for part in parts):
-        raise ModelError(f"the hub names a file {path!r}, which cannot be written")
-    return Path(*parts)
-
-
-def _fetch_file(client: httpx.Client, url: str, file: HubFile, part: Path, advance: Any) -> None:
-    """Download ``file`` to ``part`` and go on where an earlier download stopped; a lost connection is tried again."""
-    import httpx
-
-    advance(part.stat().st_size if part.exists() else 0)
-    for attempt in range(_NUM_TRIES):
-        try:
-            _append(client, url, part, advance)
-            break
-        except httpx.RequestError as error:
-            if attempt == _NUM_TRIES - 1:
-                raise ModelError(
-                    f"lost the model hub at {file.path} ({first_line(error)}); the same command goes on"
-                ) from None
-            time.sleep(2**attempt / 4)
-        except httpx.HTTPStatusError as error:
-            raise ModelError(f"the model hub refuses {file.path} ({error.response.status_code})") from None
-    _check_file(file, part)
-
-
-def _append(client: httpx.Client, url: str, part: Path, advance: Any) -> None:
-    size = part.stat().st_size if part.exists() else 0
-    headers: Mapping[str, str] = (
-        {"Range": f"bytes={size}-", "Accept-Encoding": "identity"} if size else {"Accept-Encoding": "identity"}
-    )
-    with client.stream("GET", url, headers=headers) as response:
-        if response.status_code == 416:  # nothing is left to send
-            return
-        response.raise_for_status()
-        goes_on = response.status_code == 206
-        if size and not goes_on:
-            advance(-size)
-        with part.open("ab" if goes_on else "wb") as out:
-            for chunk in response.iter_bytes():
-                out.write(chunk)
-                advance(len(chunk))
-
-
-def _check_file(file: HubFile, part: Path) -> None:
-    """Refuse a file that is not the one that the hub has, and remove it, so that the next download is whole."""
-    with part.open("rb") as data:
-        digest = hashlib.file_digest(data, "sha256").hexdigest() if file.sha256 else None
-    if part.stat().st_size != file.size or digest != file.sha256:
-        part.unlink()
-        raise ModelError(f"{file.path} came damaged from the model hub; run the same command again")

@@ -9,13 +9,13 @@ from pathlib import Path
 from rag.core.config import Config
 from rag.core.errors import ModelError
 from rag.models.cache import cached_folders, locked, models_folder, read_origin, remove_folder
-from rag.models.convert import converted_folder
 from rag.models.defaults import ENCODER, GENERATOR, EmbeddedModel
 from rag.models.folders import FolderInfo, describe_folder, is_complete
 from rag.models.gguf import read_header
 from rag.models.loading import resolve_device, resolve_dtype
 from rag.models.memory import device_memory
 from rag.models.packages import downloaded_path, installed_path
+from rag.models.records import converted_folder
 
 # What the process takes beside the weights: Python, the libraries, the sentence encoder, a library's index.
 # Measured by benchmarks/models.py as the difference of peak memory and weights.

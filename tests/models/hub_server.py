@@ -1,6 +1,6 @@
 """A model hub on this machine: the few routes that a download needs, byte ranges included.
 
-Run as a program it would be in the way of nothing; tests start it in a thread and point ``HF_ENDPOINT`` at it.
+Tests start it in a thread and point ``HF_ENDPOINT`` at it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ class Hub:
     """Files by model, and what was asked for.
 
     Attributes:
-        cut_after: send this many bytes of each answer and cut the connection, as long as ``cuts`` last.
+        cuts: the next answers with weights send only this many bytes each before the connection is cut.
         ignores_ranges: answer a byte range with the whole file, as some servers do.
     """
 
     models: dict[str, dict[str, bytes]]
     revision: str = REVISION
     license: str = "mit"
-    cut_after: int = 0
-    cuts: int = 0
+    cuts: list[int] = field(default_factory=list)
     ignores_ranges: bool = False
     ranges: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
@@ -87,11 +86,10 @@ def running_hub(models: dict[str, dict[str, bytes]]) -> Iterator[Hub]:
                 self.send_header(key, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            if hub.cuts and len(body) > hub.cut_after:
-                hub.cuts -= 1
-                self.wfile.write(body[: hub.cut_after])
+            path = self.path.split("?")[0]
+            if hub.cuts and path.endswith(".safetensors"):
+                self.wfile.write(body[: hub.cuts.pop(0)])
                 self.close_connection = True
-                self.connection.close()
             else:
                 self.wfile.write(body)
 

@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rag.core.errors import ModelError
 from rag.models.cache import cached_folders, read_origin
-from rag.models.convert import convert, converted_folder
+from rag.models.convert import convert
+from rag.models.records import converted_folder
 from tests.models.conftest import write_gguf
 
 ROOT = Path(__file__).resolve().parents[2]

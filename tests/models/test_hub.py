@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from rag.core.errors import ModelError
-from rag.models.cache import cached_folders, read_origin
+from rag.models.cache import Origin, cached_folders, read_origin, write_origin
 from rag.models.folders import describe_folder, is_complete
-from rag.models.hub import HubFile, needed_files
+from rag.models.hub import needed_files
+from rag.models.transfer import HubFile
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.models.hub_server import Hub, running_hub
 
@@ -71,8 +72,8 @@ def test_the_files_that_loading_needs_are_downloaded(hub: Hub, models: Path, fil
 
 @pytest.mark.real
 def test_a_lost_connection_goes_on_where_it_was(hub: Hub, models: Path, files: dict[str, bytes]) -> None:
-    hub.cut_after, hub.cuts = 40_000, 2
-    assert len(files[WEIGHTS]) > 2 * hub.cut_after
+    hub.cuts = [40_000, 40_000]
+    assert len(files[WEIGHTS]) > sum(hub.cuts)
     done = get(hub, models)
     assert done.returncode == 0, done.stderr
     assert (models / "tiny--llama" / WEIGHTS).read_bytes() == files[WEIGHTS]
@@ -82,12 +83,12 @@ def test_a_lost_connection_goes_on_where_it_was(hub: Hub, models: Path, files: d
 
 @pytest.mark.real
 def test_the_next_command_goes_on_where_one_ended(hub: Hub, models: Path, files: dict[str, bytes]) -> None:
-    hub.cut_after, hub.cuts = 20_000, 5
+    hub.cuts = [100_000] + [0] * 10
     failed = get(hub, models)
     assert failed.returncode == 2
     assert "lost the model hub" in failed.stderr
     assert cached_folders(models) == []
-    hub.cuts = 0
+    hub.cuts.clear()
     hub.ranges.clear()
     done = get(hub, models)
     assert done.returncode == 0, done.stderr
@@ -97,7 +98,7 @@ def test_the_next_command_goes_on_where_one_ended(hub: Hub, models: Path, files:
 
 @pytest.mark.real
 def test_a_server_without_byte_ranges_sends_it_all_again(hub: Hub, models: Path, files: dict[str, bytes]) -> None:
-    hub.cut_after, hub.cuts, hub.ignores_ranges = 40_000, 1, True
+    hub.cuts, hub.ignores_ranges = [40_000], True
     done = get(hub, models)
     assert done.returncode == 0, done.stderr
     assert (models / "tiny--llama" / WEIGHTS).read_bytes() == files[WEIGHTS]
@@ -107,13 +108,24 @@ def test_a_server_without_byte_ranges_sends_it_all_again(hub: Hub, models: Path,
 def test_damaged_weights_are_refused_and_fetched_again(hub: Hub, models: Path, files: dict[str, bytes]) -> None:
     partial = models / ".partial-tiny--llama"
     partial.mkdir(parents=True)
-    (partial / f"{WEIGHTS}.{hub.revision[:12]}.part").write_bytes(b"\0" * 1000)
+    write_origin(partial, Origin(NAME, "hub", hub.revision, "mit"))
+    (partial / f"{WEIGHTS}.part").write_bytes(b"\0" * 1000)
     failed = get(hub, models)
     assert failed.returncode == 2
     assert f"{WEIGHTS} came damaged" in failed.stderr
     done = get(hub, models)
     assert done.returncode == 0, done.stderr
     assert (models / "tiny--llama" / WEIGHTS).read_bytes() == files[WEIGHTS]
+
+
+@pytest.mark.real
+def test_a_part_of_another_revision_is_not_mixed_in(hub: Hub, models: Path, files: dict[str, bytes]) -> None:
+    partial = models / ".partial-tiny--llama"
+    partial.mkdir(parents=True)
+    write_origin(partial, Origin(NAME, "hub", "c" * 40, "mit"))
+    (partial / "config.json").write_bytes(files["config.json"].replace(b"256", b"999"))
+    assert get(hub, models).returncode == 0
+    assert (models / "tiny--llama" / "config.json").read_bytes() == files["config.json"]
 
 
 @pytest.mark.real
