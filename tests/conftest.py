@@ -68,7 +68,7 @@ def facts() -> list[dict[str, Any]]:
 def generator() -> Any:
     """The default generator, loaded once for all real tests."""
     from rag.core.config import Config
-    from rag.models import load_generator
+    from rag.generation.load import load_generator
 
     return load_generator(Config())
 

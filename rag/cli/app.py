@@ -9,6 +9,7 @@ from rag.cli.ask import ask
 from rag.cli.evaluation import eval_app
 from rag.cli.graph import kg_app
 from rag.cli.keys import keys_app
+from rag.cli.models import models_app
 from rag.cli.patches import patch_app
 from rag.cli.serve import serve
 from rag.cli.serve_llm import serve_llm
@@ -29,6 +30,7 @@ app.command("doctor", hidden=True)(documents.check)  # its name before version 0
 app.command()(serve)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve_llm)
 app.add_typer(keys_app, name="keys")
+app.add_typer(models_app, name="models")
 app.add_typer(patch_app, name="patch")
 app.add_typer(kg_app, name="kg")
 app.add_typer(eval_app, name="eval")

@@ -74,7 +74,7 @@ def export(
 @kg_app.command()
 def extract(
     library: LibraryPlace,
-    model: Annotated[str | None, typer.Option("--model", help="Generator: a name or a local folder.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Generator: a name, a folder, or a .gguf file.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
 ) -> None:
     """Let the generator read every passage for the graph; it can be interrupted, and goes on where it was.

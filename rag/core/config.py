@@ -42,7 +42,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field("default", description="Generator: a Hugging Face name, a local folder, or 'default'.")
+    model: str = Field("default", description="Generator: a Hugging Face name, a folder, a .gguf file, or 'default'.")
     encoder: str = Field("default", description="Sentence encoder: a name, a local folder, or 'default'.")
     engine: str = Field(
         "auto",
@@ -98,7 +98,9 @@ class Config(BaseModel):
     extractor: Literal["rules", "model"] = Field(
         "rules", description="What reads names and claims for the graph: rules, or rules and the generator (slow)."
     )
-    cache_dir: Path | None = Field(None, description="Where converted models are kept; None is the user's cache.")
+    cache_dir: Path | None = Field(
+        None, description="Where downloaded and converted models are kept; None is the user's cache."
+    )
 
     patch_profile: str = Field("fast", description="How patches are trained: 'fast', or 'prag' as published.")
     patch_gate: Annotated[float, Field(ge=-1, le=1)] = Field(

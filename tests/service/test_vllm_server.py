@@ -16,7 +16,7 @@ import openai
 import pytest
 
 from rag.core.config import Config
-from rag.models import load_generator
+from rag.generation.load import load_generator
 from tests.conftest import ROOT
 from tests.postgres_server import free_port
 from tests.service.conftest import chat, fill, live, soon

@@ -10,7 +10,8 @@ from rag.generation.codec import Codec
 from rag.generation.vllm.generator import VllmGenerator
 from rag.generation.vllm.local import LocalVllm
 from rag.generation.vllm.remote import RemoteVllm
-from rag.models import as_model_error, quiet, resolve_device, resolve_generator
+from rag.models.loading import as_model_error, quiet, resolve_device
+from rag.models.resolve import resolve_generator
 
 
 def load_local(config: Config) -> VllmGenerator:

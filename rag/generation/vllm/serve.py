@@ -11,7 +11,7 @@ from rag.core.config import Config
 from rag.core.errors import ModelError
 from rag.generation.vllm.load import engine_options
 from rag.generation.vllm.local import plugin
-from rag.models import resolve_generator
+from rag.models.resolve import resolve_generator
 
 
 def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = ()) -> list[str]:
