@@ -17,18 +17,18 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.retrievers import BaseRetriever
 from pydantic import Field
 
-from rag.errors import QuestionError
-from rag.service.chat_schemas import ChatMessage
-from rag.service.history import history_of
-from rag.types import Answer, Message
+from rag.core.answer import Answer
+from rag.core.errors import QuestionError
+from rag.core.history import SpeakerRole, alternate_turns
+from rag.core.query import Message
 
-_ROLES = {"human": "user", "ai": "assistant", "system": "system"}
+_ROLES: dict[str, SpeakerRole] = {"human": "user", "ai": "assistant", "system": "system"}
 
 
 class ConcordChatModel(BaseChatModel):
     """Answers the last human message from a library.
 
-    The message's ``response_metadata`` is the whole :class:`rag.types.Answer`: citations, conflict, timings.
+    The message's ``response_metadata`` is the whole :class:`rag.core.answer.Answer`: citations, conflict, timings.
 
     Attributes:
         engine: an :class:`rag.engine.Engine` or a :class:`rag.client.Client`.
@@ -93,8 +93,8 @@ def _split(messages: list[BaseMessage]) -> tuple[str, list[Message]]:
     if unknown or not messages or messages[-1].type != "human":
         kinds = ", ".join(message.type for message in messages) or "none"
         raise QuestionError(f"messages of types {kinds}; expected system, human and ai, a human one last")
-    turns = [ChatMessage.model_validate({"role": _ROLES[m.type], "content": str(m.text)}) for m in messages]
-    return turns[-1].text, history_of(turns[:-1])
+    turns = [(_ROLES[message.type], str(message.text)) for message in messages]
+    return turns[-1][1], alternate_turns(turns[:-1])
 
 
 def _usage(answer: Answer) -> Any:
