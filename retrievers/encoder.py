@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ class SentenceEncoder(Embeddings):
     def __init__(self, config: Config) -> None:
         self._config = config
         self._lock = Lock()
+        self._loaded: SentenceTransformer | None = None
         self.name = encoder_name(config)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -47,10 +47,12 @@ class SentenceEncoder(Embeddings):
         """LangChain's form of :meth:`encode`, for one text."""
         return [float(x) for x in self.encode([text])[0]]
 
-    @cached_property
+    @property
     def _model(self) -> SentenceTransformer:
-        with self._lock:
-            return load_encoder(self._config)[1]
+        with self._lock:  # two threads' first texts must not load two models
+            if self._loaded is None:
+                self._loaded = load_encoder(self._config)[1]
+            return self._loaded
 
 
 class EmbeddingsEncoder:

