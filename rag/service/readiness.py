@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Literal
 
-from rag.errors import ConcordError
+from rag.core.errors import ConcordError
 from rag.generation.base import Checkable
-from rag.service.shelf import Shelf
+from rag.service.catalog.folder import LibraryCatalog
 
 logger = logging.getLogger("rag.service")
 _KEEP_S = 1.0
@@ -40,13 +40,13 @@ class Readiness:
     waiting, one at a time, and its result serves everybody for a second: asking often costs nothing.
 
     Args:
-        shelf: the libraries, and the models over them.
+        catalog: the libraries, and the models over them.
         timeout_s: longest time of one check; a slower one counts as failed.
         retry_s: wait between two attempts to load the models.
     """
 
-    def __init__(self, shelf: Shelf, *, timeout_s: float = _TIMEOUT_S, retry_s: float = _RETRY_S) -> None:
-        self._shelf = shelf
+    def __init__(self, catalog: LibraryCatalog, *, timeout_s: float = _TIMEOUT_S, retry_s: float = _RETRY_S) -> None:
+        self._catalog = catalog
         self._timeout_s = timeout_s
         self._retry_s = retry_s
         self._is_closed = Event()
@@ -63,9 +63,9 @@ class Readiness:
         """Load the models, and go on trying while that fails; returns when they are loaded."""
         while not self._is_closed.is_set():
             try:
-                self._shelf.encoder.encode(["ready"])
+                self._catalog.encoder.encode(["ready"])
                 self._is_encoder_loaded = True
-                self._shelf.generator()
+                self._catalog.generator()
                 return
             except ConcordError as error:
                 logger.warning("the models cannot be loaded yet: %s", error)
@@ -77,7 +77,7 @@ class Readiness:
 
     async def check(self) -> Verdict:
         """The state now, or up to a second ago."""
-        if not self._is_encoder_loaded or self._shelf.generator.loaded is None:
+        if not self._is_encoder_loaded or self._catalog.generator.loaded is None:
             return self._loading
         running = self._running
         if running is None or (running.done() and time.monotonic() - self._checked_s > _KEEP_S):
@@ -99,8 +99,8 @@ class Readiness:
 
     def _ask(self) -> Verdict:
         try:
-            self._shelf.check()
-            generator = self._shelf.generator.loaded
+            self._catalog.check()
+            generator = self._catalog.generator.loaded
             if isinstance(generator, Checkable):
                 generator.check()
         except ConcordError as error:

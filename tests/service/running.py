@@ -25,7 +25,7 @@ def running_service(
 ) -> Iterator[str]:
     """``concord serve ROOT OPTIONS``; its address, once the page ``until`` is there: by default, ready to answer."""
     port = free_port()
-    command = [sys.executable, "-c", "from rag.cli import main; main()", "serve", str(root), "--port", str(port)]
+    command = [sys.executable, "-c", "from rag.cli.app import main; main()", "serve", str(root), "--port", str(port)]
     with tempfile.TemporaryFile() as log:
         service = subprocess.Popen(
             [*command, *options], cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **(environment or {})}

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from rag.errors import UnavailableError
-from rag.service.shelf import SharedGenerator
+from rag.core.errors import UnavailableError
+from rag.service.catalog.folder import SharedGenerator
 from tests.conftest import ROOT
 from tests.service.conftest import chat
 from tests.service.running import running_service
@@ -23,7 +23,7 @@ from tests.service.tiny import load_tiny
 _LOADERS = """
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from rag.config import Config
+from rag.core.config import Config
 from rag.models import load_encoder, load_generator
 
 config, start = Config(), Barrier(6)
