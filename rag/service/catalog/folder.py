@@ -21,8 +21,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
 from rag.core.config import Config
+from rag.core.errors import UnavailableError
 from rag.engine import Engine
-from rag.errors import UnavailableError
 from rag.generation.base import Generator
 from rag.library.base import Library
 from rag.library.sqlite.library import SqliteLibrary
