@@ -23,7 +23,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 _TOOLS = ("unshare", "nsenter", "setpriv", "chroot", "mount")
-_SYSTEM = ("/bin", "/lib", "/lib64", "/sbin", "/usr", "/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl")
+_SYSTEM = ("/bin", "/lib", "/lib64", "/sbin", "/usr", "/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl", "/sys")
 _USERS = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
 # Docker's own options for a tmpfs that names none.
 _TMPFS = "mode=1777,nosuid,nodev,noexec"

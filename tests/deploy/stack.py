@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,12 @@ class Stack:
         kind, *command = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD"
         return list(command)
+
+    def copy_volume(self, source: str, target: str) -> None:
+        """Give the new volume ``target`` the files of ``source``, owners included."""
+        volumes = self._folder / "volumes"
+        if (volumes / source).exists() and not (volumes / target).exists():
+            subprocess.run(["cp", "--archive", volumes / source, volumes / target], check=True)
 
     def _published(self, name: str, service: dict[str, Any], command: list[str]) -> Spec:
         if service["image"].startswith("pgvector/"):
