@@ -25,6 +25,7 @@ from tests.conftest import ROOT
 _TOOLS = ("unshare", "nsenter", "setpriv", "chroot", "mount")
 _SYSTEM = ("/bin", "/lib", "/lib64", "/sbin", "/usr", "/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl", "/sys")
 _USERS = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
+_DIES_WITH_THE_TESTS = ["setpriv", "--pdeathsig", "KILL"]
 # Docker's own options for a tmpfs that names none.
 _TMPFS = "mode=1777,nosuid,nodev,noexec"
 
@@ -82,7 +83,14 @@ class Pod:
         self._names.write_text("")
         (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         (folder / "hosts").write_text("127.0.0.1 localhost\n")
-        command = ["unshare", "--net", sys.executable, str(Path(__file__).with_name("pod.py")), str(self._names)]
+        command = [
+            *_DIES_WITH_THE_TESTS,
+            "unshare",
+            "--net",
+            sys.executable,
+            str(Path(__file__).with_name("pod.py")),
+            str(self._names),
+        ]
         self._network = subprocess.Popen(command)
 
     @contextmanager
@@ -123,7 +131,9 @@ class Container:
         script = "\n".join([*_build_root(pod.folder, root, spec), _exec(spec, root)])
         isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", script]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*pod.network(spec), *isolated], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*_DIES_WITH_THE_TESTS, *pod.network(spec), *isolated], stdout=log, stderr=log
+            )
 
     @property
     def exit_code(self) -> int | None:
