@@ -169,9 +169,9 @@ class Container:
             time.sleep(0.3)
 
     def stop(self) -> None:
-        """End it and everything in it."""
+        """End it and everything in it: the kernel ends a process namespace with its first process."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL)
+            os.kill(self._inner_pid(), signal.SIGKILL)
         self._process.wait()
 
     def _inner_pid(self) -> int:
@@ -241,7 +241,8 @@ def _exec(spec: Spec, root: Path) -> str:
 
 def _as_user(spec: Spec) -> list[str]:
     user, group = f"--reuid={spec.uid}", f"--regid={spec.uid}"
-    rights = ["--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+    # A change of user clears the signal that a parent's death sends, so it is set again.
+    rights = ["--pdeathsig", "KILL", "--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     path = f"/opt/bin:{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin"
     values = {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": spec.home} | dict(spec.environment)
     variables = [f"{name}={value}" for name, value in values.items()]
