@@ -151,7 +151,9 @@ class Container:
 
     def run(self, *command: str, timeout_s: float = 120.0, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command inside, as the container's user."""
-        inside = ["nsenter", f"--target={self._inner_pid()}", "--mount", "--net", "--pid", "--root"]
+        pid = self._inner_pid()
+        assert pid is not None, f"{self._spec.name} ended:\n{self.log[-4000:]}"
+        inside = ["nsenter", f"--target={pid}", "--mount", "--net", "--pid", "--root"]
         return subprocess.run(
             [*inside, "--", *_as_user(self._spec), *command],
             input=text,
@@ -163,23 +165,27 @@ class Container:
     def until_healthy(self, test: Sequence[str], timeout_s: float) -> None:
         """Run the health check again and again until it succeeds."""
         deadline = time.monotonic() + timeout_s
-        while (check := self.run(*test)).returncode:
-            assert self.exit_code is None, f"{self._spec.name} ended:\n{self.log[-4000:]}"
+        while True:
+            check = self.run(*test)
+            if check.returncode == 0:
+                return
             assert time.monotonic() < deadline, f"{self._spec.name}: {check.stderr}\n{self.log[-4000:]}"
             time.sleep(0.3)
 
     def stop(self) -> None:
         """End it and everything in it: the kernel ends a process namespace with its first process."""
-        if self._process.poll() is None:
-            os.kill(self._inner_pid(), signal.SIGKILL)
+        if (pid := self._inner_pid()) is not None:
+            os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
-    def _inner_pid(self) -> int:
+    def _inner_pid(self) -> int | None:
+        """Its first process as this machine numbers it; ``None`` once it has ended."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        deadline = time.monotonic() + 10
-        while not (pids := children.read_text().split()) and time.monotonic() < deadline:
+        while self._process.poll() is None:
+            if pids := children.read_text().split():
+                return int(pids[0])
             time.sleep(0.01)
-        return int(pids[0])
+        return None
 
 
 def _build_root(folder: Path, root: Path, spec: Spec) -> Iterator[str]:
