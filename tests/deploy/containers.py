@@ -170,7 +170,7 @@ class Container:
             if check.returncode == 0:
                 return
             assert time.monotonic() < deadline, f"{self._spec.name}: {check.stderr}\n{self.log[-4000:]}"
-            time.sleep(0.3)
+            time.sleep(1.0)
 
     def stop(self) -> None:
         """End it and everything in it: the kernel ends a process namespace with its first process."""
