@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rag.core.config import Config
 from rag.core.lazy import lazy_property
 from rag.models.defaults import ENCODER
-from rag.models.loading import as_model_error, quiet, resolve_device
+from rag.models.loading import as_model_error, one_at_a_time, quiet, resolve_device
 from rag.models.resolve import resolve_encoder
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _BATCH = 32
 
 
+@one_at_a_time
 def load_encoder(config: Config) -> tuple[str, SentenceTransformer]:
     """The sentence encoder that ``config`` names, and the name under which libraries remember it.
 
