@@ -26,12 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sets import area_under_curve
-from eval.config import RunConfig
-from eval.engines import Engines
-from eval.metrics import contains_answer
-from eval.records import Record, Trace
-from eval.standing import Cell, Line, TableConfig, figures, run_table
-from eval.tables import progress_bar
+from eval.metrics.answers import contains_answer
+from eval.output.tables import progress_bar
+from eval.run.config import RunConfig
+from eval.run.records import Record, Trace
+from eval.studies.comparison_table import Cell, Line, TableConfig, figures, run_table
+from eval.studies.engines import Engines
 
 HERE = Path(__file__).resolve().parent
 PAIRS = HERE.parent.parent / "shared" / "data" / "nq_synth" / "nq_synth_dev.jsonl"

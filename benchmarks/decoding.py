@@ -27,12 +27,13 @@ from rich.console import Console
 from rich.table import Table
 
 from decoders.params import AdaCad
-from rag.config import Config
+from rag.core.config import Config
+from rag.core.passages import Passage
+from rag.core.prompts import build_prompts
+from rag.core.query import Sampling
 from rag.generation.base import Generation, Request
-from rag.ingest import gather, load
+from rag.ingest.loaders import gather, load
 from rag.models import load_generator
-from rag.prompts import build_prompts
-from rag.types import Passage, Sampling
 from tests.oracles import twin
 
 ROOT = Path(__file__).resolve().parent.parent

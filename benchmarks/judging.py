@@ -12,14 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.sets import TestSet, area_under_curve, recall
-from rag.config import Config
+from rag.core.config import Config
+from rag.core.passages import Passage
 from rag.engine import Engine
 from rag.generation.base import Generator
-from rag.types import Passage
-from retrievers.dense import DenseRetriever
-from retrievers.encoder import Encoder, SentenceEncoder, passage_text
-from retrievers.graph import GraphRetriever
-from retrievers.judges import EncoderJudge, Judge, ModelJudge
+from rag.models.sentence_encoder import Encoder, SentenceEncoder, passage_text
+from retrievers.dense.retriever import DenseRetriever
+from retrievers.graph.retriever import GraphRetriever
+from retrievers.judging.judges import EncoderJudge, Judge, ModelJudge
 
 NUM_CANDIDATES = 10
 NUM_SUPPORTING = 3

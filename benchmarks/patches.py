@@ -35,21 +35,21 @@ from langchain_core.documents import Document
 from rich.console import Console
 from rich.table import Table
 
-from eval.metrics import contains_answer
+from eval.metrics.answers import contains_answer
 from rag import Engine
+from rag.core.answer import PatchUse
+from rag.core.prompts import build_prompts
 from rag.generation.base import Adapter, Request
-from rag.generation.lora import num_bytes
-from rag.generation.transformers import TransformersGenerator
-from rag.patches.augment import five
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.generation.transformers.lora import num_bytes
 from rag.patches.base import PRAG, PatchDocument, PatchInfo, PatchWriter, Sample, Tensors
-from rag.patches.batched import frozen_twin
 from rag.patches.compose import compose
-from rag.patches.rules import write_rules
-from rag.patches.samples import tokens_of
+from rag.patches.questions.model import five
+from rag.patches.questions.rules import write_rules
 from rag.patches.store import PatchStore, patch_key
-from rag.patches.trainer import GradientWriter
-from rag.prompts import build_prompts
-from rag.types import PatchUse
+from rag.patches.training.batched import frozen_twin
+from rag.patches.training.samples import tokens_of
+from rag.patches.training.trainer import GradientWriter
 
 HERE = Path(__file__).resolve().parent
 PADDED = 3000
@@ -224,7 +224,7 @@ def answers(
 ) -> list[str]:
     """Greedy answers without passages."""
     from decoders.params import Plain
-    from rag.types import Sampling
+    from rag.core.query import Sampling
 
     ids = [generator.encode(build_prompts(question, []).context) for question in questions]
     requests = [
@@ -301,7 +301,7 @@ def first_token_ms(generator: TransformersGenerator, question: str, adapter: Ada
 def answers_first(generator: TransformersGenerator, question: str, adapter: Adapter | None) -> None:
     """Generate one token."""
     from decoders.params import Plain
-    from rag.types import Sampling
+    from rag.core.query import Sampling
 
     ids = generator.encode(build_prompts(question, []).context)
     both = {"context_adapter": adapter, "parametric_adapter": adapter}  # one row, as without: the load alone differs

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.sets import TestSet, recall
-from rag.config import Config
+from rag.core.config import Config
 from rag.engine import Engine
-from retrievers.encoder import SentenceEncoder
+from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.sparse import match_expression
 
 NUM_QUESTIONS = 100

@@ -39,16 +39,16 @@ from kg.matrices import GraphMatrices
 from kg.names import canonical
 from kg.pagerank import Transition, personalised_pagerank
 from kg.walk import Walker
-from rag.config import Config
+from rag.core.config import Config
 from rag.models import load_generator
+from rag.models.sentence_encoder import RecentEncoder, SentenceEncoder
 from retrievers.base import BatchRetriever
-from retrievers.dense import DenseRetriever
-from retrievers.encoder import RecentEncoder, SentenceEncoder
-from retrievers.gated import GatedRetriever, GateSettings
-from retrievers.graph import GraphRetriever
-from retrievers.graph_ppr import ppr_scores, seeds_by_name
-from retrievers.graph_rank import GraphSettings
-from retrievers.hybrid import HybridRetriever
+from retrievers.dense.retriever import DenseRetriever
+from retrievers.fusion import FusedRetriever
+from retrievers.graph.ppr import ppr_scores, seeds_by_name
+from retrievers.graph.rank import GraphSettings
+from retrievers.graph.retriever import GraphRetriever
+from retrievers.hybrid import GateSettings, HybridRetriever
 from retrievers.sparse import SparseRetriever
 
 TOP_K = 5
@@ -117,10 +117,10 @@ def stages(test_set: TestSet, data: Path, shared: RecentEncoder) -> dict[str, fl
     retrievers: dict[str, BatchRetriever] = {
         "bm25": sparse,
         "dense": dense,
-        "rrf": HybridRetriever(retrievers=[sparse, dense]),
-        "rrf_of_three": HybridRetriever(retrievers=[sparse, dense, graph]),
-        "all_less_gate": GatedRetriever(graph=graph, sparse=sparse, settings=always),
-        "all_less_agreement": GatedRetriever(graph=graph, sparse=sparse, settings=GateSettings(agreement_weight=0.0)),
+        "rrf": FusedRetriever(retrievers=[sparse, dense]),
+        "rrf_of_three": FusedRetriever(retrievers=[sparse, dense, graph]),
+        "all_less_gate": HybridRetriever(graph=graph, sparse=sparse, settings=always),
+        "all_less_agreement": HybridRetriever(graph=graph, sparse=sparse, settings=GateSettings(agreement_weight=0.0)),
         "all_less_sparse": graph,
     }
     without = {
@@ -131,15 +131,15 @@ def stages(test_set: TestSet, data: Path, shared: RecentEncoder) -> dict[str, fl
     }
     for stage, settings in without.items():
         part = graph.model_copy(update={"settings": settings})
-        retrievers[stage] = GatedRetriever(graph=part, sparse=sparse)
+        retrievers[stage] = HybridRetriever(graph=part, sparse=sparse)
     triples = data / test_set.name / "triples.jsonl"
     if triples.is_file():
         imported = ImportedExtractor(import_triples(triples, test_set.passages).extractions)
         part = GraphRetriever(library=library, encoder=shared, extractors=(imported,))
-        retrievers["all_with_imported_triples"] = GatedRetriever(graph=part, sparse=sparse)
+        retrievers["all_with_imported_triples"] = HybridRetriever(graph=part, sparse=sparse)
     recalls = {stage: recall(test_set.gold, found(retriever, test_set)) for stage, retriever in retrievers.items()}
     recalls["ppr"] = recall(test_set.gold, ppr_found(test_set, graph, shared))
-    recalls["all"] = recall(test_set.gold, found(GatedRetriever(graph=graph, sparse=sparse), test_set))
+    recalls["all"] = recall(test_set.gold, found(HybridRetriever(graph=graph, sparse=sparse), test_set))
     out = {stage: float(np.mean(values)) for stage, values in recalls.items()}
     return out | {"all_even": float(np.mean(recalls["all"][::2])), "all_odd": float(np.mean(recalls["all"][1::2]))}
 
@@ -166,7 +166,7 @@ def ppr_found(test_set: TestSet, retriever: GraphRetriever, encoder: RecentEncod
 def ms_per_question(test_set: TestSet, encoder: SentenceEncoder, is_quick: bool) -> float:
     """Median wall time of one question to the full pipeline, asked by itself, the query's encoding included."""
     graph = GraphRetriever(library=test_set.library, encoder=encoder)
-    retriever = GatedRetriever(graph=graph, sparse=SparseRetriever(library=test_set.library))
+    retriever = HybridRetriever(graph=graph, sparse=SparseRetriever(library=test_set.library))
     questions = test_set.questions[:: QUICK_TIMED_STEP if is_quick else 1]
     retriever.search(questions[:1], TOP_K)  # builds the graph
     times = [seconds(lambda q=question: retriever.search([q], TOP_K)) for question in questions]  # type: ignore[misc]

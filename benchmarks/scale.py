@@ -30,16 +30,16 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from rag.config import Config
+from rag.core.config import Config
 from rag.engine import Engine
-from rag.library import Library
-from retrievers.dense import DenseRetriever
-from retrievers.encoder import Encoder, SentenceEncoder, passage_text
-from retrievers.graph import GraphRetriever
-from retrievers.hybrid import HybridRetriever
-from retrievers.index_file import size_bytes
+from rag.library.sqlite.library import SqliteLibrary
+from rag.models.sentence_encoder import Encoder, SentenceEncoder, passage_text
+from retrievers.dense.index_file import size_bytes
+from retrievers.dense.retriever import DenseRetriever
+from retrievers.dense.vector_index import exact_neighbours
+from retrievers.fusion import FusedRetriever
+from retrievers.graph.retriever import GraphRetriever
 from retrievers.sparse import SparseRetriever
-from retrievers.vector_index import exact_neighbours
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 NUM_PASSAGES = 100_000
@@ -114,12 +114,12 @@ def filled(
     return engine
 
 
-def search_figures(library: Library, encoder: Encoder, questions: list[str]) -> dict[str, Any]:
+def search_figures(library: SqliteLibrary, encoder: Encoder, questions: list[str]) -> dict[str, Any]:
     """Time per question, its encoding included (but for ``index_ms``), and the share of the exact neighbours found."""
     dense = DenseRetriever(library=library, encoder=encoder)
     encoded = {question: encoder.encode([question]) for question in questions}
     sparse = SparseRetriever(library=library)
-    hybrid = HybridRetriever(retrievers=[dense, sparse])
+    hybrid = FusedRetriever(retrievers=[dense, sparse])
     say("building the index")
     build_s = seconds(lambda: dense.index)
     index = dense.index
@@ -142,7 +142,7 @@ def search_figures(library: Library, encoder: Encoder, questions: list[str]) -> 
     }
 
 
-def removal_figures(library: Library, encoder: Encoder) -> dict[str, Any]:
+def removal_figures(library: SqliteLibrary, encoder: Encoder) -> dict[str, Any]:
     """One hundred documents out of the library and out of the dense index, up to the next answer."""
     dense = DenseRetriever(library=library, encoder=encoder)
     dense.search(["warm"], 1)
@@ -179,7 +179,7 @@ def graph_figures(
     return result
 
 
-def graph_of(library: Library) -> GraphRetriever:
+def graph_of(library: SqliteLibrary) -> GraphRetriever:
     """A graph retriever that has read nothing yet; its encoder is only asked by questions."""
     return GraphRetriever(library=library, encoder=None)
 

@@ -41,8 +41,8 @@ import httpx
 from langchain_core.documents import Document
 
 from rag.client import Client
+from rag.core.answer import Answer
 from rag.engine import Engine
-from rag.types import Answer
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_TOKENS = 24
@@ -185,7 +185,7 @@ def service(root: Path) -> Iterator[tuple[str, int]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = "from rag.cli import main; main()"
+    program = "from rag.cli.app import main; main()"
     command = [
         sys.executable,
         "-c",

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from rag.library import Library, Staged
-from rag.types import Passage
-from retrievers.encoder import Encoder, passage_text
+from rag.core.passages import Passage
+from rag.library.base import Staged
+from rag.library.sqlite.library import SqliteLibrary
+from rag.models.sentence_encoder import Encoder, passage_text
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 Row = dict[str, Any]
@@ -26,7 +27,7 @@ class TestSet:
     __test__ = False  # no test class, whatever pytest thinks of the name
 
     name: str
-    library: Library
+    library: SqliteLibrary
     passages: list[Passage]
     questions: list[str]
     gold: list[set[str]]
@@ -44,7 +45,7 @@ def load(data: Path, name: str, folder: Path, encoder: Encoder) -> TestSet:
         Passage(f"{row['doc_id']}:0", row["doc_id"], row["doc_id"], row["title"], row["text"]) for row in corpus
     ]
     vectors = encoder.encode([passage_text(passage.title, passage.text) for passage in passages])
-    library = Library.open(folder / name)
+    library = SqliteLibrary.open(folder / name)
     library.stage(
         [
             Staged(p.doc_id, p.source, p.title, p.doc_id, len(p.text), [p], vectors[i : i + 1])

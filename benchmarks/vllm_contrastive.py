@@ -35,9 +35,9 @@ from decoders.pairing import KEY, ROLES, Half
 from decoders.params import AdaCad
 from decoders.trace import TRACE_SIZE
 from decoders.vllm_plugin.worker import PairWorker
-from rag.config import Config
+from rag.core.config import Config
 from rag.generation.base import Request
-from rag.generation.vllm import VllmGenerator
+from rag.generation.vllm.generator import VllmGenerator
 from rag.models import load_generator
 from tests.oracles import twin
 

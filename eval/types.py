@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rag.types import Passage
+from rag.core.passages import Passage
 
 
 @dataclass(frozen=True)

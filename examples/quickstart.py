@@ -4,7 +4,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rag import Engine, TokenEvent, render
+from rag import Engine, TokenEvent
+from rag.cli import render
 
 HERE = Path(__file__).parent
 QUESTIONS = (

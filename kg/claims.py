@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from kg.names import canonical, is_name
 from kg.types import Provenance, Triple
-from rag.types import Passage
+from rag.core.passages import Passage
 
 DEFINITE = "the "
 _CAPITAL = r"[A-Z][\w\u2019'-]*"

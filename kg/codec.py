@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 from kg.types import Extraction, Mention, Provenance, Triple
-from rag.types import Passage
+from rag.core.passages import Passage
 
 
 def to_bytes(extraction: Extraction) -> bytes:

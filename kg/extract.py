@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from kg.claims import claims_in
 from kg.names import aliases, names_in
 from kg.types import Extraction, Mention, Provenance
-from rag.types import Passage
+from rag.core.passages import Passage
 
 
 class NameExtractor:

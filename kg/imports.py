@@ -19,8 +19,8 @@ from typing import Any
 
 from kg.names import aliases, canonical, is_name
 from kg.types import Claim, Extraction, Mention, Provenance, RejectedRow, Triple
-from rag.errors import SourceError
-from rag.types import Passage
+from rag.core.errors import SourceError
+from rag.core.passages import Passage
 
 
 @dataclass(frozen=True)

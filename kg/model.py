@@ -14,8 +14,9 @@ from decoders.params import Plain
 from kg.imports import checked_items, extraction_of
 from kg.names import canonical
 from kg.types import Claim, Extraction
+from rag.core.passages import Passage
+from rag.core.query import Message, Sampling
 from rag.generation.base import Generation, Generator, Request
-from rag.types import Message, Passage, Sampling
 
 _PROMPT = """\
 List the facts of a text as one JSON object with two keys: "entities", the names in the text, and "triples", what the \

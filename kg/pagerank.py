@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix, diags
 
-from rag.errors import SettingError
+from rag.core.errors import SettingError
 
 Scores = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rag.types import Passage
+from rag.core.passages import Passage
 
 Claim = tuple[str, str, str]
 """Subject, relation, object: a triple without its source."""
@@ -92,7 +92,7 @@ class Extractor(Protocol):
 
     Implementations promise: one extraction per passage, in order, that depends on that passage's title and text
     alone. So passages can be added and removed at any time, and in any order, with the same graph as the result, and
-    what was read once is kept (:mod:`retrievers.graph_store`).
+    what was read once is kept (:mod:`retrievers.graph.store`).
     """
 
     @property

@@ -9,19 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag.config import Config
+    from rag.core.answer import Answer, Citation, Conflict, TokenEvent
+    from rag.core.config import Config
+    from rag.core.errors import ConcordError
+    from rag.core.passages import Passage
+    from rag.core.query import Message
     from rag.engine import Engine
-    from rag.errors import ConcordError
-    from rag.types import Answer, Citation, Conflict, Message, Passage, TokenEvent
 
 __all__ = ["Answer", "Citation", "ConcordError", "Config", "Conflict", "Engine", "Message", "Passage", "TokenEvent"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Config": "rag.config",
-    "ConcordError": "rag.errors",
+    "Config": "rag.core.config",
+    "ConcordError": "rag.core.errors",
     "Engine": "rag.engine",
-    **dict.fromkeys(("Answer", "Citation", "Conflict", "Message", "Passage", "TokenEvent"), "rag.types"),
+    "Message": "rag.core.query",
+    "Passage": "rag.core.passages",
+    **dict.fromkeys(("Answer", "Citation", "Conflict", "TokenEvent"), "rag.core.answer"),
 }
 
 

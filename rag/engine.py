@@ -19,24 +19,29 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 
 from kg.types import Extractor
-from rag.adding import Adder, Progress
-from rag.config import Config
-from rag.errors import LibraryError
+from rag.core.answer import Answer, TokenEvent
+from rag.core.config import Config
+from rag.core.errors import LibraryError
+from rag.core.options import query_of
+from rag.core.passages import Passage, ScoredPassage
+from rag.core.progress import Progress
+from rag.core.query import Query
+from rag.core.reports import AddReport, DocumentInfo
 from rag.generation.base import Generator
-from rag.ingest import Source
-from rag.libraries import AnyLibrary, documents_named, open_library
-from rag.library import Library
+from rag.ingest.add import Ingestor
+from rag.ingest.loaders import Source
+from rag.library.base import Library, documents_named
+from rag.library.open import open_library
+from rag.library.sqlite.library import SqliteLibrary
 from rag.models import load_generator
-from rag.options import query_of
-from rag.parts import Parts
-from rag.pipeline import Pipeline, collect
-from rag.search import Searcher
-from rag.types import AddReport, Answer, DocumentInfo, Passage, Query, ScoredPassage, TokenEvent
-from retrievers.encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
-from retrievers.graph import GraphRetriever
+from rag.models.sentence_encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
+from rag.pipeline.parts import Parts
+from rag.pipeline.run import Pipeline, collect
+from rag.pipeline.search import Searcher
+from retrievers.graph.retriever import GraphRetriever
 
 if TYPE_CHECKING:
-    from rag.doctor import Finding
+    from rag.library.sqlite.check import Finding
     from rag.patches.patchset import PatchSet
 
 
@@ -45,7 +50,7 @@ class Engine:
 
     def __init__(
         self,
-        library: AnyLibrary,
+        library: Library,
         config: Config,
         *,
         encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder | None = None,
@@ -86,10 +91,10 @@ class Engine:
             embeddings: any LangChain ``Embeddings`` in place of the configured encoder.
             retriever: any LangChain retriever in place of the library's own.
             generator: any :class:`rag.generation.base.Generator` in place of the configured model.
-            **settings: fields of :class:`rag.config.Config`.
+            **settings: fields of :class:`rag.core.config.Config`.
 
         Raises:
-            SettingError, LibraryError, StorageError: see :mod:`rag.errors`.
+            SettingError, LibraryError, StorageError: see :mod:`rag.core.errors`.
         """
         config = config or Config.load(**settings)
         library = open_library(path, must_exist=must_exist)
@@ -126,7 +131,7 @@ class Engine:
         """
         stream = [items] if isinstance(items, (str, Path, Document)) else items
         with self._adding:
-            return Adder(self.library, self._encoder, self.config, progress or Progress()).add(stream)
+            return Ingestor(self.library, self._encoder, self.config, progress or Progress()).add(stream)
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id; a folder removes every document below it.
@@ -144,14 +149,14 @@ class Engine:
         return self.library.documents()
 
     def examine(self, *, is_mending: bool = False) -> list[Finding]:
-        """Check the parts of the library against each other, and mend them if asked to: :mod:`rag.doctor`.
+        """Check the parts of the library against each other, and mend them if asked to.
 
         Raises:
             LibraryError: the library is in PostgreSQL, whose own constraints and tools keep it whole.
         """
-        from rag.doctor import examine
+        from rag.library.sqlite.check import examine
 
-        if not isinstance(self.library, Library):
+        if not isinstance(self.library, SqliteLibrary):
             raise LibraryError(f"the library at {self.library.place} is PostgreSQL's to check; use its amcheck")
         with self._adding:
             return examine(self.library, self._encoder, is_mending=is_mending)
@@ -180,10 +185,10 @@ class Engine:
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
                 ``patches`` (``off``, ``auto``: passages and patches, ``only``: patches without passages),
-                and the fields of :class:`rag.types.Search` and :class:`rag.types.Sampling`.
+                and the fields of :class:`rag.core.query.Search` and :class:`rag.core.query.Sampling`.
 
         Raises:
-            QuestionError, SettingError, LibraryError, ModelError: see :mod:`rag.errors`.
+            QuestionError, SettingError, LibraryError, ModelError: see :mod:`rag.core.errors`.
         """
         queries = [self.query(question, **options) for question in questions]
         self._check_readable()
@@ -213,7 +218,7 @@ class Engine:
             yield event
 
     def query(self, question: str, **options: Any) -> Query:
-        """A checked :class:`Query` from a question and options (:func:`rag.options.query_of`)."""
+        """A checked :class:`Query` from a question and options (:func:`rag.core.options.query_of`)."""
         salted = {"cache_salt": self._cache_salt} | options
         query = query_of(question, salted, self.config, is_own=self._given_retriever is None)
         if query.patches != "off":
@@ -261,7 +266,7 @@ class Engine:
     @property
     def pipeline(self) -> Pipeline:
         """The stages over this engine's parts."""
-        patcher = self.patches if isinstance(self.library, Library) else None
+        patcher = self.patches if isinstance(self.library, SqliteLibrary) else None
         return Pipeline(self.searcher, self.generator, self.config.conflict_threshold, patcher)
 
     @property
@@ -279,7 +284,7 @@ class Engine:
         # Loads torch: not before a model is needed.
         from rag.patches.patchset import PatchSet
 
-        if not isinstance(self.library, Library):
+        if not isinstance(self.library, SqliteLibrary):
             raise LibraryError(f"patches are kept beside a library in a folder; {self.library.place} is in PostgreSQL")
         return PatchSet(
             self.library, self.config, self.parts.encoder, lambda: self.generator, cache_salt=self._cache_salt

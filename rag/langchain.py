@@ -17,10 +17,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.retrievers import BaseRetriever
 from pydantic import Field
 
-from rag.errors import QuestionError
-from rag.service.chat_schemas import ChatMessage
-from rag.service.history import history_of
-from rag.types import Answer, Message
+from rag.core.answer import Answer
+from rag.core.errors import QuestionError
+from rag.core.query import Message
+from rag.service.chat.history import history_of
+from rag.service.chat.schemas import ChatMessage
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 
@@ -28,7 +29,7 @@ _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 class ConcordChatModel(BaseChatModel):
     """Answers the last human message from a library.
 
-    The message's ``response_metadata`` is the whole :class:`rag.types.Answer`: citations, conflict, timings.
+    The message's ``response_metadata`` is the whole :class:`rag.core.answer.Answer`: citations, conflict, timings.
 
     Attributes:
         engine: an :class:`rag.engine.Engine` or a :class:`rag.client.Client`.

@@ -10,9 +10,9 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
-from rag.found import Found, StageRanking
-from rag.libraries import AnyLibrary
-from rag.types import Passage, ScoredPassage
+from rag.core.passages import Passage, ScoredPassage
+from rag.core.retrieval import Found, StageRanking
+from rag.library.base import Library
 
 
 class BatchRetriever(BaseRetriever):
@@ -39,7 +39,7 @@ class BatchRetriever(BaseRetriever):
         return [scored.passage.to_document(scored.score) for scored in ranking]
 
 
-def ranking_of(library: AnyLibrary, hits: Iterable[tuple[int, float]]) -> list[ScoredPassage]:
+def ranking_of(library: Library, hits: Iterable[tuple[int, float]]) -> list[ScoredPassage]:
     """The ranking behind (row id, score) pairs; rows that were removed meanwhile are left out."""
     scores = dict(hits)
     passages = library.passages(list(scores))

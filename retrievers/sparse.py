@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.libraries import AnyLibrary
-from rag.types import ScoredPassage
+from rag.core.passages import ScoredPassage
+from rag.library.base import Library
 from retrievers.base import BatchRetriever, ranking_of
 
 # Words that say nothing about the subject of an English question; BM25 would only pay for their long postings.
@@ -26,7 +26,7 @@ _MAX_WORDS = 64
 class SparseRetriever(BatchRetriever):
     """BM25 (k1 = 1.2, b = 0.75) with Porter stemming over title and text."""
 
-    library: AnyLibrary
+    library: Library
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
         """Rankings by BM25, 0 upwards; passages without a word of the query are left out."""

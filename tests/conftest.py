@@ -67,7 +67,7 @@ def facts() -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def generator() -> Any:
     """The default generator, loaded once for all real tests."""
-    from rag.config import Config
+    from rag.core.config import Config
     from rag.models import load_generator
 
     return load_generator(Config())

@@ -14,8 +14,8 @@ from eval.datasets.plain import CorpusRow, documents, plain
 from eval.datasets.rows import Row, hub_rows, read_rows
 from eval.datasets.schema import explain
 from eval.types import Dataset, MalformedRow, Question
-from rag.errors import SettingError, SourceError
-from rag.types import Passage
+from rag.core.errors import SettingError, SourceError
+from rag.core.passages import Passage
 
 Parser = Callable[[Mapping[str, Any], str], list[Question]]
 

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from eval.datasets.schema import Listed, Required, Schema, distinct, make_passage
 from eval.types import Question
-from rag.types import Passage
+from rag.core.passages import Passage
 
 
 class CorpusRow(Schema):

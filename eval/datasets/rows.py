@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rag.errors import SourceError
+from rag.core.errors import SourceError
 
 _ARRAY_START = re.compile(r'\s*(?:\[|\{.*?"(?:data|Data)"\s*:\s*\[)', re.DOTALL)
 _BLANKS_AND_COMMA = re.compile(r"[\s,]*")

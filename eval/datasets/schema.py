@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from eval.metrics import normalize
-from rag.types import Passage
+from eval.metrics.answers import normalize
+from rag.core.passages import Passage
 
 
 class Schema(BaseModel):

@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 from langchain_core.documents import Document
 
 from rag.client import wire
-from rag.errors import PatchError
+from rag.core.answer import Answer
+from rag.core.errors import PatchError
+from rag.core.passages import Passage, ScoredPassage
+from rag.core.reports import AddReport, DocumentInfo
 from rag.patches.base import BuildReport, PatchInfo, keys_named
-from rag.types import AddReport, Answer, DocumentInfo, Passage, ScoredPassage
 
 T = TypeVar("T")
 _WAIT_S = 30

@@ -13,14 +13,16 @@ from langchain_core.documents import Document
 
 from rag.client import wire
 from rag.client.calls import Call, Calls, Plan, given
+from rag.core.answer import Answer, TokenEvent
+from rag.core.passages import Passage, ScoredPassage
+from rag.core.reports import AddReport, DocumentInfo
 from rag.patches.base import BuildReport, PatchInfo
-from rag.types import AddReport, Answer, DocumentInfo, Passage, ScoredPassage, TokenEvent
 
 T = TypeVar("T")
 
 
 class Client:
-    """One library of a service. Errors are those of :mod:`rag.errors`, as from an engine.
+    """One library of a service. Errors are those of :mod:`rag.core.errors`, as from an engine.
 
     Args:
         base_url: where the service is, such as ``http://127.0.0.1:8080``.

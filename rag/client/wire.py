@@ -13,7 +13,8 @@ import httpx
 from langchain_core.documents import Document
 from pydantic import TypeAdapter
 
-from rag.errors import (
+from rag.core.answer import Answer, Step, TokenEvent
+from rag.core.errors import (
     ConcordError,
     InputError,
     LibraryError,
@@ -24,20 +25,11 @@ from rag.errors import (
     StorageError,
     UnavailableError,
 )
-from rag.ingest import LOADERS, gather
+from rag.core.passages import Passage, ScoredPassage
+from rag.core.query import Message, Sampling
+from rag.core.reports import AddCost, AddReport, DocumentInfo
+from rag.ingest.loaders import LOADERS, gather
 from rag.patches.base import BuildReport
-from rag.types import (
-    AddCost,
-    AddReport,
-    Answer,
-    DocumentInfo,
-    Message,
-    Passage,
-    Sampling,
-    ScoredPassage,
-    Step,
-    TokenEvent,
-)
 
 T = TypeVar("T")
 CHAT = "/v1/chat/completions"

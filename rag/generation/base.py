@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 from decoders.params import DecoderParams
-from rag.errors import QuestionError
-from rag.types import Message, Sampling, Step
+from rag.core.answer import Step
+from rag.core.errors import QuestionError
+from rag.core.query import Message, Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,9 @@ from typing import Any
 
 from decoders.sampling import Draw
 from decoders.trace import StepTrace
-from rag.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
-from rag.types import Message, Sampling, Step
+from rag.core.answer import Step
+from rag.core.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
+from rag.core.query import Message, Sampling
 
 
 class Codec:

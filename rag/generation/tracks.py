@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from decoders.sampling import Draw
+from rag.core.answer import Step
 from rag.generation.base import Chunk, Done, Event, Generation, Prompt, Request
 from rag.generation.codec import draw_of
 from rag.generation.detokenize import TextBuilder
-from rag.generation.rows import Row
-from rag.types import Step
+from rag.generation.transformers.rows import Row
 
 Stream = Literal["pair", "context", "parametric"]
 

@@ -12,7 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from rag.errors import PatchError, SettingError
+from rag.core.answer import PatchUse
+from rag.core.errors import PatchError, SettingError
+from rag.core.passages import ScoredPassage
+from rag.core.query import Query
+from rag.generation.base import Adapter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -195,4 +199,20 @@ class PatchWriter(Protocol):
             documents: the samples of each, at least one.
             max_documents: most documents at one time; ``None`` leaves it to the writer.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Patching:
+    """The patches of one query, and the adapter that they make together."""
+
+    adapter: Adapter | None = None
+    uses: tuple[PatchUse, ...] = ()
+
+
+class Patcher(Protocol):
+    """Chooses and composes the patches of a query from its ranking (:class:`rag.patches.patchset.PatchSet`)."""
+
+    def patch(self, query: Query, ranking: Sequence[ScoredPassage]) -> Patching:
+        """The patching of one query whose mode is not ``off``."""
         ...

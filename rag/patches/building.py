@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rag.adding import Progress
-from rag.errors import ConcordError, PatchError
+from rag.core.errors import ConcordError, PatchError
+from rag.core.progress import Progress
 from rag.generation.base import Generator
-from rag.library import Library
-from rag.patches.augment import ModelAugmenter
+from rag.library.sqlite.library import SqliteLibrary
 from rag.patches.base import BuildReport, FailedPatch, PatchDocument, PatchInfo, PatchWriter, Profile, Sample
-from rag.patches.rules import write_rules
+from rag.patches.questions.model import ModelAugmenter
+from rag.patches.questions.rules import write_rules
 from rag.patches.store import PatchStore, patch_key
 
 
@@ -88,7 +88,7 @@ class Builder:
         )
 
 
-def document_of(library: Library, doc_id: str, content_hash: str) -> PatchDocument:
+def document_of(library: SqliteLibrary, doc_id: str, content_hash: str) -> PatchDocument:
     """A document of the library, its overlapping passages joined."""
     passages = library.passages_of(doc_id)
     title = passages[0].title if passages else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rag.generation.lora import Pair
+from rag.generation.transformers.lora import Pair
 from rag.patches.base import Tensors
 
 

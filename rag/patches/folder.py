@@ -18,8 +18,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from rag.errors import PatchError, StorageError
-from rag.generation.lora import Pair
+from rag.core.errors import PatchError, StorageError
+from rag.generation.base import Adapter
+from rag.generation.transformers.lora import Pair
 from rag.patches.base import PatchInfo, Tensors
 
 WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
@@ -152,3 +153,9 @@ def _scaled(named: Mapping[str, torch.Tensor], scale: float) -> Tensors:
 
 def _json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def materialize(adapter: Adapter, base_name: str) -> None:
+    """Write an adapter's PEFT folder, for an engine that loads from disk; one that is there stays."""
+    if not adapter.folder.is_dir():
+        write_folder(adapter.folder, adapter.tensors, base_name)

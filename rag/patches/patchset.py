@@ -9,18 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.adding import Progress
-from rag.config import Config
-from rag.errors import LibraryError, PatchError, SettingError
+from rag.core.answer import PatchUse
+from rag.core.config import Config
+from rag.core.errors import LibraryError, PatchError, SettingError
+from rag.core.passages import ScoredPassage
+from rag.core.progress import Progress
+from rag.core.query import Query
 from rag.generation.base import Adapter, Generator
-from rag.generation.transformers import TransformersGenerator
-from rag.libraries import documents_named
-from rag.library import Library
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.library.base import documents_named
+from rag.library.sqlite.library import SqliteLibrary
 from rag.models import load_generator, resolve_generator
+from rag.models.sentence_encoder import Encoder
 from rag.patches.base import (
     BuildReport,
     PatchDocument,
     PatchInfo,
+    Patching,
     PatchWriter,
     Tensors,
     keys_named,
@@ -29,13 +34,9 @@ from rag.patches.base import (
 from rag.patches.building import Builder, document_of
 from rag.patches.compose import compose
 from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
-from rag.patches.folder import write_folder
 from rag.patches.gate import gate_weights
 from rag.patches.store import PatchStore, check_base, patch_key
-from rag.patches.trainer import GradientWriter
-from rag.pipeline import Patching
-from rag.types import PatchUse, Query, ScoredPassage
-from retrievers.encoder import Encoder
+from rag.patches.training.trainer import GradientWriter
 
 
 class PatchSet:
@@ -52,7 +53,7 @@ class PatchSet:
 
     def __init__(
         self,
-        library: Library,
+        library: SqliteLibrary,
         config: Config,
         encoder: Encoder,
         generator: Callable[[], Generator],
@@ -250,9 +251,3 @@ class PatchSet:
                 doc_id, (_, vector) = scored.passage.doc_id, vectors[scored.passage.passage_id]
                 best[doc_id] = max(best.get(doc_id, -1.0), float(np.dot(asked, vector)))
         return best
-
-
-def materialize(adapter: Adapter, base_name: str) -> None:
-    """Write an adapter's PEFT folder, for an engine that loads from disk; one that is there stays."""
-    if not adapter.folder.is_dir():
-        write_folder(adapter.folder, adapter.tensors, base_name)

@@ -19,8 +19,8 @@ from threading import RLock
 
 from filelock import FileLock
 
-from rag.errors import PatchError
-from rag.generation.lora import num_bytes
+from rag.core.errors import PatchError
+from rag.generation.transformers.lora import num_bytes
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.folder import MANIFEST, PARTIAL, WEIGHTS, read_info, read_tensors, write_folder
 

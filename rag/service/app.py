@@ -17,17 +17,20 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import __version__
-from rag.config import Config
-from rag.errors import ConcordError
+from rag.core.config import Config
+from rag.core.errors import ConcordError
 from rag.generation.base import Generator
-from rag.service import problems, routes_chat, routes_libraries, routes_patches
-from rag.service.limits import BodyLimit
-from rag.service.schemas import ErrorReply
+from rag.models.sentence_encoder import Encoder
+from rag.service import problems
+from rag.service.auth.limits import BodyLimit
+from rag.service.routes import chat as routes_chat
+from rag.service.routes import libraries as routes_libraries
+from rag.service.routes import patches as routes_patches
+from rag.service.routes.schemas import ErrorReply
 from rag.service.settings import ServiceSettings
 from rag.service.state import State
 from rag.service.telemetry import Telemetry
 from rag.service.web import mount_page
-from retrievers.encoder import Encoder
 
 logger = logging.getLogger("rag.service")
 _RESUME_S = 30.0

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from rag.errors import (
+from rag.core.errors import (
     ConcordError,
     InputError,
     LibraryError,

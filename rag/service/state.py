@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from rag.config import Config
-from rag.errors import SettingError
+from rag.core.config import Config
+from rag.core.errors import SettingError
 from rag.generation.base import Generator
-from rag.service.jobs import Jobs
-from rag.service.keys import KeyFile
-from rag.service.limits import RateLimit, Slots
+from rag.models.sentence_encoder import Encoder
+from rag.service.auth.keys import KeyFile
+from rag.service.auth.limits import RateLimit, Slots
+from rag.service.catalog.folder import LibraryCatalog
+from rag.service.jobs.jobs import Jobs
 from rag.service.settings import ServiceSettings
-from rag.service.shelf import Shelf
 from rag.service.telemetry import Telemetry
-from retrievers.encoder import Encoder
 
 
 class State:
@@ -48,11 +48,13 @@ class State:
         self.readers.shutdown(wait=True, cancel_futures=True)
 
 
-def _shelf(settings: ServiceSettings, config: Config, load: Callable[[], Generator], encoder: Encoder | None) -> Shelf:
+def _shelf(
+    settings: ServiceSettings, config: Config, load: Callable[[], Generator], encoder: Encoder | None
+) -> LibraryCatalog:
     if settings.database is None:
-        return Shelf(settings.root, config, load, encoder)
+        return LibraryCatalog(settings.root, config, load, encoder)
     try:
-        from rag.service.postgres_shelf import PostgresShelf
+        from rag.service.catalog.postgres import PostgresLibraryCatalog
     except ImportError as error:
         raise SettingError(f"libraries in PostgreSQL need {error.name}: pip install 'concord-rag[postgres]'") from error
-    return PostgresShelf(settings.root, config, load, encoder, database=settings.database)
+    return PostgresLibraryCatalog(settings.root, config, load, encoder, database=settings.database)

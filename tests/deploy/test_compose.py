@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from rag.cli import app
+from rag.cli.app import app
 from tests.conftest import ROOT
 
 pytest.importorskip("check_jsonschema", reason="needs check-jsonschema, which carries the compose specification")

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from decoders.params import DecoderParams
-from eval.answerer import OnAnswer
+from eval.run.answerer import OnAnswer
 from eval.types import Trial
-from rag.errors import QuestionError
-from rag.types import Answer, Citation, Conflict, Passage, ScoredPassage, Step, Tokens
+from rag.core.answer import Answer, Citation, Conflict, Step, Tokens
+from rag.core.errors import QuestionError
+from rag.core.passages import Passage, ScoredPassage
 
 _WORD = re.compile(r"[\w.]+")
 _NAME = re.compile(r"[A-Z0-9][\w.]*(?: [A-Z0-9][\w.]*)*")
@@ -100,8 +101,8 @@ def _step(word: str, question: str) -> Step:
 
 if __name__ == "__main__":
     from eval import evaluate
-    from eval.config import RunConfig
     from eval.datasets import load_corpus
+    from eval.run.config import RunConfig
 
     settings = RunConfig.load(Path(sys.argv[1]))
     documents = load_corpus(settings.corpus) if settings.corpus else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eval.abstention import abstains
+from eval.metrics.abstention import abstains
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from eval.arms import ARM_NAMES, trials_of
 from eval.datasets import load_dataset
 from eval.datasets.schema import make_passage
-from eval.metrics import contains_answer
+from eval.metrics.answers import contains_answer
+from eval.run.arms import ARM_NAMES, trials_of
 from eval.types import Question
-from rag.errors import SettingError
+from rag.core.errors import SettingError
 
 
 @pytest.fixture

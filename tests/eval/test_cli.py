@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from eval import evaluate
-from eval.arms import ARM_NAMES
-from eval.cli import eval_app
-from eval.config import RunConfig
 from eval.datasets import DATASET_NAMES
-from eval.ranking import RANKING_FORMS
-from eval.scores import ANSWER_METRICS
-from rag.errors import ConcordError
+from eval.metrics.ranking import RANKING_FORMS
+from eval.metrics.scores import ANSWER_METRICS
+from eval.run.arms import ARM_NAMES
+from eval.run.config import RunConfig
+from rag.cli.evaluation import eval_app
+from rag.core.errors import ConcordError
 
 
 def concord_eval(*args: object) -> Result:
@@ -77,7 +77,7 @@ def test_a_model_that_dies_leaves_a_word_about_its_results(
     def die(*args: object) -> None:
         raise ConcordError("the model died")
 
-    monkeypatch.setattr("eval.engines.Engines.evaluate_together", die)
+    monkeypatch.setattr("eval.studies.engines.Engines.evaluate_together", die)
     folder, option = tmp_path / "runs", "--folder" if command == "table" else "-o"
     folder.mkdir()
     file = write_table(tmp_path, samples)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from eval.compare import compare_runs, differing_settings
-from eval.records import Record
-from eval.store import Run
-from rag.errors import SettingError
+from eval.run.records import Record
+from eval.run.store import Run
+from eval.studies.compare import compare_runs, differing_settings
+from rag.core.errors import SettingError
 
 
 def run(name: str, answers: Sequence[str | None], num_trials: int = 0, start: int = 0, **identity: object) -> Run:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.config import RunConfig, fingerprint
-from rag.errors import SettingError
+from eval.run.config import RunConfig, fingerprint
+from rag.core.errors import SettingError
 
 BASE = {"dataset": "nq_synth", "data": "x.jsonl"}
 

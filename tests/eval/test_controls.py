@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from eval import evaluate
-from eval.arms import trials_of
-from eval.config import RunConfig
-from eval.controls import KNOWN_FACTS, with_patches
 from eval.datasets import load_dataset
-from eval.evaluation import Evaluation
+from eval.run.arms import trials_of
+from eval.run.config import RunConfig
+from eval.run.controls import KNOWN_FACTS, with_patches
+from eval.run.evaluation import Evaluation
 from eval.types import Question
 from rag import Engine
-from rag.errors import SettingError
-from rag.generation.transformers import TransformersGenerator
+from rag.core.errors import SettingError
+from rag.generation.transformers.generator import TransformersGenerator
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 
 LIMITS = {"max_tokens": 6, "batch_size": 3}

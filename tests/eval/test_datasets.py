@@ -11,7 +11,7 @@ import pytest
 
 from eval.datasets import DATASET_NAMES, corpus_of, load_corpus, load_dataset
 from eval.types import Question
-from rag.errors import SettingError, SourceError
+from rag.core.errors import SettingError, SourceError
 
 SAMPLES = {
     "plain": ("plain.jsonl", 2),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.metrics import conflict_rates, contains_answer, exact_match, f1, memorization_ratio, normalize
+from eval.metrics.answers import conflict_rates, contains_answer, exact_match, f1, memorization_ratio, normalize
 
 # Hand-worked: prediction, answers, exact match, F1.
 CASES: list[tuple[str, list[str], float, float]] = [

@@ -8,7 +8,7 @@ import random
 import pytest
 import pytrec_eval
 
-from eval.ranking import is_ranking_metric, ranking_scores
+from eval.metrics.ranking import is_ranking_metric, ranking_scores
 
 TREC = {"recall": "recall_{}", "ndcg": "ndcg_cut_{}"}
 

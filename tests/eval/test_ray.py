@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from eval import evaluate
-from eval.config import RunConfig
 from eval.datasets import load_corpus
-from eval.ray_workers import _check_alike
-from eval.scores import DEFAULT_METRICS
-from eval.store import Run, read_run
-from eval.summary import summarize
-from rag.errors import ConcordError, ModelError, SettingError
+from eval.metrics.scores import DEFAULT_METRICS
+from eval.run.config import RunConfig
+from eval.run.ray_workers import _check_alike
+from eval.run.store import Run, read_run
+from eval.run.summary import summarize
+from rag.core.errors import ConcordError, ModelError, SettingError
 
 pytestmark = pytest.mark.real
 

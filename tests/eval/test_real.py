@@ -17,12 +17,12 @@ import pytest
 import torch
 
 from eval import evaluate
-from eval.config import RunConfig
-from eval.evaluation import evaluate_together
-from eval.runner import Job
-from eval.scores import DEFAULT_METRICS
-from eval.store import read_run
-from eval.summary import summarize
+from eval.metrics.scores import DEFAULT_METRICS
+from eval.run.config import RunConfig
+from eval.run.evaluation import evaluate_together
+from eval.run.runner import Job
+from eval.run.store import read_run
+from eval.run.summary import summarize
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def concord_eval(*args: object) -> subprocess.CompletedProcess[str]:
 
 
 def _command(*args: object) -> list[str]:
-    return [sys.executable, "-c", "from eval.cli import eval_app; eval_app()", *map(str, args)]
+    return [sys.executable, "-c", "from rag.cli.evaluation import eval_app; eval_app()", *map(str, args)]
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def _environment() -> dict[str, str]:
 def engine(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Any:
     """One engine over the small corpus."""
     from eval.datasets import load_corpus
-    from eval.evaluation import as_document
+    from eval.run.evaluation import as_document
     from rag import Engine
 
     with Engine.open(tmp_path_factory.mktemp("library"), max_tokens=6) as opened:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from eval.compare import compare_runs
-from eval.records import Batch, Record, Trace
-from eval.report import report_page, short_names
-from eval.stats import Interval
-from eval.store import Run
-from eval.summary import summarize
-from eval.svg import Bar, Curve, bars, curves, differences, round_up
+from eval.metrics.stats import Interval
+from eval.output.report import report_page, short_names
+from eval.output.svg import Bar, Curve, bars, curves, differences, round_up
+from eval.run.records import Batch, Record, Trace
+from eval.run.store import Run
+from eval.run.summary import summarize
+from eval.studies.compare import compare_runs
 
 VOID = {"meta", "br"}
 TRACE = Trace(0.5, True, "documents' side", "memory's side", 4, 2, 0.1, 0.2, 0.3)

@@ -17,17 +17,17 @@ import pytest
 
 from decoders.params import DecoderParams
 from eval import evaluate
-from eval.answerer import OnAnswer
-from eval.config import RunConfig
 from eval.datasets import load_corpus
-from eval.records import Record
-from eval.runner import Job, run_together, run_trials
-from eval.scores import DEFAULT_METRICS
-from eval.store import read_run
-from eval.summary import summarize
+from eval.metrics.scores import DEFAULT_METRICS
+from eval.run.answerer import OnAnswer
+from eval.run.config import RunConfig
+from eval.run.records import Record
+from eval.run.runner import Job, run_together, run_trials
+from eval.run.store import read_run
+from eval.run.summary import summarize
 from eval.types import Trial
-from rag.errors import ModelError, SettingError, StorageError
-from rag.types import Answer
+from rag.core.answer import Answer
+from rag.core.errors import ModelError, SettingError, StorageError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from eval.records import Record, Trace
-from eval.scores import ANSWER_METRICS, DEFAULT_METRICS, check_metrics, parts_of, score
-from rag.errors import SettingError
+from eval.metrics.scores import ANSWER_METRICS, DEFAULT_METRICS, check_metrics, parts_of, score
+from eval.run.records import Record, Trace
+from rag.core.errors import SettingError
 
 TOKENS = {"context_prompt": 100, "parametric_prompt": 20, "generated": 4}
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from eval.evaluation import Evaluation, evaluate_together
-from eval.findings import finding
-from eval.results import results_page
-from eval.runner import Job, Progress
-from eval.standing import EvaluateTogether, TableConfig, figures, markdown, run_table
-from eval.stats import Interval
-from rag.errors import SettingError
-from rag.settings_file import checked
+from eval.metrics.stats import Interval
+from eval.output.results import results_page
+from eval.run.evaluation import Evaluation, evaluate_together
+from eval.run.runner import Job, Progress
+from eval.studies.comparison_table import EvaluateTogether, TableConfig, figures, markdown, run_table
+from eval.studies.findings import finding
+from rag.core.errors import SettingError
+from rag.core.settings_file import checked
 
 
 def table(samples: Path, **values: Any) -> TableConfig:

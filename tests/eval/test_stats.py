@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from eval.stats import bootstrap_interval, paired_ratio_test, paired_test, ratio_interval
+from eval.metrics.stats import bootstrap_interval, paired_ratio_test, paired_test, ratio_interval
 
 
 def test_interval_agrees_with_scipy() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.records import Batch, Record, Trace
-from eval.store import ResultFile, read_run
-from rag.errors import SettingError, SourceError, StorageError
+from eval.run.records import Batch, Record, Trace
+from eval.run.store import ResultFile, read_run
+from rag.core.errors import SettingError, SourceError, StorageError
 
 IDENTITY = {"dataset": "plain", "decoder": "cad", "alpha": 1.0}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from eval.records import Batch, Record
-from eval.store import Run
-from eval.summary import costs_of, summarize
-from rag.errors import StorageError
+from eval.run.records import Batch, Record
+from eval.run.store import Run
+from eval.run.summary import costs_of, summarize
+from rag.core.errors import StorageError
 
 
 def record(number: int, batch: Batch, answer: str | None = "x") -> Record:

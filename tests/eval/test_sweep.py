@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from eval.config import RunConfig
-from eval.evaluation import Evaluation, evaluate
-from eval.runner import Job, Progress
-from eval.sweep import EvaluateTogether, SweepConfig, run_sweep
-from rag.errors import SettingError
+from eval.run.config import RunConfig
+from eval.run.evaluation import Evaluation, evaluate
+from eval.run.runner import Job, Progress
+from eval.studies.sweep import EvaluateTogether, SweepConfig, run_sweep
+from rag.core.errors import SettingError
 
 
 @pytest.fixture

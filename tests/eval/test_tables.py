@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eval.runner import RunReport
-from eval.tables import run_line
+from eval.output.tables import run_line
+from eval.run.runner import RunReport
 
 
 def test_runs_answered_together_share_their_time() -> None:

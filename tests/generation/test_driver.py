@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from rag.errors import UnavailableError
+from rag.core.errors import UnavailableError
 from rag.generation.base import Chunk, Done, Request
-from rag.generation.driver import Driver, Waiting
-from rag.generation.transformers import TransformersGenerator
+from rag.generation.transformers.driver import Driver, Waiting
+from rag.generation.transformers.generator import TransformersGenerator
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.generation.test_transformers import requests
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rag.errors import QuestionError, SettingError
-from rag.generation.labels import first_tokens, label_probabilities
-from rag.generation.transformers import TransformersGenerator
+from rag.core.errors import QuestionError, SettingError
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.generation.transformers.labels import first_tokens, label_probabilities
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 
 PROMPTS = [tuple(range(3, 3 + length)) for length in (5, 40, 17, 5)]

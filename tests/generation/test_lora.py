@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
-from rag.errors import PatchError
+from rag.core.errors import PatchError
+from rag.core.query import Sampling
 from rag.generation.base import Adapter, Prompt, Request
-from rag.generation.lora import RowAdapters, stack_ranks
-from rag.generation.rows import RowBatch
-from rag.generation.transformers import TransformersGenerator
-from rag.patches.batched import frozen_twin
-from rag.types import Sampling
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.generation.transformers.lora import RowAdapters, stack_ranks
+from rag.generation.transformers.rows import RowBatch
+from rag.patches.training.batched import frozen_twin
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.oracles import twin
 from tests.patches.conftest import random_tensors

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
-from rag.errors import ModelError, QuestionError, SettingError
+from rag.core.errors import ModelError, QuestionError, SettingError
+from rag.core.query import Message, Sampling
 from rag.generation.base import Chunk, Done, Request
-from rag.generation.transformers import TransformersGenerator
-from rag.types import Message, Sampling
+from rag.generation.transformers.generator import TransformersGenerator
 from tests.generation.conftest import VOCAB, tiny_model, tiny_tokenizer
 from tests.oracles import twin
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from kg.claims import claims_in
-from kg.conflicts import find_clashes
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
 from kg.types import Claim
-from rag.types import Passage
+from rag.conflicts.claims import find_clashes
+from rag.core.passages import Passage
 
 CORPUS = Path(__file__).resolve().parents[2] / "examples" / "corpus"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kg.extract import ImportedExtractor, NameExtractor
 from kg.names import canonical
 from kg.types import Extraction, Extractor, Mention, Provenance, Triple
-from rag.types import Passage
+from rag.core.passages import Passage
 
 
 def passage(doc_id: str, title: str, text: str) -> Passage:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kg.imports import import_triples
-from rag.errors import SourceError
-from rag.types import Passage
+from rag.core.errors import SourceError
+from rag.core.passages import Passage
 
 FIRST = Passage("d:0", "d", "d", "Mill", "The mill was built in 1764.")
 SECOND = Passage("d:1", "d", "d", "Mill", "Ada Penrose restored it.")

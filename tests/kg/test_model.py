@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from langchain_core.documents import Document
 
 from kg.model import ModelExtractor, first_object, read_reply
+from rag.core.passages import Passage
+from rag.core.query import Message
 from rag.engine import Engine
 from rag.generation.base import Generation, Generator, Request
-from rag.types import Message, Passage
-from retrievers.graph import GraphRetriever
+from retrievers.graph.retriever import GraphRetriever
 
 MILL = Passage("d:0", "d", "d", "Selwick Mill", "The mill was built by Ada Penrose in 1764, says Cora Vane.")
 

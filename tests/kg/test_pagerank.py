@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.sparse import csr_matrix
 
 from kg.pagerank import Transition, personalised_pagerank
-from rag.errors import SettingError
+from rag.core.errors import SettingError
 
 SIZES = st.integers(1, 8)
 

@@ -15,7 +15,7 @@ from kg.imports import import_triples
 from kg.names import canonical
 from kg.types import Extraction, Provenance, Triple
 from kg.walk import Plan, Walker, phrase
-from retrievers.encoder import SentenceEncoder
+from rag.models.sentence_encoder import SentenceEncoder
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "pathquestion"
 CLAIMS = [
@@ -102,7 +102,7 @@ def test_pathquestion_hits() -> None:
     """Every eighth question; the figure over all of them is in docs/LOG.md."""
     if not DATA.is_dir():
         pytest.skip("needs the pathquestion data set beside the checkout")
-    from rag.config import Config
+    from rag.core.config import Config
 
     graph = KnowledgeGraph(import_triples(DATA / "triples.jsonl", doc_id="pathquestion").extractions)
     walker = Walker(graph, SentenceEncoder(Config()))

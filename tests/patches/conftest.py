@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from rag.generation.transformers import TransformersGenerator
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import Sample, Tensors
 from tests.generation.conftest import VOCAB, tiny_model, tiny_tokenizer
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.generation.transformers import TransformersGenerator
-from rag.patches.augment import NUM_QUESTIONS, ModelAugmenter, _question, _rewrite, five
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import PatchDocument, Sample
+from rag.patches.questions.model import NUM_QUESTIONS, ModelAugmenter, _question, _rewrite, five
 
 PASSAGE = "The tide mill was built by Aron Pell in 1764. It belongs to Mira Tam."
 DOCUMENT = PatchDocument("d", "The tide mill", PASSAGE, "hash", (PASSAGE,))

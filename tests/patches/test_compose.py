@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rag.generation.transformers import TransformersGenerator
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import Tensors
-from rag.patches.batched import frozen_twin
 from rag.patches.compose import compose, truncated
+from rag.patches.training.batched import frozen_twin
 from tests.patches.conftest import random_tensors
 
 

@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from rag import Answer, Engine
-from rag.errors import LibraryError, PatchError, SettingError
-from rag.generation.transformers import TransformersGenerator
+from rag.core.errors import LibraryError, PatchError, SettingError
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches import folder as folders
 from rag.patches.base import FAST, PatchDocument, PatchWriter, Sample, Tensors
 from rag.patches.fingerprint import model_fingerprint
 from rag.patches.patchset import PatchSet
-from rag.patches.trainer import GradientWriter
+from rag.patches.training.trainer import GradientWriter
 from tests.conftest import ROOT
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.patches.conftest import random_samples, random_tensors
@@ -241,7 +241,7 @@ def test_a_document_beyond_the_window_is_reported(tiny: TransformersGenerator) -
 BUILDER = """
 import sys
 from rag.engine import Engine
-from rag.generation.transformers import TransformersGenerator
+from rag.generation.transformers.generator import TransformersGenerator
 from tests.conftest import HashEmbeddings
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 tiny = TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")

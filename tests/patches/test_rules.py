@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.patches.base import PatchDocument, Sample
-from rag.patches.rules import sentences, write_rules
+from rag.patches.questions.rules import sentences, write_rules
 
 
 def written(text: str, title: str = "", limit: int = 9) -> set[tuple[str, str]]:

@@ -13,18 +13,17 @@ import pytest
 import torch
 from peft import PeftModel
 
-from rag.errors import PatchError, StorageError
+from rag.core.errors import PatchError, StorageError
 from rag.generation.base import Adapter
-from rag.generation.lora import RowAdapters, num_bytes
-from rag.generation.transformers import TransformersGenerator
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.generation.transformers.lora import RowAdapters, num_bytes
 from rag.patches import folder as folders
 from rag.patches.base import PatchInfo, Tensors
-from rag.patches.batched import frozen_twin
 from rag.patches.compose import compose
 from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
-from rag.patches.folder import read_tensors, write_folder
-from rag.patches.patchset import materialize
+from rag.patches.folder import materialize, read_tensors, write_folder
 from rag.patches.store import PatchStore, check_base, patch_key
+from rag.patches.training.batched import frozen_twin
 from tests.generation.conftest import tiny_model
 from tests.patches.conftest import random_tensors
 

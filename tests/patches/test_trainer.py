@@ -10,12 +10,12 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from rag.errors import ModelError
-from rag.generation.transformers import TransformersGenerator
+from rag.core.errors import ModelError
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import FAST, PRAG, Profile, Sample, Tensors
-from rag.patches.batched import frozen_twin, initial_adapter
-from rag.patches.samples import tokens_of
-from rag.patches.trainer import GradientWriter
+from rag.patches.training.batched import frozen_twin, initial_adapter
+from rag.patches.training.samples import tokens_of
+from rag.patches.training.trainer import GradientWriter
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.patches.conftest import random_samples
 

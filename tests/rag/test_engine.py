@@ -11,8 +11,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
 from rag import Answer, Engine, Message, Passage, TokenEvent
-from rag.errors import LibraryError, QuestionError, SettingError
-from rag.generation.transformers import TransformersGenerator
+from rag.core.errors import LibraryError, QuestionError, SettingError
+from rag.generation.transformers.generator import TransformersGenerator
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 
 

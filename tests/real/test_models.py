@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from rag.config import Config
+from rag.core.config import Config
+from rag.core.errors import ModelError
+from rag.core.query import Message
 from rag.engine import Engine
-from rag.errors import ModelError
 from rag.models import default_encoder_folder, load_encoder, load_generator
-from rag.types import Message
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.real

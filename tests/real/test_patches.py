@@ -11,11 +11,11 @@ from langchain_core.documents import Document
 from typer.testing import CliRunner
 
 from rag import Engine
-from rag.cli import app
-from rag.generation.transformers import TransformersGenerator
-from rag.patches.augment import ModelAugmenter
+from rag.cli.app import app
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import PRAG, PatchDocument, Sample
-from rag.patches.trainer import GradientWriter
+from rag.patches.questions.model import ModelAugmenter
+from rag.patches.training.trainer import GradientWriter
 from tests.patches.test_trainer import peft_run, relative_error
 
 pytestmark = pytest.mark.real

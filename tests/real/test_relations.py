@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from eval.metrics import contains_answer
+from eval.metrics.answers import contains_answer
+from rag.core.passages import Passage
 from rag.engine import Engine
-from rag.types import Passage
 
 pytestmark = pytest.mark.real
 

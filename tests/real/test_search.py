@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rag import Engine
-from retrievers.judges import ModelJudge
+from retrievers.judging.judges import ModelJudge
 
 pytestmark = pytest.mark.real
 QUESTION = "Who is the harbour master of Port Selwick?"

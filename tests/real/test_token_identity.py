@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from decoders.params import AdaCad, Cad, CkPlug, DecoderParams
+from rag.core.passages import Passage
+from rag.core.prompts import build_prompts
+from rag.core.query import Sampling
 from rag.generation.base import Request
-from rag.generation.transformers import TransformersGenerator
-from rag.prompts import build_prompts
-from rag.types import Passage, Sampling
+from rag.generation.transformers.generator import TransformersGenerator
 from tests.oracles import twin
 
 pytestmark = pytest.mark.real

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.core.passages import Passage, ScoredPassage
 from rag.engine import Engine
-from rag.types import Passage, ScoredPassage
-from retrievers.dense import dense_retriever
-from retrievers.encoder import EmbeddingsEncoder
-from retrievers.hybrid import HybridRetriever, reciprocal_rank_fusion
+from rag.models.sentence_encoder import EmbeddingsEncoder
+from retrievers.dense.retriever import dense_retriever
+from retrievers.fusion import FusedRetriever, reciprocal_rank_fusion
 from retrievers.sparse import SparseRetriever, match_expression
 
 TEXTS = {
@@ -36,7 +36,7 @@ def engine(tmp_path: Path, embeddings: Any) -> Engine:
 def every_kind(engine: Engine, embeddings: Any) -> dict[str, Any]:
     dense = dense_retriever(engine.library, EmbeddingsEncoder(embeddings, "h"))
     sparse = SparseRetriever(library=engine.library)
-    return {"dense": dense, "sparse": sparse, "hybrid": HybridRetriever(retrievers=[dense, sparse])}
+    return {"dense": dense, "sparse": sparse, "hybrid": FusedRetriever(retrievers=[dense, sparse])}
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "hybrid"])

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
-from rag.service.keys import KeyFile
+from rag.service.auth.keys import KeyFile
 from tests.service.tiny import tiny_app
 
 

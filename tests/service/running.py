@@ -23,7 +23,7 @@ _START_TIMEOUT_S = 120.0
 def running_service(root: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
     """``concord serve ROOT OPTIONS``; its address, once it is ready to answer."""
     port = free_port()
-    command = [sys.executable, "-c", "from rag.cli import main; main()", "serve", str(root), "--port", str(port)]
+    command = [sys.executable, "-c", "from rag.cli.app import main; main()", "serve", str(root), "--port", str(port)]
     with tempfile.TemporaryFile() as log:
         service = subprocess.Popen(
             [*command, *options], cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **(environment or {})}

@@ -13,8 +13,8 @@ import openai
 import pytest
 from langchain_openai import ChatOpenAI
 
-from rag.errors import UnavailableError
-from rag.service.chat_schemas import ChatReply
+from rag.core.errors import UnavailableError
+from rag.service.chat.schemas import ChatReply
 from tests.service.conftest import chat, fill, live, soon
 from tests.service.tiny import load_tiny, tiny_app
 

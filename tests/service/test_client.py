@@ -13,10 +13,12 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.prompts import ChatPromptTemplate
 
 from rag.client import AsyncClient, Client
+from rag.core.answer import Answer
+from rag.core.errors import LibraryError, QuestionError, SettingError, UnavailableError
+from rag.core.passages import Passage
+from rag.core.query import Message
 from rag.engine import Engine
-from rag.errors import LibraryError, QuestionError, SettingError, UnavailableError
 from rag.langchain import ConcordChatModel, ConcordRetriever
-from rag.types import Answer, Message, Passage
 from tests.conftest import HashEmbeddings
 from tests.service.conftest import TEXTS
 from tests.service.tiny import CONFIG, load_tiny

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.service.chat_schemas import ChatMessage
-from rag.service.history import history_of
+from rag.service.chat.history import history_of
+from rag.service.chat.schemas import ChatMessage
 
 ROLES = ("system", "developer", "user", "assistant")
 

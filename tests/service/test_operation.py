@@ -11,7 +11,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from rag.cli import app
+from rag.cli.app import app
 from rag.service.telemetry import JsonLines
 from tests.service.conftest import chat, fill, live
 from tests.service.tiny import tiny_app

@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 from rag.client import AsyncClient, Client
-from rag.config import Config
+from rag.core.config import Config
+from rag.core.errors import LibraryError, PatchError
 from rag.engine import Engine
-from rag.errors import LibraryError, PatchError
-from rag.library import Library
+from rag.library.sqlite.library import SqliteLibrary
+from rag.models.sentence_encoder import EmbeddingsEncoder
 from rag.patches.base import BuildReport
-from retrievers.encoder import EmbeddingsEncoder
 from tests.conftest import ROOT, HashEmbeddings
 from tests.postgres_server import free_port
 from tests.service.conftest import as_tenant, chat, fill, live, soon
@@ -127,7 +127,7 @@ def test_the_clients_have_the_engines_methods(town: httpx.Client, root: Path) ->
     """What the clients say of the library is what an engine opened on its folder says."""
     harbour = doc_id(town, "harbour")
     url = str(town.base_url)
-    library, encoder = Library.open(root / "default" / "town"), EmbeddingsEncoder(HashEmbeddings(), "hash")
+    library, encoder = SqliteLibrary.open(root / "default" / "town"), EmbeddingsEncoder(HashEmbeddings(), "hash")
     with (
         Client(url, library="town") as client,
         Engine(library, CONFIG, encoder=encoder, generator=load_tiny()) as engine,

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from rag.errors import SettingError
+from rag.core.errors import SettingError
 from rag.generation.base import Request
-from rag.generation.transformers import TransformersGenerator
-from rag.service.keys import KeyFile
-from rag.service.limits import RateLimit
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.service.auth.keys import KeyFile
+from rag.service.auth.limits import RateLimit
+from rag.service.catalog.folder import salt_of
 from rag.service.problems import Problem
-from rag.service.shelf import salt_of
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.service.conftest import as_tenant, chat, fill, live
 from tests.service.tiny import tiny_app

@@ -15,7 +15,7 @@ import httpx
 import openai
 import pytest
 
-from rag.config import Config
+from rag.core.config import Config
 from rag.models import load_generator
 from tests.conftest import ROOT
 from tests.postgres_server import free_port
@@ -32,7 +32,7 @@ def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """``concord serve-llm`` with the default model, in a process group of its own: its address and first process."""
     port = free_port()
     options = ["--port", str(port), "--max-num-seqs", "8", "--max-model-len", "512"]
-    start = [sys.executable, "-c", "from rag.cli import main; main()", "serve-llm", *options]
+    start = [sys.executable, "-c", "from rag.cli.app import main; main()", "serve-llm", *options]
     process = subprocess.Popen(
         start, cwd=ROOT, start_new_session=True, env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1"}
     )

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from rag.config import Config
-from rag.generation.transformers import TransformersGenerator
+from rag.core.config import Config
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.models.sentence_encoder import EmbeddingsEncoder
 from rag.service.app import create_app
 from rag.service.settings import ServiceSettings
-from retrievers.encoder import EmbeddingsEncoder
 from tests.conftest import HashEmbeddings
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 

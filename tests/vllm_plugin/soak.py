@@ -24,9 +24,9 @@ from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams
 from decoders.rules import mix
 from decoders.vllm_plugin.scheduler import PairScheduler
 from decoders.vllm_plugin.worker import PairWorker
+from rag.core.query import Sampling
 from rag.generation.base import Done, Generation, Request
-from rag.generation.vllm import Job, VllmGenerator
-from rag.types import Sampling
+from rag.generation.vllm.generator import Job, VllmGenerator
 
 DECODERS: tuple[DecoderParams, ...] = (AdaCad(), Cad(), CkPlug(alpha=0.0), CkPlug(), Coiecd())
 # Scores closer than this may change places when their batch does: float32 sums in another order.

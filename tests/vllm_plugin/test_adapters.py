@@ -14,12 +14,13 @@ pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.params import AdaCad, Cad, Plain
 from decoders.vllm_plugin.adapters import add_lora_linear
-from rag.config import Config
-from rag.errors import SettingError
+from rag.core.config import Config
+from rag.core.errors import SettingError
+from rag.core.passages import Passage
+from rag.core.prompts import build_prompts
+from rag.core.query import Sampling
 from rag.generation.base import Adapter, Request
 from rag.models import load_generator
-from rag.prompts import build_prompts
-from rag.types import Passage, Sampling
 
 
 def test_rows_without_an_adapter_stay_as_they_are() -> None:

@@ -21,13 +21,14 @@ pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.pairing import KEY, Half
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Plain
-from rag.config import Config
-from rag.errors import ModelError, QuestionError, UnavailableError
+from rag.core.config import Config
+from rag.core.errors import ModelError, QuestionError, UnavailableError
+from rag.core.passages import Passage
+from rag.core.prompts import build_prompts
+from rag.core.query import Message, Sampling
 from rag.generation.base import Generation, Request
-from rag.generation.vllm import VllmGenerator
+from rag.generation.vllm.generator import VllmGenerator
 from rag.models import load_generator
-from rag.prompts import build_prompts
-from rag.types import Message, Passage, Sampling
 from tests.vllm_plugin.soak import score_gap
 
 pytestmark = pytest.mark.real
@@ -56,7 +57,7 @@ def server() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    start = "from rag.cli import main; main()"
+    start = "from rag.cli.app import main; main()"
     options = ["--port", str(port), "--max-num-seqs", "16", "--max-model-len", "512", "--api-key", "secret"]
     process = subprocess.Popen([sys.executable, "-c", start, "serve-llm", *options], start_new_session=True)
     url = f"http://127.0.0.1:{port}"

@@ -1,0 +1,1 @@
+"""Scores of answers and rankings, and their statistics."""

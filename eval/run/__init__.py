@@ -1,0 +1,1 @@
+"""One run: trials, batches, answers, records, resuming."""

@@ -1,0 +1,183 @@
+"""Who answers the trials of a run: a contract, and the engine behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from decoders.params import DecoderParams, settings_of
+from eval.run.config import RunConfig
+from eval.types import Trial
+from rag.core.answer import Answer, PatchUse
+from rag.core.errors import QuestionError, SettingError
+from rag.core.passages import Passage, ScoredPassage
+from rag.core.query import Query
+from rag.library.sqlite.library import SqliteLibrary
+from rag.patches.base import PatchDocument, profile_named
+
+if TYPE_CHECKING:
+    from rag.engine import Engine
+    from rag.patches.base import Patching
+    from rag.pipeline.run import Timings
+
+OnAnswer = Callable[[], None]
+
+_PACKAGES = ("concord-rag", "torch", "transformers", "sentence-transformers", "faiss-cpu", "bm25s", "vllm")
+
+
+class Answerer(Protocol):
+    """Answers batches of trials. Greedy answers depend on the trial alone, so a resumed run repeats them."""
+
+    def identity(self) -> Mapping[str, str]:
+        """What, beside the run's settings, the answers depend on."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the packages at work."""
+        ...
+
+    def warm_up(self, trials: Sequence[Trial]) -> None:
+        """Load and make what is otherwise loaded and made on first use, so that no question's latency holds it."""
+        ...
+
+    def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
+        """The best ``depth`` passages for each question, best first."""
+        ...
+
+    def answer(
+        self, trials: Sequence[Trial], decoders: Sequence[DecoderParams], on_answer: OnAnswer
+    ) -> list[list[Answer]]:
+        """Every trial with every decoder, as one batch: answers by decoder, then by trial, in their orders.
+
+        ``on_answer`` is called as each is finished.
+
+        Raises:
+            QuestionError: a question that cannot be asked; the runner then asks them one by one.
+        """
+        ...
+
+    def maker(self) -> Callable[[], Answerer]:
+        """Makes the like of this one in another process; can be pickled."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineAnswerer:
+    """The engine, asked with the settings of ``config``."""
+
+    engine: Engine
+    config: RunConfig
+
+    def identity(self) -> Mapping[str, str]:
+        """The settings that the engine was opened with; where it retrieves, what its library holds; where it is
+        patched, how patches are made."""
+        values = self.engine.config.model_dump(mode="json", exclude={"cache_dir", "decoder", "top_k", "max_tokens"})
+        identity = {f"engine.{key}": str(value) for key, value in values.items()}
+        if self.config.arm == "retrieved":
+            contents = sorted(self.engine.library.hashes(is_live=True).items())
+            identity["library"] = hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
+        if self.config.patches != "none":
+            identity["patch_profile"] = profile_named(self.engine.config.patch_profile).fingerprint()
+        return identity
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the installed packages that a result can depend on."""
+        return installed_versions()
+
+    def warm_up(self, trials: Sequence[Trial]) -> None:
+        """Load the generator, and make the patches of ``trials``."""
+        _ = self.engine.generator
+        self._patches_of(trials)
+
+    def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
+        """The engine's retrieval."""
+        return self.engine.retrieve(questions, top_k=depth)
+
+    def answer(
+        self, trials: Sequence[Trial], decoders: Sequence[DecoderParams], on_answer: OnAnswer
+    ) -> list[list[Answer]]:
+        """One batch. A question's prompts are the same for all decoders, so the generator reads them once."""
+        from rag.pipeline.run import Timings  # brings LangChain, which comparing and reporting can do without
+
+        questions = [trial.question for trial in trials]
+        timings = Timings()
+        with timings.stage("retrieve"):
+            found = self._passages(trials, questions)
+        patchings = self._patchings(trials, timings)
+        queries = [self._query(question, params) for params in decoders for question in questions]
+        answers: dict[int, Answer] = {}
+        events = self.engine.pipeline.run_with(
+            queries, found * len(decoders), timings, patchings and patchings * len(decoders)
+        )
+        for index, event in events:
+            if isinstance(event, Answer):
+                answers[index] = event
+                on_answer()
+        num = len(trials)
+        return [[answers[place * num + at] for at in range(num)] for place in range(len(decoders))]
+
+    def maker(self) -> Callable[[], Answerer]:
+        """Opens the same library, which must lie where the other process can read it."""
+        if not isinstance(self.engine.library, SqliteLibrary):
+            raise SettingError("workers open the library themselves; give the run a library in a folder")
+        return partial(_reopen, self.engine.library.folder, self.config)
+
+    def _passages(self, trials: Sequence[Trial], questions: Sequence[str]) -> list[list[ScoredPassage]]:
+        """Found by the engine where no trial brings passages, else those given."""
+        if all(trial.passages is None for trial in trials):
+            return self.engine.retrieve(questions, top_k=self.config.top_k)
+        return [[ScoredPassage(p, 1 / rank) for rank, p in enumerate(t.passages or (), start=1)] for t in trials]
+
+    def _patchings(self, trials: Sequence[Trial], timings: Timings) -> list[Patching] | None:
+        """The patches that each trial asks for; ``None`` where none does."""
+        from rag.patches.base import Patching
+
+        if not any(trial.patched for trial in trials):
+            return None
+        with timings.stage("patch"):
+            uses = self._patches_of(trials)
+            chosen = [tuple(use for p in trial.patched if (use := uses[p])) for trial in trials]
+            for trial, own in zip(trials, chosen, strict=True):
+                if trial.patched and not own:
+                    names = ", ".join(repr(passage.doc_id) for passage in trial.patched)
+                    raise QuestionError(f"no patch can be made of {names}: too short or too plain to ask about")
+            return [Patching(self.engine.patches.adapter(own), own) for own in chosen]
+
+    def _patches_of(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
+        """The patch of each document that ``trials`` name, made now where it is missing."""
+        passages = list(dict.fromkeys(passage for trial in trials for passage in trial.patched))
+        if not passages:
+            return {}
+        return dict(zip(passages, self.engine.patches.uses_of([_document(p) for p in passages]), strict=True))
+
+    def _query(self, question: str, params: DecoderParams) -> Query:
+        return self.engine.query(
+            question, max_tokens=self.config.max_tokens, decoder=params.name, **settings_of(params)
+        )
+
+
+def _document(passage: Passage) -> PatchDocument:
+    content = hashlib.sha256(f"{passage.title}\n{passage.text}".encode()).hexdigest()
+    return PatchDocument(passage.doc_id, passage.title, passage.text, content, (passage.text,))
+
+
+def _reopen(folder: Path, config: RunConfig) -> EngineAnswerer:
+    from rag import Engine
+
+    return EngineAnswerer(Engine.open(folder, must_exist=True, **config.engine), config)
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that a result can depend on, those not installed left out."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,98 @@
+"""One batch of trials: what is asked of the engine, and the records that come of it. Runs in any process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from decoders.params import DecoderParams
+from eval.run.answerer import Answerer, OnAnswer
+from eval.run.config import RunConfig
+from eval.run.records import Batch, Record, answered, ranked, unanswered
+from eval.types import Trial
+from rag.core.answer import Answer
+from rag.core.errors import QuestionError
+from rag.core.passages import ScoredPassage
+
+
+@dataclass(frozen=True)
+class TrialBatch:
+    """Consecutive trials of a run; ``index`` is the batch's place in it."""
+
+    index: int
+    trials: tuple[Trial, ...]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The questions' ids."""
+        return frozenset(trial.question_id for trial in self.trials)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the engine made of a batch.
+
+    Attributes:
+        batch: what was asked.
+        records: by run, then by trial.
+        answerer_s: time spent in the engine.
+    """
+
+    batch: TrialBatch
+    records: tuple[tuple[Record, ...], ...]
+    answerer_s: float
+
+
+def cut(trials: Sequence[Trial], size: int) -> Iterator[TrialBatch]:
+    """Batches of ``size`` trials, the last one with what is left."""
+    for index, start in enumerate(range(0, len(trials), size)):
+        yield TrialBatch(index, tuple(trials[start : start + size]))
+
+
+def ask(configs: Sequence[RunConfig], answerer: Answerer, batch: TrialBatch, on_answer: OnAnswer) -> Outcome:
+    """Every trial of ``batch`` under each of ``configs``, which differ in their decoders alone, at once."""
+    start = time.perf_counter()
+    rankings = _rank(configs[0], batch.trials, answerer)
+    middle = time.perf_counter()
+    size = len(batch.trials) * len(configs)
+    if configs[0].is_retrieval_only:
+        about = Batch(batch.index, size, (middle - start) * 1000.0)
+        found = tuple(
+            ranked(trial, ranking or (), about) for trial, ranking in zip(batch.trials, rankings, strict=True)
+        )
+        return Outcome(batch, (found,) * len(configs), middle - start)
+    answers = _answers(batch.trials, [config.asked_decoder() for config in configs], answerer, on_answer)
+    end = time.perf_counter()
+    # Ranking deeper than the prompt is work of the measurement; no user would wait for it.
+    about = Batch(batch.index, size, (end - middle) * 1000.0)
+    records = tuple(
+        tuple(
+            unanswered(trial, answer, about) if isinstance(answer, str) else answered(trial, answer, ranking, about)
+            for trial, answer, ranking in zip(batch.trials, some, rankings, strict=True)
+        )
+        for some in answers
+    )
+    return Outcome(batch, records, end - start)
+
+
+def _rank(config: RunConfig, trials: Sequence[Trial], answerer: Answerer) -> Sequence[Sequence[ScoredPassage] | None]:
+    """Rankings for the retrieval metrics, where the engine retrieves and the gold documents are known."""
+    is_judged = config.is_retrieval_only or any(trial.gold_doc_ids for trial in trials)
+    if config.arm != "retrieved" or not config.ranking_depth or not is_judged:
+        return [None] * len(trials)
+    return answerer.rank([trial.question for trial in trials], config.ranking_depth)
+
+
+def _answers(
+    trials: Sequence[Trial], decoders: Sequence[DecoderParams], answerer: Answerer, on_answer: OnAnswer
+) -> list[list[Answer | str]]:
+    """Answers by decoder, then by trial; a question that cannot be asked costs only itself, its reason takes its
+    place."""
+    try:
+        return [list(some) for some in answerer.answer(trials, decoders, on_answer)]
+    except QuestionError as error:
+        if len(trials) == 1:
+            return [[str(error)] for _ in decoders]
+    alone = [_answers([trial], decoders, answerer, on_answer) for trial in trials]
+    return [[found[place][0] for found in alone] for place in range(len(decoders))]

@@ -1,0 +1,180 @@
+"""One line of a result file: a trial, what the engine answered, and what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from eval.types import Trial
+from rag.core.answer import Answer, Citation, Conflict
+from rag.core.errors import StorageError
+from rag.core.passages import Passage, ScoredPassage
+
+# A decoder's weight this close to its neutral value changes no token.
+_NEUTRAL = 1e-6
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The conflict report of an answer without its steps.
+
+    Attributes:
+        num_open: steps at which the decoder departed from plain decoding (for ckplug: its gate was open).
+        mean_jsd, max_jsd: over the steps, nats.
+        mean_weight: the decoder's alpha, over the steps.
+    """
+
+    score: float
+    is_conflict: bool
+    context_answer: str
+    memory_answer: str
+    num_steps: int
+    num_open: int
+    mean_jsd: float
+    max_jsd: float
+    mean_weight: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The batch in which a question was answered; its wall time is every member's latency."""
+
+    index: int
+    size: int
+    wall_ms: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """One question of a run.
+
+    Attributes:
+        answer: the engine's text, as it came; ``None`` when it could not answer, then ``error`` says why.
+            Empty, with an empty ``decoder``, when only a ranking was asked for.
+        ranking: ``(document, score)`` of each passage, best first; ``None`` where the engine did not retrieve.
+        citations: documents that stood in the prompt, best first.
+        num_dropped: passages left out because the prompt would not fit.
+        tokens: prompt tokens of both streams and generated tokens.
+        timings_ms: by stage, of the whole batch.
+        fingerprint: of the run's identity.
+        versions: of the packages that produced the answer.
+    """
+
+    question_id: str
+    question: str
+    answer: str | None
+    references: tuple[str, ...]
+    error: str = ""
+    context_answers: tuple[str, ...] = ()
+    memory_answers: tuple[str, ...] = ()
+    wrong_answers: tuple[str, ...] = ()
+    group: str = ""
+    ranking: tuple[tuple[str, float], ...] | None = None
+    gold_doc_ids: tuple[str, ...] | None = None
+    citations: tuple[str, ...] = ()
+    num_dropped: int = 0
+    decoder: str = ""
+    finish_reason: str = ""
+    conflict: Trace | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    batch: Batch = Batch(0, 1, 0.0)
+    fingerprint: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_line(self) -> str:
+        """The record as one line of JSON, its end included."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False) + "\n"
+
+    @property
+    def is_ranking_only(self) -> bool:
+        """Whether no answer was asked for."""
+        return self.answer == "" and not self.decoder
+
+    @classmethod
+    def from_fields(cls, values: Mapping[str, Any]) -> Record:
+        """The reverse of :meth:`to_line`, from decoded JSON.
+
+        Raises:
+            StorageError: fields are missing, unknown or of another type.
+        """
+        known = {item.name for item in fields(cls)}
+        if set(values) != known:
+            odd = ", ".join(sorted(set(values) ^ known))
+            raise StorageError(f"the result file's line lacks or adds fields ({odd}); it was made by another version")
+        try:
+            return cls(**{key: _restored(key, value) for key, value in values.items()})
+        except (TypeError, ValueError) as error:
+            raise StorageError(f"the result file holds a line that is no result: {error}") from error
+
+
+def answered(trial: Trial, answer: Answer, ranking: Sequence[ScoredPassage] | None, batch: Batch) -> Record:
+    """The record of a question that got its answer."""
+    return Record(
+        **_of_trial(trial),
+        answer=answer.text,
+        ranking=None if ranking is None else _named(ranking, trial),
+        citations=tuple(dict.fromkeys(_name(item, trial) for item in answer.citations)),
+        num_dropped=len(answer.dropped),
+        decoder=answer.decoder,
+        finish_reason=answer.finish_reason,
+        conflict=_trace(answer.conflict, answer.decoder),
+        tokens=asdict(answer.tokens),
+        timings_ms=dict(answer.timings_ms),
+        batch=batch,
+    )
+
+
+def ranked(trial: Trial, ranking: Sequence[ScoredPassage], batch: Batch) -> Record:
+    """The record of a question that was only to be ranked."""
+    return Record(**_of_trial(trial), answer="", ranking=_named(ranking, trial), batch=batch)
+
+
+def unanswered(trial: Trial, error: str, batch: Batch) -> Record:
+    """The record of a question that the engine refused; it scores 0."""
+    return Record(**_of_trial(trial), answer=None, error=error, batch=batch)
+
+
+def _named(ranking: Sequence[ScoredPassage], trial: Trial) -> tuple[tuple[str, float], ...]:
+    return tuple((_name(item.passage, trial), item.score) for item in ranking)
+
+
+def _name(item: Passage | Citation, trial: Trial) -> str:
+    """The document's name as the data set has it: the engine keeps that as its source, a library's user may
+    have given the engine's own doc_id."""
+    return item.doc_id if item.doc_id in (trial.gold_doc_ids or ()) else item.source
+
+
+def _of_trial(trial: Trial) -> dict[str, Any]:
+    names = "question_id question references context_answers memory_answers wrong_answers group gold_doc_ids"
+    return {name: getattr(trial, name) for name in names.split()}
+
+
+def _trace(conflict: Conflict, decoder: str) -> Trace:
+    steps = conflict.steps
+    num = len(steps)
+    neutral = 0.5 if decoder == "ckplug" else 0.0
+    return Trace(
+        score=conflict.score,
+        is_conflict=conflict.is_conflict,
+        context_answer=conflict.context_answer,
+        memory_answer=conflict.memory_answer,
+        num_steps=num,
+        num_open=sum(abs(step.weight - neutral) > _NEUTRAL for step in steps),
+        mean_jsd=sum(step.jsd for step in steps) / num if num else 0.0,
+        max_jsd=max((step.jsd for step in steps), default=0.0),
+        mean_weight=sum(step.weight for step in steps) / num if num else 0.0,
+    )
+
+
+def _restored(key: str, value: Any) -> Any:
+    match key:
+        case "ranking" if value is not None:
+            return tuple((doc_id, score) for doc_id, score in value)
+        case "conflict" if value is not None:
+            return Trace(**value)
+        case "batch":
+            return Batch(**value)
+    return tuple(value) if isinstance(value, list) else value

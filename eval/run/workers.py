@@ -1,0 +1,34 @@
+"""Where the batches of a run are asked: in this process, or by Ray workers on one or many machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from eval.run.answerer import Answerer, OnAnswer
+from eval.run.batches import Outcome, TrialBatch, ask
+from eval.run.config import RunConfig
+
+
+def asking(
+    configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
+) -> AbstractContextManager[Iterator[Outcome]]:
+    """The outcomes of ``batches`` in their order; models are loaded on entry, outcomes made as they are taken.
+
+    Raises:
+        SettingError: Ray is asked for and not installed, or has not what the workers need.
+    """
+    if configs[0].workers:
+        from eval.run.ray_workers import on_workers
+
+        return on_workers(configs, answerer, batches)
+    return _here(configs, answerer, batches, on_answer)
+
+
+@contextmanager
+def _here(
+    configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
+) -> Iterator[Iterator[Outcome]]:
+    if batches and not configs[0].is_retrieval_only:
+        answerer.warm_up([trial for batch in batches for trial in batch.trials])
+    yield (ask(configs, answerer, batch, on_answer) for batch in batches)

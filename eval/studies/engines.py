@@ -1,0 +1,73 @@
+"""Engines shared by many runs: a model is loaded once, and one library holds the passages of all questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from eval.datasets import load_dataset
+from eval.run.config import RunConfig, fingerprint
+from eval.run.evaluation import Evaluation, evaluate_together, open_engine, select
+from eval.run.runner import Job, Progress
+from rag.core.config import Config
+
+if TYPE_CHECKING:
+    from rag.engine import Engine
+
+# The settings that decide what stands in a library; engines that differ in others can share it.
+_OF_THE_LIBRARY = ("encoder", "chunk_chars", "chunk_overlap")
+
+
+class Engines:
+    """One engine for all runs that would open it alike.
+
+    Args:
+        folder: where libraries lie.
+        first, limit: the questions of all runs together; a run may ask some of them, the library holds the passages
+            of all.
+    """
+
+    def __init__(self, folder: Path, first: int = 0, limit: int | None = None) -> None:
+        self._folder, self._first, self._limit = folder, first, limit
+        self._engines: dict[str, Engine] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def evaluate(self, config: RunConfig, path: Path) -> Evaluation:
+        """Run ``config`` into the result file ``path``; raises as :func:`eval.run.evaluation.evaluate`."""
+        return self.evaluate_together([Job(config, path)])[0]
+
+    def evaluate_together(self, jobs: Sequence[Job], progress: Progress | None = None) -> list[Evaluation]:
+        """Run ``jobs``, which differ in their decoders alone; raises as :func:`eval.run.evaluation.evaluate`."""
+        return evaluate_together(jobs, engine=self._engine(jobs[0].config), progress=progress)
+
+    def _engine(self, config: RunConfig) -> Engine:
+        library = self._library(config)
+        key = json.dumps([config.engine, str(library)], sort_keys=True, default=str)
+        if key not in self._engines:
+            whole = config.changed(first=self._first, limit=self._limit)
+            dataset = load_dataset(whole.dataset, whole.data, whole.subset, whole.split)
+            questions = select(dataset.questions, whole.first, whole.limit)
+            self._engines[key] = self._stack.enter_context(open_engine(whole, questions, library))
+        return self._engines[key]
+
+    def _library(self, config: RunConfig) -> Path:
+        if config.library:
+            return Path(config.library)
+        if config.arm != "retrieved":
+            return self._folder / ".no-library"
+        engine = Config.load(**config.engine)
+        made_of = {name: getattr(engine, name) for name in _OF_THE_LIBRARY}
+        made_of |= {"data": config.data, "corpus": config.corpus, "first": self._first, "limit": self._limit}
+        return self._folder / f"{config.dataset}-{fingerprint(made_of)[:6]}.library"

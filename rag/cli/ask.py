@@ -1,0 +1,138 @@
+"""``concord ask``: one question to a library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from decoders.params import DECODER_NAMES
+from rag.cli.common import (
+    EncoderName,
+    EngineName,
+    LibraryPlace,
+    ModelName,
+    SettingsFile,
+    err,
+    open_engine,
+    out,
+    parse_number,
+    print_json,
+)
+from rag.core.errors import SettingError
+
+if TYPE_CHECKING:
+    from rag.engine import Engine
+
+
+def ask(
+    library: LibraryPlace,
+    question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    decoder: Annotated[
+        str | None, typer.Option(help=f"How the two streams are mixed: {', '.join(DECODER_NAMES)}.")
+    ] = None,
+    alpha: Annotated[
+        str | None,
+        typer.Option(help="cad, coiecd: contrast from 0. ckplug: 0 = documents ... 1 = memory, or 'auto'."),
+    ] = None,
+    params: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another setting of the decoder, such as floor=0.3."),
+    ] = None,
+    top_k: Annotated[
+        str | None, typer.Option(help="Passages in the prompt: a number, or 'auto' by the question's complexity.")
+    ] = None,
+    retrieval: Annotated[
+        str | None, typer.Option(help="How passages are found: hybrid, dense, sparse or graph.", show_default=False)
+    ] = None,
+    rewrite: Annotated[
+        str | None, typer.Option(help="Who words the search: off, rules or model.", show_default=False)
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            "--filter", help="Who drops passages that do not help: off, encoder or model.", show_default=False
+        ),
+    ] = None,
+    abstain: Annotated[
+        bool | None,
+        typer.Option("--abstain/--no-abstain", help="Say so if the documents hold no answer.", show_default=False),
+    ] = None,
+    memory: Annotated[
+        bool | None,
+        typer.Option("--memory/--no-memory", help="Use passages that served alike questions.", show_default=False),
+    ] = None,
+    patches: Annotated[
+        str | None,
+        typer.Option(help="auto: passages and patches; only: patches without passages; off.", show_default=False),
+    ] = None,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Also use patches that were made for another base model.")
+    ] = False,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer, tokens.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed for a temperature above 0.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the whole trace.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how passages were found, and what both streams said.")
+    ] = False,
+    model: ModelName = None,
+    generation: EngineName = None,
+    encoder: EncoderName = None,
+    config: SettingsFile = None,
+) -> None:
+    """Ask a question. The answer's tokens are coloured by how much documents and memory disagree."""
+    from rag.cli import render
+    from rag.core.answer import Answer
+
+    options: dict[str, Any] = {
+        "decoder": decoder,
+        "alpha": None if alpha is None else parse_number(alpha),
+        "top_k": None if top_k is None else parse_number(top_k),
+        "retrieval": retrieval,
+        "rewrite": rewrite,
+        "filter": judge,
+        "abstain": abstain,
+        "memory": memory,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "seed": seed,
+        "patches": patches,
+    }
+    settings: dict[str, Any] = {
+        "model": model,
+        "engine": generation,
+        "encoder": encoder,
+        "patch_portable": portable or None,
+    }
+    with open_engine(library, config, **settings) as engine:
+        options |= _parse_settings(params or [])
+        if as_json:
+            print_json(engine.ask(question, **options).to_dict())
+            return
+        for event in _with_spinner(engine, question, options):
+            if isinstance(event, Answer):
+                out.print()
+                render.print_answer(out, event, is_explained=explain)
+            else:
+                out.print(render.token(event), end="")
+
+
+def _with_spinner(engine: Engine, question: str, options: dict[str, Any]) -> Iterator[Any]:
+    """The events of an answer, with a sign of life until the first one."""
+    events = engine.stream(question, **options)
+    with err.status("reading the documents ..."):
+        first = next(events)
+    yield first
+    yield from events
+
+
+def _parse_settings(texts: list[str]) -> dict[str, float | int | str]:
+    settings = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise SettingError(f"--set {text!r}; expected NAME=VALUE, such as floor=0.3")
+        settings[name] = value if name == "log_base" else parse_number(value)
+    return settings

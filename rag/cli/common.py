@@ -1,0 +1,124 @@
+"""What the commands share: options, consoles, one line for an error, progress bars."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from rag.core.errors import ConcordError
+from rag.core.progress import Progress
+
+if TYPE_CHECKING:
+    from rich import progress as rich_progress
+
+    from rag.engine import Engine
+
+out = Console()
+err = Console(stderr=True)
+
+LibraryPlace = Annotated[
+    str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
+]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--config", help="TOML file with settings; CONCORD_* variables override it.")
+]
+ModelName = Annotated[
+    str | None, typer.Option("--model", help="Generator: a Hugging Face name or a local folder.", show_default=False)
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option("--engine", help="What generates: auto, transformers, vllm, or http://host:port.", show_default=False),
+]
+EncoderName = Annotated[
+    str | None, typer.Option("--encoder", help="Sentence encoder: a name or a local folder.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def open_engine(
+    library: str | Path, config: Path | None = None, *, must_exist: bool = True, **settings: Any
+) -> Iterator[Engine]:
+    """The library's engine; ``settings`` win over the settings file. An error ends the command with one line."""
+    from rag.core.config import Config
+    from rag.engine import Engine
+
+    with (
+        errors_to_exit(),
+        Engine.open(library, must_exist=must_exist, config=Config.load(config, **settings)) as engine,
+    ):
+        yield engine
+
+
+@contextmanager
+def errors_to_exit() -> Iterator[None]:
+    """Turn an error of the engine into one line for the user and exit code 2."""
+    try:
+        yield
+    except ConcordError as error:
+        say(f"error: {error}", "red")
+        raise typer.Exit(2) from error
+
+
+@contextmanager
+def progress_bar(description: str, *, has_names: bool = False) -> Iterator[Progress]:
+    """A bar on the terminal, as the :class:`Progress` that long work reports to.
+
+    Args:
+        description: what is being done, until an item's name replaces it.
+        has_names: show the name of the item that was finished last.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with RichProgress(*columns, console=err, transient=True) as bar:
+        yield _BarProgress(bar, description, has_names=has_names)
+
+
+class _BarProgress(Progress):
+    def __init__(self, bar: rich_progress.Progress, description: str, *, has_names: bool) -> None:
+        self._bar = bar
+        self._task = bar.add_task(description, total=None)
+        self._has_names = has_names
+
+    def start(self, num_sources: int) -> None:
+        self._bar.update(self._task, total=num_sources)
+
+    def advance(self, source: str) -> None:
+        from rag.cli.render import short_path
+
+        name = short_path(source)[-40:] if self._has_names else None
+        self._bar.update(self._task, advance=1, description=name)
+
+
+def say(text: str, style: str = "") -> None:
+    """One line on the error stream, exactly as it is."""
+    err.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on the output stream."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def parse_number(text: str) -> float | int | str:
+    """``text`` as a whole number or a number, else as it is."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that were given."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,98 @@
+"""``concord kg``: what the knowledge graph of a library shows, and what goes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag.cli.common import LibraryPlace, err, open_engine, out, print_json, say
+
+kg_app = typer.Typer(help="The knowledge graph of a library.", no_args_is_help=True)
+
+
+@kg_app.command()
+def conflicts(
+    library: LibraryPlace,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """List claims on which documents contradict each other: one subject, one relation, different objects."""
+    from rag.conflicts.claims import find_clashes
+
+    with open_engine(library) as engine:
+        documents = {document.doc_id: document for document in engine.documents()}
+        clashes = find_clashes(engine.graph.graph, {name: item.added_at for name, item in documents.items()})
+    if as_json:
+        print_json([asdict(clash) for clash in clashes])
+        return
+    for clash in clashes:
+        out.print(f"{clash.relation} · {clash.subject}", style="bold", markup=False, highlight=False)
+        for side in clash.sides:
+            names = sorted({documents[source.doc_id].source for source in side.sources})
+            out.print(f"  {side.object}: {', '.join(names)}", markup=False, highlight=False, soft_wrap=True)
+    if not clashes:
+        out.print("no two documents contradict each other in a claim that the graph holds")
+
+
+@kg_app.command("import")
+def import_(
+    library: LibraryPlace,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help='JSON lines: {"doc_id", "entities": [...], "triples": [[s, r, o]]}.')
+    ],
+) -> None:
+    """Add ready triples to the graph. They stay as long as the passages they belong to; bad rows are listed."""
+    from kg.imports import import_triples
+    from retrievers.graph.store import import_extractions
+
+    with open_engine(library) as engine:
+        rows = engine.library.passages(engine.library.live_ids()[0].tolist())
+        report = import_triples(file, list(rows.values()))
+        with engine.library.writing():
+            num_passages = import_extractions(engine.library, rows, report.extractions)
+    num_triples = sum(len(extraction.triples) for extraction in report.extractions)
+    err.print(f"{num_triples} triples imported for {num_passages} passages", style="green")
+    _list_rejected([f"line {row.line}: {row.reason}" for row in report.rejected], is_any_taken=num_passages > 0)
+
+
+@kg_app.command()
+def extract(
+    library: LibraryPlace,
+    model: Annotated[str | None, typer.Option("--model", help="Generator: a name or a local folder.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
+) -> None:
+    """Let the generator read every passage for the graph; it can be interrupted, and goes on where it was.
+
+    What it read is used with the setting extractor = "model" (CONCORD_EXTRACTOR=model).
+    """
+    from rich.progress import Progress
+
+    from retrievers.graph.store import read_passages
+
+    rejected: list[str] = []
+    num_claims = num_passages = 0
+    with open_engine(library, config, model=model, extractor="model") as engine, Progress(console=err) as bar:
+        ids, _ = engine.library.live_ids()
+        task = bar.add_task("reading", total=len(ids) * len(engine.extractors))
+        for first in range(0, len(ids), _ROWS):
+            rows = engine.library.passages(ids[first : first + _ROWS].tolist())
+            num_passages += len(rows)
+            for extractor in engine.extractors:
+                for item in read_passages(engine.library, extractor, rows, lambda n: bar.advance(task, n)):
+                    num_claims += len(item.triples)
+                    rejected += [f"{item.passage_id}: {reason}" for reason in item.rejected]
+    err.print(f"{num_claims} claims in {num_passages} passages", style="green")
+    _list_rejected(rejected, is_any_taken=True)
+
+
+_ROWS = 1000
+
+
+def _list_rejected(lines: Sequence[str], *, is_any_taken: bool) -> None:
+    for line in lines:
+        say(f"not taken: {line}", "red")
+    if lines:
+        raise typer.Exit(1 if is_any_taken else 2)

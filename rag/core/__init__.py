@@ -1,0 +1,1 @@
+"""The nouns that everything speaks in, the settings, and the errors. Imports nothing of the engine."""

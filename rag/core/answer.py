@@ -1,0 +1,125 @@
+"""The reply to a question, and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rag.core.retrieval import GraphPath, Trace
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A passage that stood in the prompt of an answer."""
+
+    doc_id: str
+    source: str
+    passage: str
+    score: float
+    title: str = ""
+    passage_id: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What both streams said at one generated token. Entropies and JSD in nats, whole vocabulary.
+
+    Attributes:
+        token: text of the token.
+        token_id: its id.
+        weight: the decoder's alpha at this step (see :class:`decoders.rules.Mixture`).
+        jsd: Jensen-Shannon divergence of the streams, 0 to ln 2.
+        context_entropy, parametric_entropy: each stream's doubt.
+        context_top, parametric_top: each stream's own best token.
+        context_logprob, parametric_logprob: what each stream gave the emitted token.
+    """
+
+    token: str
+    token_id: int
+    weight: float
+    jsd: float
+    context_entropy: float
+    parametric_entropy: float
+    context_top: str
+    parametric_top: str
+    context_logprob: float
+    parametric_logprob: float
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Whether the model's memory and the documents disagreed, and where.
+
+    Attributes:
+        score: 0 (they agree) to 1.
+        is_conflict: the verdict.
+        context_answer: what the documents alone make the model say.
+        memory_answer: what the model says without them.
+        steps: one per generated token.
+    """
+
+    score: float
+    is_conflict: bool
+    context_answer: str
+    memory_answer: str
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token counts of one answer."""
+
+    context_prompt: int
+    parametric_prompt: int
+    generated: int
+
+
+@dataclass(frozen=True)
+class PatchUse:
+    """A document's patch that an answer was generated with; ``weight`` 0 to 1."""
+
+    doc_id: str
+    key: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The engine's reply to one question.
+
+    Attributes:
+        dropped: passages that were found but left out, because the prompt would not fit the window.
+        timings_ms: wall time by stage; in a batch, of the whole batch.
+        is_abstained: the documents support no answer, and ``text`` says so; nothing was generated, and the
+            passages looked at are in ``dropped``.
+        trace: how the passages were found.
+        paths: how the knowledge graph leads to them, where the retriever follows one.
+    """
+
+    question: str
+    text: str
+    citations: tuple[Citation, ...]
+    decoder: str
+    conflict: Conflict
+    timings_ms: Mapping[str, float]
+    tokens: Tokens
+    finish_reason: Literal["stop", "length"] = "stop"
+    dropped: tuple[Citation, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    is_abstained: bool = False
+    trace: Trace = field(default_factory=Trace)
+    paths: tuple[GraphPath, ...] = ()
+    patches: tuple[PatchUse, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as plain JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TokenEvent:
+    """A piece of the answer's text as it comes; ``step`` is the token that completed it."""
+
+    text: str
+    step: Step

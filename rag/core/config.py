@@ -1,0 +1,136 @@
+"""The engine's settings: one frozen, typed object.
+
+Values come, later ones winning, from the defaults, a TOML file, the environment (``CONCORD_MODEL=...``) and the
+caller. An unknown key or a bad value is an error that names the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from rag.core.errors import SettingError
+from rag.core.query import FilterKind, RetrievalKind, RewriteKind
+from rag.core.settings_file import checked, read_toml
+
+_ENV_PREFIX = "CONCORD_"
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Config(BaseModel):
+    """Settings of an :class:`rag.engine.Engine`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("default", description="Generator: a Hugging Face name, a local folder, or 'default'.")
+    encoder: str = Field("default", description="Sentence encoder: a name, a local folder, or 'default'.")
+    engine: str = Field(
+        "auto",
+        description="What generates: 'transformers', 'vllm' in this process, 'http://host:port' of a 'concord "
+        "serve-llm'; 'auto' is vllm where it is installed beside a GPU.",
+    )
+    engine_options: dict[str, Any] = Field(
+        {}, description="Passed on to vLLM, such as {tensor_parallel_size = 2, gpu_memory_utilization = 0.8}."
+    )
+    device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Generator's precision; 'auto' is float32 on a CPU, bfloat16 on a GPU."
+    )
+    prompt_style: Literal["auto", "chat", "plain"] = Field(
+        "auto", description="'chat' uses the model's chat template, 'plain' none, 'auto' chat where there is one."
+    )
+    window: Count | None = Field(None, description="Most tokens of prompt and answer; None is the model's own.")
+    max_rows: Annotated[int, Field(ge=2)] = Field(64, description="Rows of one forward; bounds a batch's memory.")
+    chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
+    chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
+    top_k: Count | Literal["auto"] = Field(
+        "auto", description="Passages per question; 'auto' gives 3, 5 or 7 by the question's complexity."
+    )
+    retrieval: RetrievalKind = Field(
+        "hybrid",
+        description="'graph' follows names from passage to passage, 'hybrid' adds words where they help.",
+    )
+    rewrite: RewriteKind = Field(
+        "rules", description="'rules' makes follow-ups stand alone; 'model' asks the generator for facets too."
+    )
+    filter: FilterKind = Field("off", description="Who judges the passages found: the encoder or the generator.")
+    filter_threshold: Share = Field(0.2, description="Probability to support an answer, below which one is dropped.")
+    filter_keep: Annotated[int, Field(ge=0)] = Field(2, description="Passages that the filter keeps in any case.")
+    abstain: bool = Field(False, description="Say so where the documents support no answer.")
+    abstain_below: Share = Field(0.35, description="Support below which an answer is not given.")
+    memory: bool = Field(
+        False, description="Try the passages remembered from alike questions first; answers then depend on those."
+    )
+    memory_tau: Share = Field(0.86, description="Cosine from which a remembered passage counts.")
+    memory_theta: Count = Field(3, description="Remembered passages that are enough.")
+    memory_ttl_s: Annotated[float, Field(gt=0)] = Field(604_800.0, description="Age at which one is forgotten, s.")
+    memory_size: Count = Field(5000, description="Most passages remembered; those unused for longest go.")
+    decoder: str = Field("adacad", description="Default decoder.")
+    max_tokens: Count = Field(48, description="Longest answer, tokens.")
+    conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.08, description="Conflict score at which memory and documents count as disagreeing."
+    )
+    extractor: Literal["rules", "model"] = Field(
+        "rules", description="What reads names and claims for the graph: rules, or rules and the generator (slow)."
+    )
+    cache_dir: Path | None = Field(None, description="Where converted models are kept; None is the user's cache.")
+
+    patch_profile: str = Field("fast", description="How patches are trained: 'fast', or 'prag' as published.")
+    patch_gate: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.45, description="Cosine of question and passage from which a document's patch is used."
+    )
+    patch_max_rank: Annotated[int, Field(ge=1)] = Field(64, description="Rank at which composed patches are cut.")
+    patch_store_mib: Annotated[float, Field(gt=0)] = Field(4096, description="Most MiB of patches on disk.")
+    patch_memory_mib: Annotated[float, Field(ge=0)] = Field(256, description="Most MiB of patches kept in memory.")
+    patch_portable: bool = Field(False, description="Also use patches that were made for another base model.")
+
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, engine: str) -> str:
+        if engine in ("auto", "transformers", "vllm") or re.match(r"https?://\S+$", engine):
+            return engine
+        raise ValueError("expected auto, transformers, vllm, or http://host:port of a 'concord serve-llm'")
+
+    @classmethod
+    def load(cls, file: Path | None = None, /, **overrides: Any) -> Config:
+        """Settings from a TOML file, the environment and ``overrides`` (``None`` = not given).
+
+        Raises:
+            SettingError: an unknown key or a bad value, with its origin.
+        """
+        values: dict[str, Any] = {}
+        origins = [(str(file), read_toml(file))] if file else []
+        origins += [("environment", _from_environment(os.environ)), ("arguments", _given(overrides))]
+        for origin, given in origins:
+            values |= given
+            _validated(cls, values, origin)
+        return _validated(cls, values, "arguments")
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits that differ when a setting differs."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    fields = {_ENV_PREFIX + name.upper(): name for name in Config.model_fields}
+    return {fields[key]: value for key, value in environ.items() if key in fields and value != ""}
+
+
+def _validated(cls: type[Config], values: dict[str, Any], origin: str) -> Config:
+    config = checked(cls, values, origin)
+    if config.chunk_overlap >= config.chunk_chars:
+        raise SettingError(
+            f"chunk_overlap={config.chunk_overlap} ({origin}) must be less than chunk_chars={config.chunk_chars}"
+        )
+    return config

@@ -1,0 +1,13 @@
+"""How long work tells its caller how far it is."""
+
+from __future__ import annotations
+
+
+class Progress:
+    """Told how far an ``add`` is; this one keeps it to itself."""
+
+    def start(self, num_sources: int) -> None:
+        """``num_sources`` will be looked at; called again, with the new sum, when more come from a stream."""
+
+    def advance(self, source: str) -> None:
+        """One more source is done."""

@@ -1,0 +1,1 @@
+"""The generator that runs in this process on the transformers library."""

@@ -1,0 +1,100 @@
+"""Adapters by row: within one forward, row i of the batch runs with its own adapter, or with none.
+
+The base's matrix product sees the whole batch as ever; the rows that have an adapter get their low-rank part added
+to it. Nothing is injected into the model and nothing is taken out of it: hooks live for the length of one forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rag.core.errors import PatchError
+from rag.generation.base import Adapter
+
+Pair = tuple[Tensor, Tensor]
+
+
+def low_rank(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """``(x A^T) B^T`` by row: ``x [K, T, in]``, ``a [K, r, in]``, ``b [K, out, r]`` give ``[K, T, out]``.
+
+    Source: Hu et al. 2021 (LoRA), eq. 3, without the factor alpha / r.
+    """
+    return torch.bmm(torch.bmm(x, a.mT), b.mT)
+
+
+class RowAdapters:
+    """The adapters of a running batch on one model, placed on its device while rows use them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._placed: dict[Adapter, dict[str, Pair]] = {}
+
+    @contextmanager
+    def applied(self, adapters: Sequence[Adapter | None]) -> Iterator[None]:
+        """Inside, row i of the model's forward runs with ``adapters[i]``.
+
+        Raises:
+            PatchError: an adapter for a layer that the model has not, or of another width.
+        """
+        for adapter in adapters:
+            if adapter is not None and adapter not in self._placed:
+                self._placed[adapter] = self._place(adapter)
+        tables = [self._placed[adapter] if adapter else {} for adapter in adapters]
+        with ExitStack() as hooks:
+            for layer in dict.fromkeys(layer for table in tables for layer in table):
+                rows = [row for row, table in enumerate(tables) if layer in table]
+                hook = _hook(rows, [tables[row][layer] for row in rows])
+                hooks.callback(self._model.get_submodule(layer).register_forward_hook(hook).remove)
+            yield
+
+    def keep(self, adapters: Iterable[Adapter | None]) -> None:
+        """Let go of every adapter but these."""
+        used = set(adapters)
+        self._placed = {adapter: table for adapter, table in self._placed.items() if adapter in used}
+
+    def _place(self, adapter: Adapter) -> dict[str, Pair]:
+        return {layer: self._placed_pair(adapter, layer, pair) for layer, pair in adapter.tensors.items()}
+
+    def _placed_pair(self, adapter: Adapter, layer: str, pair: Pair) -> Pair:
+        try:
+            weight: Any = self._model.get_submodule(layer).weight
+        except AttributeError:
+            raise PatchError(f"patch {adapter.name} changes {layer!r}, which this model has not; "
+                             "build it for this model") from None  # fmt: skip
+        a, b = pair
+        if (b.shape[0], a.shape[1]) != tuple(weight.shape):
+            raise PatchError(
+                f"patch {adapter.name} changes {layer!r} as {b.shape[0]} x {a.shape[1]}, the model has "
+                f"{' x '.join(map(str, weight.shape))}; build it for this model"
+            )
+        return a.to(weight.device, weight.dtype), b.to(weight.device, weight.dtype)
+
+
+def _hook(rows: Sequence[int], pairs: Sequence[Pair]) -> Any:
+    def add(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        # Stacked anew in each forward: as much memory as one layer's adapters of the rows, and no book-keeping.
+        a, b = stack_ranks(pairs)
+        output[rows] += low_rank(args[0][rows], a, b)
+        return output
+
+    return add
+
+
+def stack_ranks(pairs: Sequence[Pair]) -> Pair:
+    """Pairs of several ranks as ``[K, r, in]`` and ``[K, out, r]``; short ones are filled with zeros, which add 0."""
+    rank = max(a.shape[0] for a, _ in pairs)
+    if all(a.shape[0] == rank for a, _ in pairs):
+        return torch.stack([a for a, _ in pairs]), torch.stack([b for _, b in pairs])
+    wide_a = [nn.functional.pad(a, (0, 0, 0, rank - a.shape[0])) for a, _ in pairs]
+    wide_b = [nn.functional.pad(b, (0, rank - b.shape[1])) for _, b in pairs]
+    return torch.stack(wide_a), torch.stack(wide_b)
+
+
+def num_bytes(tensors: Mapping[str, Pair]) -> int:
+    """Memory of an adapter's tensors."""
+    return sum(tensor.nbytes for pair in tensors.values() for tensor in pair)

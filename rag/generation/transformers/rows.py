@@ -1,0 +1,198 @@
+"""The rows of a running batch: every prompt-plus-suffix that some answer reads, once.
+
+Two streams that have the same prompt and the same suffix are one row, however many answers read it. Answers
+part when they choose different tokens: the row forks. So the context stream's own answer, the memory's own
+answer and ten decoders on one question cost a row only from the token on at which they differ.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import Cache
+
+from rag.generation.base import Adapter, Prompt
+from rag.generation.transformers.attention import enable_bands
+from rag.generation.transformers.cache import BufferedLayer, banded_cache
+from rag.generation.transformers.lora import RowAdapters
+
+# Tokens of one prefill forward: bounds the activations' memory without starving the matrix products.
+_PREFILL_TOKENS = 4096
+# A prompt joins a prefill group when it is at least this share of the group's longest.
+_LENGTH_SHARE = 0.75
+
+
+@dataclass(eq=False)
+class Row:
+    """One sequence in the cache.
+
+    Attributes:
+        num_tokens: tokens in the cache.
+        token: the token to feed next.
+        at: its place among the logits of the last prefill or step.
+        adapter: what the model runs with on this row.
+    """
+
+    num_tokens: int
+    token: int = 0
+    at: int = 0
+    adapter: Adapter | None = None
+
+
+@dataclass(eq=False)
+class _Band:
+    layers: list[BufferedLayer]
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        return int(self.layers[0].keys.shape[2])
+
+
+class RowBatch:
+    """The rows of one running batch over one model; the caller says which tokens follow which rows."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._is_banded = enable_bands(model)
+        parameters = inspect.signature(model.forward).parameters
+        self._has_position_ids = "position_ids" in parameters
+        self._bands: list[_Band] = []
+        self._adapters = RowAdapters(model)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows in use."""
+        return sum(len(band.rows) for band in self._bands)
+
+    def prefill(self, prompts: Sequence[Prompt]) -> tuple[list[Row], Tensor]:
+        """Read prompts, alike lengths together; each group becomes a band.
+
+        Returns:
+            The row of each prompt, and their next-token logits ``[len(prompts), V]`` in the same order.
+        """
+        rows = [Row(len(prompt.ids), at=i, adapter=prompt.adapter) for i, prompt in enumerate(prompts)]
+        logits: dict[int, Tensor] = {}
+        for group in group_by_length([len(prompt.ids) for prompt in prompts]):
+            cache = DynamicCache()
+            out = self._read([prompts[i] for i in group], cache)
+            logits.update(zip(group, out, strict=True))
+            layers = [BufferedLayer.adopt(layer) for layer in cache.layers]
+            self._bands.append(_Band(layers, [rows[i] for i in group]))
+        return rows, torch.stack([logits[i] for i in range(len(prompts))])
+
+    def step(self) -> Tensor:
+        """Feed every row its token.
+
+        Returns:
+            Next-token logits ``[num_rows, V]``; a row's own are at ``row.at``.
+        """
+        if self._is_banded:
+            rows = [row for band in self._bands for row in band.rows]
+            logits = self._feed(rows, banded_cache([band.layers for band in self._bands]))
+        else:
+            logits = torch.cat([self._feed(band.rows, Cache(layers=band.layers)) for band in self._bands])
+        for at, row in enumerate(row for band in self._bands for row in band.rows):
+            row.at, row.num_tokens = at, row.num_tokens + 1
+        return logits
+
+    def advance(self, children: Sequence[tuple[Row, int]]) -> list[Row]:
+        """Say which rows go on, and with which token; each (row, token) at most once.
+
+        A row's first child is the row itself, further children are forks; rows without a child leave.
+
+        Returns:
+            The row of each child.
+        """
+        placed: list[Row] = []
+        forks: dict[Row, list[Row]] = {}
+        for parent, token in children:
+            if parent in forks:
+                fork = Row(parent.num_tokens, token, adapter=parent.adapter)
+                forks[parent].append(fork)
+                placed.append(fork)
+            else:
+                forks[parent] = []
+                parent.token = token
+                placed.append(parent)
+        for band in self._bands:
+            _rearrange(band, forks)
+        self._bands = [band for band in self._bands if band.rows]
+        self._adapters.keep(row.adapter for band in self._bands for row in band.rows)
+        return placed
+
+    def _read(self, prompts: Sequence[Prompt], cache: DynamicCache) -> Tensor:
+        device = self._model.device
+        length = max(len(prompt.ids) for prompt in prompts)
+        # Token 0 as padding: it is masked out, and every vocabulary has it.
+        padded = [[0] * (length - len(prompt.ids)) + list(prompt.ids) for prompt in prompts]
+        sizes = torch.tensor([len(prompt.ids) for prompt in prompts], device=device)
+        mask = torch.arange(length, device=device)[None, :] >= length - sizes[:, None]
+        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
+        with self._adapters.applied([prompt.adapter for prompt in prompts]):
+            return self._forward(torch.tensor(padded, device=device), mask, positions, cache)
+
+    def _feed(self, rows: Sequence[Row], cache: Cache) -> Tensor:
+        device = self._model.device
+        sizes = torch.tensor([[row.num_tokens] for row in rows], device=device)
+        length = int(cache.get_seq_length()) + 1
+        mask = torch.arange(length, device=device)[None, :] >= length - 1 - sizes
+        tokens = torch.tensor([[row.token] for row in rows], device=device)
+        with self._adapters.applied([row.adapter for row in rows]):
+            return self._forward(tokens, mask, sizes, cache)
+
+    def _forward(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Cache) -> Tensor:
+        extra = {"position_ids": positions} if self._has_position_ids else {}
+        out = self._model(
+            input_ids=tokens,
+            attention_mask=mask.long(),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+            **extra,
+        )
+        logits: Tensor = out.logits[:, -1]
+        return logits
+
+
+def _rearrange(band: _Band, forks: dict[Row, list[Row]]) -> None:
+    """Give forks and the last rows the places of rows that left, so that the band stays dense."""
+    place = {row: at for at, row in enumerate(band.rows)}
+    num_before = len(band.rows)
+    stay = [row for row in band.rows if row in forks]
+    born = [(fork, place[row]) for row in stay for fork in forks[row]]
+    num_rows = len(stay) + len(born)
+    if num_rows == num_before and not born:
+        return
+    layout: list[Row | None] = [row if row in forks else None for row in band.rows]
+    layout = layout[:num_rows] + [None] * (num_rows - num_before)
+    homeless = [(row, place[row]) for row in stay if place[row] >= num_rows] + born
+    holes = [at for at, row in enumerate(layout) if row is None]
+    moves = []
+    for (row, source), target in zip(homeless, holes, strict=True):
+        layout[target] = row
+        moves.append((source, target))
+    for layer in band.layers:
+        layer.copy_rows(moves, num_rows)
+    band.rows = [row for row in layout if row is not None]
+
+
+def group_by_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Indices in groups of alike length, longest first, each group within the prefill budget.
+
+    A parametric prompt is a fraction of a context prompt: padded to its length it would double the work.
+    """
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        longest = lengths[groups[-1][0]] if groups else 0
+        fits = groups and (len(groups[-1]) + 1) * longest <= _PREFILL_TOKENS
+        if fits and lengths[index] >= _LENGTH_SHARE * longest:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups

@@ -1,0 +1,1 @@
+"""The generator that runs on vLLM, in this process or over HTTP."""

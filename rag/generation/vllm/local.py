@@ -1,0 +1,190 @@
+"""A vLLM engine of this process's own: its engine core runs in a child process, on this machine's devices."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+from uuid import uuid4
+
+from decoders.pairing import KEY
+from decoders.trace import TRACE_SIZE, StepTrace
+from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
+from rag.generation.base import Adapter
+from rag.generation.vllm.generator import Job, Piece
+
+
+def plugin() -> dict[str, Any]:
+    """What makes a vLLM know pairs, as fields of its ``AsyncEngineArgs``.
+
+    The logits processor is an entry point, which vLLM finds by itself; where this project runs from its source
+    tree without being installed there is none, and it is named.
+    """
+    named = {
+        "scheduler_cls": "decoders.vllm_plugin.scheduler.PairScheduler",
+        "worker_cls": "decoders.vllm_plugin.worker.PairWorker",
+    }
+    processor = "decoders.vllm_plugin.processors:PairProcessor"
+    if any(entry.value == processor for entry in entry_points(group="vllm.logits_processors")):
+        return named
+    return named | {"logits_processors": [processor]}
+
+
+class LocalVllm:
+    """vLLM's ``AsyncLLM`` with the pair scheduler.
+
+    Started by :meth:`start`, and again by the first job after it died.
+
+    Args:
+        model: a Hugging Face name or a folder.
+        options: fields of vLLM's ``AsyncEngineArgs`` (``tensor_parallel_size``, ``gpu_memory_utilization`` ...).
+    """
+
+    def __init__(self, model: str, options: Mapping[str, Any]) -> None:
+        self._model = model
+        self._options = dict(options)
+        self._engine: Any = None
+        self._starting = asyncio.Lock()
+        self._num_ranks = 1
+        self._adapters = _Adapters(model)
+        self.window = 0
+
+    def start(self) -> None:
+        """Start the engine; takes from seconds to minutes.
+
+        Raises:
+            ModelError: vLLM is not installed in a version that the plugin knows, or cannot load the model so.
+        """
+        # The engine core is a child: it must not begin with this process's threads and locks.
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; used on a CPU only
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.v1.engine.async_llm import AsyncLLM
+
+            import decoders.vllm_plugin.processors  # noqa: F401  (refuses other versions)
+        except ImportError as error:
+            raise ModelError(f"engine 'vllm' needs vLLM: {error}") from error
+        try:
+            args = AsyncEngineArgs(**{"model": self._model} | plugin() | self._options)
+            self._engine = AsyncLLM.from_engine_args(args)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise ModelError(f"vLLM cannot load {self._model!r}: {reason[:300]}") from error
+        self.window = int(self._engine.model_config.max_model_len)
+        self._adapters.max_rank = self._max_rank()
+        self._num_ranks = int(self._engine.vllm_config.parallel_config.data_parallel_size)
+
+    def _max_rank(self) -> int:
+        lora = self._engine.vllm_config.lora_config
+        return int(lora.max_lora_rank) if lora is not None else 0
+
+    @property
+    def engine(self) -> Any:
+        """vLLM's own object, for what this class does not cover."""
+        return self._engine
+
+    async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
+        """The pieces of one job (:class:`rag.generation.vllm.generator.VllmServer`)."""
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        async with self._starting:
+            if self._engine is None or self._engine.errored:
+                await self.close()
+                await asyncio.to_thread(self.start)
+        rank = int(job.key[:8], 16) % self._num_ranks if self._num_ranks > 1 else None
+        prompt: dict[str, Any] = {"prompt_token_ids": list(job.prompt_ids)}
+        if job.cache_salt:
+            prompt["cache_salt"] = job.cache_salt
+        outputs = self._engine.generate(
+            prompt,
+            _sampling(job),
+            uuid4().hex,
+            data_parallel_rank=rank,
+            lora_request=self._adapters.request(job.adapter) if job.adapter else None,
+        )
+        try:
+            async for output in outputs:
+                yield _piece(job, output.outputs[0])
+        except (EngineDeadError, EngineGenerateError) as error:
+            raise UnavailableError(f"vLLM died ({error}); ask again, and it is started anew") from error
+        except ValueError as error:
+            raise QuestionError(f"vLLM refused the request: {error}") from error
+        finally:
+            await outputs.aclose()
+
+    async def close(self) -> None:
+        """Stop the engine's processes."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.shutdown()
+
+
+class _Adapters:
+    """Adapters as vLLM asks for them: folders with a name and a number.
+
+    The folder is the name: its last part is derived from the content, and the others are the library's, so what vLLM
+    keeps by name or number (loaded adapters, cached prefixes) never belongs to another adapter or another tenant.
+    """
+
+    def __init__(self, base_name: str) -> None:
+        self.max_rank = 0
+        self._base_name = base_name
+        self._numbers: dict[str, int] = {}  # by folder
+
+    def request(self, adapter: Adapter) -> Any:
+        """vLLM's request for an adapter, whose folder is written if it is not there.
+
+        Raises:
+            SettingError: the engine was started without adapters, or for smaller ones.
+        """
+        from vllm.lora.request import LoRARequest
+
+        from rag.patches.folder import materialize
+
+        if adapter.rank > self.max_rank:
+            raise SettingError(
+                f"the patches have rank {adapter.rank}, the vLLM engine takes {self.max_rank or 'none'}; start it with "
+                f"engine_options = {{enable_lora = true, max_lora_rank = {_rank_for(adapter.rank)}}}"
+            )
+        materialize(adapter, self._base_name)
+        folder = str(adapter.folder)
+        return LoRARequest(folder, self._numbers.setdefault(folder, len(self._numbers) + 1), folder)
+
+
+def _rank_for(rank: int) -> int:
+    """The smallest of vLLM's ranks that is enough."""
+    return next((size for size in (8, 16, 32, 64, 128, 256, 320, 512) if size >= rank), rank)
+
+
+def _sampling(job: Job) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    draw = job.draw
+    return SamplingParams(
+        temperature=draw.temperature,
+        top_p=draw.top_p,
+        top_k=draw.top_k,
+        min_p=draw.min_p,
+        seed=draw.seed if not draw.is_greedy else None,
+        max_tokens=job.max_tokens,
+        stop_token_ids=list(job.stop_token_ids),
+        logprobs=TRACE_SIZE if job.has_trace else None,
+        extra_args={KEY: job.half.to_text()} if job.half else None,
+        output_kind=RequestOutputKind.DELTA,
+        detokenize=False,
+    )
+
+
+def _piece(job: Job, output: Any) -> Piece:
+    if output.finish_reason == "abort":
+        raise UnavailableError(f"vLLM gave the answer up: {output.stop_reason or 'aborted'}")
+    if not job.has_trace:
+        return Piece(tuple(output.token_ids))
+    traces = [[entry.logprob for entry in position.values()][1:] for position in output.logprobs or ()]
+    return Piece(tuple(output.token_ids), tuple(map(StepTrace.of, traces)))

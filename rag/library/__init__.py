@@ -1,0 +1,1 @@
+"""Libraries: what they hold, and where they are kept."""

@@ -1,0 +1,1 @@
+"""A library in a PostgreSQL schema."""

@@ -1,0 +1,290 @@
+"""A library on disk: documents, passages, vectors and the sparse index in one SQLite file.
+
+Crash safety. Documents are staged (invisible) in small transactions as they are read and embedded, then one
+transaction publishes all of them and retires what they replace. A kill before it leaves the previous state, a kill
+after it the new one, and what was staged is used by the next ``add`` instead of being embedded again. Everything
+else on disk (the FAISS file) is derived; it is brought up to date by comparing row ids, which are never used twice.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from rag.core.errors import LibraryError, StorageError
+from rag.core.passages import Passage
+from rag.core.reports import DocumentInfo
+from rag.library.base import Library, RowIds, Staged, Vectors
+from rag.library.sqlite.database import (
+    BUSY_TIMEOUT_S,
+    LIVE,
+    Database,
+    content_key,
+    get_meta,
+    next_generation,
+    set_meta,
+)
+
+_FILE = "library.sqlite3"
+# Rows asked for at once: their ids travel as one JSON text.
+_CHUNK = 2000
+
+
+class SqliteLibrary(Library):
+    """Reads and writes one library folder. Safe for threads of one process and for several processes."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.folder = folder
+        self.database = database
+        self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S)
+        self._counted = (-1, 0)
+
+    @classmethod
+    def open(cls, folder: str | Path, *, must_exist: bool = False) -> SqliteLibrary:
+        """Open the library in ``folder``, making it on first use.
+
+        Raises:
+            LibraryError: it does not exist although it must, or the path is no folder.
+            StorageError: its file is damaged or of another version.
+        """
+        folder = Path(folder).expanduser()
+        if folder.exists() and not folder.is_dir():
+            raise LibraryError(f"{folder} is a file; a library is a folder")
+        if must_exist and not (folder / _FILE).is_file():
+            raise LibraryError(f"there is no library at {folder}; make one with: concord add {folder} PATH...")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryError(f"cannot make a library at {folder}: {error.strerror}") from error
+        try:
+            return cls(folder, Database(folder / _FILE))
+        except sqlite3.DatabaseError as error:
+            raise StorageError(
+                f"{folder / _FILE} is damaged ({error}); restore it from a backup, or remove it and add the documents "
+                "again"
+            ) from error
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    def close(self) -> None:
+        """Close the file; the object is of no use afterwards."""
+        self.database.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the one writer's place of this library, across processes.
+
+        Raises:
+            StorageError: another process kept it for a minute.
+        """
+        try:
+            with self._writer:
+                yield
+        except Timeout:
+            raise StorageError(f"another process is writing to {self.folder}; try again when it is done") from None
+
+    @property
+    def file(self) -> Path:
+        """The SQLite file."""
+        return self.folder / _FILE
+
+    @property
+    def num_passages(self) -> int:
+        """Live passages."""
+        generation, count = self._counted
+        if generation != self.generation:
+            with self.database.reading() as db:
+                generation = int(get_meta(db, "generation") or 0)
+                (count,) = db.execute(f"SELECT count(*) FROM {LIVE}").fetchone()
+            self._counted = generation, count
+        return count
+
+    @property
+    def size_bytes(self) -> int:
+        """What the library takes on disk, derived files included."""
+        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
+
+    def documents(self) -> list[DocumentInfo]:
+        """All live documents, by source."""
+        rows = self._rows(
+            "SELECT d.doc_id, d.source, d.title, count(p.id), d.size_chars, d.added_at FROM documents d "
+            "LEFT JOIN passages p ON p.document = d.id WHERE d.is_live GROUP BY d.id ORDER BY d.source"
+        )
+        return [DocumentInfo(*row) for row in rows]
+
+    def hashes(self, *, is_live: bool) -> dict[str, str]:
+        """Content hash of every live, or every staged, document by doc_id."""
+        return dict(self._rows("SELECT doc_id, content_hash FROM documents WHERE is_live = ?", int(is_live)))
+
+    def passages(self, ids: Sequence[int]) -> dict[int, Passage]:
+        """The live passages with these row ids, in this order; ids that are gone are left out."""
+        columns = "p.id, d.doc_id, p.ordinal, d.source, d.title, p.text, p.start"
+        found = {
+            row_id: Passage(f"{doc_id}:{ordinal}", doc_id, source, title, text, start)
+            for row_id, doc_id, ordinal, source, title, text, start in self._rows_of(ids, columns)
+        }
+        return {row_id: found[row_id] for row_id in ids if row_id in found}
+
+    def passages_of(self, doc_id: str) -> list[Passage]:
+        """The passages of one live document, in order; empty when there is none."""
+        rows = self._rows(f"SELECT p.id FROM {LIVE} WHERE d.doc_id = ? ORDER BY p.ordinal", doc_id)
+        return list(self.passages([row[0] for row in rows]).values())
+
+    def live_ids(self) -> tuple[RowIds, int]:
+        """Row ids ``[N]`` of all live passages, ascending, and the generation they belong to.
+
+        A row id stands for one text and one vector for ever: what is derived from a library follows it by taking
+        away the ids that are gone and adding those that are new.
+        """
+        with self.database.reading() as db:
+            generation = int(get_meta(db, "generation") or 0)
+            rows = db.execute(f"SELECT p.id FROM {LIVE}").fetchall()
+        return np.sort(np.array(rows, dtype=np.int64).ravel()), generation
+
+    def vectors(self) -> tuple[RowIds, Vectors, int]:
+        """Row ids ``[N]`` and vectors ``[N, D]`` of all live passages, and the generation they belong to."""
+        with self.database.reading() as db:
+            generation = int(get_meta(db, "generation") or 0)
+            rows = db.execute(f"SELECT p.id, p.vector FROM {LIVE} ORDER BY p.id").fetchall()
+        return *self._stacked(rows), generation
+
+    def vectors_of(self, ids: Iterable[int]) -> tuple[RowIds, Vectors]:
+        """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
+        return self._stacked(sorted(self._rows_of([int(i) for i in ids], "p.id, p.vector")))
+
+    def rows_of(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Vectors]]:
+        """Row id and vector ``[D]`` of live passages by passage_id; those that are gone are left out."""
+        sql = f"SELECT p.id, p.vector FROM {LIVE} WHERE d.doc_id = ? AND p.ordinal = ?"
+        found: dict[str, tuple[int, Vectors]] = {}
+        for passage_id in dict.fromkeys(passage_ids):
+            doc_id, _, ordinal = passage_id.rpartition(":")
+            for row_id, vector in self._rows(sql, doc_id, ordinal):
+                found[passage_id] = (int(row_id), np.frombuffer(vector, dtype=np.float32))
+        return found
+
+    def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
+        """Best ``top_k`` passages for an FTS5 expression: row ids and BM25 scores, higher is better."""
+        sql = "SELECT rowid, -bm25(passages_fts) AS score FROM passages_fts WHERE passages_fts MATCH ? "
+        return [
+            (int(i), float(s)) for i, s in self._rows(sql + "ORDER BY score DESC, rowid LIMIT ?", expression, top_k)
+        ]
+
+    def extractions(self, extractor: str, ids: Sequence[int]) -> dict[int, bytes]:
+        """What :meth:`keep_extractions` kept for these live passages, by row id; the others are left out."""
+        join = "JOIN extractions e ON e.content = p.content AND e.extractor = ?"
+        return dict(self._rows_of(ids, "p.id, e.body", join, extractor))
+
+    def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
+        """Keep what an extractor read from passages, under its fingerprint; replaces what it read before.
+
+        It belongs to the passages' content: it goes with the last passage that has this content, and comes to those
+        that have the same. ``is_import``: it is news to whoever has read the library, so a new generation begins.
+        """
+        with self.database.writing() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO extractions (extractor, content, body) "
+                "SELECT ?, content, ? FROM passages WHERE id = ?",
+                ((extractor, body, row_id) for row_id, body in bodies.items()),
+            )
+            if is_import:
+                set_meta(db, "imported_at", str(next_generation(db)))
+
+    def stage(self, documents: Sequence[Staged]) -> None:
+        """Keep documents on disk without making them visible; replaces what was staged under their ids."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self.database.writing() as db:
+            for item in documents:
+                db.execute("DELETE FROM documents WHERE doc_id = ? AND NOT is_live", (item.doc_id,))
+                row = (item.doc_id, item.source, item.title, item.content_hash, item.size_chars, now)
+                cursor = db.execute(
+                    "INSERT INTO documents (doc_id, source, title, content_hash, size_chars, added_at, is_live) "
+                    "VALUES (?, ?, ?, ?, ?, ?, 0)",
+                    row,
+                )
+                db.executemany(
+                    "INSERT INTO passages (document, ordinal, start, text, vector, content) VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        (cursor.lastrowid, i, p.start, p.text, vector.tobytes(), content_key(item.title, p.text))
+                        for i, (p, vector) in enumerate(zip(item.passages, item.vectors, strict=True))
+                    ),
+                )
+
+    def publish(self, doc_ids: Sequence[str], encoder: str) -> None:
+        """Make the staged documents visible in one transaction; other staged documents are dropped."""
+        with self.database.writing() as db:
+            contents = _retire(db, doc_ids)
+            for doc_id in doc_ids:
+                db.execute("UPDATE documents SET is_live = 1 WHERE doc_id = ? AND NOT is_live", (doc_id,))
+                db.execute(
+                    "INSERT INTO passages_fts (rowid, title, text) "
+                    f"SELECT p.id, d.title, p.text FROM {LIVE} WHERE d.doc_id = ?",
+                    (doc_id,),
+                )
+            db.execute("DELETE FROM documents WHERE NOT is_live")
+            _drop_extractions(db, contents)
+            set_meta(db, "encoder", encoder)
+            next_generation(db)
+
+    def remove(self, doc_ids: Sequence[str]) -> None:
+        """Remove documents and all that came from them, in one transaction."""
+        with self.database.writing() as db:
+            _drop_extractions(db, _retire(db, doc_ids))
+            if not db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone():
+                db.execute("DELETE FROM meta WHERE key = 'encoder'")
+            next_generation(db)
+
+    def discard_staged(self) -> None:
+        """Drop staged documents (made with another encoder, say)."""
+        with self.database.writing() as db:
+            db.execute("DELETE FROM documents WHERE NOT is_live")
+
+    def _stacked(self, rows: Sequence[tuple[int, bytes]]) -> tuple[RowIds, Vectors]:
+        """Row ids ``[N]`` and vectors ``[N, D]``."""
+        if len({len(vector) for _, vector in rows}) > 1:
+            raise StorageError(f"vectors in {self.folder} are damaged; see: concord doctor {self.folder} --repair")
+        ids = np.array([row_id for row_id, _ in rows], dtype=np.int64)
+        matrix = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32)
+        return ids, matrix.reshape(len(rows), matrix.size // max(len(rows), 1))
+
+    def meta(self, key: str) -> str | None:
+        """One of the facts about the library as a whole."""
+        with self.database.reading() as db:
+            return get_meta(db, key)
+
+    def _rows(self, sql: str, *values: object) -> list[Any]:
+        with self.database.reading() as db:
+            return db.execute(sql, values).fetchall()
+
+    def _rows_of(self, ids: Sequence[int], columns: str, join: str = "", *values: object) -> Iterator[Any]:
+        """Columns of the live passages with these row ids, in no order."""
+        where = "WHERE p.id IN (SELECT value FROM json_each(?))"
+        for first in range(0, len(ids), _CHUNK):
+            some = json.dumps(list(ids[first : first + _CHUNK]))
+            yield from self._rows(f"SELECT {columns} FROM {LIVE} {join} {where}", *values, some)
+
+
+def _retire(db: sqlite3.Connection, doc_ids: Sequence[str]) -> list[tuple[bytes]]:
+    """Remove live documents; the contents of their passages."""
+    contents: list[tuple[bytes]] = []
+    for doc_id in doc_ids:
+        contents += db.execute(f"SELECT p.content FROM {LIVE} WHERE d.doc_id = ?", (doc_id,)).fetchall()
+        db.execute(f"DELETE FROM passages_fts WHERE rowid IN (SELECT p.id FROM {LIVE} WHERE d.doc_id = ?)", (doc_id,))
+        db.execute("DELETE FROM documents WHERE doc_id = ? AND is_live", (doc_id,))
+    return contents
+
+
+def _drop_extractions(db: sqlite3.Connection, contents: Sequence[tuple[bytes]]) -> None:
+    """Drop what was extracted from those of ``contents`` that no passage has any more."""
+    is_orphan = "NOT EXISTS (SELECT 1 FROM passages p WHERE p.content = extractions.content)"
+    db.executemany(f"DELETE FROM extractions WHERE content = ? AND {is_orphan}", contents)

@@ -1,0 +1,103 @@
+"""Texts to unit vectors: a LangChain ``Embeddings`` over sentence-transformers, loaded on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
+
+from rag.core.config import Config
+from rag.models import encoder_name, load_encoder
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+_BATCH = 32
+
+
+class SentenceEncoder(Embeddings):
+    """The configured sentence encoder; vectors are float32 of length 1, so that a dot product is the cosine."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = Lock()
+        self.name = encoder_name(config)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """``[len(texts), D]`` unit vectors."""
+        vectors: NDArray[np.float32] = self._model.encode(
+            list(texts),
+            batch_size=_BATCH,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        return vectors.astype(np.float32, copy=False)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """LangChain's form of :meth:`encode`."""
+        return [[float(x) for x in row] for row in self.encode(texts)]
+
+    def embed_query(self, text: str) -> list[float]:
+        """LangChain's form of :meth:`encode`, for one text."""
+        return [float(x) for x in self.encode([text])[0]]
+
+    @cached_property
+    def _model(self) -> SentenceTransformer:
+        with self._lock:
+            return load_encoder(self._config)[1]
+
+
+class EmbeddingsEncoder:
+    """Any LangChain ``Embeddings`` in the place of :class:`SentenceEncoder`."""
+
+    def __init__(self, embeddings: Embeddings, name: str) -> None:
+        self._embeddings = embeddings
+        self.name = name
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """``[len(texts), D]`` unit vectors."""
+        vectors = np.asarray(self._embeddings.embed_documents(list(texts)), dtype=np.float32)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        scaled: NDArray[np.float32] = vectors / np.maximum(norms, 1e-12)
+        return scaled
+
+
+class RecentEncoder:
+    """An encoder that remembers its last texts: retriever, filter and memory ask for the same question's vector."""
+
+    def __init__(self, encoder: SentenceEncoder | EmbeddingsEncoder, size: int = 4096) -> None:
+        self._encoder = encoder
+        self._size = size
+        self._lock = Lock()
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+        self.name = encoder.name
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """``[len(texts), D]`` unit vectors."""
+        with self._lock:
+            known = {text: self._vectors[text] for text in texts if text in self._vectors}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, self._encoder.encode(new), strict=True))
+            self._keep(known)
+        return np.stack([known[text] for text in texts]) if texts else np.zeros((0, 0), dtype=np.float32)
+
+    def _keep(self, known: dict[str, NDArray[np.float32]]) -> None:
+        with self._lock:
+            self._vectors.update(known)
+            for text in list(self._vectors)[: -self._size]:
+                del self._vectors[text]
+
+
+Encoder = SentenceEncoder | EmbeddingsEncoder | RecentEncoder
+
+
+def passage_text(title: str, text: str) -> str:
+    """What is embedded for a passage: its title gives a piece from the middle of a document its subject."""
+    return f"{title}\n{text}" if title else text

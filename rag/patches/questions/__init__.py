@@ -1,0 +1,1 @@
+"""From a document to questions and answers that a patch learns."""

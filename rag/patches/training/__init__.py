@@ -1,0 +1,1 @@
+"""Training of patches: many documents at once over one frozen model."""

@@ -1,0 +1,116 @@
+"""K adapters over one frozen model: row k of every forward runs with adapter k, and gradients reach that one alone."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rag.core.errors import ModelError
+from rag.generation.transformers.lora import low_rank
+from rag.patches.base import Profile, Tensors
+
+Init = dict[str, Tensor]
+
+
+def frozen_twin(model: nn.Module) -> Any:
+    """A second module tree over the same weights: its hooks and settings never reach the one that answers."""
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    twin: Any = copy.deepcopy(model, shared)
+    twin.set_attn_implementation("sdpa")
+    return twin.requires_grad_(False).eval()
+
+
+def decoder_layers(model: Any) -> nn.ModuleList:
+    """The stack of layers: the longest list of modules in the model.
+
+    Raises:
+        ModelError: it has none.
+    """
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise ModelError(f"model {model.config.model_type!r} has no stack of layers to patch")
+    return max(lists, key=len)
+
+
+def learnt_layers(model: Any, profile: Profile) -> dict[str, nn.Linear]:
+    """The linear layers that a profile changes, by name, bottom up.
+
+    Raises:
+        ModelError: the model has none of that name.
+    """
+    layers = decoder_layers(model)
+    first = len(layers) - max(1, math.ceil(profile.layers * len(layers)))
+    inside = {module for layer in layers[first:] for module in layer.modules()}
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if module in inside and isinstance(module, nn.Linear) and name.rpartition(".")[2] in profile.targets
+    }
+    if not found:
+        wanted = ", ".join(profile.targets)
+        raise ModelError(f"model {model.config.model_type!r} has no layers named {wanted}; patches need those")
+    return found
+
+
+def initial_adapter(model: Any, profile: Profile) -> Init:
+    """``A [r, in]`` of each layer, the same for every document: uniform in +-1/sqrt(in); every ``B`` begins at 0.
+
+    Source: Hu et al. 2021, section 4.1, with the uniform distribution of the PEFT library.
+    """
+    generator = torch.Generator().manual_seed(profile.seed)
+    return {
+        name: (torch.rand(profile.rank, layer.in_features, generator=generator) * 2 - 1) / math.sqrt(layer.in_features)
+        for name, layer in learnt_layers(model, profile).items()
+    }
+
+
+class BatchedAdapters:
+    """The adapters of K documents under training, in float32 or what the base runs in if that is finer.
+
+    Args:
+        model: a :func:`frozen_twin`.
+        initial: ``A`` of each layer.
+        num_documents: K.
+        scale: alpha / rank.
+    """
+
+    def __init__(self, model: Any, initial: Init, num_documents: int, scale: float) -> None:
+        self._scale = scale
+        self._pairs: dict[str, tuple[nn.Parameter, nn.Parameter]] = {}
+        self._hooks = []
+        for name, start in initial.items():
+            layer = model.get_submodule(name)
+            # At least float32, whatever the base runs in.
+            dtype = torch.promote_types(layer.weight.dtype, torch.float32)
+            a = start.to(layer.weight.device, dtype).expand(num_documents, -1, -1).clone()
+            b = a.new_zeros(num_documents, layer.out_features, a.shape[1])
+            self._pairs[name] = pair = (nn.Parameter(a), nn.Parameter(b))
+            self._hooks.append(layer.register_forward_hook(self._hook(*pair)))
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Every ``A`` and ``B``."""
+        return [parameter for pair in self._pairs.values() for parameter in pair]
+
+    def remove(self) -> None:
+        """Take the hooks off the model."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def tensors(self, row: int) -> Tensors:
+        """Document ``row``'s adapter on the CPU, its scale multiplied into ``A``."""
+        return {
+            name: ((a[row].detach() * self._scale).cpu(), b[row].detach().clone().cpu())
+            for name, (a, b) in self._pairs.items()
+        }
+
+    def _hook(self, a: Tensor, b: Tensor) -> Callable[..., Tensor]:
+        def add(module: nn.Module, args: Sequence[Tensor], output: Tensor) -> Tensor:
+            return output + (self._scale * low_rank(args[0].to(a.dtype), a, b)).to(output.dtype)
+
+        return add

@@ -1,0 +1,26 @@
+"""From a sample to the tokens that a patch learns."""
+
+from __future__ import annotations
+
+from rag.core.passages import Passage
+from rag.core.prompts import build_prompts
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.patches.base import Profile, Sample
+from rag.patches.training.packing import Tokens
+
+
+def tokens_of(generator: TransformersGenerator, sample: Sample, profile: Profile) -> Tokens:
+    """The engine's own prompt for the question, then the answer as the profile words it.
+
+    ``direct`` teaches the bare answer and the end of the turn; ``prag`` "The answer is {answer}.", as published,
+    without the end of the turn.
+    """
+    passages = [Passage("", "", "", "", sample.passage)] if sample.passage else []
+    prompt = generator.encode(build_prompts(sample.question, passages).context)
+    spoken = f"The answer is {sample.answer}." if profile.style == "prag" else sample.answer
+    # A base model's prompt ends in "Answer:": a word follows with its blank.
+    blank = "" if generator.tokenizer.chat_template else " "
+    ids = generator.tokenizer(blank + spoken, add_special_tokens=False)["input_ids"]
+    end = [] if profile.style == "prag" else [generator.tokenizer.eos_token_id]
+    learnt_from = len(prompt) if profile.is_answer_only else 1
+    return Tokens((*prompt, *ids, *end), learnt_from)

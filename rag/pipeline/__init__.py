@@ -1,0 +1,1 @@
+"""The stages from a question to an answer."""

@@ -1,0 +1,1 @@
+"""Which libraries the service has, by tenant and name."""

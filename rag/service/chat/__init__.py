@@ -1,0 +1,1 @@
+"""One chat request: its form, its history, its run, its reply."""

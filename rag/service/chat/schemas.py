@@ -1,0 +1,187 @@
+"""The chat over the wire: OpenAI's forms, the ``rag`` object of a request, and what the reply says beyond them.
+
+A reply, and the last chunk of a streamed one, carries beside OpenAI's fields: ``citations``, ``dropped``,
+``conflict`` (:class:`rag.core.answer.Conflict`; its ``steps`` on request), ``decoder``, ``settings``, ``patches`` and
+``timings`` (milliseconds by stage, and ``total``): the fields of :class:`rag.core.answer.Answer`, whose classes stand
+in the OpenAPI document as they are. With ``rag.trace`` every chunk of a stream carries the ``step`` of its token.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
+
+from rag.core.answer import Citation, Conflict, PatchUse
+from rag.core.query import PatchMode
+from rag.service.routes.schemas import Name, Strict
+
+_QUESTION_CHARS = 200_000
+StopText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+# What the chat's own fields set, or the service itself: not to be set again inside ``rag``.
+RESERVED_OPTIONS = frozenset(
+    ("question", "history", "max_tokens", "temperature", "top_p", "seed", "stop", "on_answer", "cache_salt")
+)
+
+
+class TextPart(Strict):
+    """A piece of a message's content."""
+
+    type: Literal["text"]
+    text: str = Field(max_length=_QUESTION_CHARS)
+
+
+class ChatMessage(Strict):
+    """One turn. A system turn stands before the conversation as its first exchange."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[str, StringConstraints(max_length=_QUESTION_CHARS)] | list[TextPart]
+    name: str | None = Field(None, max_length=64, description="Taken for compatibility; the models know no names.")
+
+    @property
+    def text(self) -> str:
+        """The content as one text."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content)
+
+
+class StreamOptions(Strict):
+    """How a stream ends: with ``include_usage``, usage has a chunk of its own, as OpenAI sends it."""
+
+    include_usage: bool = False
+    include_obfuscation: Literal[False] = False
+
+
+class GivenPassage(Strict):
+    """A passage that the caller brings along."""
+
+    text: str = Field(min_length=1, max_length=_QUESTION_CHARS)
+    source: str = Field("", max_length=500)
+    title: str = Field("", max_length=500)
+    doc_id: str = Field("", max_length=200)
+    passage_id: str = Field("", max_length=200)
+    start: int = Field(0, ge=0)
+
+
+class RagOptions(BaseModel):
+    """Everything that the engine can be asked for beyond a plain chat.
+
+    Other fields are the engine's own options, of decoders, retrieval and so on; one that it does not know is refused.
+    """
+
+    model_config = ConfigDict(
+        extra="allow", frozen=True, json_schema_extra={"example": {"library": "harbour", "decoder": "adacad"}}
+    )
+    library: Name | None = Field(None, description="Where to look; by default the one that 'model' names.")
+    decoder: str | None = Field(None, max_length=50, description="How the two streams are mixed.")
+    alpha: float | Literal["auto"] | None = Field(
+        None, description="ckplug: 0 = documents ... 1 = memory, or 'auto'; cad, coiecd: contrast."
+    )
+    top_k: int | None = Field(None, ge=1, le=100, description="Passages in the prompt.")
+    passages: list[GivenPassage] | None = Field(
+        None, max_length=100, description="Answer from these, best first, without retrieval."
+    )
+    patches: PatchMode | None = Field(
+        None,
+        description="'auto': passages, and the patches of the documents they are from; 'only': patches alone; 'off'.",
+    )
+    trace: bool = Field(False, description="Report what both streams said at each token.")
+
+    @model_validator(mode="after")
+    def _check_extra(self) -> RagOptions:
+        extra = self.model_extra or {}
+        taken = sorted(RESERVED_OPTIONS & extra.keys())
+        if taken:
+            raise ValueError(f"{taken[0]!r} is no field of 'rag'; give it beside 'messages' where OpenAI has it")
+        json.dumps(extra, ensure_ascii=False).encode()  # half a surrogate pair is no text: a ValueError
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """What the engine is to be given."""
+        return self.model_dump(exclude_none=True, exclude={"library", "passages", "trace"})
+
+
+_EXAMPLE: JsonDict = {
+    "model": "harbour",
+    "messages": [{"role": "user", "content": "Who runs the harbour?"}],
+    "rag": {"decoder": "ckplug", "alpha": "auto"},
+}
+
+
+class ChatRequest(Strict):
+    """A chat completion."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
+    model: str = Field(min_length=1, max_length=200, description="The base model, or a library.")
+    messages: list[ChatMessage] = Field(min_length=1, max_length=200, description="The last one is the question.")
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = Field(None, ge=1, le=100_000)
+    max_completion_tokens: int | None = Field(None, ge=1, le=100_000)
+    temperature: float | None = Field(None, ge=0, le=100, description="By default 0, greedy.")
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    stop: StopText | Annotated[list[StopText], Field(max_length=16)] | None = None
+    n: Literal[1] | None = None
+    presence_penalty: Literal[0] | None = None
+    frequency_penalty: Literal[0] | None = None
+    logprobs: Literal[False] | None = Field(None, description="See 'rag.trace' for what both streams said.")
+    user: str | None = Field(None, max_length=200, description="Taken for compatibility; the key names the tenant.")
+    rag: RagOptions = Field(default_factory=lambda: RagOptions.model_validate({}))
+
+    def sampling(self) -> dict[str, Any]:
+        """The fields of :class:`rag.core.query.Sampling` that are given."""
+        given = {
+            "max_tokens": self.max_completion_tokens or self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "stop": (self.stop,) if isinstance(self.stop, str) else self.stop and tuple(self.stop),
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+
+class Usage(BaseModel):
+    """Token counts; the prompt is the one with the passages."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AnswerMessage(BaseModel):
+    """The answer."""
+
+    content: str
+    role: Literal["assistant"] = "assistant"
+
+
+class Choice(BaseModel):
+    """The one choice of a reply."""
+
+    message: AnswerMessage
+    finish_reason: Literal["stop", "length"]
+    index: int = 0
+    logprobs: None = None
+
+
+class ChatReply(BaseModel):
+    """A chat completion, with what the engine knows about it."""
+
+    model_config = ConfigDict(extra="allow")
+    id: str
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    citations: list[Citation]
+    dropped: list[Citation]
+    conflict: Conflict = Field(description="Its 'steps' come with 'rag.trace' only.")
+    decoder: str
+    settings: dict[str, Any]
+    patches: list[PatchUse] = Field(description="The documents whose patches it was generated with, and how strongly.")
+    timings: dict[str, float] = Field(description="Milliseconds by stage, and their total.")
+    object: Literal["chat.completion"] = "chat.completion"

@@ -1,0 +1,98 @@
+"""Chat completions, and the models that they may name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
+
+from rag.core.answer import Answer, TokenEvent
+from rag.service.auth.access import Caller, allow
+from rag.service.chat.chat import Chat, chunk, first_chunk, last_chunks, reply, sse
+from rag.service.chat.running import run
+from rag.service.chat.schemas import ChatReply, ChatRequest
+from rag.service.problems import as_problem, error_body
+from rag.service.routes.schemas import Model, ModelList
+
+router = APIRouter(prefix="/v1", tags=["chat"])
+Reader = Annotated[Caller, Depends(allow("read"))]
+Events = AsyncGenerator[TokenEvent | Answer, None]
+_AS_STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
+
+
+@router.get("/models")
+async def models(caller: Reader) -> ModelList:
+    """The base model and the caller's libraries: whatever ``model`` of a chat may name."""
+    shelf = caller.state.shelf
+    names = await run_in_threadpool(shelf.names, caller.key.tenant)
+    base = Model(id=shelf.config.model, kind="base")
+    return ModelList(data=[base, *(Model(id=name, kind="library") for name in names)])
+
+
+@router.post(
+    "/chat/completions",
+    response_model=ChatReply,
+    responses={200: {"content": _AS_STREAM, "description": "A completion, or with 'stream' its chunks."}},
+)
+async def chat_completions(body: ChatRequest, request: Request, caller: Reader) -> Response:
+    """Answer the last message from a library's documents, and say where they disagree with the model's memory."""
+    state = caller.state
+    chat = await run_in_threadpool(Chat.of, body, caller.key, state.shelf, request.state.started_s)
+    request.state.log_fields |= {"library": chat.library, "is_stream": body.stream}
+    if state.settings.has_texts_in_logs:
+        request.state.log_fields["question"] = chat.question
+    events = run(chat, state, request)
+    if body.stream:
+        # The first piece before the reply begins: a refusal must have its own status.
+        first = await anext(events)
+        return _EventStream(_pieces(chat, first, events), events)
+    async with aclosing(events):
+        answer = [event async for event in events][-1]
+    assert isinstance(answer, Answer)
+    return JSONResponse(reply(chat, answer), headers=_timing_header(answer))
+
+
+class _EventStream(StreamingResponse):
+    """Closes the chat's events however the reply ends."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, pieces: AsyncIterator[bytes], events: Events) -> None:
+        super().__init__(pieces, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        self._pieces = pieces
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()
+
+
+async def _pieces(chat: Chat, first: TokenEvent | Answer, events: Events) -> AsyncIterator[bytes]:
+    yield sse(first_chunk(chat))
+    try:
+        for piece in _of_event(chat, first):
+            yield piece
+        async for event in events:
+            for piece in _of_event(chat, event):
+                yield piece
+    except Exception as error:  # the status is sent already: the stream itself has to say so
+        yield sse(error_body(as_problem(error)))
+    yield sse("[DONE]")
+
+
+def _of_event(chat: Chat, event: TokenEvent | Answer) -> list[bytes]:
+    if isinstance(event, TokenEvent):
+        return [sse(chunk(chat, event))]
+    return [sse(piece) for piece in last_chunks(chat, event)]
+
+
+def _timing_header(answer: Answer) -> dict[str, str]:
+    stages = ", ".join(f"{stage};dur={ms:.1f}" for stage, ms in answer.timings_ms.items())
+    return {"Server-Timing": stages}

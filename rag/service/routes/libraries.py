@@ -1,0 +1,162 @@
+"""Libraries, their documents, and the jobs that add them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Path, Query, Response, UploadFile
+from starlette.concurrency import run_in_threadpool
+
+from rag.core.passages import ScoredPassage
+from rag.ingest.loaders import LOADERS
+from rag.service.auth.access import Caller, allow
+from rag.service.jobs.jobs import Upload
+from rag.service.jobs.patches import forget_patches
+from rag.service.problems import Problem
+from rag.service.routes.schemas import (
+    NAME_PATTERN,
+    DocumentItem,
+    DocumentList,
+    Job,
+    LibraryInfo,
+    LibraryList,
+    NewLibrary,
+    NewTexts,
+    RankedPassage,
+    Rankings,
+    Removed,
+    RetrieveRequest,
+)
+
+router = APIRouter(prefix="/v1", tags=["libraries"])
+Reader = Annotated[Caller, Depends(allow("read"))]
+Writer = Annotated[Caller, Depends(allow("write"))]
+Admin = Annotated[Caller, Depends(allow("admin"))]
+LibraryName = Annotated[str, Path(pattern=NAME_PATTERN)]
+Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the job's end before the reply.")]
+_MAX_NAME_CHARS = 200
+_POLL_S = 0.05
+_MAGIC = {".pdf": b"%PDF-", ".docx": b"PK\x03\x04"}
+
+
+@router.get("/libraries")
+def list_libraries(caller: Reader) -> LibraryList:
+    """The caller's libraries."""
+    return LibraryList(data=[_info(caller, name) for name in caller.state.shelf.names(caller.key.tenant)])
+
+
+@router.post("/libraries", status_code=201)
+def create_library(body: NewLibrary, caller: Writer) -> LibraryInfo:
+    """Make an empty library."""
+    caller.state.shelf.create(caller.key.tenant, body.name)
+    return _info(caller, body.name)
+
+
+@router.get("/libraries/{library}")
+def library_info(library: LibraryName, caller: Reader) -> LibraryInfo:
+    """How much a library holds."""
+    return _info(caller, library)
+
+
+@router.delete("/libraries/{library}")
+def delete_library(library: LibraryName, caller: Admin) -> Removed:
+    """Remove a library with everything in it."""
+    caller.state.shelf.delete(caller.key.tenant, library)
+    return Removed(removed=[{"name": library}])
+
+
+@router.get("/libraries/{library}/documents")
+def list_documents(library: LibraryName, caller: Reader) -> DocumentList:
+    """The documents of a library, by source."""
+    documents = caller.state.shelf.engine(caller.key.tenant, library).documents()
+    return DocumentList(data=[DocumentItem(**asdict(document)) for document in documents])
+
+
+@router.post("/libraries/{library}/documents", status_code=202)
+async def add_texts(library: LibraryName, body: NewTexts, caller: Writer, response: Response, wait_s: Wait = 0) -> Job:
+    """Add texts. They become visible together when the job is done; the reply means that they are on disk."""
+    uploads = [Upload(item.source, ".txt", item.text.encode(), item.title) for item in body.documents]
+    return await _submit(caller, library, uploads, response, wait_s)
+
+
+@router.post("/libraries/{library}/files", status_code=202)
+async def add_files(
+    library: LibraryName,
+    files: Annotated[list[UploadFile], File(description="txt, md, html, pdf, docx.")],
+    caller: Writer,
+    response: Response,
+    wait_s: Wait = 0,
+) -> Job:
+    """Add files. They become visible together when the job is done; the reply means that they are on disk."""
+    uploads = [_upload(file.filename or "", await file.read()) for file in files]
+    return await _submit(caller, library, uploads, response, wait_s)
+
+
+@router.delete("/libraries/{library}/documents/{doc_id}")
+def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Removed:
+    """Remove one document, every passage that came from it, and its patches."""
+    engine = caller.state.shelf.engine(caller.key.tenant, library)
+    if doc_id not in {document.doc_id for document in engine.documents()}:
+        raise Problem(404, "document_not_found", f"there is no document {doc_id[:80]!r} in {library!r}")
+    removed = engine.remove([doc_id])
+    forget_patches(engine, doc_id)
+    return Removed(removed=[asdict(document) for document in removed])
+
+
+@router.post("/libraries/{library}/retrieve")
+def retrieve(library: LibraryName, body: RetrieveRequest, caller: Reader) -> Rankings:
+    """The best passages for each question; nothing is generated."""
+    engine = caller.state.shelf.filled(caller.key.tenant, library)
+    rankings = engine.retrieve(body.questions, body.top_k)
+    return Rankings(rankings=[[_ranked(scored) for scored in ranking] for ranking in rankings])
+
+
+@router.get("/jobs/{job_id}")
+def job_status(job_id: str, caller: Reader) -> Job:
+    """How far a job is."""
+    return caller.state.jobs.find(caller.key.tenant, job_id)
+
+
+async def _submit(caller: Caller, library: str, uploads: Sequence[Upload], response: Response, wait_s: float) -> Job:
+    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads)
+    return await ended(caller, job, response, wait_s)
+
+
+async def ended(caller: Caller, job: Job, response: Response, wait_s: float) -> Job:
+    """The job when it has ended, with status 200; as it stands after ``wait_s`` seconds otherwise."""
+    end = time.monotonic() + wait_s
+    while job.status in ("queued", "running") and time.monotonic() < end:
+        await asyncio.sleep(_POLL_S)
+        job = await run_in_threadpool(caller.state.jobs.find, caller.key.tenant, job.id)
+    if job.status in ("done", "failed"):
+        response.status_code = 200
+    return job
+
+
+def _upload(filename: str, content: bytes) -> Upload:
+    """The client's name of a file is a name only: it never becomes a path."""
+    name = PurePosixPath(filename.replace("\\", "/")).name[-_MAX_NAME_CHARS:]
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in LOADERS:
+        raise Problem(400, "unknown_file_type", f"{name!r}: known types are {', '.join(LOADERS)}", param="files")
+    magic = _MAGIC.get(suffix, b"")
+    if magic not in content[:1024]:
+        raise Problem(400, "invalid_file", f"{name!r} is named {suffix}, but its content is not; save it again")
+    return Upload(name, suffix, content)
+
+
+def _info(caller: Caller, name: str) -> LibraryInfo:
+    engine = caller.state.shelf.engine(caller.key.tenant, name)
+    documents = engine.documents()
+    return LibraryInfo(
+        name=name, num_documents=len(documents), num_passages=sum(document.num_passages for document in documents)
+    )
+
+
+def _ranked(scored: ScoredPassage) -> RankedPassage:
+    return RankedPassage(**asdict(scored.passage), score=scored.score)

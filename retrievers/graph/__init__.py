@@ -1,0 +1,1 @@
+"""Retrieval along the knowledge graph."""

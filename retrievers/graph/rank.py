@@ -1,0 +1,168 @@
+"""The ranking of the graph retriever, on arrays: meaning, names, and evidence that completes other evidence.
+
+A passage scores by
+
+1. its cosine to the question, and to the clause of the question it fits best;
+2. the entities it shares with the question, and whether it is about one of them by its title;
+3. the best chain that leads to it: from a seed passage j that ranks well, over an entity that j names and passage i
+   is about (or both name), as far as i holds words of the question that j lacks.
+
+The last is what multi-hop questions need: the second passage answers the part of the question that the first one
+leaves open, so likeness to the whole question says little about it, and mere linkage brings in the neighbours too.
+
+Shapes: P passages, E entities, S seeds, W content words of the question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from kg.names import ngrams
+from rag.core.errors import SettingError
+from retrievers.graph.index import MAX_QUESTION_WORDS, GraphIndex, Scores
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """How much each part counts, in units of cosine. Set on the even-numbered questions of two sets (docs/LOG.md).
+
+    Attributes:
+        entity_weight: of the question's entities that a passage holds, and again of a title among them.
+        chain_weight: of the best chain into a passage.
+        temperature: a seed counts ``exp((score - best score) / temperature)``.
+        link_floor: what a link is worth when it completes nothing.
+        shared_weight: of a link over an entity both passages name, against one to the passage's own title.
+        num_seeds: best passages that chains start from.
+        max_shared: an entity of more passages than this links none of them (titles always do).
+        has_facets: also compare passages with the question's clauses.
+    """
+
+    entity_weight: float = 0.25
+    chain_weight: float = 2.5
+    temperature: float = 0.25
+    link_floor: float = 0.1
+    shared_weight: float = 0.5
+    num_seeds: int = 20
+    max_shared: int = 30
+    has_facets: bool = True
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise SettingError(f"temperature={self.temperature}: it is above 0")
+        if self.num_seeds < 1:
+            raise SettingError(f"num_seeds={self.num_seeds}: it is at least 1")
+        for name in ("entity_weight", "chain_weight", "link_floor", "shared_weight", "max_shared"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name}={getattr(self, name)}: it is at least 0")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Scores of every passage for one question, and where they come from.
+
+    Attributes:
+        scores: ``[P]``.
+        similarity: ``[P]``, part 1.
+        entities: ``[P]``, part 2.
+        chains: ``[P]``, part 3.
+        via: ``[P]``, the seed of the best chain into a passage; -1 without one.
+        covered: share of the question's content words, by weight, in the passage that holds most of them.
+    """
+
+    scores: Scores
+    similarity: Scores
+    entities: Scores
+    chains: Scores
+    via: np.ndarray[tuple[int], np.dtype[np.int64]]
+    covered: float
+
+
+def rank(index: GraphIndex, question: str, cosines: Scores, settings: GraphSettings) -> Ranking:
+    """Score every passage.
+
+    Args:
+        index: the passages.
+        question: its words.
+        cosines: ``[F, P]``, of the question (row 0) and its facets with the passages.
+        settings: the weights.
+
+    Returns:
+        The ranking. When the question names no entity of the graph and no seed links to a passage, its order is
+        that of row 0 of ``cosines``: plain dense retrieval.
+
+    Source: ours; seeds and passages as nodes after HippoRAG 2 (Gutiérrez et al. 2025).
+    """
+    similarity = (cosines[0] + cosines.max(axis=0)) / 2
+    entities = settings.entity_weight * entity_overlap(index, question)
+    local = similarity + entities
+    covered, shares = index.coverage(question)
+    chains, via = best_chains(index, (covered, shares), local, settings)
+    if not entities.any() and not chains.any():
+        similarity = local = cosines[0]
+    most = min(float((covered @ shares).max(initial=0.0)), 1.0)
+    chains *= settings.chain_weight
+    return Ranking(local + chains, similarity, entities, chains, via, most)
+
+
+def entity_overlap(index: GraphIndex, question: str) -> Scores:
+    """``[P]``, 0 to 2: share of the question's entities a passage names (by specificity), plus 1 if it is about one."""
+    matrices = index.matrices
+    linked = matrices.linked(ngrams(" ".join(question.split()[:MAX_QUESTION_WORDS])))
+    weights = matrices.specificity[linked]
+    share = matrices.naming[linked].T @ weights / max(float(weights.sum()), 1e-12)
+    is_about = np.asarray(matrices.titled[linked].sum(axis=0)).ravel() > 0
+    overlap: Scores = share + is_about
+    return overlap
+
+
+def best_chains(
+    index: GraphIndex, coverage: tuple[Scores, Scores], local: Scores, settings: GraphSettings
+) -> tuple[Scores, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """``[P]`` worth of the best chain into each passage, and ``[P]`` the seed it starts from (-1: none).
+
+    ``coverage`` is the index's of the question.
+    """
+    seeds = np.argsort(-local, kind="stable")[: settings.num_seeds]
+    if not seeds.size:
+        return np.zeros(0), np.zeros(0, dtype=np.int64)
+    prior = np.exp((local[seeds] - local[seeds[0]]) / settings.temperature)
+    covered, shares = coverage
+    best, via = np.zeros(len(local)), np.full(len(local), -1)
+    strengths = links(index, seeds, settings)
+    for row, seed in enumerate(seeds):
+        cells = slice(strengths.indptr[row], strengths.indptr[row + 1])
+        targets = strengths.indices[cells]
+        gain = np.maximum(covered[targets] - covered[seed], 0) @ shares
+        worth = prior[row] * strengths.data[cells] * (settings.link_floor + gain)
+        is_better = (worth > best[targets]) & (targets != seed)
+        best[targets[is_better]], via[targets[is_better]] = worth[is_better], seed
+    return best, via
+
+
+def links(index: GraphIndex, seeds: np.ndarray[tuple[int], np.dtype[np.int64]], settings: GraphSettings) -> csr_matrix:
+    """``[S, P]``, 0 to 1: how firmly each seed is linked to each passage."""
+    matrices = index.matrices
+    counts = matrices.num_passages_of
+    by_title = (matrices.mentions[seeds] @ matrices.titled).tocsr()
+    by_title.data[:] = 1.0
+    weights = np.where(counts <= settings.max_shared, matrices.specificity**2, 0.0)
+    seeding = matrices.named[seeds].multiply(weights).tocsr()
+    # Else every passage that names a common entity would be gone through, at weight 0.
+    seeding.eliminate_zeros()
+    shared = (seeding @ matrices.naming).tocsr()
+    shared.data = settings.shared_weight * np.minimum(shared.data, 1.0)
+    return by_title.maximum(shared).tocsr()
+
+
+def common_entity(index: GraphIndex, seed: int, target: int) -> str:
+    """The most specific entity, then the longest, that links two passages, by a title if one does; empty if none."""
+    matrices = index.matrices
+    shared = matrices.named[seed].multiply(matrices.named[target]).tocoo().col.tolist()
+    titles = set(matrices.titles[target].indices.tolist())
+    keys = [
+        (e not in titles, -matrices.specificity[e], -len(matrices.entities[e]), matrices.entities[e]) for e in shared
+    ]
+    return min(keys)[3] if keys else ""

@@ -1,0 +1,58 @@
+"""Knowledge Filter: of the passages that were found, keep those that a judge lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import BaseDocumentCompressor, Document
+from pydantic import ConfigDict
+
+from rag.core.passages import Passage, ScoredPassage
+from retrievers.judging.judges import Judge, Verdict
+
+
+class KnowledgeFilter(BaseDocumentCompressor):
+    """Keeps what is likely enough to support an answer, in the order it came.
+
+    Attributes:
+        judge: a :class:`retrievers.judging.judges.Judge`.
+        threshold: least probability to entail.
+        keep_floor: so many are kept whatever the judge says, the likeliest ones: it may be wrong.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    judge: Any  # retrievers.judging.judges.Judge; pydantic does not validate protocols
+    threshold: float = 0.2
+    keep_floor: int = 2
+
+    def filter(
+        self, questions: Sequence[str], rankings: Sequence[Sequence[ScoredPassage]]
+    ) -> list[tuple[list[ScoredPassage], list[Verdict]]]:
+        """What is kept of each ranking, and the verdict on every passage of it; all questions in one batch."""
+        judge: Judge = self.judge
+        verdicts = judge.judge(questions, [[scored.passage for scored in ranking] for ranking in rankings])
+        return [
+            ([ranking[row] for row in self._kept(some)], some) for ranking, some in zip(rankings, verdicts, strict=True)
+        ]
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """LangChain's form: the kept documents, with ``entail`` and ``verdict`` in their metadata."""
+        judge: Judge = self.judge
+        verdicts = judge.judge([query], [[Passage.from_document(document) for document in documents]])[0]
+        return [
+            documents[row].model_copy(
+                update={
+                    "metadata": documents[row].metadata
+                    | {"entail": verdicts[row].entail, "verdict": verdicts[row].label}
+                }
+            )
+            for row in self._kept(verdicts)
+        ]
+
+    def _kept(self, verdicts: Sequence[Verdict]) -> list[int]:
+        likeliest = sorted(range(len(verdicts)), key=lambda row: (-verdicts[row].entail, row))[: self.keep_floor]
+        return [row for row, verdict in enumerate(verdicts) if verdict.entail >= self.threshold or row in likeliest]

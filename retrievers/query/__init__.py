@@ -1,0 +1,1 @@
+"""What a question says about how to search for it."""

@@ -1,0 +1,209 @@
+"""Query Rewriter+: what is searched for in the place of a question. The original question always stays in.
+
+Two ways: by rules, which make a follow-up stand alone from the names of the conversation, and by the generator, which
+also names up to five facets. A reply that makes no sense is dropped; what is left is at worst the rules' answer.
+
+Source: the module of Four-Module Synergy (Shi et al. 2024); rules and prompt ours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from decoders.params import Plain
+from kg.names import names_in
+from rag.core.passages import ScoredPassage
+from rag.core.query import Message, Query, Sampling
+from rag.core.retrieval import Rewrite
+from rag.generation.base import Generator, Request
+from retrievers.fusion import reciprocal_rank_fusion
+from retrievers.graph.index import stems
+from retrievers.query.length_class import num_facets_of
+
+MAX_FACETS = 5
+# A question this long says all that a search can use.
+_MAX_WORDS = 256
+_MAX_QUERY_WORDS = 48
+_MAX_REPLY_TOKENS = 192
+_MAX_TURNS = 6
+_PRONOUN = re.compile(
+    r"\b(?P<their>his|its|their)\b|\b(?P<they>he|she|him|her|it|they|them)\b|\b(?P<there>there)\b", re.IGNORECASE
+)
+_ELLIPSIS = re.compile(r"^(?:and|but|or|so|what about|how about|also|why|when|where|who|which one)\b", re.IGNORECASE)
+_SHORT = 4
+_ANSWER_WORDS = 8
+_ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)])?\s*(.+?)\s*$")
+# Weights of the main query's ranking and of each other's. Facets of equal weight cost up to 12 points of recall
+# (docs/LOG.md): they may bring a passage in, not push the main query's passages out.
+_RRF_K = 10
+_SIDE_WEIGHT = 0.05
+
+
+def by_rules(query: Query) -> Rewrite:
+    """The question, and the same question made to stand alone where it leans on the conversation."""
+    queries = _distinct([query.question, stand_alone(query.question, query.history)])
+    return Rewrite(queries[-1], queries)
+
+
+def stand_alone(question: str, history: Sequence[Message]) -> str:
+    """A follow-up with the name it refers to; any other question as it is.
+
+    "When was she appointed?" after "Who is the harbour master?", "Edda Lindqvist" is
+    "When was Edda Lindqvist appointed?"; "And the mayor?" is "And the mayor? (Port Selwick)".
+    """
+    found = _PRONOUN.search(question)
+    leans = found or (_ELLIPSIS.match(question) and len(question.split()) <= _SHORT)
+    if not leans or not history or len(question.split()) > _MAX_WORDS:
+        return question
+    # A place or a thing is what was asked about; a person is more often what was answered.
+    is_person = bool(found) and found is not None and found.group().lower() not in ("it", "its", "there")
+    name = _topic(history, prefers_answer=is_person)
+    if not name:
+        return question
+    if found is None:
+        return f"{question} ({name})"
+    insert = f"{name}'s" if found["their"] or _is_possessive(question, found) else name
+    insert = f"in {insert}" if found["there"] else insert
+    return question[: found.start()] + insert + question[found.end() :]
+
+
+class ModelRewriter:
+    """Asks the generator for the clarified question and its facets, all questions in one batch.
+
+    Questions that are simple and stand alone, or longer than 256 words, are left to the rules.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    def rewrite(self, queries: Sequence[Query]) -> list[Rewrite]:
+        """One rewrite per query; at worst that of the rules."""
+        rewrites = [by_rules(query) for query in queries]
+        asked = [i for i, query in enumerate(queries) if self._is_worth_asking(query)]
+        requests = [self._request(queries[i]) for i in asked]
+        fitting = [(i, r) for i, r in zip(asked, requests, strict=True) if self._fits(r)]
+        replies = self._generator.generate([request for _, request in fitting]) if fitting else []
+        for (i, _), reply in zip(fitting, replies, strict=True):
+            rewrites[i] = parsed(reply.text, queries[i], rewrites[i])
+        return rewrites
+
+    def _is_worth_asking(self, query: Query) -> bool:
+        num_words = len(query.question.split())
+        return num_words <= _MAX_WORDS and bool(query.history or num_facets_of(query.question))
+
+    def _request(self, query: Query) -> Request:
+        ids = self._generator.encode([Message("user", prompt(query))])
+        sampling = Sampling(max_tokens=_MAX_REPLY_TOKENS)
+        return Request(ids, ids, Plain(), sampling, has_probes=False, cache_salt=query.cache_salt)
+
+    def _fits(self, request: Request) -> bool:
+        return len(request.context_ids) + request.sampling.max_tokens <= self._generator.window
+
+
+def prompt(query: Query) -> str:
+    """What the generator is asked."""
+    turns = [f"{message.role}: {message.content}" for message in query.history[-_MAX_TURNS:]]
+    talk = "Conversation so far:\n" + "\n".join(turns) + "\n\n" if turns else ""
+    num_facets = min(num_facets_of(query.question), MAX_FACETS)
+    return (
+        f"{talk}Question: {query.question}\n\n"
+        "Prepare a document search for this question. Reply with one JSON object and nothing else:\n"
+        '{"question": "...", "queries": ["...", "..."]}\n'
+        '"question" is the same question, worded so that it is clear without the conversation. '
+        f'"queries" are at most {num_facets} short searches, each for another fact that the answer needs. '
+        "Use names from the question; invent none."
+    )
+
+
+def parsed(reply: str, query: Query, fallback: Rewrite) -> Rewrite:
+    """The rewrite that a reply holds; ``fallback`` for the parts that are missing or make no sense."""
+    question, queries = _fields(reply)
+    known = set(stems(" ".join([query.question, fallback.question, *(message.content for message in query.history)])))
+    # A clarified question may only add what the conversation said, and keeps most of what was asked.
+    asked = set(stems(query.question))
+    is_faithful = _is_sound(question, known) and len(asked & set(stems(question))) * 2 >= len(asked)
+    clear = question if query.history and is_faithful else fallback.question
+    facets = [text for text in queries if _is_sound(text, known)]
+    num_facets = min(num_facets_of(query.question), MAX_FACETS)
+    main = _distinct([query.question, clear])
+    return Rewrite(main[-1], _distinct([*main, *facets])[: len(main) + num_facets])
+
+
+def fused(rewrite: Rewrite, rankings: Sequence[Sequence[ScoredPassage]], top_k: int) -> list[ScoredPassage]:
+    """One ranking from those of ``rewrite.queries``: that of the clarified question, helped by the others.
+
+    A single query keeps its scores; several are fused by weighted reciprocal rank.
+    """
+    if len(rankings) == 1:
+        return list(rankings[0][:top_k])
+    weights = [1.0 if text == rewrite.question else _SIDE_WEIGHT for text in rewrite.queries]
+    return reciprocal_rank_fusion(rankings, _RRF_K, weights)[:top_k]
+
+
+def _fields(reply: str) -> tuple[str, list[str]]:
+    """Question and queries of a reply: a JSON object anywhere in it, else its lines as queries."""
+    for start in (match.start() for match in re.finditer(r"\{", reply)):
+        try:
+            found, _ = json.JSONDecoder().raw_decode(reply[start:])
+        except (json.JSONDecodeError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            queries = found.get("queries", [])
+            listed = [text for text in queries if isinstance(text, str)] if isinstance(queries, list) else []
+            question = found.get("question", "")
+            return question if isinstance(question, str) else "", listed
+    return "", [match[1] for line in reply.splitlines() if (match := _ITEM.match(line)) and "{" not in line]
+
+
+def _is_sound(text: str, known: set[str]) -> bool:
+    words = text.split()
+    return 0 < len(words) <= _MAX_QUERY_WORDS and "\n" not in text and bool(known & set(stems(text)))
+
+
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    """Each text once, compared without case, spaces and final punctuation."""
+    first: dict[str, str] = {}
+    for text in texts:
+        first.setdefault(" ".join(text.casefold().split()).rstrip(" ?.!"), text.strip())
+    return tuple(first.values())
+
+
+def _topic(history: Sequence[Message], *, prefers_answer: bool) -> str:
+    """The name that the conversation was about last; empty when it names nothing."""
+    for turn in _turns(history):
+        order = sorted(turn, key=lambda message: (message.role == "assistant") != prefers_answer)
+        for message in order:
+            names = _outer_names(message.content)
+            # A long reply names many things; only a short one is the name that was asked for.
+            is_usable = message.role == "user" or len(message.content.split()) <= _ANSWER_WORDS
+            if names and is_usable:
+                return names[-1]
+    return ""
+
+
+def _turns(history: Sequence[Message]) -> Iterator[list[Message]]:
+    """Question and reply pairs, the last first."""
+    turn: list[Message] = []
+    for message in reversed(history):
+        turn.append(message)
+        if message.role == "user":
+            yield turn
+            turn = []
+
+
+def _outer_names(text: str) -> list[str]:
+    """Names in a text as it spells them, none inside another."""
+    spans = list(names_in(text))
+    outer = [
+        span
+        for span in spans
+        if not any(o is not span and o.start <= span.start and span.end <= o.end and o != span for o in spans)
+    ]
+    return [text[span.start : span.end] for span in outer]
+
+
+def _is_possessive(question: str, found: re.Match[str]) -> bool:
+    """Whether "her" stands before a noun: "her house", but not "appointed her?" or "did her in"."""
+    return found.group().lower() == "her" and re.match(r"\s+[a-z]{4,}", question[found.end() :]) is not None

@@ -1,0 +1,1 @@
+"""Passages that served earlier questions, used again for similar ones."""

@@ -1,0 +1,204 @@
+"""The contract of a library, wherever it is kept: staging, publishing, replacing, removing, and what each leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import numpy as np
+import pytest
+
+from rag.core.errors import LibraryError
+from rag.core.passages import Passage
+from rag.library.base import Library, Staged
+from rag.library.open import open_library
+
+
+def staged(doc_id: str, *texts: str, content_hash: str = "h") -> Staged:
+    passages = [Passage(f"{doc_id}:{i}", doc_id, f"/{doc_id}", doc_id, text, i) for i, text in enumerate(texts)]
+    vectors = np.array([[len(text), i] for i, text in enumerate(texts)], dtype=np.float32)
+    return Staged(doc_id, f"/{doc_id}", doc_id, content_hash, sum(map(len, texts)), passages, vectors)
+
+
+def publish(library: Library, *documents: Staged) -> None:
+    library.stage(documents)
+    library.publish([document.doc_id for document in documents], "enc")
+
+
+def found(library: Library, word: str) -> list[str]:
+    ids = [row_id for row_id, _ in library.match(f'"{word}"', 10)]
+    return [passage.passage_id for passage in library.passages(ids).values()]
+
+
+def test_staged_documents_are_invisible(place: str) -> None:
+    library = open_library(place)
+    library.stage([staged("a", "apples")])
+    assert library.documents() == []
+    assert found(library, "apples") == []
+    assert len(library.vectors()[0]) == len(library.live_ids()[0]) == library.num_passages == 0
+    assert library.hashes(is_live=False) == {"a": "h"}
+    library.publish(["a"], "enc")
+    assert found(library, "apples") == ["a:0"]
+    assert library.hashes(is_live=False) == {}
+
+
+def test_what_was_read_back_is_what_was_written(place: str) -> None:
+    document = staged("a", "apples are red", "pears are green")
+    publish(open_library(place), document)
+    library = open_library(place, must_exist=True)
+    ids, vectors, generation = library.vectors()
+    assert list(library.passages([int(i) for i in ids]).values()) == list(document.passages)
+    np.testing.assert_array_equal(vectors, document.vectors)
+    some_ids, some_vectors = library.vectors_of([int(ids[1]), 10**9])
+    assert some_ids.tolist() == [ids[1]]
+    np.testing.assert_array_equal(some_vectors, document.vectors[1:])
+    assert library.live_ids()[0].tolist() == ids.tolist()
+    assert generation == library.live_ids()[1] == library.generation == 1
+    assert library.encoder == "enc"
+    assert [d.num_passages for d in library.documents()] == [2]
+
+
+def test_a_replaced_document_leaves_nothing(place: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", "apples", "plums"), staged("b", "bananas"))
+    before = set(library.live_ids()[0].tolist())
+    publish(library, staged("a", "cherries", content_hash="new"))
+    assert found(library, "apples") == found(library, "plums") == []
+    assert found(library, "cherries") == ["a:0"]
+    assert found(library, "bananas") == ["b:0"]
+    assert library.num_passages == 2
+    assert library.hashes(is_live=True) == {"a": "new", "b": "h"}
+    assert len(set(library.live_ids()[0].tolist()) - before) == 1  # row ids are not used twice
+
+
+def test_a_removed_document_leaves_nothing(place: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", "apples"), staged("b", "bananas"))
+    library.remove(["a"])
+    assert found(library, "apples") == []
+    assert [d.doc_id for d in library.documents()] == ["b"]
+    assert len(library.vectors()[0]) == library.num_passages == 1
+    library.remove(["b"])
+    assert library.encoder is None  # an empty library takes any encoder
+    assert library.generation == 3
+
+
+def test_publishing_drops_other_staged_documents(place: str) -> None:
+    library = open_library(place)
+    library.stage([staged("left-over", "old")])
+    publish(library, staged("a", "apples"))
+    assert library.hashes(is_live=False) == {}
+    assert found(library, "old") == []
+    library.stage([staged("b", "bananas")])
+    library.discard_staged()
+    assert library.hashes(is_live=False) == {}
+
+
+def test_a_failing_stage_changes_nothing(place: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", "apples"))
+    broken = staged("b", "bananas", "more")
+    with pytest.raises(ValueError, match="zip"):
+        library.stage([staged("c", "cherries"), Staged(**{**vars(broken), "vectors": broken.vectors[:1]})])
+    assert library.hashes(is_live=False) == {}
+    assert found(library, "apples") == ["a:0"]
+
+
+def test_another_encoder_is_refused(place: str) -> None:
+    library = open_library(place)
+    library.check_encoder("anything")
+    publish(library, staged("a", "apples"))
+    with pytest.raises(LibraryError, match="made with encoder 'enc', not 'other'"):
+        library.check_encoder("other")
+
+
+def test_a_missing_library_is_not_made(place: str) -> None:
+    for _ in range(2):
+        with pytest.raises(LibraryError, match="no library at"):
+            open_library(place, must_exist=True)
+
+
+def test_two_open_libraries_see_each_other(place: str) -> None:
+    one, other = open_library(place), open_library(place)
+    publish(one, staged("a", "apples"))
+    assert found(other, "apples") == ["a:0"]
+    assert other.generation == 1
+    assert one.identity == other.identity != ""
+
+
+def test_one_writer_at_a_time(place: str) -> None:
+    one, other = open_library(place), open_library(place)
+    order: list[str] = []
+    is_inside = Event()
+
+    def second() -> None:
+        is_inside.wait()
+        with other.writing():
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with one.writing():
+            waiting = pool.submit(second)
+            is_inside.set()
+            publish(one, staged("a", "apples"))
+            order.append("first")
+        waiting.result(timeout=30)
+    assert order == ["first", "second"]
+
+
+def test_ties_go_by_row(place: str) -> None:
+    library = open_library(place)
+    publish(library, *(staged(name, "same words here") for name in "dbca"))
+    ids: Sequence[int] = [row_id for row_id, _ in library.match('"same"', 10)]
+    assert len(ids) == 4
+    assert list(ids) == sorted(ids)
+
+
+@pytest.mark.parametrize("expression", ['"fish"', '"cafe"', '"running" OR "42"', '"néon"', '"or"', '""', '"の"'])
+def test_words_are_found_by_stem_and_without_accents(place: str, expression: str) -> None:
+    library = open_library(place)
+    texts = ["fishing boats", "Café by the sea", "he runs at 42.5 knots", "NEON_lights or none", "猫の手", "nothing"]
+    publish(library, *(staged(f"d{i}", text) for i, text in enumerate(texts)))
+    expected = {'"fish"': ["d0:0"], '"cafe"': ["d1:0"], '"running" OR "42"': ["d2:0"], '"néon"': ["d3:0"]}
+    expected |= {'"or"': ["d3:0"]}
+    hits = library.match(expression, 10)
+    assert [p.passage_id for p in library.passages([i for i, _ in hits]).values()] == expected.get(expression, [])
+    assert all(score > 0 for _, score in hits)
+
+
+def test_extractions_follow_their_content(place: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", "apples", "pears"))
+    first, second = (int(i) for i in library.live_ids()[0])
+    library.keep_extractions("reader", {first: b"one", second: b"two"})
+    library.keep_extractions("reader", {first: b"1"})
+    assert library.extractions("reader", [first, second, 10**9]) == {first: b"1", second: b"two"}
+    assert library.extractions("another", [first]) == {}
+    publish(library, staged("a", "apples", content_hash="new"))  # as before, but without the pears
+    (again,) = (int(i) for i in library.live_ids()[0])
+    assert library.extractions("reader", [again]) == {again: b"1"}
+    generation = library.generation
+    library.keep_extractions("reader", {again: b"!"}, is_import=True)
+    assert library.imported_at == library.generation == generation + 1
+    library.remove(["a"])
+    publish(library, staged("a", "apples"))
+    assert library.extractions("reader", library.live_ids()[0].tolist()) == {}
+
+
+def test_readers_see_whole_publications_only(place: str) -> None:
+    library, reader = open_library(place), open_library(place)
+    publish(library, *(staged(name, "state 0") for name in "abcd"))
+
+    def write() -> None:
+        for number in range(1, 9):
+            publish(library, *(staged(name, f"state {number}", content_hash=str(number)) for name in "abcd"))
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        while not writing.done():
+            hashes = set(reader.hashes(is_live=True).values())
+            assert len(hashes) == 1
+            ids, vectors, _ = reader.vectors()
+            assert len(ids) == len(vectors) == 4
+    writing.result()

@@ -1,0 +1,261 @@
+"""What is particular to a library in PostgreSQL: its address, its rankings, its lock, and what a kill leaves."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("psycopg", reason="needs concord-rag[postgres]")
+import psycopg
+
+import rag.library.postgres.library
+from rag.cli.app import app
+from rag.core.errors import ConcordError, LibraryError, StorageError
+from rag.core.passages import Passage
+from rag.engine import Engine
+from rag.library.base import Staged
+from rag.library.postgres.address import Address
+from rag.library.postgres.catalog import PostgresCatalog
+from rag.library.postgres.library import PostgresLibrary
+from retrievers.sparse import match_expression
+from tests.conftest import CORPUS, ROOT
+from tests.postgres_server import PASSWORD
+from tests.rag.library.test_contract import publish, staged
+
+SECRET = "s3cr:et/@?"
+QUOTED = "s3cr%3Aet%2F%40%3F"
+
+
+@pytest.fixture
+def address(postgres: str) -> str:
+    return f"{postgres}/{uuid4().hex}"
+
+
+def test_an_address_is_read_and_named_without_its_password() -> None:
+    address = Address.parse(f"postgresql://ann:{QUOTED}@db.example:5433/team/papers.v2?sslmode=require")
+    assert address.place == "postgresql://db.example:5433/team/papers.v2"
+    assert address.schema == "concord_papers.v2"
+    assert psycopg.conninfo.conninfo_to_dict(address.conninfo) == {
+        "user": "ann", "password": SECRET, "host": "db.example", "port": "5433", "dbname": "team", "sslmode": "require",
+    }  # fmt: skip
+    assert SECRET not in repr(address)
+    assert SECRET not in address.clean(ValueError(f"bad {SECRET} given"))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "@host/database",
+        "@host",
+        "@host/database/",
+        "@host/database/UPPER",
+        "@host/database/two/three",
+        "@host:port/database/library",
+        "@host:99999/database/library",
+        "@[::1/database/library",
+        "@host/database/library?sslmode",
+        "@host/database/library?nonsense=1",
+        "@host/database/" + "x" * 56,
+    ],
+)
+def test_a_malformed_address_is_refused_without_repeating_the_password(rest: str) -> None:
+    with pytest.raises(LibraryError) as caught:
+        PostgresLibrary.open(f"postgresql://ann:{QUOTED}{rest}")
+    assert QUOTED not in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.replace(PASSWORD, "wrong-one"),
+        lambda a: a.replace("concord:", "nobody:"),
+        lambda a: a.replace("/shared/", "/nowhere/"),
+        lambda a: re.sub(r":\d+/", ":9/", a),
+    ],
+    ids=["password", "user", "database", "port"],
+)
+def test_a_server_that_refuses_is_named_without_credentials(address: str, change: Any) -> None:
+    with pytest.raises(StorageError, match="postgresql://127") as caught:
+        PostgresLibrary.open(change(address))
+    for secret in (PASSWORD, "wrong-one"):
+        assert secret not in str(caught.value)
+        assert caught.value.__cause__ is None  # nor in what a traceback would show
+
+
+@pytest.mark.real
+def test_another_layout_is_refused(address: str) -> None:
+    library = PostgresLibrary.open(address)
+    with library.database.transaction() as db:
+        db.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    with pytest.raises(StorageError, match="layout 99"):
+        PostgresLibrary.open(address)
+
+
+@pytest.mark.real
+def test_sparse_scores_are_those_of_sqlite(address: str, tmp_path: Path, embeddings: Any, questions: Any) -> None:
+    """An oracle: FTS5's BM25 over the same passages."""
+    there, here = Engine.open(address, embeddings=embeddings), Engine.open(tmp_path / "l", embeddings=embeddings)
+    there.add(CORPUS)
+    here.add(CORPUS)
+    num_compared = 0
+    for question in questions:
+        expression = match_expression(question["question"])
+        expected = _by_name(here.library, here.library.match(expression, 50))
+        got = _by_name(there.library, there.library.match(expression, 50))
+        assert got == pytest.approx(expected, rel=1e-6)
+        num_compared += len(got)
+    assert num_compared > 100
+
+
+def _by_name(library: Any, hits: list[tuple[int, float]]) -> dict[str, float]:
+    scores = dict(hits)
+    return {p.passage_id: scores[row_id] for row_id, p in library.passages(list(scores)).items()}
+
+
+@pytest.mark.real
+def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    vectors = rng.standard_normal((1500, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    queries = vectors[rng.choice(1500, 40)] + 0.1 * rng.standard_normal((40, 32)).astype(np.float32)
+    library = PostgresLibrary.open(address)
+    publish(library, _document("a", vectors))
+    first = int(library.live_ids()[0][0])
+    products = queries @ vectors.T
+    expected = [np.argsort(-row, kind="stable")[:10] + first for row in products]
+    exact = library.nearest(queries, 10)
+    assert [[i for i, _ in hits] for hits in exact] == [row.tolist() for row in expected]
+    np.testing.assert_allclose([[s for _, s in hits] for hits in exact], -np.sort(-products)[:, :10], rtol=1e-5)
+
+    monkeypatch.setattr(rag.library.postgres.library, "EXACT_LIMIT", 1000)
+    library.stage([_document("staged", vectors)])  # as near as the live ones, and not to be found
+    library.publish([], "enc")
+    library.stage([_document("staged", vectors)])
+    assert library.meta("indexed_dimension") == "32"
+    with library.database.transaction() as db:
+        db.execute("SET LOCAL enable_seqscan = off")
+        plan = "\n".join(row[0] for row in db.execute(
+            "EXPLAIN SELECT p.id FROM passages p JOIN documents d ON d.id = p.document AND d.is_live "
+            "ORDER BY p.vector::vector(32) <#> %s::vector(32) LIMIT 10", (queries[0],)))  # fmt: skip
+    assert "passages_by_vector" in plan
+    indexed = library.nearest(queries, 10)
+    recall = np.mean([len({i for i, _ in hits} & set(row)) / 10 for hits, row in zip(indexed, expected, strict=True)])
+    assert recall >= 0.97
+    library.remove(["a"])
+    publish(library, staged("b", "vectors of another length"))
+    assert len(library.nearest(np.ones((1, 2), dtype=np.float32), 10)[0]) == 1
+
+
+def _document(name: str, vectors: Any) -> Staged:
+    passages = [Passage(f"{name}:{i}", name, name, name, f"text {i}") for i in range(len(vectors))]
+    return Staged(name, name, name, "h", 1, passages, vectors)
+
+
+@pytest.mark.real
+def test_characters_that_postgresql_cannot_store(address: str) -> None:
+    library = PostgresLibrary.open(address)
+    publish(library, staged("a", "nul\0here", "it's \\ a \U0001f600 'quote' -- ; DROP"))
+    texts = [p.text for p in library.passages(library.live_ids()[0].tolist()).values()]
+    assert texts == ["nul\N{REPLACEMENT CHARACTER}here", "it's \\ a \U0001f600 'quote' -- ; DROP"]
+
+
+@pytest.mark.real
+def test_libraries_of_one_database_do_not_meet(postgres: str) -> None:
+    one, other = (PostgresLibrary.open(f"{postgres}/{uuid4().hex}") for _ in range(2))
+    with one.writing(), other.writing():  # each has its own writer
+        publish(one, staged("a", "apples"))
+    assert (one.num_passages, other.num_passages) == (1, 0)
+    assert other.match('"apples"', 5) == []
+
+
+@pytest.mark.real
+def test_a_catalog_lists_opens_and_removes(postgres: str) -> None:
+    catalog, other = PostgresCatalog(postgres), PostgresCatalog(f"{postgres}/?application_name=other")
+    tenant = f"t{uuid4().hex[:12]}"
+    assert catalog.names(f"{tenant}.") == []
+    with pytest.raises(LibraryError, match="no library"):
+        catalog.open(f"{tenant}.papers")
+    library = catalog.open(f"{tenant}.papers", must_exist=False)
+    publish(library, staged("a", "apples"))
+    catalog.open(f"{tenant}x.papers", must_exist=False).close()  # another tenant; shared connections stay open
+    assert other.names(f"{tenant}.") == [f"{tenant}.papers"]
+    assert other.open(f"{tenant}.papers").num_passages == 1
+    assert other.identity(f"{tenant}.papers") == library.identity
+    other.remove(f"{tenant}.papers")
+    assert catalog.identity(f"{tenant}.papers") is None
+    assert catalog.names(f"{tenant}.") == []
+    with pytest.raises(LibraryError, match="too long"):
+        catalog.open("x" * 56, must_exist=False)
+
+
+ADDER = """
+import sys
+from rag.engine import Engine
+from tests.conftest import HashEmbeddings
+import rag.ingest.add
+rag.ingest.add._FLUSH_PASSAGES = 1
+engine = Engine.open(sys.argv[1], embeddings=HashEmbeddings(), chunk_chars=60, chunk_overlap=0)
+print("ready", flush=True)
+sys.stdin.readline()
+engine.add(sys.argv[2])
+"""
+
+
+@pytest.mark.real
+def test_kills_leave_the_previous_state_or_the_new_one(address: str, tmp_path: Path, embeddings: Any) -> None:
+    settings: dict[str, Any] = {"embeddings": embeddings, "chunk_chars": 60, "chunk_overlap": 0}
+    engine = Engine.open(address, **settings)
+    for version in range(6):
+        for number in range(12):
+            lines = [f"state {version} file {number} line {line} of a text." for line in range(12)]
+            (tmp_path / f"{number}.txt").write_text("\n\n".join(lines))
+        if version == 0:
+            engine.add(tmp_path)
+            continue
+        command = [sys.executable, "-c", ADDER, address, str(tmp_path)]
+        adder = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert adder.stdout is not None
+        assert adder.stdin is not None
+        assert adder.stdout.readline() == "ready\n"
+        adder.stdin.write("\n")
+        adder.stdin.flush()
+        time.sleep(0.06 * version)
+        os.kill(adder.pid, signal.SIGKILL)
+        adder.wait()
+        passages = engine.library.passages(engine.library.live_ids()[0].tolist())
+        assert len(passages) == 144
+        assert len({passage.text.split()[1] for passage in passages.values()}) == 1
+        assert sorted(passages) == sorted(row_id for row_id, _ in engine.library.match('"state"', 10_000))
+    started = time.monotonic()
+    assert len(engine.add(tmp_path).failed) == 0  # the killed writers hold no lock
+    assert time.monotonic() - started < 20
+    assert {p.text.split()[1] for p in engine.library.passages(engine.library.live_ids()[0].tolist()).values()} == {"5"}
+
+
+@pytest.mark.real
+def test_the_engine_and_the_command_line_take_an_address(address: str, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("The harbour master is Ines Corder.")
+    missing = CliRunner().invoke(app, ["ls", address])
+    assert missing.exit_code == 2
+    assert "there is no library at postgresql://127.0.0.1" in missing.output
+    added = CliRunner().invoke(app, ["add", address, str(tmp_path)])
+    assert added.exit_code == 0, added.output
+    listed = CliRunner().invoke(app, ["ls", address, "--json"])
+    assert "note.txt" in listed.output
+    assert PASSWORD not in missing.output + added.output + listed.output
+    with Engine.open(address) as engine, pytest.raises(ConcordError, match="no document 'gone'") as caught:
+        engine.remove(["gone"])
+    assert PASSWORD not in str(caught.value)

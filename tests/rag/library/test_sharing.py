@@ -1,0 +1,160 @@
+"""One library in many hands: threads of one process, and several processes, while documents come and go."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.documents import Document
+
+from rag.core.errors import StorageError
+from rag.engine import Engine
+from rag.library.sqlite.library import SqliteLibrary
+from tests.conftest import ROOT
+
+STEADY = "The steady lamp of the harbour shines."
+READER = """
+import sys
+from rag.engine import Engine
+from tests.conftest import HashEmbeddings
+with Engine.open(sys.argv[1], embeddings=HashEmbeddings(), retrieval=sys.argv[2]) as engine:
+    print("ready", flush=True)
+    for line in sys.stdin:
+        [ranking] = engine.retrieve(["steady lamp"], top_k=5)
+        print(ranking[0].passage.text, len(ranking), flush=True)
+"""
+
+
+@pytest.fixture(params=["hybrid", "graph"])
+def engine(tmp_path: Path, embeddings: Any, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    with Engine.open(tmp_path / "library", embeddings=embeddings, retrieval=request.param) as opened:
+        opened.add([Document(page_content=STEADY, metadata={"source": "steady"})])
+        yield opened
+
+
+def churn(engine: Engine, rounds: int) -> None:
+    """Every generation holds the steady document and one or two others."""
+    for number in range(rounds):
+        engine.add([Document(page_content=f"Boat {number} comes.", metadata={"source": f"boat-{number}"})])
+        if number:
+            engine.remove([f"boat-{number - 1}"])
+
+
+def test_threads_see_whole_states_only(engine: Engine) -> None:
+    failures: list[BaseException] = []
+    counts = [0] * 4
+    stop = threading.Event()
+
+    def read(own: int) -> None:
+        try:
+            while not stop.is_set():
+                [ranking] = engine.retrieve(["steady lamp"], top_k=5)
+                assert ranking[0].passage.text == STEADY
+                assert len(ranking) <= 3
+                assert "steady" in {document.source for document in engine.documents()}
+                counts[own] += 1
+        except BaseException as error:  # handed to the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=read, args=(own,)) for own in range(len(counts))]
+    for thread in threads:
+        thread.start()
+    churn(engine, 12)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+    assert min(counts) > 0
+
+
+def test_a_reader_does_not_wait_for_another(tmp_path: Path) -> None:
+    library = SqliteLibrary.open(tmp_path)
+    done = threading.Event()
+    with library.database.reading() as db:
+        db.execute("SELECT count(*) FROM documents").fetchall()
+        thread = threading.Thread(target=lambda: (library.documents(), done.set()))
+        thread.start()
+        assert done.wait(5), "it waits for the open transaction"
+        thread.join()
+    library.close()
+    with pytest.raises(StorageError, match="was closed"):
+        library.documents()
+
+
+def test_a_snapshot_stays_as_it_was(engine: Engine) -> None:
+    with engine.library.database.reading() as db:
+        before = db.execute("SELECT count(*) FROM documents").fetchone()
+        engine.add([Document(page_content="A new boat.", metadata={"source": "new"})])
+        assert db.execute("SELECT count(*) FROM documents").fetchone() == before
+    assert len(engine.documents()) == 2
+
+
+def test_processes_see_each_other(engine: Engine) -> None:
+    command = [sys.executable, "-c", READER, str(engine.library.folder), engine.config.retrieval]
+    readers = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for reader in readers:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+    try:
+        for number in range(4):
+            churn(engine, 1 + number)
+            for reader in readers:
+                assert reader.stdin is not None
+                assert reader.stdout is not None
+                reader.stdin.write("ask\n")
+                reader.stdin.flush()
+                text, _, size = reader.stdout.readline().strip().rpartition(" ")
+                assert text == STEADY
+                assert 1 <= int(size) <= 3 + number
+    finally:
+        for reader in readers:
+            reader.kill()
+            reader.wait()
+    assert engine.examine() == []
+
+
+def test_layout_1_is_upgraded(tmp_path: Path, embeddings: Any) -> None:
+    """A library as version 0.1.0 made it: no contents, no extractions, no identity."""
+    folder = tmp_path / "library"
+    with Engine.open(folder, embeddings=embeddings) as engine:
+        engine.add([Document(page_content=STEADY, metadata={"source": "steady"})])
+    with sqlite3.connect(folder / "library.sqlite3") as db:
+        for index in ("passages_by_content", "extractions_by_content"):
+            db.execute(f"DROP INDEX {index}")
+        db.execute("ALTER TABLE passages DROP COLUMN content")
+        db.execute("DROP TABLE extractions")
+        db.execute("DELETE FROM meta WHERE key = 'identity'")
+        db.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
+    db.close()
+    (folder / "dense.faiss").unlink(missing_ok=True)
+    with Engine.open(folder, embeddings=embeddings, retrieval="graph") as engine:
+        assert engine.retrieve(["steady lamp"])[0][0].passage.text == STEADY
+        assert engine.examine() == []
+        assert engine.add([Document(page_content=STEADY, metadata={"source": "steady"})]).unchanged
+        assert engine.library.identity
+
+
+def test_a_second_writer_waits(tmp_path: Path) -> None:
+    library, other = SqliteLibrary.open(tmp_path), SqliteLibrary.open(tmp_path)
+    order: list[str] = []
+
+    def write() -> None:
+        with other.writing():
+            order.append("second")
+
+    with library.writing():
+        thread = threading.Thread(target=write)
+        thread.start()
+        time.sleep(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
