@@ -50,9 +50,7 @@ def write_wheel(folder: Path, version: str) -> None:
     info = f"torch-{version}.dist-info"
     with zipfile.ZipFile(folder / f"torch-{version}-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
 
 
@@ -178,7 +176,7 @@ def test_no_index_is_one_line(tmp_path: Path, variables: dict[str, str], word: s
     [
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "TMPDIR"),
         (
-            "WARNING: ... ('Cannot connect to proxy.', OSError('Tunnel connection failed: 407 Proxy ...'))",
+            "WARNING: ('Cannot connect to proxy.', OSError('Tunnel connection failed: 407 Proxy ...'))",
             "HTTPS_PROXY",
         ),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate ...", "PIP_CERT"),
