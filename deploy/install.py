@@ -5,6 +5,7 @@
 
 Finished steps are noted in the environment, so a second run goes on where the first one stopped. This file uses only
 the standard library, and the syntax of Python 3.8: an old Python must be able to read it to say that it is too old.
+It is one long file for that reason too: nothing of Concord can be imported before Concord is installed.
 """
 
 from __future__ import annotations
