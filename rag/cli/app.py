@@ -6,6 +6,7 @@ import typer
 
 from rag.cli import documents
 from rag.cli.ask import ask
+from rag.cli.demo import demo
 from rag.cli.evaluation import eval_app
 from rag.cli.graph import kg_app
 from rag.cli.keys import keys_app
@@ -16,11 +17,13 @@ from rag.cli.serve_llm import serve_llm
 
 app = typer.Typer(
     help="Ask your documents, and see where they disagree with the model's own memory.\n\n"
+    "See it run:  concord demo\n\n"
     'Start with:  concord add mylibrary/ docs/   then   concord ask mylibrary/ "Who runs the harbour?"',
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command()(demo)
 app.command()(documents.add)
 app.command()(ask)
 app.command()(documents.ls)

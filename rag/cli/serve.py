@@ -22,7 +22,10 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
-    keys: Annotated[Path | None, typer.Option(help="File of API keys; without it only this machine is served.")] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(envvar="CONCORD_KEYS", help="File of API keys; without it only this machine is served."),
+    ] = None,
     limits: Annotated[
         list[str] | None,
         typer.Option("--limit", metavar="NAME=NUMBER", help="A limit of the service, such as max_chats=16."),

@@ -21,10 +21,10 @@ from rag.core.query import FilterKind, RetrievalKind, RewriteKind
 from rag.core.settings_file import checked, read_toml
 
 _ENV_PREFIX = "CONCORD_"
-# Read by other parts (the service's database, the key of an engine over HTTP, the tests), or set by Kubernetes for a
-# service named "concord".
+# Read by other parts (the service's database and keys, the key of an engine over HTTP, the tests), or set by Kubernetes
+# for a service named "concord".
 _NOT_SETTINGS = re.compile(
-    r"CONCORD_(?:DATABASE|ENGINE_KEY|API_KEY|TEST_\w+|TWIN_\w+|VLLM_\w+|SERVICE_\w+|PORT(?:_\w+)?)$"
+    r"CONCORD_(?:DATABASE|KEYS|ENGINE_KEY|API_KEY|TEST_\w+|TWIN_\w+|VLLM_\w+|SERVICE_\w+|PORT(?:_\w+)?)$"
 )
 RENAMED = {
     "memory": "question_cache",

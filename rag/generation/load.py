@@ -6,7 +6,7 @@ import importlib.util
 
 from rag.core.config import Config
 from rag.generation.base import Generator
-from rag.models.loading import as_model_error, quiet, resolve_device, resolve_dtype
+from rag.models.loading import as_model_error, one_at_a_time, quiet, resolve_device, resolve_dtype
 from rag.models.resolve import resolve_generator
 
 
@@ -34,6 +34,7 @@ def resolve_engine(engine: str) -> str:
     return "vllm" if resolve_device("auto") == "cuda" else "transformers"
 
 
+@one_at_a_time
 def _load_transformers(config: Config) -> Generator:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

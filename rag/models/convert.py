@@ -16,7 +16,7 @@ from typing import Any
 from rag.core.errors import ModelError
 from rag.models.cache import Origin, build_once, check_space, write_origin
 from rag.models.gguf import GgufHeader, read_header
-from rag.models.loading import first_line, quiet
+from rag.models.loading import first_line, one_at_a_time, quiet
 from rag.models.memory import memory_limit
 from rag.models.progress import Bar, progress_bar
 from rag.models.records import converted_folder, find_folder, hash_file, name_folder, remember
@@ -28,6 +28,7 @@ _LIBRARY_BYTES = 700 << 20  # what Python, torch and transformers take before an
 _converting = Lock()  # the library's progress bar is replaced while one file is converted
 
 
+@one_at_a_time
 def convert(gguf: Path, models: Path) -> Path:
     """The folder of a GGUF file's model under ``models``; converted now unless it is there.
 

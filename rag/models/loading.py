@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from threading import RLock
+from typing import ParamSpec, TypeVar
 
 from rag.core.errors import ModelError
 
 MODEL_HINT = "give a Hugging Face name, a folder with a model, a .gguf file, or 'default'"
+
+_LOADING = RLock()
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_at_a_time(load: Callable[P, R]) -> Callable[P, R]:
+    """Let no two threads of this process load models at once, whichever models they are.
+
+    ``transformers`` imports its modules lazily and in circles, and swaps global state while it reads weights. Threads
+    that load side by side see half-made modules (``ImportError: PreTrainedModel``) or weights without data.
+    """
+
+    @wraps(load)
+    def locked(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _LOADING:
+            return load(*args, **kwargs)
+
+    return locked
 
 
 def resolve_device(device: str) -> str:
