@@ -42,14 +42,16 @@ from rag.core.prompts import build_prompts
 from rag.generation.base import Adapter, Request
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import num_bytes
-from rag.patches.base import PRAG, PatchDocument, PatchInfo, PatchWriter, Sample, Tensors
+from rag.patches.base import PatchDocument, PatchInfo, PatchWriter, Sample, Tensors
 from rag.patches.compose import compose
-from rag.patches.questions.model import five
+from rag.patches.profiles import PRAG
+from rag.patches.questions.model import build_five
 from rag.patches.questions.rules import write_rules
-from rag.patches.store import PatchStore, patch_key
-from rag.patches.training.batched import frozen_twin
-from rag.patches.training.samples import tokens_of
-from rag.patches.training.trainer import GradientWriter
+from rag.patches.store.keys import patch_key
+from rag.patches.store.patch_store import PatchStore
+from rag.patches.training.samples import tokenize_sample
+from rag.patches.training.trainer import Trainer
+from rag.patches.training.twin import frozen_twin
 
 HERE = Path(__file__).resolve().parent
 PADDED = 3000
@@ -102,7 +104,7 @@ def speed(engine: Engine, rows: Sequence[Row], *, is_quick: bool) -> dict[str, f
     with timed(timings, f"trimmed, {num_trimmed} documents"):
         trimmed = 60 * num_trimmed / one_by_one(generator, samples[:num_trimmed])
     with timed(timings, "published, batched"):
-        batched = 60 * len(samples[:8]) / elapsed(lambda: list(GradientWriter(generator, PRAG).write(samples[:8])))
+        batched = 60 * len(samples[:8]) / elapsed(lambda: list(Trainer(generator, PRAG).train(samples[:8])))
     with timed(timings, "fast"):
         fast = 60 * len(rows) / elapsed(lambda: check_built(engine, len(rows)))
     return {
@@ -142,7 +144,7 @@ def one_by_one(
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=PRAG.learning_rate)
         for sample in samples[:max_steps]:
-            ids = list(tokens_of(generator, sample, PRAG).ids)
+            ids = list(tokenize_sample(generator, sample, PRAG).ids)
             padding = max(0, pad_to - len(ids))
             batch = torch.tensor([ids + [0] * padding], device=device)
             mask = torch.tensor([[1] * len(ids) + [0] * padding], device=device)
@@ -157,7 +159,7 @@ def one_by_one(
 def prag_samples(row: Row) -> list[Sample]:
     """Five samples in the published order. For timing alone: the passage stands in for a rewrite of its length."""
     pairs = [(sample.question, sample.answer) for sample in write_rules(document_of(row), 1)]
-    return five(row["text"], f"{row['text']} ", pairs[:3])
+    return build_five(row["text"], f"{row['text']} ", pairs[:3])
 
 
 # ---- knowledge

@@ -18,7 +18,8 @@ from rag.core.errors import QuestionError, SettingError
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.query import Query
 from rag.library.sqlite.library import SqliteLibrary
-from rag.patches.base import PatchDocument, profile_named
+from rag.patches.base import PatchDocument
+from rag.patches.profiles import load_profile
 
 if TYPE_CHECKING:
     from rag.engine import Engine
@@ -82,7 +83,7 @@ class EngineAnswerer:
             contents = sorted(self.engine.library.hashes(is_live=True).items())
             identity["library"] = hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
         if self.config.patches != "none":
-            identity["patch_profile"] = profile_named(self.engine.config.patch_profile).fingerprint()
+            identity["patch_profile"] = load_profile(self.engine.config.patch_profile).fingerprint()
         return identity
 
     def versions(self) -> Mapping[str, str]:
@@ -153,7 +154,7 @@ class EngineAnswerer:
         passages = list(dict.fromkeys(passage for trial in trials for passage in trial.patched))
         if not passages:
             return {}
-        return dict(zip(passages, self.engine.patches.uses_of([_document(p) for p in passages]), strict=True))
+        return dict(zip(passages, self.engine.patches.find_or_build([_document(p) for p in passages]), strict=True))
 
     def _query(self, question: str, params: DecoderParams) -> Query:
         return self.engine.query(

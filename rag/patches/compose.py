@@ -53,7 +53,7 @@ def _joined(layer: str, parts: Sequence[tuple[Tensors, float]]) -> Pair:
 
 def _recompressed(joined: Mapping[str, Pair], max_rank: int) -> Composed:
     cut = {layer: truncated(*pair, max_rank) for layer, pair in joined.items()}
-    lost, whole = (sum(float(energies[at]) for _, energies in cut.values()) for at in (0, 1))
+    lost, whole = (sum(float(energies[part]) for _, energies in cut.values()) for part in (0, 1))
     error = math.sqrt(lost / whole) if whole else 0.0
     return Composed({layer: pair for layer, (pair, _) in cut.items()}, max_rank, error)
 

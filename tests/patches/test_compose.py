@@ -8,7 +8,7 @@ import torch
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import Tensors
 from rag.patches.compose import compose, truncated
-from rag.patches.training.batched import frozen_twin
+from rag.patches.training.twin import frozen_twin
 from tests.patches.conftest import random_tensors
 
 

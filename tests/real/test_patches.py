@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from rag import Engine
 from rag.cli.app import app
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.patches.base import PRAG, PatchDocument, Sample
+from rag.patches.base import PatchDocument, Sample
+from rag.patches.profiles import PRAG
 from rag.patches.questions.model import ModelAugmenter
-from rag.patches.training.trainer import GradientWriter
+from rag.patches.training.trainer import Trainer
 from tests.patches.test_trainer import peft_run, relative_error
 
 pytestmark = pytest.mark.real
@@ -31,7 +32,7 @@ def test_documents_together_equal_peft_runs(generator: TransformersGenerator) ->
         [Sample("Who built the mill?", "Aron Pellvane", MILL), Sample("Who owns the mill?", "Mira Tamsin")],
         [Sample("Where is the school?", "Corvane", "It is in Corvane."), Sample("Who leads it?", "Ada Quist")],
     ]
-    together = dict(GradientWriter(generator, PRAG).write(documents))
+    together = dict(Trainer(generator, PRAG).train(documents))
     for index, samples in enumerate(documents):
         expected = peft_run(generator, samples, PRAG)
         scale = PRAG.alpha / PRAG.rank

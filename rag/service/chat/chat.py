@@ -17,7 +17,7 @@ from rag.service.auth.keys import Key
 from rag.service.catalog.folder import LibraryCatalog, salt_of
 from rag.service.chat.history import history_of
 from rag.service.chat.schemas import ChatRequest
-from rag.service.jobs.patches import patches_of
+from rag.service.jobs.patches import open_patches
 from rag.service.problems import Problem
 
 # Among the timings until the answer is delivered: when the engine gave it.
@@ -83,7 +83,7 @@ class Chat:
         if self.request.rag.patches not in (None, "off"):
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
-            patches_of(engine)
+            open_patches(engine)
         try:
             query = engine.query(self.question, **options)
         except (TypeError, ValueError) as error:  # a value of a kind that no setting has
