@@ -17,6 +17,12 @@ def tiny() -> TransformersGenerator:
     return TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")
 
 
+@pytest.fixture(scope="session")
+def precise() -> TransformersGenerator:
+    """The tiny model in float64: for parity, where rounding in float32 would decide the sign of small gradients."""
+    return TransformersGenerator(tiny_model("llama").double(), tiny_tokenizer(), "tiny")
+
+
 def words(rng: random.Random, low: int, high: int) -> str:
     return " ".join(f"w{rng.randrange(3, VOCAB)}" for _ in range(rng.randrange(low, high)))
 
