@@ -57,9 +57,10 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def tiny_model(architecture: str) -> Any:
+    """In float64: tests compare batches with single runs, and float32's rounding would decide close calls."""
     name, settings = ARCHITECTURES[architecture]
     torch.manual_seed(1)
-    model = AutoModelForCausalLM.from_config(getattr(transformers, name)(**settings)).eval()
+    model = AutoModelForCausalLM.from_config(getattr(transformers, name)(**settings)).double().eval()
     for parameter in model.parameters():
         if parameter.dim() > 1:  # the library's small initial weights would make every token equally likely
             torch.nn.init.normal_(parameter, std=0.2)

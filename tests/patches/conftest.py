@@ -17,12 +17,6 @@ def tiny() -> TransformersGenerator:
     return TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")
 
 
-@pytest.fixture(scope="session")
-def precise() -> TransformersGenerator:
-    """The tiny model in float64: for parity, where rounding in float32 would decide the sign of small gradients."""
-    return TransformersGenerator(tiny_model("llama").double(), tiny_tokenizer(), "tiny")
-
-
 def words(rng: random.Random, low: int, high: int) -> str:
     return " ".join(f"w{rng.randrange(3, VOCAB)}" for _ in range(rng.randrange(low, high)))
 
@@ -41,7 +35,7 @@ def random_tensors(tiny: TransformersGenerator, rank: int, seed: int, layers: tu
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator) * 0.2
+        return torch.randn(*shape, generator=generator, dtype=torch.float64) * 0.2
 
     names = [f"model.layers.{layer}.mlp.{part}_proj" for layer in layers for part in ("gate", "up", "down")]
     modules = [tiny.model.get_submodule(name) for name in names]

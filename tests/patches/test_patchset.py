@@ -241,9 +241,7 @@ def test_every_writer_keeps_the_contract(kind: str, tiny: TransformersGenerator,
     assert sorted(results) == [0, 1]
     for result in results.values():
         assert isinstance(result, WrittenPatch)
-        assert (
-            sum(len(file) for file in folders.adapter_files(result.tensors, "tiny").values()) < writer.patch_bytes + 999
-        )
+        assert len(folders.adapter_files(result.tensors, "tiny")[folders.WEIGHTS]) <= writer.patch_bytes
         for layer, (a, b) in result.tensors.items():
             weight = tiny.model.get_submodule(layer).weight
             assert (b.shape[0], a.shape[1], a.shape[0]) == (*weight.shape, b.shape[1])

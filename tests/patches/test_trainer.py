@@ -73,32 +73,32 @@ def assert_same(got: Tensors, expected: Tensors, scale: float, tolerance: float 
 
 
 @pytest.mark.parametrize("profile", [PRAG, QUICK], ids=["prag", "answer-only-upper-layers"])
-def test_eight_documents_equal_eight_peft_runs(precise: TransformersGenerator, profile: Profile) -> None:
-    together = dict(Trainer(precise, profile).train(SAMPLES))
+def test_eight_documents_equal_eight_peft_runs(tiny: TransformersGenerator, profile: Profile) -> None:
+    together = dict(Trainer(tiny, profile).train(SAMPLES))
     assert len(together) == 8
     for index, samples in enumerate(SAMPLES):
-        assert_same(together[index], peft_run(precise, samples, profile), profile.alpha / profile.rank)
+        assert_same(together[index], peft_run(tiny, samples, profile), profile.alpha / profile.rank)
 
 
-def test_packed_samples_learn_as_separate_ones(precise: TransformersGenerator) -> None:
+def test_packed_samples_learn_as_separate_ones(tiny: TransformersGenerator) -> None:
     """One packed row gives the gradient of the mean loss of its samples' tokens; row lengths and mates do not count."""
     profile = replace(QUICK, pack_tokens=400, epochs=2)
-    packed = dict(Trainer(precise, profile).train(SAMPLES))
+    packed = dict(Trainer(tiny, profile).train(SAMPLES))
     for index in (0, 5):
-        expected = peft_run(precise, SAMPLES[index], profile, is_full_batch=True)
+        expected = peft_run(tiny, SAMPLES[index], profile, is_full_batch=True)
         assert_same(packed[index], expected, profile.alpha / profile.rank)
 
 
-def test_group_mates_and_groups_do_not_matter(precise: TransformersGenerator) -> None:
-    wide = dict(Trainer(precise, QUICK, max_tokens=4096).train(SAMPLES))
-    narrow = dict(Trainer(precise, QUICK, max_tokens=1).train(SAMPLES))
+def test_group_mates_and_groups_do_not_matter(tiny: TransformersGenerator) -> None:
+    wide = dict(Trainer(tiny, QUICK, max_tokens=4096).train(SAMPLES))
+    narrow = dict(Trainer(tiny, QUICK, max_tokens=1).train(SAMPLES))
     for index in range(8):
         assert_same(narrow[index], wide[index], 1.0)
 
 
-def test_equal_seeds_give_equal_patches(precise: TransformersGenerator) -> None:
-    first, second = (dict(Trainer(precise, QUICK).train(SAMPLES[:2])) for _ in range(2))
-    other = dict(Trainer(precise, replace(QUICK, seed=1)).train(SAMPLES[:2]))
+def test_equal_seeds_give_equal_patches(tiny: TransformersGenerator) -> None:
+    first, second = (dict(Trainer(tiny, QUICK).train(SAMPLES[:2])) for _ in range(2))
+    other = dict(Trainer(tiny, replace(QUICK, seed=1)).train(SAMPLES[:2]))
     for index in (0, 1):
         for name in first[index]:
             for at in (0, 1):
@@ -106,15 +106,15 @@ def test_equal_seeds_give_equal_patches(precise: TransformersGenerator) -> None:
         assert any(not torch.equal(first[index][name][0], other[index][name][0]) for name in first[index])
 
 
-def test_learning_lowers_the_loss(precise: TransformersGenerator) -> None:
+def test_learning_lowers_the_loss(tiny: TransformersGenerator) -> None:
     """And leaves no hook, no gradient and no changed weight on the model that answers."""
-    before = {name: value.clone() for name, value in precise.model.state_dict().items()}
+    before = {name: value.clone() for name, value in tiny.model.state_dict().items()}
     profile = replace(QUICK, epochs=30, learning_rate=1e-2)
-    tensors = dict(Trainer(precise, profile).train(SAMPLES[:1]))[0]
-    tokens = [tokenize_sample(precise, sample, profile) for sample in SAMPLES[0]]
-    assert loss_with(precise, tensors, tokens) < 0.5 * loss_with(precise, {}, tokens)
-    assert all(torch.equal(before[name], value) for name, value in precise.model.state_dict().items())
-    assert not any(module._forward_hooks for module in precise.model.modules())
+    tensors = dict(Trainer(tiny, profile).train(SAMPLES[:1]))[0]
+    tokens = [tokenize_sample(tiny, sample, profile) for sample in SAMPLES[0]]
+    assert loss_with(tiny, tensors, tokens) < 0.5 * loss_with(tiny, {}, tokens)
+    assert all(torch.equal(before[name], value) for name, value in tiny.model.state_dict().items())
+    assert not any(module._forward_hooks for module in tiny.model.modules())
 
 
 def loss_with(generator: TransformersGenerator, tensors: Tensors, samples: Sequence[Tokens]) -> float:

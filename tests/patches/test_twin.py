@@ -22,35 +22,35 @@ def num_hooks(model: nn.Module) -> int:
     return sum(len(getattr(module, name)) for module in model.modules() for name in HOOKS)
 
 
-def adapter(precise: TransformersGenerator) -> Adapter:
-    return Adapter("other", 2, None, random_tensors(precise, 2, 1))  # type: ignore[arg-type]
+def adapter(tiny: TransformersGenerator) -> Adapter:
+    return Adapter("other", 2, None, random_tensors(tiny, 2, 1))  # type: ignore[arg-type]
 
 
-def test_a_twin_of_a_model_that_answers_carries_no_hook(precise: TransformersGenerator) -> None:
-    precise.model.model.layers[0].register_full_backward_pre_hook(lambda *_: None).remove()
-    with RowAdapters(precise.model).applied([adapter(precise)]):
-        assert num_hooks(precise.model) > 0
-        twin = frozen_twin(precise.model)
+def test_a_twin_of_a_model_that_answers_carries_no_hook(tiny: TransformersGenerator) -> None:
+    tiny.model.model.layers[0].register_full_backward_pre_hook(lambda *_: None).remove()
+    with RowAdapters(tiny.model).applied([adapter(tiny)]):
+        assert num_hooks(tiny.model) > 0
+        twin = frozen_twin(tiny.model)
     assert num_hooks(twin) == 0
-    assert all(own is other for own, other in zip(twin.parameters(), precise.model.parameters(), strict=True))
+    assert all(own is other for own, other in zip(twin.parameters(), tiny.model.parameters(), strict=True))
     twin.model.layers[0].register_forward_hook(lambda *_: None)
-    assert num_hooks(precise.model) == 0
+    assert num_hooks(tiny.model) == 0
 
 
-def test_patches_do_not_learn_on_top_of_another_document(precise: TransformersGenerator) -> None:
+def test_patches_do_not_learn_on_top_of_another_document(tiny: TransformersGenerator) -> None:
     """A trainer that is made while a question is answered with a patch trains what one made at rest trains."""
     samples = random_samples(2, 2)
-    expected = dict(Trainer(precise, QUICK).train(samples))
-    with RowAdapters(precise.model).applied([adapter(precise)]):
-        trainer = Trainer(precise, QUICK)
+    expected = dict(Trainer(tiny, QUICK).train(samples))
+    with RowAdapters(tiny.model).applied([adapter(tiny)]):
+        trainer = Trainer(tiny, QUICK)
     for index, tensors in trainer.train(samples):
         for name, pair in tensors.items():  # type: ignore[union-attr]
             for got, other in zip(pair, expected[index][name], strict=True):  # type: ignore[index]
                 torch.testing.assert_close(got, other)
 
 
-def test_twins_are_made_while_another_thread_hooks(precise: TransformersGenerator) -> None:
-    is_done, hooking, other = Event(), RowAdapters(precise.model), adapter(precise)
+def test_twins_are_made_while_another_thread_hooks(tiny: TransformersGenerator) -> None:
+    is_done, hooking, other = Event(), RowAdapters(tiny.model), adapter(tiny)
 
     def hook_and_unhook() -> None:
         while not is_done.is_set():
@@ -60,17 +60,17 @@ def test_twins_are_made_while_another_thread_hooks(precise: TransformersGenerato
     thread = Thread(target=hook_and_unhook)
     thread.start()
     try:
-        assert [num_hooks(frozen_twin(precise.model)) for _ in range(40)] == [0] * 40
+        assert [num_hooks(frozen_twin(tiny.model)) for _ in range(40)] == [0] * 40
     finally:
         is_done.set()
         thread.join()
 
 
-def test_two_threads_share_a_trainer(precise: TransformersGenerator) -> None:
+def test_two_threads_share_a_trainer(tiny: TransformersGenerator) -> None:
     """Adapters in training are hooks on one twin: both at once would train through each other."""
     documents = [random_samples(1, 3, seed) for seed in (1, 2)]
-    alone = [dict(Trainer(precise, QUICK).train(samples))[0] for samples in documents]
-    trainer, together = Trainer(precise, QUICK), {}
+    alone = [dict(Trainer(tiny, QUICK).train(samples))[0] for samples in documents]
+    trainer, together = Trainer(tiny, QUICK), {}
 
     def train(number: int) -> None:
         for _ in range(3):

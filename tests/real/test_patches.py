@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.real
 MILL = "The Orm Mill was built by Aron Pellvane. The owner of the Orm Mill is Mira Tamsin."
 
 
-def test_documents_together_equal_peft_runs(generator: TransformersGenerator) -> None:
+def test_documents_together_equal_peft_runs(precise_generator: TransformersGenerator) -> None:
     """Every A and every B, in float64.
 
     AdamW's first steps are the signs of the gradients, and in float32 rounding decides those of the smallest.
@@ -33,10 +32,9 @@ def test_documents_together_equal_peft_runs(generator: TransformersGenerator) ->
         [Sample("Who built the mill?", "Aron Pellvane", MILL), Sample("Who owns the mill?", "Mira Tamsin")],
         [Sample("Where is the school?", "Corvane", "It is in Corvane."), Sample("Who leads it?", "Ada Quist")],
     ]
-    precise = TransformersGenerator(copy.deepcopy(generator.model).double(), generator.tokenizer, "precise")
-    together = dict(Trainer(precise, PRAG).train(documents))
+    together = dict(Trainer(precise_generator, PRAG).train(documents))
     for index, samples in enumerate(documents):
-        assert_same(together[index], peft_run(precise, samples, PRAG), PRAG.alpha / PRAG.rank)
+        assert_same(together[index], peft_run(precise_generator, samples, PRAG), PRAG.alpha / PRAG.rank)
 
 
 def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: TransformersGenerator) -> None:
