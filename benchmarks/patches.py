@@ -26,54 +26,50 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import torch
 from langchain_core.documents import Document
 from rich.console import Console
 from rich.table import Table
 
-from decoders.params import Plain
-from eval.metrics.answers import contains_answer
+from benchmarks.patching import (
+    MAX_TOKENS,
+    PADDED,
+    Row,
+    answers,
+    one_by_one,
+    other_of_kind,
+    prag_samples,
+    read,
+    score,
+)
 from rag import Engine
 from rag.core.answer import PatchUse
 from rag.core.prompts import build_prompts
-from rag.core.query import Sampling
 from rag.generation.base import Adapter, Request
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import num_bytes
-from rag.patches.base import PatchDocument, PatchInfo, Sample, Tensors
+from rag.patches.base import PatchDocument, PatchInfo, Tensors
 from rag.patches.compose import compose
 from rag.patches.profiles import FAST, PRAG
-from rag.patches.questions.model import build_five
 from rag.patches.questions.rules import write_rules
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore
-from rag.patches.training.samples import tokenize_sample
 from rag.patches.training.trainer import Trainer
-from rag.patches.training.twin import frozen_twin
 
-HERE = Path(__file__).resolve().parent
-PADDED = 3000
 NUM_STORED, NUM_COMPOSED = 1000, 4
-MAX_TOKENS = 16
-Row = dict[str, Any]
 _err = Console(stderr=True)
 
 
 def main() -> None:
     """Measure, print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="all facts, shorter timings; under three minutes",
-    )
+    parser.add_argument("--quick", action="store_true", help="all facts, shorter timings; under three minutes")
     parser.add_argument("--model", default="default", help="generator")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--split", default="test", choices=("dev", "test"), help="dev: settings are chosen on it")
@@ -91,11 +87,6 @@ def main() -> None:
         figures |= serving(engine, Path(folder) / "many", NUM_STORED // (10 if args.quick else 1))
     show(figures)
     print(json.dumps(figures))
-
-
-def read(name: str) -> list[Row]:
-    """The rows of a file in ``data``."""
-    return [json.loads(line) for line in (HERE / "data" / name).read_text(encoding="utf-8").splitlines()]
 
 
 # ---- speed
@@ -134,44 +125,6 @@ def check_built(engine: Engine, num_documents: int) -> None:
         raise SystemExit(f"only {len(report.built)} of {num_documents} patches were built: {report.failed}")
 
 
-def one_by_one(
-    generator: TransformersGenerator,
-    documents: Sequence[Sequence[Sample]],
-    pad_to: int = 0,
-    max_steps: int | None = None,
-) -> float:
-    """Seconds of the readable baseline: per document a fresh adapter, one sample a step, AdamW."""
-    from peft import LoraConfig, get_peft_model
-
-    config = LoraConfig(r=PRAG.rank, lora_alpha=PRAG.alpha, target_modules=list(PRAG.targets), lora_dropout=0.0)
-    model = get_peft_model(frozen_twin(generator.model), config).train()
-    device = generator.model.device
-    begun = time.perf_counter()
-    for samples in documents:
-        model.delete_adapter("default")
-        model.add_adapter("default", config)
-        model.set_adapter("default")
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=PRAG.learning_rate)
-        for sample in samples[:max_steps]:
-            ids = list(tokenize_sample(generator, sample, PRAG).ids)
-            padding = max(0, pad_to - len(ids))
-            batch = torch.tensor([ids + [0] * padding], device=device)
-            mask = torch.tensor([[1] * len(ids) + [0] * padding], device=device)
-            optimizer.zero_grad()
-            model(input_ids=batch, attention_mask=mask, labels=batch.masked_fill(mask == 0, -100)).loss.backward()
-            optimizer.step()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - begun
-
-
-def prag_samples(row: Row) -> list[Sample]:
-    """Five samples in the published order. For timing alone: the passage stands in for a rewrite of its length."""
-    pairs = [(sample.question, sample.answer) for sample in write_rules(build_document(row), 1)]
-    return build_five(row["text"], f"{row['text']} ", pairs[:3])
-
-
 # ---- knowledge
 
 
@@ -179,19 +132,17 @@ def knowledge(engine: Engine, rows: Sequence[Row], known: Sequence[Row], unrelat
     """Accuracy with the four controls and through the engine; unrelated questions with and without the gate."""
     generator = trainable(engine)
     keys = {info.title: info.key for info in engine.patches.ls()}
-    right = [alone(engine, keys[row["title"]]) for row in rows]
-    swapped = [right[find_other(rows, place)] for place in range(len(rows))]
+    own = [alone(engine, keys[row["title"]]) for row in rows]
+    swapped = [own[other_of_kind(rows, at)] for at in range(len(rows))]
     text = " ".join(row["agreeing_context"] for row in known)
     form = format_only(generator, PatchDocument("form", "", text, ""))
     asked = [
-        (question["question"], question["answer"], place)
-        for place, row in enumerate(rows)
-        for question in row["questions"]
+        (question["question"], question["answer"], at) for at, row in enumerate(rows) for question in row["questions"]
     ]
     controls: dict[str, list[Adapter | None]] = {
         "base": [None for _ in asked],
-        "right": [right[place] for *_, place in asked],
-        "swapped": [swapped[place] for *_, place in asked],
+        "right": [own[at] for *_, at in asked],
+        "swapped": [swapped[at] for *_, at in asked],
         "format_only": [form for _ in asked],
     }
     questions = [question for question, *_ in asked]
@@ -203,7 +154,7 @@ def knowledge(engine: Engine, rows: Sequence[Row], known: Sequence[Row], unrelat
         through = engine.ask_many(questions, patches="only", decoder="plain")
         left_alone = engine.ask_many(unrelated, patches="only", decoder="plain")
     before = answers(generator, unrelated, [None for _ in unrelated])
-    forced = answers(generator, unrelated, [right[place % len(right)] for place in range(len(unrelated))])
+    forced = answers(generator, unrelated, [own[at % len(own)] for at in range(len(unrelated))])
     return {
         "accuracy": accuracy,
         "accuracy_gated": score([answer.text for answer in through], [answer for _, answer, _ in asked]),
@@ -212,12 +163,6 @@ def knowledge(engine: Engine, rows: Sequence[Row], known: Sequence[Row], unrelat
         "num_facts": len(asked),
         "num_unrelated": len(unrelated),
     }
-
-
-def find_other(rows: Sequence[Row], place: int) -> int:
-    """Another document of the same kind where there is one: its answers have the same form."""
-    others = [*range(place + 1, len(rows)), *range(place)]
-    return next((other for other in others if rows[other]["kind"] == rows[place]["kind"]), others[0])
 
 
 def format_only(generator: TransformersGenerator, document: PatchDocument) -> Adapter:
@@ -233,23 +178,6 @@ def alone(engine: Engine, key: str) -> Adapter:
     return adapter
 
 
-def answers(
-    generator: TransformersGenerator, questions: Sequence[str], adapters: Sequence[Adapter | None]
-) -> list[str]:
-    """Greedy answers without passages."""
-    ids = [generator.encode(build_prompts(question, []).context) for question in questions]
-    requests = [
-        Request(prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), has_probes=False, context_adapter=adapter)
-        for prompt, adapter in zip(ids, adapters, strict=True)
-    ]
-    return [generation.text for generation in generator.generate(requests)]
-
-
-def score(answers: Iterable[str], expected: Iterable[str]) -> float:
-    """Share of answers that contain the expected one."""
-    return statistics.fmean(contains_answer(one, [other]) for one, other in zip(answers, expected, strict=True))
-
-
 def same(before: Sequence[str], after: Sequence[str]) -> float:
     """Share of answers that are identical."""
     return statistics.fmean(float(one == other) for one, other in zip(before, after, strict=True))
@@ -259,7 +187,7 @@ def same(before: Sequence[str], after: Sequence[str]) -> float:
 
 
 def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
-    """Choosing and composing 4 of many stored patches, none of them in memory; and what a question pays in all."""
+    """Choosing and composing 4 of many stored patches, nothing of them in memory; and what a question pays in all."""
     patches, generator = engine.patches, trainable(engine)
     infos = patches.ls()
     real = [patches.store.load(info.key)[1] for info in infos]
@@ -273,18 +201,15 @@ def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
         patches.weights(question, ranking)
         chosen = time.perf_counter()
         store = PatchStore(folder, 1e6, 64)
-        parts = [
-            (store.load(keys[(turn * 37 + part * 11) % len(keys)])[1], 1.0 / (part + 1)) for part in range(NUM_COMPOSED)
-        ]
+        parts = [(store.load(keys[(turn * 37 + at * 11) % len(keys)])[1], 1.0 / (at + 1)) for at in range(NUM_COMPOSED)]
         loaded = time.perf_counter()
         composed = compose(parts, max_rank=64)
         choose_ms.append((chosen - begun) * 1e3)
         load_ms.append((loaded - chosen) * 1e3)
         compose_ms.append((time.perf_counter() - loaded) * 1e3)
     adapter = Adapter("four", composed.rank, Path(), composed.tensors)
-    base, patched = (
-        statistics.median(first_token_ms(generator, question, choice) for _ in range(9)) for choice in (None, adapter)
-    )
+    base, patched = (statistics.median(first_token_ms(generator, question, given) for _ in range(9))
+                     for given in (None, adapter))  # fmt: skip
     total = [sum(parts) for parts in zip(choose_ms, load_ms, compose_ms, strict=True)]
     return {
         "num_stored": num_stored,
@@ -314,6 +239,9 @@ def first_token_ms(generator: TransformersGenerator, question: str, adapter: Ada
 
 def answers_first(generator: TransformersGenerator, question: str, adapter: Adapter | None) -> None:
     """Generate one token."""
+    from decoders.params import Plain
+    from rag.core.query import Sampling
+
     ids = generator.encode(build_prompts(question, []).context)
     both = {"context_adapter": adapter, "parametric_adapter": adapter}  # one row, as without: the load alone differs
     generator.generate([Request(ids, ids, Plain(), Sampling(max_tokens=1), has_probes=False, **both)])
@@ -325,11 +253,6 @@ def answers_first(generator: TransformersGenerator, question: str, adapter: Adap
 def trainable(engine: Engine) -> TransformersGenerator:
     """The engine's generator."""
     return engine.patches.trainable
-
-
-def build_document(row: Row) -> PatchDocument:
-    """A row as the writers take it."""
-    return PatchDocument(row["title"], row["title"], row["text"], "")
 
 
 def elapsed(work: Any) -> float:
