@@ -53,12 +53,12 @@ def test_mixed_rows_equal_single_runs(architecture: str) -> None:
         rows, logits = batch.prefill([Prompt(*prompt) for prompt in prompts])
         for (ids, given), row in zip(prompts, rows, strict=True):
             expected = merged(tiny, given)(torch.tensor([ids])).logits[0, -1]
-            torch.testing.assert_close(logits[row.at], expected, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(logits[row.at], expected, atol=2e-5, rtol=2e-5)
         batch.advance([(row, 7) for row in rows])
         logits = batch.step()
         for (ids, given), row in zip(prompts, rows, strict=True):
             expected = merged(tiny, given)(torch.tensor([[*ids, 7]])).logits[0, -1]
-            torch.testing.assert_close(logits[row.at], expected, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(logits[row.at], expected, atol=2e-4, rtol=1e-4)
 
 
 def test_rows_without_an_adapter_are_the_base_bit_for_bit(tiny: TransformersGenerator) -> None:

@@ -51,8 +51,7 @@ def test_random_life(architecture: str) -> None:
 
 def assert_fresh(model: torch.nn.Module, tokens: list[int], logits: torch.Tensor) -> None:
     fresh = model(input_ids=torch.tensor([tokens])).logits[0, -1]
-    tolerance = 1e-6 if fresh.dtype == torch.float64 else 1e-3
-    torch.testing.assert_close(logits, fresh, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(logits, fresh, atol=2e-4, rtol=1e-4)
 
 
 def test_groups_hold_alike_lengths() -> None:

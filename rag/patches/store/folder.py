@@ -68,6 +68,23 @@ def read_tensors(folder: Path, sha256: str | None = None) -> Tensors:
         raise damaged(folder, "it is not a readable LoRA folder") from error
 
 
+def find_info(folder: Path) -> PatchInfo | None:
+    """The manifest; ``None`` where it is missing or damaged."""
+    try:
+        return read_info(folder)
+    except PatchError:
+        return None
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether manifest and weights are as they were written. Reads everything."""
+    try:
+        read_tensors(folder, read_info(folder).sha256)
+    except PatchError:
+        return False
+    return True
+
+
 def damaged(folder: Path, what: str) -> PatchError:
     """The error for a patch whose files cannot be used."""
     return PatchError(f"patch {folder.name} is damaged: {what}; remove it with 'concord patch rm' and build it again")

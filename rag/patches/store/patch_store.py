@@ -24,7 +24,7 @@ from rag.generation.adapter_folder import PARTIAL
 from rag.generation.transformers.lora import num_bytes
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.store.composed import trim_composed
-from rag.patches.store.folder import MANIFEST, read_info, read_tensors, remove_partial, write_patch
+from rag.patches.store.folder import MANIFEST, find_info, is_whole, read_info, read_tensors, remove_partial, write_patch
 from rag.patches.store.tensor_cache import Loaded, TensorCache
 from rag.patches.store.usage import find_folders, list_folders, sum_bytes
 
@@ -67,16 +67,16 @@ class PatchStore:
 
     def ls(self) -> list[PatchInfo]:
         """Every patch whose manifest can be read, by document and key; :meth:`unreadable` lists the others."""
-        infos = [info for key in self._keys() if (info := self._info_or_none(key)) is not None]
+        infos = [info for key in self._keys() if (info := find_info(self.folder / key)) is not None]
         return sorted(infos, key=lambda info: (info.doc_id, info.key))
 
     def unreadable(self) -> list[str]:
         """Keys of patches whose manifest is missing or damaged."""
-        return [key for key in self._keys() if self._info_or_none(key) is None]
+        return [key for key in self._keys() if find_info(self.folder / key) is None]
 
     def damaged(self) -> list[str]:
         """Keys of patches whose weights or manifest differ from what was written. Reads everything."""
-        return [key for key in self._keys() if not self._is_whole(key)]
+        return [key for key in self._keys() if not is_whole(self.folder / key)]
 
     def load(self, key: str) -> Loaded:
         """A patch and its tensors, from memory if they are there.
@@ -161,20 +161,6 @@ class PatchStore:
     def _keys(self) -> list[str]:
         return [path.name for path in list_folders(self.folder)]
 
-    def _info_or_none(self, key: str) -> PatchInfo | None:
-        try:
-            return read_info(self.folder / key)
-        except PatchError:
-            return None
-
-    def _is_whole(self, key: str) -> bool:
-        try:
-            info = read_info(self.folder / key)
-            read_tensors(self.folder / key, info.sha256)
-        except PatchError:
-            return False
-        return True
-
     def _patch_bytes(self) -> int:
         return sum_bytes(find_folders(self.folder))
 
@@ -187,7 +173,7 @@ class PatchStore:
             if total <= self.max_bytes:
                 break
             if item.path.name not in protected:
-                info = self._info_or_none(item.path.name)
+                info = find_info(item.path)
                 self._drop(item.path.name)
                 evicted.append(info.doc_id if info else item.path.name)
                 total -= item.size_bytes
