@@ -10,8 +10,9 @@ from rag.core.config import Config
 from rag.core.errors import ModelError, PatchError
 from rag.core.lazy import lazy_property
 from rag.generation.base import Generator
+from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.models import load_generator, resolve_generator
+from rag.models.resolve import resolve_generator
 from rag.patches.base import PatchInfo
 from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
 
