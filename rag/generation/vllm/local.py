@@ -141,17 +141,8 @@ class _Adapters:
         Raises:
             SettingError: the engine was started without adapters, or for smaller ones.
         """
-<<<<<<< HEAD
-        if adapter is None:
-            yield None
-            return
-        from vllm.lora.request import LoRARequest
-
-        from rag.generation.adapter_folder import lease_folder
-=======
         from decoders.vllm_plugin.compat import LoRARequest
-        from rag.patches.folder import materialize
->>>>>>> main
+        from rag.generation.adapter_folder import lease_folder
 
         if adapter.rank > self.max_rank:
             raise SettingError(
