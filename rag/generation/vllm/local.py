@@ -141,6 +141,9 @@ class _Adapters:
         Raises:
             SettingError: the engine was started without adapters, or for smaller ones.
         """
+        if adapter is None:
+            yield None
+            return
         from decoders.vllm_plugin.compat import LoRARequest
         from rag.generation.adapter_folder import lease_folder
 
