@@ -34,7 +34,7 @@ from rag.engine import Engine
 from rag.ingest.loaders import Source
 from rag.patches.base import BuildReport
 from rag.service.catalog.base import LibraryCatalog
-from rag.service.jobs.patches import trainable_patches_of
+from rag.service.jobs.patches import open_trainable_patches
 from rag.service.problems import Problem
 from rag.service.schemas import Job, JobReport
 
@@ -85,7 +85,7 @@ class Jobs:
             Problem: 409, this service makes no patches; 404, a name that fits no document.
         """
         engine = self._catalog.filled(tenant, library)
-        trainable_patches_of(engine)
+        open_trainable_patches(engine)
         ids = {name: document.doc_id for document in engine.documents() for name in (document.source, document.doc_id)}
         for name in names:
             if name not in ids:
@@ -199,7 +199,7 @@ def _build(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildR
     chosen = [doc_id for doc_id in doc_ids if doc_id in there]
     if not chosen:
         return BuildReport()
-    patches = trainable_patches_of(engine)
+    patches = open_trainable_patches(engine)
     together = _CPU_GROUP if patches.trainable.model.device.type == "cpu" else None
     return patches.build(chosen, jobs=together, progress=progress)
 
@@ -214,7 +214,7 @@ def _added(report: AddReport) -> dict[str, Any]:
 
 def _built(report: BuildReport) -> dict[str, Any]:
     """The fields of a job that made patches."""
-    failed = [f"{one.doc_id}: {one.reason}" for one in report.failed]
+    failed = [f"{one.doc_id}: {one.reason}" for one in report.failed] + [report.warning] * bool(report.warning)
     return {**_end(failed, is_any=bool(report.built or report.skipped)), "patch_report": report}
 
 
