@@ -7,7 +7,7 @@ does both.
 
 from __future__ import annotations
 
-SUPPORTED = ("0.32",)
+SUPPORTED = ("0.32", "0.33")
 
 
 def check_version(installed: str) -> None:

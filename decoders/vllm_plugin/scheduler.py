@@ -186,9 +186,9 @@ class GangScheduling(_Base):
     def _num_cached(self, request: Request) -> int:
         return int(self._get_local_prefix_cache_hit(request)[1])
 
-    def _get_local_prefix_cache_hit(self, request: Request) -> Any:
+    def _get_local_prefix_cache_hit(self, request: Request, *args: Any) -> Any:
         """A half that is new never finds all but one token of its prompt cached: it may have to wait at the last."""
-        blocks, num_cached, *rest = super()._get_local_prefix_cache_hit(request)
+        blocks, num_cached, *rest = super()._get_local_prefix_cache_hit(request, *args)
         if self.gang.pair_of(request.request_id) is not None and request.num_tokens - num_cached == 1:
             num_cached -= self.block_size
             blocks = self.kv_cache_manager.truncate_computed_blocks(blocks, num_cached)

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from decoders.params import DecoderParams, settings_of
+from decoders.params import DecoderParams, changed_settings
 from eval.run.config import RunConfig
 from eval.types import Trial
 from rag.core.answer import Answer, PatchUse
@@ -157,7 +157,7 @@ class EngineAnswerer:
 
     def _query(self, question: str, params: DecoderParams) -> Query:
         return self.engine.query(
-            question, max_tokens=self.config.max_tokens, decoder=params.name, **settings_of(params)
+            question, max_tokens=self.config.max_tokens, decoder=params.name, **changed_settings(params)
         )
 
 

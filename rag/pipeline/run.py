@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from decoders.params import settings_of
+from decoders.params import changed_settings
 from rag.conflicts.streams import report
 from rag.core.answer import Answer, Citation, Conflict, PatchUse, TokenEvent, Tokens
 from rag.core.errors import QuestionError, SettingError
@@ -193,7 +193,7 @@ class Pipeline:
             tokens=Tokens(len(request.context_ids), len(request.parametric_ids), len(generation.steps)),
             finish_reason=generation.finish_reason,
             dropped=tuple(map(_citation, fitted.dropped)),
-            settings=settings_of(request.decoder),
+            settings=changed_settings(request.decoder),
             trace=searched.trace,
             paths=tuple(path for path in searched.paths if path.passage_id in shown),
             patches=fitted.patches,
@@ -221,7 +221,7 @@ def abstention(searched: Searched, timings: Timings) -> Answer:
         timings_ms=timings.report(),
         tokens=Tokens(0, 0, 0),
         dropped=tuple(map(_citation, searched.ranking)),
-        settings=settings_of(decoder),
+        settings=changed_settings(decoder),
         is_abstained=True,
         trace=searched.trace,
     )

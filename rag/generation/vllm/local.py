@@ -187,4 +187,4 @@ def _piece(job: Job, output: Any) -> Piece:
     if not job.has_trace:
         return Piece(tuple(output.token_ids))
     traces = [[entry.logprob for entry in position.values()][1:] for position in output.logprobs or ()]
-    return Piece(tuple(output.token_ids), tuple(map(StepTrace.of, traces)))
+    return Piece(tuple(output.token_ids), tuple(map(StepTrace.from_numbers, traces)))

@@ -116,7 +116,7 @@ def _piece(job: Job, chunk: dict[str, Any]) -> Piece:
     if not job.has_trace:
         return Piece(token_ids)
     positions = (choice.get("logprobs") or {}).get("top_logprobs") or ()
-    return Piece(token_ids, tuple(StepTrace.of(list(position.values())[1:]) for position in positions))
+    return Piece(token_ids, tuple(StepTrace.from_numbers(list(position.values())[1:]) for position in positions))
 
 
 def _refusal(reply: httpx.Response) -> Exception:
