@@ -223,12 +223,11 @@ def answers(
     generator: TransformersGenerator, questions: Sequence[str], adapters: Sequence[Adapter | None]
 ) -> list[str]:
     """Greedy answers without passages."""
-    from decoders.params import Plain
     from rag.core.query import Sampling
 
     ids = [generator.encode(build_prompts(question, []).context) for question in questions]
     requests = [
-        Request(prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), has_probes=False, context_adapter=adapter)
+        Request.single(prompt, Sampling(max_tokens=MAX_TOKENS), adapter=adapter)
         for prompt, adapter in zip(ids, adapters, strict=True)
     ]
     return [generation.text for generation in generator.generate(requests)]
@@ -300,12 +299,10 @@ def first_token_ms(generator: TransformersGenerator, question: str, adapter: Ada
 
 def answers_first(generator: TransformersGenerator, question: str, adapter: Adapter | None) -> None:
     """Generate one token."""
-    from decoders.params import Plain
     from rag.core.query import Sampling
 
     ids = generator.encode(build_prompts(question, []).context)
-    both = {"context_adapter": adapter, "parametric_adapter": adapter}  # one row, as without: the load alone differs
-    generator.generate([Request(ids, ids, Plain(), Sampling(max_tokens=1), has_probes=False, **both)])
+    generator.generate([Request.single(ids, Sampling(max_tokens=1), adapter=adapter)])
 
 
 # ---- helpers

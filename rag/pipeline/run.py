@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from decoders.params import changed_settings
+from decoders.streams import CONTEXT
 from rag.conflicts.streams import report
 from rag.core.answer import Answer, Citation, Conflict, PatchUse, TokenEvent, Tokens
 from rag.core.errors import QuestionError, SettingError
@@ -39,7 +40,7 @@ class Fitted:
 
     def with_patches(self, patching: Patching) -> Fitted:
         """The same with an adapter on the context stream; the other stream stays the base."""
-        return replace(self, request=replace(self.request, context_adapter=patching.adapter), patches=patching.uses)
+        return replace(self, request=self.request.with_adapter(CONTEXT, patching.adapter), patches=patching.uses)
 
 
 @dataclass
@@ -154,7 +155,7 @@ class Pipeline:
                 continue
             if ranking and not kept:
                 break
-            request = Request(
+            request = Request.pair(
                 context_ids,
                 self._generator.encode(prompts.parametric),
                 query.decoder,

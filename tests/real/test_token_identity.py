@@ -33,7 +33,7 @@ def requests(generator: TransformersGenerator, facts: list[dict[str, Any]]) -> l
         kind = "conflicting" if number % 2 else "agreeing"
         pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact[f"{kind}_context"])])
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        made.append(Request(*ids, AdaCad(), Sampling(max_tokens=MAX_TOKENS), has_probes=False))
+        made.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=MAX_TOKENS), has_probes=False))
     return made
 
 

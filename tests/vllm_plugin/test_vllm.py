@@ -98,7 +98,7 @@ def requests(generator: Any, facts: list[dict[str, Any]]) -> list[Request]:
         kind = "conflicting" if number % 2 else "agreeing"
         pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact[f"{kind}_context"])])
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        made.append(Request(*ids, AdaCad(), Sampling(max_tokens=12), has_probes=False))
+        made.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=12), has_probes=False))
     return made
 
 
@@ -199,7 +199,7 @@ def test_stop_strings_end_both_halves(vllm: VllmGenerator, requests: list[Reques
 def test_a_prompt_over_the_window_is_refused(vllm: VllmGenerator) -> None:
     ids = vllm.encode([Message("user", "word " * 1200)])
     with pytest.raises(QuestionError, match="window"):
-        vllm.generate([Request(ids, ids, AdaCad(), Sampling())])
+        vllm.generate([Request.pair(ids, ids, AdaCad(), Sampling())])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP (:mod:`r
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from contextlib import aclosing
@@ -16,17 +17,18 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 from uuid import uuid4
 
-from decoders.pairing import Half, Role
-from decoders.params import DecoderParams
+from decoders.pairing import ROLES, Half
 from decoders.sampling import Draw
+from decoders.streams import PAIR
 from decoders.trace import StepTrace
 from rag.core.answer import Step
-from rag.core.errors import ConcordError, UnavailableError
+from rag.core.errors import ConcordError, SettingError, UnavailableError
 from rag.core.query import Message
-from rag.generation.base import Adapter, Done, Event, Generation, Request, check_fits, collect
+from rag.generation.base import Adapter, Done, Event, Generation, Prompt, Request, collect
 from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec
-from rag.generation.tracks import Choice, Collector, Track, prompts_of, streams_of
+from rag.generation.request import check_fits
+from rag.generation.sequences import ActiveSequence, Choice, Collector
 
 GREEDY = Draw()
 
@@ -121,9 +123,11 @@ class VllmGenerator:
 
         Raises:
             QuestionError: a prompt and its answer do not fit the window.
+            SettingError: a request reads other streams than the context and the parametric one.
             UnavailableError: vLLM is down, or an answer made no progress for ``timeout_s``.
         """
         for request in requests:
+            _check_streams(request)
             check_fits(request, self.window, self.name)
         if not requests:
             return
@@ -147,41 +151,47 @@ class VllmGenerator:
         self._loop.close(self._server.close())
 
     async def _answer(self, index: int, request: Request, events: SimpleQueue[Event | BaseException]) -> None:
-        """One answer: its tracks side by side, their events to the caller's queue."""
+        """One answer: its sequences side by side, their events to the caller's queue."""
         collector = Collector()
         try:
             async with self._slots, asyncio.TaskGroup() as group:
-                for stream in streams_of(request):
-                    track = Track.of(index, request, stream, self._codec.tokenizer)
-                    group.create_task(self._run(track, collector, events))
+                for sequence in ActiveSequence.start(index, request, self._codec.tokenizer):
+                    group.create_task(self._run(sequence, collector, events))
         except asyncio.CancelledError:
             events.put(UnavailableError("the generator was closed; open the engine again"))
             raise
         except BaseExceptionGroup as group_error:
             events.put(_first(group_error))
 
-    async def _run(self, track: Track, collector: Collector, events: SimpleQueue[Event | BaseException]) -> None:
-        """One track from its first token to its last; a pair's parametric half runs beside, unread."""
-        key = uuid4().hex
-        async with asyncio.TaskGroup() as group, aclosing(self._server.run(self._job(track, key, "context"))) as pieces:
-            other = None
-            if track.stream == "pair":
-                other = group.create_task(_drain(self._server.run(self._job(track, key, "parametric"))))
-            while track.finish_reason is None:
-                for token_id, step in self._decode(await self._next(pieces), track.request.decoder):
-                    for event in collector.take(track, Choice(token_id, step), self._codec.eos):
+    async def _run(
+        self, sequence: ActiveSequence, collector: Collector, events: SimpleQueue[Event | BaseException]
+    ) -> None:
+        """One sequence from its first token to its last; a pair's parametric half runs beside it, unread."""
+        first, *others = self._jobs(sequence)
+        async with asyncio.TaskGroup() as group, aclosing(self._server.run(first)) as pieces:
+            partners = [group.create_task(_drain(self._server.run(job))) for job in others]
+            while sequence.finish_reason is None:
+                for token_id, trace in self._decode(await self._next(pieces)):
+                    step = self._step(sequence, token_id, trace) if sequence.is_answer else None
+                    for event in collector.take(sequence, Choice(token_id, step), self._codec.eos):
                         events.put(event)
-                    if track.finish_reason is not None:
+                    if sequence.finish_reason is not None:
                         break
-            # Before its partner goes: a half that is left alone is told so, as an error.
-            if other is not None:
-                other.cancel()
+            # Before this half goes: a half that is left alone is told so, as an error.
+            for partner in partners:
+                partner.cancel()
 
-    def _decode(self, piece: Piece, decoder: DecoderParams) -> Iterator[tuple[int, Step | None]]:
+    def _decode(self, piece: Piece) -> Iterator[tuple[int, StepTrace | None]]:
         if any(trace.is_broken for trace in piece.traces):
             raise UnavailableError("this vLLM runs without our scheduler; start it by 'concord serve-llm'")
         for index, token_id in enumerate(piece.token_ids):
-            yield token_id, self._codec.step(token_id, piece.traces[index], decoder) if piece.traces else None
+            yield token_id, piece.traces[index] if piece.traces else None
+
+    def _step(self, sequence: ActiveSequence, token_id: int, trace: StepTrace | None) -> Step:
+        """The step of an answer. Of a single stream that ran as a pair with itself, only that stream is told."""
+        if trace is not None and len(sequence.streams) == 1:
+            trace = StepTrace(math.nan, {name: trace.streams[name] for name in sequence.streams})
+        return self._codec.step(token_id, trace, sequence.request.decoder)
 
     async def _next(self, pieces: AsyncGenerator[Piece, None]) -> Piece:
         try:
@@ -192,15 +202,37 @@ class VllmGenerator:
         except StopAsyncIteration:
             raise UnavailableError("vLLM ended an answer before its end; ask again") from None
 
-    def _job(self, track: Track, key: str, role: Role) -> Job:
-        """The job of a probe, or of one half of a pair."""
-        request = track.request
-        most, stop = request.sampling.max_tokens, tuple(sorted(self._codec.eos))
-        if track.stream != "pair":
-            prompt = prompts_of(track)[track.stream]
-            return Job(prompt.ids, key, most, stop, cache_salt=prompt.salt, adapter=prompt.adapter)
-        prompt, half = prompts_of(track)[role], Half(key, role, request.decoder)
-        return Job(prompt.ids, key, most, stop, track.draw, half, prompt.salt, prompt.adapter)
+    def _jobs(self, sequence: ActiveSequence) -> list[Job]:
+        """One job where one stream is read greedily, else the two halves of a pair, the one with the trace first.
+
+        A single stream that is sampled is a pair with itself: so its tokens are drawn as in any other answer.
+        """
+        request, key = sequence.request, uuid4().hex
+        prompts = [request.streams[name] for name in sequence.streams]
+        if len(prompts) == 1 and sequence.draw.is_greedy:
+            return [self._job(sequence, key, prompts[0], None)]
+        halves = dict(zip(sequence.streams, prompts, strict=True))
+        return [
+            self._job(sequence, key, halves.get(role, prompts[0]), Half(key, role, request.decoder)) for role in ROLES
+        ]
+
+    def _job(self, sequence: ActiveSequence, key: str, prompt: Prompt, half: Half | None) -> Job:
+        max_tokens, stop = sequence.request.sampling.max_tokens, tuple(sorted(self._codec.eos))
+        return Job(prompt.ids, key, max_tokens, stop, sequence.draw, half, prompt.salt, prompt.adapter)
+
+
+def _check_streams(request: Request) -> None:
+    """Refuse what vLLM's scheduler cannot keep in step.
+
+    Raises:
+        SettingError: the request runs a stream besides the usual two.
+    """
+    others = [name for name in request.used if name not in PAIR]
+    if others:
+        raise SettingError(
+            f"engine 'vllm' runs the streams {' and '.join(PAIR)}; this request also reads {', '.join(others)}; "
+            "take engine='transformers', or another decoder"
+        )
 
 
 async def _drain(pieces: AsyncGenerator[Piece, None]) -> None:
