@@ -23,7 +23,7 @@ class Trace:
     Attributes:
         num_open: steps at which the decoder departed from plain decoding (for ckplug: its gate was open).
         mean_jsd, max_jsd: over the steps, nats.
-        mean_weight: the decoder's alpha, over the steps (see ``weight`` of :class:`rag.types.Step`).
+        mean_weight: the decoder's alpha, over the steps (see ``weight`` of :class:`rag.core.answer.Step`).
     """
 
     score: float

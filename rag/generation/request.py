@@ -132,6 +132,10 @@ class Request:
         """The prompts that are run at all, by stream."""
         return {name: self.streams[name] for name in dict.fromkeys((*self.mixed, *self.probes))}
 
+    def num_read(self, stream: str) -> int:
+        """Prompt tokens of a stream that is run; 0 for one that is not."""
+        return len(self.used[stream].ids) if stream in self.used else 0
+
     @property
     def context_ids(self) -> tuple[int, ...]:
         """Token ids of the context stream; empty without one."""
