@@ -1,20 +1,20 @@
 """The generator over vLLM: each answer is a pair of requests that the plugin keeps in step.
 
-An answer costs vLLM two rows (the pair), and two more with probes. All answers of all callers are in flight at once,
-up to ``max_in_flight``; vLLM batches them. Which vLLM runs them is the :class:`VllmServer`'s affair: one in this
-process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP (:mod:`rag.generation.vllm.remote`).
+An answer costs vLLM two rows (the pair), and one more for each probe; plain decoding without probes costs one row.
+All answers of all callers are in flight at once, up to ``max_in_flight``; vLLM batches them. The :class:`VllmServer`
+is a vLLM in this process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP
+(:mod:`rag.generation.vllm.remote`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 from decoders.pairing import ROLES, Half
@@ -29,6 +29,7 @@ from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec
 from rag.generation.request import check_fits
 from rag.generation.sequences import ActiveSequence, Choice, Collector
+from rag.generation.vllm.event_loop import EventLoop
 
 GREEDY = Draw()
 
@@ -167,7 +168,7 @@ class VllmGenerator:
         self, sequence: ActiveSequence, collector: Collector, events: SimpleQueue[Event | BaseException]
     ) -> None:
         """One sequence from its first token to its last; a pair's parametric half runs beside it, unread."""
-        first, *others = self._jobs(sequence)
+        first, *others = build_jobs(sequence, self._codec.eos)
         async with asyncio.TaskGroup() as group, aclosing(self._server.run(first)) as pieces:
             partners = [group.create_task(_drain(self._server.run(job))) for job in others]
             while sequence.finish_reason is None:
@@ -202,23 +203,23 @@ class VllmGenerator:
         except StopAsyncIteration:
             raise UnavailableError("vLLM ended an answer before its end; ask again") from None
 
-    def _jobs(self, sequence: ActiveSequence) -> list[Job]:
-        """One job where one stream is read greedily, else the two halves of a pair, the one with the trace first.
 
-        A single stream that is sampled is a pair with itself: so its tokens are drawn as in any other answer.
-        """
-        request, key = sequence.request, uuid4().hex
-        prompts = [request.streams[name] for name in sequence.streams]
-        if len(prompts) == 1 and sequence.draw.is_greedy:
-            return [self._job(sequence, key, prompts[0], None)]
-        halves = dict(zip(sequence.streams, prompts, strict=True))
-        return [
-            self._job(sequence, key, halves.get(role, prompts[0]), Half(key, role, request.decoder)) for role in ROLES
-        ]
+def build_jobs(sequence: ActiveSequence, stop_token_ids: Collection[int]) -> list[Job]:
+    """One job where one stream is read greedily, else the two halves of a pair, the half with the trace first.
 
-    def _job(self, sequence: ActiveSequence, key: str, prompt: Prompt, half: Half | None) -> Job:
-        max_tokens, stop = sequence.request.sampling.max_tokens, tuple(sorted(self._codec.eos))
+    A single stream that is sampled runs as a pair with itself: so its tokens are drawn as in any other answer.
+    """
+    request, key, stop = sequence.request, uuid4().hex, tuple(sorted(stop_token_ids))
+    prompts = {name: request.streams[name] for name in sequence.streams}
+    first = next(iter(prompts.values()))
+
+    def job(prompt: Prompt, half: Half | None) -> Job:
+        max_tokens = request.sampling.max_tokens
         return Job(prompt.ids, key, max_tokens, stop, sequence.draw, half, prompt.salt, prompt.adapter)
+
+    if len(prompts) == 1 and sequence.draw.is_greedy:
+        return [job(first, None)]
+    return [job(prompts.get(role, first), Half(key, role, request.decoder)) for role in ROLES]
 
 
 def _check_streams(request: Request) -> None:
@@ -244,54 +245,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error to show: ours before others, since others are often its consequence."""
     leaves = [_first(error) if isinstance(error, BaseExceptionGroup) else error for error in group.exceptions]
     return next((leaf for leaf in leaves if isinstance(leaf, ConcordError)), leaves[0])
-
-
-class EventLoop:
-    """An event loop in a thread of its own, started with the first coroutine."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._is_closed = False
-
-    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine; returns its ``concurrent.futures.Future``.
-
-        Raises:
-            UnavailableError: the loop is closed.
-        """
-        with self._lock:
-            if self._is_closed:
-                coroutine.close()
-                raise UnavailableError("the generator is closed; open the engine again")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
-                self._thread.start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine and wait for its result."""
-        return self.start(coroutine).result()
-
-    def close(self, last: Coroutine[Any, Any, Any]) -> None:
-        """Cancel everything, run ``last``, and end the thread."""
-        if self._is_closed:
-            last.close()
-            return
-        self.run(_cancel_others())
-        self.run(last)
-        with self._lock:
-            self._is_closed = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        if self._thread is not None:
-            self._thread.join()
-        self._loop.close()
-
-
-async def _cancel_others() -> None:
-    me = asyncio.current_task()
-    others = [task for task in asyncio.all_tasks() if task is not me and not task.done()]
-    for task in others:
-        task.cancel()
-    await asyncio.wait(others, timeout=10) if others else None
