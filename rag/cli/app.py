@@ -12,6 +12,7 @@ from rag.cli.keys import keys_app
 from rag.cli.patches import patch_app
 from rag.cli.serve import serve
 from rag.cli.serve_llm import serve_llm
+from rag.core.threads import configure_threads
 
 app = typer.Typer(
     help="Ask your documents, and see where they disagree with the model's own memory.\n\n"
@@ -36,4 +37,5 @@ app.add_typer(eval_app, name="eval")
 
 def main() -> None:
     """Entry point of the ``concord`` command."""
+    configure_threads()
     app()
