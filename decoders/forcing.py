@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from decoders.pairing import MatchedPair, Row
+from decoders.pairing import HalfRow, MatchedPair
 from decoders.params import DecoderParams
 from decoders.rules import mix
 from decoders.sampling import Draw, choose_rows
@@ -59,7 +59,7 @@ def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
     return traces
 
 
-def end(logits: Tensor, rows: Mapping[int, Row]) -> None:
+def end(logits: Tensor, rows: Mapping[int, HalfRow]) -> None:
     """Let the rows that have an ``end_id`` end now; ``logits`` are changed in place."""
     for index, row in rows.items():
         if row.end_id is not None:

@@ -92,7 +92,7 @@ class Half:
 
 
 @dataclass(frozen=True)
-class Row:
+class HalfRow:
     """A half that holds a row of the batch.
 
     Attributes:
@@ -113,8 +113,8 @@ class MatchedPair:
 
     context_row: int
     parametric_row: int
-    context: Row
-    parametric: Row
+    context: HalfRow
+    parametric: HalfRow
 
     @property
     def position(self) -> int:
@@ -127,9 +127,9 @@ class MatchedPair:
         return len(self.context.output_ids) == len(self.parametric.output_ids)
 
 
-def match(rows: Mapping[int, Row]) -> list[MatchedPair]:
+def match(rows: Mapping[int, HalfRow]) -> list[MatchedPair]:
     """The pairs with both halves among ``rows``, ordered by context row; lone and ended halves are left out."""
-    halves: dict[str, dict[Role, tuple[int, Row]]] = {}
+    halves: dict[str, dict[Role, tuple[int, HalfRow]]] = {}
     for index, row in rows.items():
         if row.end_id is None:
             halves.setdefault(row.half.pair_id, {})[row.half.role] = (index, row)

@@ -136,64 +136,39 @@ def check(needs: Needs, installed: str = vllm.__version__) -> None:
 
 check({**SCHEDULER, **PROCESSORS})
 
-from vllm.config import VllmConfig
-from vllm.platforms import current_platform
-from vllm.v1.core.sched.async_scheduler import AsyncScheduler
-from vllm.v1.core.sched.output import SchedulerOutput
-from vllm.v1.core.sched.scheduler import Scheduler
-from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
-from vllm.v1.outputs import LogprobsLists, ModelRunnerOutput
-from vllm.v1.request import Request, RequestStatus
-from vllm.v1.sample.logits_processor import BatchUpdate
-from vllm.v1.sample.logits_processor import LogitsProcessor as V1Processor
-from vllm.v1.sample.logits_processor.builtin import process_dict_updates
-from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext, LogitsProcRequestState
-from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as V2Processor
+from vllm.config import VllmConfig as VllmConfig
+from vllm.platforms import current_platform as current_platform
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler as AsyncScheduler
+from vllm.v1.core.sched.output import SchedulerOutput as SchedulerOutput
+from vllm.v1.core.sched.scheduler import Scheduler as Scheduler
+from vllm.v1.engine import EngineCoreOutput as EngineCoreOutput
+from vllm.v1.engine import EngineCoreOutputs as EngineCoreOutputs
+from vllm.v1.engine import FinishReason as FinishReason
+from vllm.v1.outputs import LogprobsLists as LogprobsLists
+from vllm.v1.outputs import ModelRunnerOutput as ModelRunnerOutput
+from vllm.v1.request import Request as Request
+from vllm.v1.request import RequestStatus as RequestStatus
+from vllm.v1.sample.logits_processor import BatchUpdate as BatchUpdate
+from vllm.v1.sample.logits_processor import LogitsProcessor as _V1LogitsProcessor
+from vllm.v1.sample.logits_processor.builtin import process_dict_updates as process_dict_updates
+from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext as LogitsContext
+from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as _V2LogitsProcessor
+from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcRequestState as LogitsProcRequestState
 
-__all__ = [
-    "SUPPORTED",
-    "AsyncEngineArgs",
-    "AsyncLLM",
-    "AsyncModelRunnerOutput",
-    "AsyncScheduler",
-    "BatchUpdate",
-    "CPUWorker",
-    "EngineCoreOutput",
-    "EngineCoreOutputs",
-    "EngineDeadError",
-    "EngineGenerateError",
-    "FinishReason",
-    "LoRARequest",
-    "LogitsContext",
-    "LogitsProcRequestState",
-    "LogprobsLists",
-    "ModelRunnerOutput",
-    "PunicaWrapperCPU",
-    "Request",
-    "RequestOutputKind",
-    "RequestStatus",
-    "Scheduler",
-    "SchedulerHooks",
-    "SchedulerOutput",
-    "V1Processor",
-    "V2Processor",
-    "VllmConfig",
-    "Worker",
-    "check",
-    "current_platform",
-    "process_dict_updates",
-]
+V1Processor = _V1LogitsProcessor
+V2Processor = _V2LogitsProcessor
 
 if TYPE_CHECKING:
-    from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
-    from vllm.lora.request import LoRARequest
-    from vllm.sampling_params import RequestOutputKind
-    from vllm.v1.engine.async_llm import AsyncLLM
-    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-    from vllm.v1.outputs import AsyncModelRunnerOutput
-    from vllm.v1.worker.cpu_worker import CPUWorker
-    from vllm.v1.worker.gpu_worker import Worker
+    from vllm.engine.arg_utils import AsyncEngineArgs as AsyncEngineArgs
+    from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU as PunicaWrapperCPU
+    from vllm.lora.request import LoRARequest as LoRARequest
+    from vllm.sampling_params import RequestOutputKind as RequestOutputKind
+    from vllm.v1.engine.async_llm import AsyncLLM as AsyncLLM
+    from vllm.v1.engine.exceptions import EngineDeadError as EngineDeadError
+    from vllm.v1.engine.exceptions import EngineGenerateError as EngineGenerateError
+    from vllm.v1.outputs import AsyncModelRunnerOutput as AsyncModelRunnerOutput
+    from vllm.v1.worker.cpu_worker import CPUWorker as CPUWorker
+    from vllm.v1.worker.gpu_worker import Worker as Worker
 
     _Base = Scheduler
 else:

@@ -14,7 +14,7 @@ from torch import Tensor
 from vllm import SamplingParams
 
 from decoders.forcing import decide, end
-from decoders.pairing import Half, PairError, Row, match
+from decoders.pairing import Half, HalfRow, PairError, match
 from decoders.trace import TRACE_SIZE
 from decoders.vllm_plugin.compat import (
     BatchUpdate,
@@ -67,7 +67,7 @@ class PairProcessorV1(V1Processor):
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         del vllm_config, device, is_pin_memory
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, HalfRow] = {}
         self._pairs = match(self._rows)
 
     @classmethod
@@ -126,18 +126,18 @@ class PairProcessorV2(V2Processor):
             TRACE_BUFFER.put(pairs, decide(logits, pairs))
         return logits
 
-    def _row(self, half: Half, end_id: int | None, slot: int, num_tokens: int) -> Row:
+    def _row(self, half: Half, end_id: int | None, slot: int, num_tokens: int) -> HalfRow:
         num_prompt = int(self._states.prompt_len.np[slot])
         if half.draw is None or not half.draw.has_penalties:
-            return Row(half, (), range(max(num_tokens - num_prompt, 0)), end_id)
+            return HalfRow(half, (), range(max(num_tokens - num_prompt, 0)), end_id)
         # Penalties count tokens, which only the device has: the one case in which a step waits for it.
         ids = self._states.all_token_ids.gpu[slot, :num_tokens].tolist()
-        return Row(half, ids[:num_prompt], ids[num_prompt:], end_id)
+        return HalfRow(half, ids[:num_prompt], ids[num_prompt:], end_id)
 
 
-def _make_row(params: SamplingParams, prompt_ids: list[int] | None, output_ids: list[int]) -> Row | None:
+def _make_row(params: SamplingParams, prompt_ids: list[int] | None, output_ids: list[int]) -> HalfRow | None:
     half = Half.from_extra_args(params.extra_args)
-    return None if half is None else Row(half, prompt_ids or (), output_ids, _end_id(half, params))
+    return None if half is None else HalfRow(half, prompt_ids or (), output_ids, _end_id(half, params))
 
 
 def _end_id(half: Half, params: SamplingParams) -> int | None:

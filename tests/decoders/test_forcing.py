@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from decoders.forcing import decide
-from decoders.pairing import Half, MatchedPair, Row
+from decoders.pairing import Half, HalfRow, MatchedPair
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
 from decoders.rules import mix
 from decoders.sampling import Draw, choose
@@ -20,7 +20,7 @@ VOCABULARY = 500
 def pair(
     rows: tuple[int, int], params: DecoderParams, draw: Draw | None = None, output: tuple[int, ...] = ()
 ) -> MatchedPair:
-    halves = [Row(Half(str(rows), role, params, draw), (1, 2), output) for role in ("context", "parametric")]
+    halves = [HalfRow(Half(str(rows), role, params, draw), (1, 2), output) for role in ("context", "parametric")]
     return MatchedPair(*rows, *halves)
 
 
@@ -71,7 +71,7 @@ def test_the_forced_token_is_the_drawn_one_whatever_the_sampler_does_next(logits
 
 def test_halves_out_of_step_are_left_alone_and_marked(logits: torch.Tensor) -> None:
     before = logits.clone()
-    halves = [Row(Half("x", "context", AdaCad()), (), (1,)), Row(Half("x", "parametric", AdaCad()), (), ())]
+    halves = [HalfRow(Half("x", "context", AdaCad()), (), (1,)), HalfRow(Half("x", "parametric", AdaCad()), (), ())]
     traces = decide(logits, [MatchedPair(0, 1, *halves)])
     assert StepTrace.from_numbers(traces[0].tolist()).is_broken
     assert torch.equal(logits, before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from decoders.pairing import KEY, Half, PairError, Row, match
+from decoders.pairing import KEY, Half, HalfRow, PairError, match
 from decoders.params import AdaCad, CkPlug
 from decoders.sampling import Draw
 
@@ -53,11 +53,11 @@ def test_a_rule_over_other_streams_is_no_pair(monkeypatch: pytest.MonkeyPatch) -
 
 def test_match_leaves_lone_halves_out() -> None:
     rows = {
-        7: Row(Half("a", "context", AdaCad()), (), [1]),
-        2: Row(Half("b", "parametric", AdaCad())),
-        4: Row(Half("a", "parametric", AdaCad()), (), [1]),
-        0: Row(Half("c", "context", AdaCad())),
-        5: Row(Half("c", "parametric", AdaCad()), (), [3]),
+        7: HalfRow(Half("a", "context", AdaCad()), (), [1]),
+        2: HalfRow(Half("b", "parametric", AdaCad())),
+        4: HalfRow(Half("a", "parametric", AdaCad()), (), [1]),
+        0: HalfRow(Half("c", "context", AdaCad())),
+        5: HalfRow(Half("c", "parametric", AdaCad()), (), [3]),
     }
     pairs = match(rows)
     assert [(pair.context_row, pair.parametric_row) for pair in pairs] == [(0, 5), (7, 4)]

@@ -105,7 +105,7 @@ def test_a_lone_half_is_nothing_to_work_on(make_scheduler: Callable[..., Any]) -
 def test_a_lone_half_is_told_when_it_waited_too_long(
     make_scheduler: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("decoders.vllm_plugin.scheduler.LONE_TIMEOUT_S", -1.0)
+    monkeypatch.setattr("decoders.vllm_plugin.arrivals.LONE_TIMEOUT_S", -1.0)
     scheduler = make_scheduler()
     scheduler.add_request(request("a", [1, 2, 3], 4, Half("p", "context", AdaCad())))
     scheduler.add_request(request("b", [1, 2, 3], 4))
