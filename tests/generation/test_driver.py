@@ -14,8 +14,9 @@ import pytest
 from rag.core.errors import UnavailableError
 from rag.generation.base import Chunk, Done, Request
 from rag.generation.transformers.batch import RunningBatch
-from rag.generation.transformers.driver import Driver, Waiting
+from rag.generation.transformers.driver import Driver
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.generation.transformers.waiting import Waiting
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.generation.test_transformers import requests
 

@@ -22,11 +22,11 @@ from rag.core.errors import UnavailableError
 from rag.generation.codec import Codec
 from rag.generation.request import Request
 from rag.generation.sequences import Choice, Collector
-from rag.generation.transformers.driver import Waiting
 from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored, ScoreJob, job_prompts, num_rows
 from rag.generation.transformers.labels import label_probabilities
 from rag.generation.transformers.mixing import RowSequence, choose_tokens
 from rag.generation.transformers.rows import Row, RowBatch
+from rag.generation.transformers.waiting import Waiting
 
 T = TypeVar("T")
 # Further jobs are admitted when this share of the rows is free: many short prefills cost more than a few long ones.

@@ -13,52 +13,18 @@ The thread starts with the first job and ends when nobody waits for anything.
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from rag.core.errors import UnavailableError
 from rag.generation.base import Done
 from rag.generation.cancel import on_cancel
 from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored
-
-J = TypeVar("J")
-
-
-class Waiting(Generic[J]):
-    """Jobs that are not in the batch yet. Callers take turns, so that a long list does not starve a short one."""
-
-    def __init__(self) -> None:
-        self._turns: deque[deque[tuple[int, J]]] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._turns)
-
-    @property
-    def next(self) -> tuple[int, J]:
-        """The ticket and the job whose turn it is."""
-        return self._turns[0][0]
-
-    def add(self, jobs: Sequence[tuple[int, J]]) -> None:
-        """One more caller, with its jobs in the order in which it wants them."""
-        self._turns.append(deque(jobs))
-
-    def pop(self) -> tuple[int, J]:
-        """Take :attr:`next`; the turn passes to the next caller."""
-        mine = self._turns.popleft()
-        taken = mine.popleft()
-        if mine:
-            self._turns.append(mine)
-        return taken
-
-    def drop(self, tickets: Collection[int]) -> None:
-        """Forget these jobs."""
-        others = (deque(entry for entry in mine if entry[0] not in tickets) for mine in self._turns)
-        self._turns = deque(mine for mine in others if mine)
+from rag.generation.transformers.waiting import Waiting
 
 
 class Batch(Protocol):

@@ -34,7 +34,8 @@ class TransformersGenerator:
         tokenizer: its tokenizer.
         name: the model as the user named it.
         prompt_style: ``chat``, ``plain``, or ``auto`` (chat where the tokenizer has a template).
-        max_rows: rows of one forward; a request that needs more runs alone.
+        max_rows: most rows of one forward; a request that needs more runs alone. An answer needs one for each stream
+            that its rule reads and, with probes, one more for each stream.
         window: most tokens of prompt and answer; by default the model's own.
     """
 
@@ -45,7 +46,7 @@ class TransformersGenerator:
         name: str,
         *,
         prompt_style: PromptStyle = "auto",
-        max_rows: int = 64,
+        max_rows: int = 128,
         window: int | None = None,
     ) -> None:
         check_architecture(model, name)
