@@ -102,9 +102,9 @@ def measure_steps(seconds: float) -> float:
 
     from rag.core.config import Config
     from rag.generation.base import Prompt
+    from rag.generation.load import load_generator
     from rag.generation.transformers.generator import TransformersGenerator
     from rag.generation.transformers.rows import RowBatch
-    from rag.models import load_generator
 
     generator = load_generator(Config(engine="transformers", device="cpu"))
     assert isinstance(generator, TransformersGenerator)

@@ -18,7 +18,7 @@ _SOURCES = (
     r"(?:(?:given|provided|above|supplied|available|retrieved) )?"
     r"(?:passages?|texts?|documents?|contexts?|articles?|sources?|paragraphs?|excerpts?|snippets?|information)"
 )
-_SILENT = r"(?:mention|say|state|specify|provide|contain|include|give|answer|indicate|tell|reveal|discuss|address)(?:s|ed|ied)?"
+_SILENT = r"(?:mention|say|state|specify|provide|contain|include|give|answer|indicate|tell|reveal|discuss|address)"
 _DECLINES = tuple(
     re.compile(pattern)
     for pattern in (

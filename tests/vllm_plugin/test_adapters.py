@@ -20,7 +20,7 @@ from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.generation.base import Adapter, Request
-from rag.models import load_generator
+from rag.generation.load import load_generator
 
 
 def test_rows_without_an_adapter_stay_as_they_are() -> None:

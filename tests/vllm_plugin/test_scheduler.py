@@ -63,6 +63,20 @@ def test_random_traffic(make_scheduler: Callable[..., Any], seed: int, is_async:
     assert counters.num_orphaned == 0
 
 
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_prefill_in_every_fourth_step_only(make_scheduler: Callable[..., Any], is_async: bool) -> None:
+    """From 0.33 on vLLM can hold prefill back for a few steps, of one half or of both (0.32 across ranks only)."""
+    scheduler = make_scheduler(num_blocks=40, budget=48, max_rows=10, is_async=is_async, prefill_interval=4)
+    simulation = Simulation(scheduler, 1, is_async=is_async)
+    rng = simulation.random
+    for _ in range(60):
+        simulation.ask([prompt(simulation, 2, 160), prompt(simulation, 2, 30)], rng.randint(1, 40))
+        for _ in range(rng.choice((0, 1, 3, 8))):
+            simulation.step()
+    simulation.run()
+    check(simulation)
+
+
 def test_without_pressure_no_pair_is_ever_redone(make_scheduler: Callable[..., Any]) -> None:
     simulation = Simulation(make_scheduler(num_blocks=2000, budget=256, max_rows=32), 1)
     for _ in range(60):

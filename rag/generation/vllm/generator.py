@@ -86,6 +86,14 @@ class VllmServer(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Return if a job would be run now; any thread may ask.
+
+        Raises:
+            UnavailableError, ModelError: the server is down, or has another model.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of the server."""
         ...
@@ -146,6 +154,10 @@ class VllmGenerator:
         finally:
             for answer in answers:
                 answer.cancel()
+
+    def check(self) -> None:
+        """Return if a question would be answered now (:class:`rag.generation.base.Checkable`)."""
+        self._server.check()
 
     def close(self) -> None:
         """Stop all requests, whose callers get ``UnavailableError``, and take no further ones."""

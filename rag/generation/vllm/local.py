@@ -114,6 +114,9 @@ class LocalVllm:
         finally:
             await outputs.aclose()
 
+    def check(self) -> None:
+        """Nothing to check: an engine that died is started again by the next job, so a question is welcome."""
+
     async def close(self) -> None:
         """Stop the engine's processes."""
         engine, self._engine = self._engine, None
