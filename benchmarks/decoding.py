@@ -112,7 +112,7 @@ def requests_of(generator: Any, num_documents: int, num_prompts: int, max_tokens
         passages = [texts[names[(first + offset) % len(names)]] for offset in range(num_documents)]
         pair = build_prompts(row["question"], passages)
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        made.append(Request(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
+        made.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
     return made
 
 
