@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 T = TypeVar("T")
 
 
-class lazy_property(Generic[T]):  # noqa: N801 - used as a decorator, like functools.cached_property
+class lazy_property(Generic[T]):
     """Like :class:`functools.cached_property`, with a lock for each instance.
 
     ``functools.cached_property`` has no lock from Python 3.12 on: two threads would load a model twice.

@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from rag.core.errors import PatchError, StorageError
+from rag.core.files import write_folder_atomically
 from rag.generation.base import Adapter
 from rag.generation.transformers.lora import Pair
 from rag.patches.base import PatchInfo, Tensors
@@ -68,38 +66,11 @@ def write_folder(folder: Path, tensors: Tensors, base_name: str, info: PatchInfo
         info = PatchInfo(**asdict(info) | {"rank": config["r"], "size_bytes": len(weights), "sha256": digest})
         files[MANIFEST] = _json(asdict(info))
     try:
-        _write_whole(folder, files)
+        write_folder_atomically(folder, files, prefix=PARTIAL)
     except OSError as error:
         what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         raise StorageError(f"cannot write patch {folder.name}: {what}; nothing of it was kept") from error
     return info
-
-
-def _write_whole(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
-    try:
-        for name, content in files.items():
-            with open(partial / name, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-        _sync(folder.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_info(folder: Path) -> PatchInfo:

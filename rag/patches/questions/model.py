@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from decoders.params import Memory
+from rag.core.files import write_atomically
 from rag.core.query import Message, Sampling
 from rag.generation.base import Generator, Request
 from rag.patches.base import PatchDocument, Sample
@@ -132,9 +132,7 @@ class ModelAugmenter:
     def _keep(self, document: PatchDocument, samples: Sequence[Sample]) -> None:
         file = self._file(document)
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
-        partial.replace(file)
+        write_atomically(file, json.dumps([asdict(sample) for sample in samples]).encode())
 
 
 def five(passage: str, rewrite: str | None, pairs: Sequence[tuple[str, str]]) -> list[Sample]:
