@@ -29,14 +29,14 @@ import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
+from retrievers.dense.vector_index import exact_neighbours
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder, passage_text
 from rag.engine import Engine
 from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import Encoder, SentenceEncoder, passage_text
-from retrievers.dense.index_file import size_bytes
+from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
-from retrievers.dense.vector_index import exact_neighbours
 from retrievers.fusion import FusedRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.sparse import SparseRetriever
@@ -121,8 +121,8 @@ def search_figures(library: SqliteLibrary, encoder: Encoder, questions: list[str
     sparse = SparseRetriever(library=library)
     hybrid = FusedRetriever(retrievers=[dense, sparse])
     say("building the index")
-    build_s = seconds(lambda: dense.index)
-    index = dense.index
+    build_s = seconds(lambda: library.dense_index().current)
+    index = library.dense_index().current
     assert index is not None
     say(f"searching: {index.info}")
     vectors = np.concatenate(list(encoded.values()))
@@ -138,7 +138,7 @@ def search_figures(library: SqliteLibrary, encoder: Encoder, questions: list[str
         "recall_at_10_when_built": round(index.info.recall_at_10, 4),
         "index_kind": index.info.kind,
         "index_build_s": round(build_s, 1),
-        "bytes_per_passage": round(size_bytes(index) / len(index.ids), 1),
+        "bytes_per_passage": round(index_size_bytes(index) / len(index.ids), 1),
     }
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from rag.core.encoding import Encoder, passage_text
 from rag.core.passages import Passage
 from rag.library.base import Staged
 from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import Encoder, passage_text
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 Row = dict[str, Any]

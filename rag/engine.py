@@ -21,6 +21,7 @@ from langchain_core.retrievers import BaseRetriever
 from kg.types import Extractor
 from rag.core.answer import Answer, TokenEvent
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError
 from rag.core.options import query_of
 from rag.core.passages import Passage, ScoredPassage
@@ -30,18 +31,19 @@ from rag.core.reports import AddReport, DocumentInfo
 from rag.generation.base import Generator
 from rag.ingest.add import Ingestor
 from rag.ingest.loaders import Source
-from rag.library.base import Library, documents_named
+from rag.library.base import Library
+from rag.library.encoder import CheckedEncoder
+from rag.library.find import find_documents
 from rag.library.open import open_library
-from rag.library.sqlite.library import SqliteLibrary
 from rag.models import load_generator
-from rag.models.sentence_encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
+from rag.models.sentence_encoder import EmbeddingsEncoder, SentenceEncoder
 from rag.pipeline.parts import Parts
 from rag.pipeline.run import Pipeline, collect
 from rag.pipeline.search import Searcher
 from retrievers.graph.retriever import GraphRetriever
 
 if TYPE_CHECKING:
-    from rag.library.sqlite.check import Finding
+    from rag.library.checking import Finding
     from rag.patches.patchset import PatchSet
 
 
@@ -53,7 +55,7 @@ class Engine:
         library: Library,
         config: Config,
         *,
-        encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder | None = None,
+        encoder: Encoder | None = None,
         retriever: BaseRetriever | None = None,
         generator: Generator | Callable[[], Generator] | None = None,
         cache_salt: str = "",
@@ -62,7 +64,7 @@ class Engine:
         requests carry ``cache_salt``, so that two tenants' engines on one generator share no rows and no prefixes."""
         self.library = library
         self.config = config
-        self._encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder = encoder or SentenceEncoder(config)
+        self._encoder = CheckedEncoder(encoder or SentenceEncoder(config), library)
         self._given_retriever = retriever
         self._given_generator = generator
         self._cache_salt = cache_salt
@@ -98,7 +100,7 @@ class Engine:
         """
         config = config or Config.load(**settings)
         library = open_library(path, must_exist=must_exist)
-        encoder = EmbeddingsEncoder(embeddings, type(embeddings).__name__) if embeddings else None
+        encoder = EmbeddingsEncoder(embeddings) if embeddings else None
         return cls(library, config, encoder=encoder, retriever=retriever, generator=generator)
 
     def __enter__(self) -> Engine:
@@ -139,7 +141,7 @@ class Engine:
         Raises:
             LibraryError: a name that fits no document; nothing is removed then.
         """
-        chosen = documents_named(self.library, sources)
+        chosen = find_documents(self.library, sources)
         with self._adding, self.library.writing():
             self.library.remove(list(chosen))
         return list(chosen.values())
@@ -148,18 +150,16 @@ class Engine:
         """The documents of the library, by source."""
         return self.library.documents()
 
-    def examine(self, *, is_mending: bool = False) -> list[Finding]:
-        """Check the parts of the library against each other, and mend them if asked to.
+    def check(self, *, is_repairing: bool = False) -> list[Finding]:
+        """Check the parts of the library against each other, and repair them if asked to.
 
         Raises:
-            LibraryError: the library is in PostgreSQL, whose own constraints and tools keep it whole.
+            StorageError: another process is writing, or the library is out of reach.
         """
-        from rag.library.sqlite.check import examine
+        from kg.codec import is_readable
 
-        if not isinstance(self.library, SqliteLibrary):
-            raise LibraryError(f"the library at {self.library.place} is PostgreSQL's to check; use its amcheck")
         with self._adding:
-            return examine(self.library, self._encoder, is_mending=is_mending)
+            return self.library.check(self._encoder, is_readable, is_repairing=is_repairing)
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
         """The ranking of each question; no generator is loaded, unless a setting asks for one."""
@@ -266,7 +266,7 @@ class Engine:
     @property
     def pipeline(self) -> Pipeline:
         """The stages over this engine's parts."""
-        patcher = self.patches if isinstance(self.library, SqliteLibrary) else None
+        patcher = self.patches if self.library.folder else None
         return Pipeline(self.searcher, self.generator, self.config.conflict_threshold, patcher)
 
     @property
@@ -284,8 +284,6 @@ class Engine:
         # Loads torch: not before a model is needed.
         from rag.patches.patchset import PatchSet
 
-        if not isinstance(self.library, SqliteLibrary):
-            raise LibraryError(f"patches are kept beside a library in a folder; {self.library.place} is in PostgreSQL")
         return PatchSet(
             self.library, self.config, self.parts.encoder, lambda: self.generator, cache_salt=self._cache_salt
         )

@@ -10,13 +10,14 @@ from pathlib import Path
 from langchain_core.documents import Document
 
 from rag.core.config import Config
+from rag.core.encoding import passage_text
 from rag.core.errors import SourceError
 from rag.core.passages import Passage
 from rag.core.progress import Progress
 from rag.core.reports import AddCost, AddReport, FailedSource
 from rag.ingest.loaders import Source, content_hash, gather, load, split
 from rag.library.base import Library, Staged
-from rag.models.sentence_encoder import Encoder, passage_text
+from rag.library.encoder import CheckedEncoder
 
 # Passages embedded and staged together: enough for full batches, little enough to lose in a kill.
 _FLUSH_PASSAGES = 256
@@ -29,7 +30,7 @@ _CHUNK_ITEMS = 500
 class Ingestor:
     """One ``add`` into one library, in memory that is bounded by its longest document."""
 
-    def __init__(self, library: Library, encoder: Encoder, config: Config, progress: Progress) -> None:
+    def __init__(self, library: Library, encoder: CheckedEncoder, config: Config, progress: Progress) -> None:
         self._library = library
         self._encoder = encoder
         self._config = config
@@ -41,6 +42,7 @@ class Ingestor:
         self._skipped: list[str] = []
         self._doc_ids: dict[str, None] = {}
         self._num_embedded = 0
+        self._is_prepared = False
         self._resumed: set[str] = set()
 
     def add(self, items: Iterable[str | Path | Document | Source]) -> AddReport:
@@ -50,6 +52,8 @@ class Ingestor:
         with self._library.writing():
             self._library.check_encoder(self._encoder.name)
             live = self._library.hashes(is_live=True)
+            if self._library.hashes(is_live=False):
+                self._prepare()  # drops what another model embedded
             staged = self._library.hashes(is_live=False)
             self._resumed = set(staged)
             num_before = self._library.num_passages
@@ -66,6 +70,12 @@ class Ingestor:
             if self._doc_ids:
                 self._library.publish(list(self._doc_ids), self._encoder.name)
         return self._report(num_before, time.perf_counter() - started)
+
+    def _prepare(self) -> None:
+        """Compare the encoder with that of the vectors that are there; once, and not before one is needed."""
+        if not self._is_prepared:
+            self._encoder.prepare_to_add()
+            self._is_prepared = True
 
     def _look_at(self, source: Source, live: Mapping[str, str], staged: dict[str, str]) -> None:
         """Embed a source that is new or has changed, unless an interrupted add has done so."""
@@ -123,6 +133,7 @@ class Ingestor:
     def _flush(self) -> None:
         if not self._pending:
             return
+        self._prepare()
         texts = [passage_text(p.title, p.text) for *_, passages in self._pending for p in passages]
         vectors = self._encoder.encode(texts)
         self._num_embedded += len(texts)

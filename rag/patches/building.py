@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rag.core.errors import ConcordError, PatchError
 from rag.core.progress import Progress
 from rag.generation.base import Generator
-from rag.library.sqlite.library import SqliteLibrary
+from rag.library.base import Library
 from rag.patches.base import BuildReport, FailedPatch, PatchDocument, PatchInfo, PatchWriter, Profile, Sample
 from rag.patches.questions.model import ModelAugmenter
 from rag.patches.questions.rules import write_rules
@@ -88,9 +88,9 @@ class Builder:
         )
 
 
-def document_of(library: SqliteLibrary, doc_id: str, content_hash: str) -> PatchDocument:
+def document_of(library: Library, doc_id: str, content_hash: str) -> PatchDocument:
     """A document of the library, its overlapping passages joined."""
-    passages = library.passages_of(doc_id)
+    passages = library.document_passages(doc_id)
     title = passages[0].title if passages else ""
     text, end = "", 0
     for passage in passages:

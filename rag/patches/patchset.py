@@ -11,16 +11,16 @@ import numpy as np
 
 from rag.core.answer import PatchUse
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError, PatchError, SettingError
 from rag.core.passages import ScoredPassage
 from rag.core.progress import Progress
 from rag.core.query import Query
 from rag.generation.base import Adapter, Generator
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.library.base import documents_named
-from rag.library.sqlite.library import SqliteLibrary
+from rag.library.base import Library
+from rag.library.find import find_documents
 from rag.models import load_generator, resolve_generator
-from rag.models.sentence_encoder import Encoder
 from rag.patches.base import (
     BuildReport,
     PatchDocument,
@@ -53,13 +53,15 @@ class PatchSet:
 
     def __init__(
         self,
-        library: SqliteLibrary,
+        library: Library,
         config: Config,
         encoder: Encoder,
         generator: Callable[[], Generator],
         writer: PatchWriter | None = None,
         cache_salt: str = "",
     ) -> None:
+        if library.folder is None:
+            raise LibraryError(f"patches are kept beside a library in a folder; {library.place} is in PostgreSQL")
         self._library = library
         self._config = config
         self._encoder = encoder
@@ -214,7 +216,7 @@ class PatchSet:
             raise LibraryError(f"the library at {self._library.folder} is empty; add documents first")
         if not docs:
             return hashes
-        return {doc_id: hashes[doc_id] for doc_id in documents_named(self._library, docs)}
+        return {doc_id: hashes[doc_id] for doc_id in find_documents(self._library, docs)}
 
     def _live_hashes(self) -> dict[str, str]:
         generation = self._library.generation
@@ -245,7 +247,7 @@ class PatchSet:
         """Cosine of the question and each document's best retrieved passage."""
         asked = self._encoder.encode([question])[0]
         best: dict[str, float] = {}
-        vectors = self._library.rows_of([scored.passage.passage_id for scored in ranking])
+        vectors = self._library.rows_by_passage_id([scored.passage.passage_id for scored in ranking])
         for scored in ranking:
             if scored.passage.passage_id in vectors:
                 doc_id, (_, vector) = scored.passage.doc_id, vectors[scored.passage.passage_id]

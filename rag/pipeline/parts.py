@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from kg.types import Extractor
 from rag.core.config import Config
-from rag.core.errors import SettingError
+from rag.core.encoding import Encoder, passage_text
 from rag.core.passages import Passage
 from rag.core.query import RetrievalKind
 from rag.generation.base import Generator
 from rag.library.base import Library
-from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder, passage_text
-from retrievers.dense.retriever import dense_retriever
+from rag.models.sentence_encoder import RecentEncoder
+from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.hybrid import HybridRetriever
 from retrievers.judging.filter import KnowledgeFilter
@@ -45,7 +44,7 @@ class Parts:
         self,
         library: Library,
         config: Config,
-        encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder,
+        encoder: Encoder,
         given: BaseRetriever | None,
         generator: Callable[[], Generator],
         extractors: Callable[[], Sequence[Extractor]],
@@ -56,7 +55,7 @@ class Parts:
         self._generator = generator
         self._extractors = extractors
         self._lock = RLock()  # two threads' first questions must not make a part twice
-        self.encoder = encoder if isinstance(encoder, RecentEncoder) else RecentEncoder(encoder)
+        self.encoder = RecentEncoder(encoder)
         self.abstain_below = config.abstain_below
 
     def retriever(self, kind: RetrievalKind) -> BaseRetriever:
@@ -107,8 +106,6 @@ class Parts:
 
     @cached_property
     def _reservoir(self) -> QuestionCache:
-        if not isinstance(self._library, SqliteLibrary):
-            raise SettingError("memory=True needs a library in a folder; leave it out for one in PostgreSQL")
         config = self._config
         settings = QuestionCacheSettings(
             config.memory_tau, config.memory_theta, config.memory_ttl_s, config.memory_size
@@ -117,7 +114,7 @@ class Parts:
 
     @cached_property
     def _dense(self) -> BaseRetriever:
-        return dense_retriever(self._library, self.encoder)
+        return DenseRetriever(library=self._library, encoder=self.encoder)
 
     @cached_property
     def _sparse(self) -> SparseRetriever:
@@ -125,7 +122,7 @@ class Parts:
 
     def _vectors_of(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
         """``[len(passages), D]``, from the library where it has them."""
-        known = self._library.rows_of([passage.passage_id for passage in passages])
+        known = self._library.rows_by_passage_id([passage.passage_id for passage in passages])
         others = [passage for passage in passages if passage.passage_id not in known]
         vectors = {name: vector for name, (_, vector) in known.items()}
         encoded = self.encoder.encode([passage_text(passage.title, passage.text) for passage in others])

@@ -21,11 +21,12 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.base import Library
-from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import Encoder, SentenceEncoder
+from rag.library.open import open_library
+from rag.models.sentence_encoder import SentenceEncoder
 from rag.service.problems import Problem
 from rag.service.routes.schemas import NAME_PATTERN
 
@@ -100,7 +101,7 @@ class LibraryCatalog:
         """
         if name in self.names(tenant):
             raise Problem(409, "library_exists", f"the library {name!r} exists; add to it, or choose another name")
-        SqliteLibrary.open(self._folder(tenant, name)).close()
+        open_library(self._folder(tenant, name)).close()
 
     def delete(self, tenant: str, name: str) -> None:
         """Remove a library with everything in it; other processes see it gone at their next request."""
@@ -121,7 +122,7 @@ class LibraryCatalog:
         inode = (folder / "library.sqlite3").stat().st_ino
         with self._lock:
             if folder not in self._open or self._open[folder][0] != inode:
-                self._open[folder] = inode, self._engine(SqliteLibrary.open(folder, must_exist=True), tenant)
+                self._open[folder] = inode, self._engine(open_library(folder, must_exist=True), tenant)
             self._open.move_to_end(folder)
             while len(self._open) > _MAX_OPEN:
                 self._open.popitem(last=False)  # not closed: a request may still be using it
@@ -142,7 +143,7 @@ class LibraryCatalog:
     def base(self) -> Engine:
         """The model without documents: an engine over nothing."""
         self._nothing = tempfile.TemporaryDirectory(prefix="concord-base-")
-        return self._engine(SqliteLibrary.open(self._nothing.name), retriever=_NoDocuments())
+        return self._engine(open_library(self._nothing.name), retriever=_NoDocuments())
 
     def _engine(self, library: Library, tenant: str = "", retriever: BaseRetriever | None = None) -> Engine:
         """An engine of its tenant's: beside models it shares nothing; what it remembers goes with it."""

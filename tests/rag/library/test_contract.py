@@ -50,7 +50,7 @@ def test_what_was_read_back_is_what_was_written(place: str) -> None:
     ids, vectors, generation = library.vectors()
     assert list(library.passages([int(i) for i in ids]).values()) == list(document.passages)
     np.testing.assert_array_equal(vectors, document.vectors)
-    some_ids, some_vectors = library.vectors_of([int(ids[1]), 10**9])
+    some_ids, some_vectors = library.vectors_by_id([int(ids[1]), 10**9])
     assert some_ids.tolist() == [ids[1]]
     np.testing.assert_array_equal(some_vectors, document.vectors[1:])
     assert library.live_ids()[0].tolist() == ids.tolist()

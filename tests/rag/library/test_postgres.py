@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 pytest.importorskip("psycopg", reason="needs concord-rag[postgres]")
 import psycopg
 
-import rag.library.postgres.library
+import rag.library.postgres.dense
 from rag.cli.app import app
 from rag.core.errors import ConcordError, LibraryError, StorageError
 from rag.core.passages import Passage
@@ -136,11 +136,11 @@ def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyP
     first = int(library.live_ids()[0][0])
     products = queries @ vectors.T
     expected = [np.argsort(-row, kind="stable")[:10] + first for row in products]
-    exact = library.nearest(queries, 10)
+    exact = library.dense_index().search(queries, 10)
     assert [[i for i, _ in hits] for hits in exact] == [row.tolist() for row in expected]
     np.testing.assert_allclose([[s for _, s in hits] for hits in exact], -np.sort(-products)[:, :10], rtol=1e-5)
 
-    monkeypatch.setattr(rag.library.postgres.library, "EXACT_LIMIT", 1000)
+    monkeypatch.setattr(rag.library.postgres.dense, "EXACT_LIMIT", 1000)
     library.stage([_document("staged", vectors)])  # as near as the live ones, and not to be found
     library.publish([], "enc")
     library.stage([_document("staged", vectors)])
@@ -151,12 +151,12 @@ def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyP
             "EXPLAIN SELECT p.id FROM passages p JOIN documents d ON d.id = p.document AND d.is_live "
             "ORDER BY p.vector::vector(32) <#> %s::vector(32) LIMIT 10", (queries[0],)))  # fmt: skip
     assert "passages_by_vector" in plan
-    indexed = library.nearest(queries, 10)
+    indexed = library.dense_index().search(queries, 10)
     recall = np.mean([len({i for i, _ in hits} & set(row)) / 10 for hits, row in zip(indexed, expected, strict=True)])
     assert recall >= 0.97
     library.remove(["a"])
     publish(library, staged("b", "vectors of another length"))
-    assert len(library.nearest(np.ones((1, 2), dtype=np.float32), 10)[0]) == 1
+    assert len(library.dense_index().search(np.ones((1, 2), dtype=np.float32), 10)[0]) == 1
 
 
 def _document(name: str, vectors: Any) -> Staged:

@@ -257,9 +257,9 @@ def test_a_damaged_memory_is_one_error(library: SqliteLibrary, encoder: Embeddin
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
     with closing_reservoir(library) as reservoir:
-        with pytest.raises(StorageError, match="memory off"):
+        with pytest.raises(StorageError, match="without the question cache"):
             recall(reservoir, encoder, QUESTION)
-        with pytest.raises(StorageError, match="concord doctor"):
+        with pytest.raises(StorageError, match="concord check"):
             remember(reservoir, encoder, QUESTION, "bell")
     assert len(library.documents()) == len(TEXTS)
 
@@ -292,7 +292,7 @@ def test_survives_a_kill(library: SqliteLibrary, encoder: EmbeddingsEncoder, clo
         from retrievers.question_cache.cache import QuestionCache
         library = SqliteLibrary.open({str(library.folder)!r})
         memory = QuestionCache(library, clock=lambda: 1000.0)
-        rows = library.rows_of(["mill:0", "boat:0"])
+        rows = library.rows_by_passage_id(["mill:0", "boat:0"])
         some = [ScoredPassage(Passage(name, name, name, "", ""), 1.0) for name in rows]
         memory.remember(["q"], np.stack([rows["mill:0"][1]]), [some])
         os.kill(os.getpid(), signal.SIGKILL)
