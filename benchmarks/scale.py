@@ -29,12 +29,13 @@ import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
-from retrievers.dense.vector_index import exact_neighbours
 
 from rag.core.config import Config
 from rag.core.encoding import Encoder, passage_text
 from rag.engine import Engine
+from rag.library.sqlite.index_file import index_size_bytes
 from rag.library.sqlite.library import SqliteLibrary
+from rag.library.sqlite.vector_index import exact_neighbours
 from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.fusion import FusedRetriever

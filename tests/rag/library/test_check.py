@@ -17,6 +17,7 @@ from rag.core.errors import ConcordError, StorageError
 from rag.engine import Engine
 from rag.library.checking import Finding
 from rag.library.sqlite.index_file import INDEX_FILE
+from tests.conftest import HashEmbeddings
 
 TEXTS = {
     "harbour": "The harbour master of Port Selwick is Edda Lindqvist.",
@@ -45,9 +46,7 @@ def sql(engine: Engine, *statements: str) -> None:
 
 def best(engine: Engine) -> list[str]:
     """From a fresh engine, as another process would see the library."""
-    with Engine.open(
-        engine.library.folder, config=engine.config, embeddings=engine._encoder._encoder._embeddings
-    ) as fresh:  # type: ignore[union-attr]
+    with Engine.open(engine.library.folder, config=engine.config, embeddings=HashEmbeddings()) as fresh:
         return [Path(ranking[0].passage.source).stem for ranking in fresh.retrieve(QUESTIONS)]
 
 
@@ -188,7 +187,7 @@ def test_a_damaged_database_is_named_and_left_alone(engine: Engine, tmp_path: Pa
         content[page * 4096 : page * 4096 + 64] = bytes(64)
     file.write_bytes(content)
     try:
-        with Engine.open(copy, config=engine.config, embeddings=engine._encoder._encoder._embeddings) as opened:  # type: ignore[union-attr]
+        with Engine.open(copy, config=engine.config, embeddings=HashEmbeddings()) as opened:
             found = opened.check(is_repairing=True)
         assert [finding.part for finding in found] == ["file"]
         assert found == [Finding("file", found[0].problem)]

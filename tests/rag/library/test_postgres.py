@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -199,6 +200,77 @@ def test_a_catalog_lists_opens_and_removes(postgres: str) -> None:
     assert catalog.names(f"{tenant}.") == []
     with pytest.raises(LibraryError, match="too long"):
         catalog.open("x" * 56, must_exist=False)
+
+
+def cut_lock(address: str, library: PostgresLibrary) -> None:
+    """End the session that holds the writer's place, as an idle time-out or a failover does."""
+    with psycopg.connect(library.database.address.conninfo, autocommit=True) as db:
+        rows = db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            "AND ((classid::bigint << 32) | objid::bigint) = hashtextextended(%s, 0)",
+            (library.database.address.schema,),
+        ).fetchall()
+    assert rows == [(True,)]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda library: library.publish(["a"], "enc"),
+        lambda library: library.remove(["a"]),
+        lambda library: library.stage([staged("c", "cherries")]),
+        lambda library: library.discard_staged(),
+    ],
+    ids=["publish", "remove", "stage", "discard"],
+)
+def test_a_writer_that_lost_its_place_changes_nothing(address: str, late: Any) -> None:
+    library, other = PostgresLibrary.open(address), PostgresLibrary.open(address)
+    publish(library, staged("a", "old apples"))
+    with library.writing():
+        library.stage([staged("a", "late apples")])
+        cut_lock(address, library)
+        with other.writing():
+            publish(other, staged("a", "new apples"), staged("b", "bananas"))
+            other.stage([staged("a", "newest apples")])
+        with pytest.raises(StorageError, match="was cut, and another process has written"):
+            late(library)
+    passages = library.passages(library.live_ids()[0].tolist())
+    assert sorted(passage.text for passage in passages.values()) == ["bananas", "new apples"]
+    assert list(library.hashes(is_live=False)) == ["a"]
+    with library.writing():  # and it may try again
+        publish(library, staged("a", "newest apples"))
+    assert library.match('"newest"', 5)
+
+
+@pytest.mark.real
+def test_a_cut_lock_that_nobody_took_is_no_failure(address: str) -> None:
+    library = PostgresLibrary.open(address)
+    with library.writing():
+        library.stage([staged("a", "apples")])
+        cut_lock(address, library)
+        library.publish(["a"], "enc")
+    assert library.num_passages == 1
+
+
+@pytest.mark.real
+def test_the_place_belongs_to_a_thread(address: str) -> None:
+    """Another thread of the same library that becomes the next writer does not speak for the former one."""
+    library = PostgresLibrary.open(address)
+
+    def take_over() -> None:
+        with library.writing():
+            publish(library, staged("a", "new apples"))
+
+    with library.writing():
+        library.stage([staged("a", "late apples")])
+        cut_lock(address, library)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(take_over).result(timeout=30)
+        with pytest.raises(StorageError, match="another process has written"):
+            library.publish(["a"], "enc")
+    assert [p.text for p in library.document_passages("a")] == ["new apples"]
 
 
 ADDER = """
