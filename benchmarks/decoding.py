@@ -32,7 +32,8 @@ from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.generation.base import Generation, Request
-from rag.ingest.loaders import gather, load
+from rag.ingest.gather import gather
+from rag.ingest.load import load
 from rag.models import load_generator
 from tests.oracles import twin
 

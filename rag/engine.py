@@ -30,7 +30,7 @@ from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
 from rag.generation.base import Generator
 from rag.ingest.add import Ingestor
-from rag.ingest.loaders import Source
+from rag.ingest.source import Source
 from rag.library.base import Library
 from rag.library.encoder import CheckedEncoder
 from rag.library.find import find_documents

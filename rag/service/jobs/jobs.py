@@ -31,7 +31,7 @@ from rag.core.files import write_atomically, write_folder_atomically
 from rag.core.progress import Progress
 from rag.core.reports import AddReport
 from rag.engine import Engine
-from rag.ingest.loaders import Source
+from rag.ingest.source import Source
 from rag.patches.base import BuildReport
 from rag.service.catalog.folder import LibraryCatalog
 from rag.service.jobs.patches import trainable_patches_of

@@ -11,7 +11,10 @@ from langchain_core.documents import Document
 from pypdf import PdfReader, PdfWriter
 
 from rag.core.errors import SourceError
-from rag.ingest.loaders import Gathered, content_hash, gather, load, split
+from rag.ingest.gather import Gathered, gather
+from rag.ingest.load import load
+from rag.ingest.source import content_hash
+from rag.ingest.split import split
 from tests.conftest import CORPUS
 
 
