@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from rag.core.config import Config
 from rag.core.encoding import Encoder, passage_text
 from rag.engine import Engine
+from rag.library.base import Library
 from rag.library.sqlite.index_file import index_size_bytes
-from rag.library.sqlite.library import SqliteLibrary
 from rag.library.sqlite.vector_index import exact_neighbours
 from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
@@ -115,15 +115,16 @@ def filled(
     return engine
 
 
-def search_figures(library: SqliteLibrary, encoder: Encoder, questions: list[str]) -> dict[str, Any]:
+def search_figures(library: Library, encoder: Encoder, questions: list[str]) -> dict[str, Any]:
     """Time per question, its encoding included (but for ``index_ms``), and the share of the exact neighbours found."""
     dense = DenseRetriever(library=library, encoder=encoder)
     encoded = {question: encoder.encode([question]) for question in questions}
     sparse = SparseRetriever(library=library)
     hybrid = FusedRetriever(retrievers=[dense, sparse])
     say("building the index")
-    build_s = seconds(lambda: library.dense_index().current)
-    index = library.dense_index().current
+    faiss_index: Any = library.dense_index()  # of a library in a folder
+    build_s = seconds(lambda: faiss_index.current)
+    index = faiss_index.current
     assert index is not None
     say(f"searching: {index.info}")
     vectors = np.concatenate(list(encoded.values()))
@@ -143,7 +144,7 @@ def search_figures(library: SqliteLibrary, encoder: Encoder, questions: list[str
     }
 
 
-def removal_figures(library: SqliteLibrary, encoder: Encoder) -> dict[str, Any]:
+def removal_figures(library: Library, encoder: Encoder) -> dict[str, Any]:
     """One hundred documents out of the library and out of the dense index, up to the next answer."""
     dense = DenseRetriever(library=library, encoder=encoder)
     dense.search(["warm"], 1)
@@ -180,7 +181,7 @@ def graph_figures(
     return result
 
 
-def graph_of(library: SqliteLibrary) -> GraphRetriever:
+def graph_of(library: Library) -> GraphRetriever:
     """A graph retriever that has read nothing yet; its encoder is only asked by questions."""
     return GraphRetriever(library=library, encoder=None)
 

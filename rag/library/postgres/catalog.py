@@ -9,7 +9,8 @@ from psycopg import Connection, sql
 
 from rag.core.errors import LibraryError
 from rag.library.postgres.address import MAX_NAME, PREFIX, Address
-from rag.library.postgres.database import Connections, PostgresDatabase
+from rag.library.postgres.connections import Connections
+from rag.library.postgres.database import PostgresDatabase
 from rag.library.postgres.library import PostgresLibrary
 
 _NOBODY = "x"
