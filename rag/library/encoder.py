@@ -1,8 +1,8 @@
 """Whether an encoder is the one that a library's vectors were made with.
 
-Two models give vectors of one length and mean different things by them, so a mixture is never noticed by an error.
-Names differ too little: one name may stand for a model that was trained further. So the library keeps the vector of a
-fixed text, the probe, and an encoder must give it again.
+Vectors of two models may have the same length and mean different things, so a mixture causes no error, only wrong
+rankings. Names are not enough: one name may stand for a model that was trained further. So the library keeps the
+vector of a fixed text, the probe, and an encoder must reproduce it.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class CheckedEncoder:
         Raises:
             LibraryError: the library's vectors were made with another model.
         """
-        kept = self._library.probe
-        if kept is not None and not is_same_vector(kept, self.probe):
+        stored = self._library.probe
+        if stored is not None and not is_same_vector(stored, self.probe):
             if self._library.num_passages:
                 self._refuse()
             self._library.discard_staged()
-            kept = None
-        if kept is None:
+            stored = None
+        if stored is None:
             self._check_by_passage()
             self._library.keep_probe(self.probe)
 
@@ -73,12 +73,12 @@ class CheckedEncoder:
             return self._probe
 
     def _check(self) -> None:
-        kept = self._library.probe
-        if kept is None or (self._checked is not None and np.array_equal(kept, self._checked)):
+        stored = self._library.probe
+        if stored is None or (self._checked is not None and np.array_equal(stored, self._checked)):
             return
-        if self._library.num_passages and not is_same_vector(kept, self.probe):
+        if self._library.num_passages and not is_same_vector(stored, self.probe):
             self._refuse()
-        self._checked = kept
+        self._checked = stored
 
     def _check_by_passage(self) -> None:
         ids = self._library.live_ids()[0][:1].tolist()

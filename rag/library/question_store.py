@@ -59,7 +59,7 @@ class QuestionStore(ABC):
 
     @abstractmethod
     def version(self) -> Hashable:
-        """Differs from an earlier one whenever items have come or gone since, by whoever's hand."""
+        """Changes whenever items come or go, in this process or another."""
 
     @abstractmethod
     def ages(self) -> dict[int, float]:

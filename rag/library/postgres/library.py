@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from psycopg import Connection
 
 from rag.core.encoding import Encoder, Vectors
+from rag.core.errors import StorageError
 from rag.library.base import Library, Staged, check_all_published
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.postgres.address import Address
@@ -131,8 +132,9 @@ class PostgresLibrary(PostgresReader):
             _drop_extractions(db, contents)
             set_meta(db, "encoder", encoder)
             next_generation(db)
-        # On its own, so that publishing stays short.
-        self._dense_index.build_if_large(self.num_passages)
+        # In a transaction of its own, so that publishing stays short. A failure changes speed alone; a check reports it.
+        with suppress(StorageError):
+            self._dense_index.build_if_large(self.num_passages)
 
     def remove(self, doc_ids: Sequence[str]) -> None:
         """Remove documents and all that came from them, in one transaction."""

@@ -1,4 +1,4 @@
-"""The SQLite file of a library: its layout, and a connection for every thread that reads or writes at the moment.
+"""The SQLite file of a library: its layout, and one connection for each transaction that is open.
 
 documents (is_live)  1 --- *  passages (text, vector, content)  1 --- 1  passages_fts (live passages only)
 passages.content  * --- *  extractions (one per extractor and content)
@@ -177,15 +177,15 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.executescript(_TABLES)
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('schema', ?)", (LAYOUT,))
-    found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
-    if found == "1":
+    layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
+    if layout == "1":
         _upgrade(db)
-    elif found != LAYOUT:
+    elif layout != LAYOUT:
         raise StorageError(
-            f"{file} has layout {found}, this version reads {LAYOUT}; open it with the version that made it"
+            f"{file} has layout {layout}, this version reads {LAYOUT}; open it with the version that made it"
         )
     db.executescript(_INDEXES + SPARSE_INDEX)
-    # Names this very library in derived files: another one may stand in the same folder later.
+    # Names this library in derived files: another one may be in the same folder later.
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('identity', ?)", (uuid.uuid4().hex,))
 
 

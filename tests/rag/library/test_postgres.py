@@ -29,6 +29,7 @@ from rag.library.base import Staged
 from rag.library.postgres.address import Address
 from rag.library.postgres.catalog import PostgresCatalog
 from rag.library.postgres.library import PostgresLibrary
+from rag.library.question_store import NewItem
 from retrievers.sparse import match_expression
 from tests.conftest import CORPUS, ROOT
 from tests.postgres_server import PASSWORD
@@ -271,6 +272,31 @@ def test_the_place_belongs_to_a_thread(address: str) -> None:
         with pytest.raises(StorageError, match="another process has written"):
             library.publish(["a"], "enc")
     assert [p.text for p in library.document_passages("a")] == ["new apples"]
+
+
+@pytest.mark.real
+def test_a_locked_passage_costs_no_question_its_answer(address: str) -> None:
+    library = PostgresLibrary.open(address)
+    publish(library, staged("a", "apples"))
+    store = library.question_store()
+    [row_id] = library.live_ids()[0].tolist()
+    item = NewItem("q", row_id, np.ones(2, dtype=np.float32), 1.0)
+    with library.database.transaction() as db:
+        db.execute("SELECT 1 FROM passages FOR UPDATE")
+        store.add([item])  # gives up
+    assert len(store) == 0
+    store.add([item])
+    assert len(store) == 1
+
+
+@pytest.mark.real
+def test_a_library_without_the_table_of_questions_gets_it(address: str) -> None:
+    """As versions made it that kept no questions in PostgreSQL; several sessions may be the first."""
+    library = PostgresLibrary.open(address)
+    publish(library, staged("a", "apples"))
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: library.question_store(), range(4)))
+    assert [len(store) for store in stores] == [0] * 4
 
 
 ADDER = """
