@@ -28,8 +28,8 @@ from rich.table import Table
 from benchmarks.sets import area_under_curve
 from eval.metrics.answers import contains_answer
 from eval.output.tables import progress_bar
+from eval.records import Record, Trace
 from eval.run.config import RunConfig
-from eval.run.records import Record, Trace
 from eval.studies.comparison_table import Cell, Line, TableConfig, figures, run_table
 from eval.studies.engines import Engines
 

@@ -83,7 +83,7 @@ def rewriting(test_set: TestSet, encoder: SentenceEncoder, generator: Generator)
     engine = Engine(test_set.library, Config(), encoder=encoder, generator=generator)
     out = {}
     for kind in ("off", "model"):
-        found = engine.searcher.search([engine.query(text, rewrite=kind, top_k=5) for text in some.questions])
+        found = engine.search([engine.query(text, rewrite=kind, top_k=5) for text in some.questions])
         documents = [[scored.passage.doc_id for scored in item.ranking] for item in found]
         out[kind] = float(np.mean(recall(some.gold, documents)))
         out[f"{kind}_queries"] = float(np.mean([len(item.trace.queries) for item in found]))

@@ -23,39 +23,41 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import torch
 from langchain_core.documents import Document
 from rich.console import Console
 from rich.table import Table
 
-from eval.metrics.answers import contains_answer
+from benchmarks.patching import (
+    MAX_TOKENS,
+    PADDED,
+    Row,
+    answers,
+    one_by_one,
+    other_of_kind,
+    prag_samples,
+    read,
+    score,
+)
 from rag import Engine
 from rag.core.answer import PatchUse
 from rag.core.prompts import build_prompts
 from rag.generation.base import Adapter, Request
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import num_bytes
-from rag.patches.base import PRAG, PatchDocument, PatchInfo, PatchWriter, Sample, Tensors
+from rag.patches.base import PRAG, PatchDocument, PatchInfo, PatchWriter, Tensors
 from rag.patches.compose import compose
-from rag.patches.questions.model import five
 from rag.patches.questions.rules import write_rules
 from rag.patches.store import PatchStore, patch_key
-from rag.patches.training.batched import frozen_twin
-from rag.patches.training.samples import tokens_of
 from rag.patches.training.trainer import GradientWriter
 
-HERE = Path(__file__).resolve().parent
-PADDED = 3000
 NUM_STORED, NUM_COMPOSED = 1000, 4
-MAX_TOKENS = 16
-Row = dict[str, Any]
 _err = Console(stderr=True)
 
 
@@ -80,11 +82,6 @@ def main() -> None:
         figures |= serving(engine, Path(folder) / "many", NUM_STORED // (10 if args.quick else 1))
     show(figures)
     print(json.dumps(figures))
-
-
-def read(name: str) -> list[Row]:
-    """The rows of a file in ``data``."""
-    return [json.loads(line) for line in (HERE / "data" / name).read_text(encoding="utf-8").splitlines()]
 
 
 # ---- speed
@@ -120,44 +117,6 @@ def check_built(engine: Engine, num_documents: int) -> None:
     report = engine.patches.build()
     if len(report.built) != num_documents:
         raise SystemExit(f"only {len(report.built)} of {num_documents} patches were built: {report.failed}")
-
-
-def one_by_one(
-    generator: TransformersGenerator,
-    documents: Sequence[Sequence[Sample]],
-    pad_to: int = 0,
-    max_steps: int | None = None,
-) -> float:
-    """Seconds of the readable baseline: per document a fresh adapter, one sample a step, AdamW."""
-    from peft import LoraConfig, get_peft_model
-
-    config = LoraConfig(r=PRAG.rank, lora_alpha=PRAG.alpha, target_modules=list(PRAG.targets), lora_dropout=0.0)
-    model = get_peft_model(frozen_twin(generator.model), config).train()
-    device = generator.model.device
-    begun = time.perf_counter()
-    for samples in documents:
-        model.delete_adapter("default")
-        model.add_adapter("default", config)
-        model.set_adapter("default")
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=PRAG.learning_rate)
-        for sample in samples[:max_steps]:
-            ids = list(tokens_of(generator, sample, PRAG).ids)
-            padding = max(0, pad_to - len(ids))
-            batch = torch.tensor([ids + [0] * padding], device=device)
-            mask = torch.tensor([[1] * len(ids) + [0] * padding], device=device)
-            optimizer.zero_grad()
-            model(input_ids=batch, attention_mask=mask, labels=batch.masked_fill(mask == 0, -100)).loss.backward()
-            optimizer.step()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - begun
-
-
-def prag_samples(row: Row) -> list[Sample]:
-    """Five samples in the published order. For timing alone: the passage stands in for a rewrite of its length."""
-    pairs = [(sample.question, sample.answer) for sample in write_rules(document_of(row), 1)]
-    return five(row["text"], f"{row['text']} ", pairs[:3])
 
 
 # ---- knowledge
@@ -200,12 +159,6 @@ def knowledge(engine: Engine, rows: Sequence[Row], known: Sequence[Row], unrelat
     }
 
 
-def other_of_kind(rows: Sequence[Row], at: int) -> int:
-    """Another document of the same kind where there is one: its answers have the same form."""
-    others = [*range(at + 1, len(rows)), *range(at)]
-    return next((other for other in others if rows[other]["kind"] == rows[at]["kind"]), others[0])
-
-
 def format_only(generator: TransformersGenerator, writer: PatchWriter, document: PatchDocument) -> Adapter:
     """A patch from facts that the model knows: it can learn how to answer, and nothing new."""
     tensors = dict(writer.write([write_rules(document, 2)]))[0]
@@ -217,26 +170,6 @@ def alone(engine: Engine, key: str) -> Adapter:
     adapter = engine.patches.adapter([PatchUse("", key, 1.0)])
     assert adapter is not None
     return adapter
-
-
-def answers(
-    generator: TransformersGenerator, questions: Sequence[str], adapters: Sequence[Adapter | None]
-) -> list[str]:
-    """Greedy answers without passages."""
-    from decoders.params import Plain
-    from rag.core.query import Sampling
-
-    ids = [generator.encode(build_prompts(question, []).context) for question in questions]
-    requests = [
-        Request(prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), has_probes=False, context_adapter=adapter)
-        for prompt, adapter in zip(ids, adapters, strict=True)
-    ]
-    return [generation.text for generation in generator.generate(requests)]
-
-
-def score(given: Iterable[str], expected: Iterable[str]) -> float:
-    """Share of answers that contain the expected one."""
-    return statistics.fmean(contains_answer(one, [other]) for one, other in zip(given, expected, strict=True))
 
 
 def same(before: Sequence[str], after: Sequence[str]) -> float:
@@ -314,11 +247,6 @@ def answers_first(generator: TransformersGenerator, question: str, adapter: Adap
 def trainable(engine: Engine) -> TransformersGenerator:
     """The engine's generator."""
     return engine.patches.trainable
-
-
-def document_of(row: Row) -> PatchDocument:
-    """A row as the writers take it."""
-    return PatchDocument(row["title"], row["title"], row["text"], "")
 
 
 def elapsed(work: Any) -> float:

@@ -125,18 +125,18 @@ def asked(
     that neither finds a vector that the other made.
     """
     engines = [Engine(test_set.library, Config(), encoder=encoder) for _ in range(2)]
-    engines[1].parts.reservoir.clear()
+    engines[1].components.question_cache().clear()
     passes = (Pass([], [], []), Pass([], [], []))
     for engine, memory, some in zip(engines, (False, True), (before[:1], before), strict=True):
         for text in some:  # without memory the first one only builds the graph
-            engine.searcher.search([engine.query(text, memory=memory, **options)])
+            engine.search([engine.query(text, question_cache=memory, **options)])
     for text in texts:
         for engine, memory, way in zip(engines, (False, True), passes, strict=True):
-            query = engine.query(text, memory=memory, **options)
+            query = engine.query(text, question_cache=memory, **options)
             started = time.perf_counter()
-            found = engine.searcher.search([query])[0]
+            found = engine.search([query])[0]
             way.seconds.append(time.perf_counter() - started)
             way.num_retrieved.append(found.trace.num_retrieved)
             way.documents.append([scored.passage.doc_id for scored in found.ranking])
-    engines[1].parts.reservoir.close()
+    engines[1].components.question_cache().close()
     return passes

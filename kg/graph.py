@@ -6,7 +6,7 @@ removing a document removes exactly what only it said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from kg.packed import Packed
@@ -32,12 +32,18 @@ class KnowledgeGraph:
         self.add(extractions)
 
     def add(self, extractions: Iterable[Extraction]) -> None:
-        """Add what passages say; a passage that is there already gets it in addition, once."""
-        for new in extractions:
-            old = self._passages.get(new.passage_id)
+        """Add what passages say; a passage that is there already gets it in addition, once.
+
+        Extractions of one passage are merged before they are packed, so that the cost is that of what is added.
+        """
+        parts: dict[str, list[Extraction]] = {}
+        for extraction in extractions:
+            parts.setdefault(extraction.passage_id, []).append(extraction)
+        for passage_id, new_parts in parts.items():
+            old = self._passages.get(passage_id)
+            new = _merge(new_parts if old is None else [old.extraction(passage_id), *new_parts])
             if old is not None:
-                new = _merged(old.extraction(new.passage_id), new)
-                self._forget(new.passage_id)
+                self._forget(passage_id)
             packed = self._passages[new.passage_id] = Packed.of(new)
             self._by_document.setdefault(new.doc_id, {})[new.passage_id] = None
             for name in packed.names:
@@ -152,7 +158,10 @@ def _drop(table: dict[_Key, dict[_Item, None]], key: _Key, item: _Item) -> None:
         table.pop(key, None)
 
 
-def _merged(old: Extraction, new: Extraction) -> Extraction:
-    """Both extractions of one passage as one, without repetitions."""
-    mentions = tuple(dict.fromkeys((*old.mentions, *new.mentions)))
-    return Extraction(old.doc_id, old.passage_id, mentions, tuple(dict.fromkeys((*old.triples, *new.triples))))
+def _merge(parts: Sequence[Extraction]) -> Extraction:
+    """All extractions of one passage as one, without repetitions."""
+    if len(parts) == 1:
+        return parts[0]
+    mentions = dict.fromkeys(mention for part in parts for mention in part.mentions)
+    triples = dict.fromkeys(triple for part in parts for triple in part.triples)
+    return Extraction(parts[0].doc_id, parts[0].passage_id, tuple(mentions), tuple(triples))

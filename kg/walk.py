@@ -8,8 +8,9 @@ per hop. The grounded path is the explanation.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from kg.types import Claim, Provenance
 # A question of thousands of words is cut: linking looks at every run of its words.
 _MAX_QUESTION_WORDS = 256
 _MAX_NAME_WORDS = 16
+# Vectors of relation phrases that are kept: some 1.5 KB each.
+_MAX_PHRASES = 20_000
 
 
 class TextEncoder(Protocol):
@@ -29,6 +32,15 @@ class TextEncoder(Protocol):
     def encode(self, texts: Sequence[str]) -> NDArray[Any]:
         """``[len(texts), D]`` unit vectors."""
         ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A relation path from a subject, and the question's words without those of the subject."""
+
+    subject: str
+    relations: tuple[str, ...]
+    asked: str
 
 
 @dataclass(frozen=True)
@@ -77,32 +89,46 @@ class Walker:
         self._max_hops = max_hops
         self._max_plans = max_plans
         self._phrases: dict[str, NDArray[Any]] = {}
+        self._mutex = Lock()  # guards the phrases; never held while encoding
 
     def walk(self, question: str, top_k: int = 5) -> list[Path]:
         """The ``top_k`` best paths, best first; none when the question names no subject of the graph.
 
         Paths of one plan come in the order of their number of sources, then of their names.
         """
+        return self.ground_all(self.plan(question), top_k)
+
+    def plan(self, question: str) -> list[Plan]:
+        """Every relation path from the question's subjects that the graph holds, best worded first."""
+        return self.score(self.candidates(question))
+
+    def candidates(self, question: str) -> list[Candidate]:
+        """The relation paths to choose from. Reads the graph, and encodes nothing."""
+        words = " ".join(question.split()[:_MAX_QUESTION_WORDS])
+        return [
+            Candidate(subject, path, _without(words, subject))
+            for subject in self._subjects(words)
+            for path in self._paths(subject)
+        ]
+
+    def score(self, candidates: Sequence[Candidate]) -> list[Plan]:
+        """The candidates by how well they word the question, best first. Encodes, and does not read the graph."""
+        if not candidates:
+            return []
+        cosines = self._similarities(
+            [item.asked for item in candidates], [phrase(item.relations) for item in candidates]
+        )
+        plans = [Plan(item.subject, item.relations, cosine) for item, cosine in zip(candidates, cosines, strict=True)]
+        return sorted(plans, key=lambda plan: (-plan.score, plan.subject, plan.relations))
+
+    def ground_all(self, plans: Sequence[Plan], top_k: int) -> list[Path]:
+        """The first ``top_k`` walks along the plans, in their order."""
         paths: list[Path] = []
-        for plan in self.plan(question):
+        for plan in plans:
             paths += self.ground(plan)
             if len(paths) >= top_k:
                 break
         return paths[:top_k]
-
-    def plan(self, question: str) -> list[Plan]:
-        """Every relation path from the question's subjects that the graph holds, best worded first."""
-        words = " ".join(question.split()[:_MAX_QUESTION_WORDS])
-        found = [
-            (subject, path, _without(words, subject))
-            for subject in self._subjects(words)
-            for path in self._paths(subject)
-        ]
-        if not found:
-            return []
-        scores = self._similarities([rest for _, _, rest in found], [phrase(path) for _, path, _ in found])
-        plans = [Plan(subject, path, score) for (subject, path, _), score in zip(found, scores, strict=True)]
-        return sorted(plans, key=lambda plan: (-plan.score, plan.subject, plan.relations))
 
     def ground(self, plan: Plan) -> list[Path]:
         """Every walk along a plan's relations, best supported first, ties by answer."""
@@ -152,13 +178,25 @@ class Walker:
         return found
 
     def _similarities(self, asked: Sequence[str], worded: Sequence[str]) -> list[float]:
-        """Cosine of each pair, in one encoder call; a relation phrase is encoded once per walker."""
+        """Cosine of each pair, in one encoder call; phrases are kept for later questions."""
+        with self._mutex:
+            phrases = {text: self._phrases[text] for text in worded if text in self._phrases}
         rests = list(dict.fromkeys(asked))
-        new = [text for text in dict.fromkeys(worded) if text not in self._phrases]
+        new = [text for text in dict.fromkeys(worded) if text not in phrases]
         vectors = self._encoder.encode([*rests, *new])
-        self._phrases.update(zip(new, vectors[len(rests) :], strict=True))
+        phrases.update(zip(new, vectors[len(rests) :], strict=True))
+        self._keep(phrases)
         row = {text: i for i, text in enumerate(rests)}
-        return [float(vectors[row[a]] @ self._phrases[b]) for a, b in zip(asked, worded, strict=True)]
+        return [float(vectors[row[a]] @ phrases[b]) for a, b in zip(asked, worded, strict=True)]
+
+    def _keep(self, phrases: Mapping[str, NDArray[Any]]) -> None:
+        """Keep phrases up to the limit; those that were not used for longest go first."""
+        with self._mutex:
+            for text, vector in phrases.items():
+                self._phrases.pop(text, None)
+                self._phrases[text] = vector
+            for text in list(self._phrases)[:-_MAX_PHRASES]:
+                del self._phrases[text]
 
 
 def phrase(relations: Sequence[str]) -> str:

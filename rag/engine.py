@@ -8,7 +8,6 @@ answer = engine.ask("Who runs the harbour?", decoder="adacad")
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -23,8 +22,9 @@ from rag.core.answer import Answer, TokenEvent
 from rag.core.config import Config
 from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError
-from rag.core.options import query_of
-from rag.core.passages import Passage, ScoredPassage
+from rag.core.lazy import lazy_property
+from rag.core.options import build_query
+from rag.core.passages import Passage, ScoredPassage, rank_passages
 from rag.core.progress import Progress
 from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
@@ -37,9 +37,11 @@ from rag.library.find import find_documents
 from rag.library.open import open_library
 from rag.models import load_generator
 from rag.models.sentence_encoder import EmbeddingsEncoder, SentenceEncoder
-from rag.pipeline.parts import Parts
-from rag.pipeline.run import Pipeline, collect
-from rag.pipeline.search import Searcher
+from rag.pipeline.build import build, build_search
+from rag.pipeline.components import Components
+from rag.pipeline.run import Pipeline, collect, run_stages
+from rag.pipeline.state import State, given_state, new_state
+from rag.pipeline.timings import Timings
 from retrievers.graph.retriever import GraphRetriever
 
 if TYPE_CHECKING:
@@ -65,12 +67,19 @@ class Engine:
         self.library = library
         self.config = config
         self._encoder = CheckedEncoder(encoder or SentenceEncoder(config), library)
-        self._given_retriever = retriever
+        self._foreign_retriever = retriever
         self._given_generator = generator
         self._cache_salt = cache_salt
-        self._mutex = RLock()  # guards loading
         self._adding = RLock()  # one change of the library at a time; questions are answered meanwhile
-        self.parts = Parts(library, config, self._encoder, retriever, lambda: self.generator, lambda: self.extractors)
+        self.components = Components(
+            library,
+            config,
+            self._encoder,
+            retriever,
+            generator=lambda: self.generator,
+            extractors=lambda: self.extractors,
+            patcher=lambda: self.patches,
+        )
 
     @classmethod
     def open(
@@ -89,7 +98,7 @@ class Engine:
         Args:
             path: the library's folder, or ``postgresql://[user@]host/DATABASE/LIBRARY``.
             must_exist: refuse to make a new library.
-            config: all settings at once; ``settings`` are ignored then.
+            config: all settings at once; ``settings`` change single ones.
             embeddings: any LangChain ``Embeddings`` in place of the configured encoder.
             retriever: any LangChain retriever in place of the library's own.
             generator: any :class:`rag.generation.base.Generator` in place of the configured model.
@@ -98,7 +107,7 @@ class Engine:
         Raises:
             SettingError, LibraryError, StorageError: see :mod:`rag.core.errors`.
         """
-        config = config or Config.load(**settings)
+        config = config.updated(**settings) if config else Config.load(**settings)
         library = open_library(path, must_exist=must_exist)
         encoder = EmbeddingsEncoder(embeddings) if embeddings else None
         return cls(library, config, encoder=encoder, retriever=retriever, generator=generator)
@@ -113,9 +122,9 @@ class Engine:
 
     def close(self) -> None:
         """Close the library, and the generator if this engine loaded it."""
-        self.parts.close()
+        self.components.close()
         self.library.close()
-        if self._given_generator is None and "_generator" in self.__dict__:
+        if "_generator" in self.__dict__:
             self._generator.close()
 
     def add(
@@ -163,9 +172,13 @@ class Engine:
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
         """The ranking of each question; no generator is loaded, unless a setting asks for one."""
+        queries = [self.query(question, top_k=top_k, abstain=False, question_cache=False) for question in questions]
+        return [list(state.ranking) for state in self.search(queries)]
+
+    def search(self, queries: Sequence[Query]) -> list[State]:
+        """The stages up to the passages, for ready queries; each state says how its passages were found."""
         self._check_readable()
-        queries = [self.query(question, top_k=top_k, abstain=False, memory=False) for question in questions]
-        return [list(item.ranking) for item in self.searcher.search(queries)]
+        return run_stages(build_search(self.components), list(map(new_state, queries)), Timings())
 
     def ask(self, question: str, **options: Any) -> Answer:
         """Answer one question; options as in :meth:`ask_many`."""
@@ -192,7 +205,7 @@ class Engine:
         """
         queries = [self.query(question, **options) for question in questions]
         self._check_readable()
-        return collect(self.pipeline.run(queries), len(queries), on_answer)
+        return collect(self.pipeline.run(list(map(new_state, queries))), len(queries), on_answer)
 
     def answer_with(
         self,
@@ -202,25 +215,37 @@ class Engine:
         on_answer: Callable[[int, Answer], None] | None = None,
         **options: Any,
     ) -> list[Answer]:
-        """Answer questions from given passages, best first, without retrieval; options as in :meth:`ask_many`."""
-        queries = [self.query(question, **options) for question in questions]
-        rankings = [[ScoredPassage(p, 1 / rank) for rank, p in enumerate(some, start=1)] for some in passages]
-        return collect(self.pipeline.run_with(queries, rankings), len(queries), on_answer)
+        """Answer questions from given passages, best first; options as in :meth:`ask_many`.
 
-    def stream(self, question: str, **options: Any) -> Iterator[TokenEvent | Answer]:
+        Nothing is retrieved. Every other stage runs as it does for :meth:`ask_many`.
+        """
+        states = [
+            given_state(self.query(question, **options), rank_passages(chosen))
+            for question, chosen in zip(questions, passages, strict=True)
+        ]
+        return collect(self.pipeline.run(states), len(states), on_answer)
+
+    def stream(
+        self, question: str, *, passages: Sequence[Passage] | None = None, **options: Any
+    ) -> Iterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; options as in :meth:`ask_many`.
 
-        Closing the iterator stops the generation.
+        With ``passages`` the answer is made from those, as in :meth:`answer_with`. Closing the iterator stops the
+        generation.
         """
         query = self.query(question, **options)
-        self._check_readable()
-        for _, event in self.pipeline.run([query]):
+        if passages is None:
+            self._check_readable()
+            state = new_state(query)
+        else:
+            state = given_state(query, rank_passages(passages))
+        for _, event in self.pipeline.run([state]):
             yield event
 
     def query(self, question: str, **options: Any) -> Query:
-        """A checked :class:`Query` from a question and options (:func:`rag.core.options.query_of`)."""
+        """A checked :class:`Query` from a question and options (:func:`rag.core.options.build_query`)."""
         salted = {"cache_salt": self._cache_salt} | options
-        query = query_of(question, salted, self.config, is_own=self._given_retriever is None)
+        query = build_query(question, salted, self.config, has_own_retrievers=self._foreign_retriever is None)
         if query.patches != "off":
             self.patches.check_engine()
         return query
@@ -228,19 +253,19 @@ class Engine:
     @property
     def retriever(self) -> BaseRetriever:
         """The given retriever, or the configured one over the library."""
-        return self.parts.retriever(self.config.retrieval)
+        return self.components.retriever(self.config.retrieval)
 
     @property
     def graph(self) -> GraphRetriever:
         """Retrieval along the library's knowledge graph."""
-        return self.parts.graph
+        return self.components.graph
 
-    @cached_property
-    def searcher(self) -> Searcher:
-        """The stages from question to passages, over this engine's parts."""
-        return Searcher(self.parts)
+    @lazy_property
+    def pipeline(self) -> Pipeline:
+        """The stages over this engine's components."""
+        return build(self.components)
 
-    @cached_property
+    @lazy_property
     def extractors(self) -> Sequence[Extractor]:
         """What reads passages for the knowledge graph."""
         from kg.extract import NameExtractor
@@ -253,43 +278,31 @@ class Engine:
 
     @property
     def generator(self) -> Generator:
-        """The given generator, or the configured model, loaded now."""
+        """The given generator, or the configured model, loaded on first use."""
         if callable(self._given_generator):
             return self._given_generator()
-        with self._mutex:  # two threads' first questions must not load two models
-            return self._given_generator or self._generator
+        return self._given_generator or self._generator
 
-    @cached_property
+    @lazy_property
     def _generator(self) -> Generator:
         return load_generator(self.config)
 
-    @property
-    def pipeline(self) -> Pipeline:
-        """The stages over this engine's parts."""
-        patcher = self.patches if self.library.folder else None
-        return Pipeline(self.searcher, self.generator, self.config.conflict_threshold, patcher)
-
-    @property
+    @lazy_property
     def patches(self) -> PatchSet:
         """The library's documents as LoRA patches.
 
         Raises:
             LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
         """
-        with self._mutex:
-            return self._patches
-
-    @cached_property
-    def _patches(self) -> PatchSet:
         # Loads torch: not before a model is needed.
         from rag.patches.patchset import PatchSet
 
         return PatchSet(
-            self.library, self.config, self.parts.encoder, lambda: self.generator, cache_salt=self._cache_salt
+            self.library, self.config, self.components.encoder, lambda: self.generator, cache_salt=self._cache_salt
         )
 
     def _check_readable(self) -> None:
-        if self._given_retriever is not None:
+        if self._foreign_retriever is not None:
             return
         if self.library.num_passages == 0:
             raise LibraryError(

@@ -19,11 +19,10 @@ from pydantic import Field
 
 from rag.core.answer import Answer
 from rag.core.errors import QuestionError
+from rag.core.history import SpeakerRole, alternate_turns
 from rag.core.query import Message
-from rag.service.chat.history import history_of
-from rag.service.chat.schemas import ChatMessage
 
-_ROLES = {"human": "user", "ai": "assistant", "system": "system"}
+_ROLES: dict[str, SpeakerRole] = {"human": "user", "ai": "assistant", "system": "system"}
 
 
 class ConcordChatModel(BaseChatModel):
@@ -94,8 +93,8 @@ def _split(messages: list[BaseMessage]) -> tuple[str, list[Message]]:
     if unknown or not messages or messages[-1].type != "human":
         kinds = ", ".join(message.type for message in messages) or "none"
         raise QuestionError(f"messages of types {kinds}; expected system, human and ai, a human one last")
-    turns = [ChatMessage.model_validate({"role": _ROLES[m.type], "content": str(m.text)}) for m in messages]
-    return turns[-1].text, history_of(turns[:-1])
+    turns = [(_ROLES[message.type], str(message.text)) for message in messages]
+    return turns[-1][1], alternate_turns(turns[:-1])
 
 
 def _usage(answer: Answer) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from eval.metrics.answers import normalize
 
 # Whole answers that decline. As part of a longer answer they may well be its content ("the Unknown Soldier").
@@ -10,46 +12,36 @@ _WHOLE = frozenset(
     for text in ("", "unknown", "none", "n/a", "not available", "no answer", "unanswerable", "unclear", "not sure")
 )
 
-# Phrases that decline wherever they stand.
-_PHRASES = tuple(
-    f" {normalize(text)} "
-    for text in (
-        "I don't know",
-        "I do not know",
-        "I'm not sure",
-        "I am not sure",
-        "cannot answer",
-        "can't answer",
-        "unable to answer",
-        "cannot be answered",
-        "cannot be determined",
-        "cannot determine",
-        "not possible to determine",
-        "no information",
-        "not enough information",
-        "insufficient information",
-        "is not mentioned",
-        "not mentioned in",
-        "does not mention",
-        "doesn't mention",
-        "do not mention",
-        "is not stated",
-        "is not specified",
-        "does not specify",
-        "is not provided",
-        "does not provide",
-        "does not say",
-        "doesn't say",
-        "do not contain",
-        "does not contain",
+# A document may be silent about something, and that may be the answer ("The treaty does not mention slavery"). Only
+# silence of what the answer was to be read from declines.
+_SOURCES = (
+    r"(?:(?:given|provided|above|supplied|available|retrieved) )?"
+    r"(?:passages?|texts?|documents?|contexts?|articles?|sources?|paragraphs?|excerpts?|snippets?|information)"
+)
+_SILENT = r"(?:mention|say|state|specify|provide|contain|include|give|answer|indicate|tell|reveal|discuss|address)"
+_DECLINES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # The one who answers: "I don't know", "cannot be determined".
+        r"\bi (?:do not|dont|did not|didnt) know\b",
+        r"\bi (?:am|was) not sure\b|\bim not sure\b",
+        r"\b(?:cannot|cant|could not|couldnt|unable to|not able to|not possible to) (?:be )?(?:answer|determine)",
+        r"\b(?:no|not enough|insufficient|no relevant) information\b",
+        # What was read: "the passage does not say".
+        rf"\b{_SOURCES} (?:do|does|did) not (?:\w+ )?{_SILENT}\b",
+        rf"\b{_SOURCES} (?:dont|doesnt|didnt) (?:\w+ )?{_SILENT}\b",
+        r"^it (?:does not|doesnt) (?:say|mention|state|specify)\b",
+        # What was looked for: "it is not mentioned", "not stated in the text".
+        rf"\bnot (?:\w+ )?(?:mentioned|stated|specified|provided|given)(?: (?:in|by) {_SOURCES}\b|$)",
     )
 )
 
 
 def abstains(text: str) -> bool:
-    """Whether ``text`` is empty, is a word such as "unknown", or holds a phrase such as "I don't know".
+    """Whether ``text`` is empty, is a word such as "unknown", or says that it cannot be told from what was read.
 
     Source: ours; English only.
     """
     normal = normalize(text)
-    return normal in _WHOLE or any(phrase in f" {normal} " for phrase in _PHRASES)
+    sentences = [normalize(sentence) for sentence in re.split(r"[.!?\n]+", text)]
+    return normal in _WHOLE or any(pattern.search(sentence) for sentence in sentences for pattern in _DECLINES)

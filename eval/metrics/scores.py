@@ -13,7 +13,7 @@ from eval.metrics.abstention import abstains
 from eval.metrics.answers import contains_answer, exact_match, f1
 from eval.metrics.ranking import RANKING_FORMS, is_ranking_metric, ranking_scores
 from eval.metrics.stats import Interval, ratio_interval
-from eval.run.records import Record
+from eval.records import Record
 from rag.core.errors import SettingError
 
 # What each figure is, in a line; the report and `concord eval list` show it.

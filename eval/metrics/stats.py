@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+# Numerators and denominators, one each per question.
+Ratio = tuple[Sequence[float], Sequence[float]]
 
-# Bounds the index matrix of one block of resamples at a few megabytes, whatever the number of questions.
-_BLOCK_CELLS = 500_000
+# Bounds the index matrix of one batch of resamples at a few megabytes, whatever the number of questions.
+_BATCH_CELLS = 500_000
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class PairedTest:
 
     Attributes:
         interval: bootstrap interval of the difference.
-        p_value: two-sided permutation test of "no difference", the runs swapped question by question; never
-            below 1 / (resamples + 1).
+        p_value: two-sided permutation test of "no difference", the runs swapped question by question: exact for
+            few questions, else sampled and then never below 1 / (resamples + 1).
         num_questions: pairs compared.
     """
 
@@ -74,9 +76,25 @@ def bootstrap_statistic(
     if table.size == 0:
         raise ValueError("got no values; an interval needs at least one question")
     value = float(statistic(table.mean(axis=1, keepdims=True))[0])
-    figures = statistic(_resampled_means(table, seed, num_resamples))
-    low, high = np.quantile(figures, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, float(low), float(high))
+    if table.shape[1] == 1:  # one question has no spread to resample
+        return Interval(value, value, value)
+    from scipy.stats import bootstrap
+
+    def resampled(*samples: Array, axis: int) -> Array:
+        return statistic(np.stack([sample.mean(axis=axis) for sample in samples]))
+
+    result = bootstrap(
+        tuple(table),
+        resampled,
+        n_resamples=num_resamples,
+        batch=_batch_size(table.shape[1], num_resamples),
+        paired=True,
+        vectorized=True,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return Interval(value, float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
 def ratio_interval(
@@ -123,29 +141,41 @@ def paired_ratio_test(
         sizes = " and ".join(str(len(column)) for column in (a[0], b[0]))
         raise ValueError(f"got {sizes} values; a paired test needs one pair per question")
     interval = bootstrap_statistic([*a, *b], _ratio_difference, confidence, seed, num_resamples)
-    swapped = _swapped_differences(np.asarray([*a, *b], dtype=np.float64), seed, num_resamples)
-    # The tolerance keeps ties with the observed difference ties, whatever the order of summation.
-    num_extreme = int(np.count_nonzero(np.abs(swapped) >= abs(interval.value) - 1e-12))
-    return PairedTest(interval, (num_extreme + 1) / (num_resamples + 1), len(a[0]))
+    return PairedTest(interval, _permutation_p_value(a, b, seed, num_resamples), len(a[0]))
 
 
-def _resampled_means(table: Array, seed: int, num_resamples: int) -> Array:
-    """Means ``[C, R]`` of R draws with replacement of the N columns of ``table [C, N]``."""
-    rng, num = np.random.default_rng(seed), table.shape[1]
-    blocks = [table[:, rng.integers(0, num, (size, num))].mean(axis=2) for size in _blocks(num, num_resamples)]
-    return np.concatenate(blocks, axis=1)
+def _permutation_p_value(
+    a: tuple[Sequence[float], Sequence[float]],
+    b: tuple[Sequence[float], Sequence[float]],
+    seed: int,
+    num_resamples: int,
+) -> float:
+    """Two-sided p-value of "no difference of the ratios", the runs swapped question by question."""
+    from scipy.stats import permutation_test
 
+    numerators, denominators = np.asarray([*a[0], *b[0]], float), np.asarray([*a[1], *b[1]], float)
+    num = len(a[0])
 
-def _swapped_differences(table: Array, seed: int, num_resamples: int) -> Array:
-    """Ratio differences ``[R]`` of ``table [4, N]`` when the runs change places at random, question by question."""
-    rng, num = np.random.default_rng(seed), table.shape[1]
-    gap = table[2:] - table[:2]
-    figures = []
-    for size in _blocks(num, num_resamples):
-        moved = rng.integers(0, 2, (size, num)).astype(np.float64) @ gap.T / num
-        start_a, start_b = table[:2].mean(axis=1), table[2:].mean(axis=1)
-        figures.append(_ratio_difference(np.concatenate([(start_a + moved).T, (start_b - moved).T])))
-    return np.concatenate(figures)
+    def difference(rows_a: Array, rows_b: Array, axis: int) -> Array:
+        # The test permutes row numbers, so that a numerator and its denominator stay together.
+        means = [
+            values[rows.astype(int)].mean(axis=axis)
+            for rows in (rows_a, rows_b)
+            for values in (numerators, denominators)
+        ]
+        # Rounded, so that ties with the observed difference are ties, whatever the order of summation.
+        return np.round(_ratio_difference(np.stack(means)), 12)
+
+    result = permutation_test(
+        (np.arange(num), np.arange(num, 2 * num)),
+        difference,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=num_resamples,
+        batch=_batch_size(num, num_resamples),
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)
 
 
 def _ratio(means: Array) -> Array:
@@ -159,7 +189,6 @@ def _ratio_difference(means: Array) -> Array:
     return _ratio(means[2:]) - _ratio(means[:2])
 
 
-def _blocks(num_values: int, num_resamples: int) -> list[int]:
-    """Sizes of the blocks in which ``num_resamples`` resamples are drawn."""
-    size = max(1, _BLOCK_CELLS // num_values)
-    return [min(size, num_resamples - start) for start in range(0, num_resamples, size)]
+def _batch_size(num_values: int, num_resamples: int) -> int:
+    """Resamples drawn at once."""
+    return min(num_resamples, max(1, _BATCH_CELLS // num_values))

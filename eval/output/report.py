@@ -11,7 +11,7 @@ from eval.metrics.scores import meaning_of
 from eval.metrics.stats import Interval
 from eval.output.page_style import STYLE
 from eval.output.svg import NUM_SERIES, Bar, Curve, bars, curves, differences
-from eval.run.records import Record
+from eval.records import Record
 from eval.run.store import Run
 from eval.run.summary import Summary
 from eval.studies.compare import Comparison, differing_settings

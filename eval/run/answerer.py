@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 
-from decoders.params import DecoderParams, settings_of
+from decoders.params import DecoderParams
 from eval.run.config import RunConfig
 from eval.types import Trial
 from rag.core.answer import Answer, PatchUse
 from rag.core.config import Config
 from rag.core.errors import QuestionError
-from rag.core.passages import Passage, ScoredPassage
-from rag.core.query import Query
+from rag.core.passages import Passage, ScoredPassage, rank_passages
 from rag.library.base import Library
 from rag.patches.base import PatchDocument, profile_named
 
 if TYPE_CHECKING:
     from rag.engine import Engine
     from rag.patches.base import Patching
-    from rag.pipeline.run import Timings
+    from rag.pipeline.state import State
+    from rag.pipeline.timings import Timings
 
 OnAnswer = Callable[[], None]
 
@@ -102,19 +102,16 @@ class EngineAnswerer:
         self, trials: Sequence[Trial], decoders: Sequence[DecoderParams], on_answer: OnAnswer
     ) -> list[list[Answer]]:
         """One batch. A question's prompts are the same for all decoders, so the generator reads them once."""
-        from rag.pipeline.run import Timings  # brings LangChain, which comparing and reporting can do without
+        from rag.pipeline.run import run_stages
+        from rag.pipeline.timings import Timings  # brings LangChain, which comparing and reporting can do without
 
-        questions = [trial.question for trial in trials]
         timings = Timings()
-        with timings.stage("retrieve"):
-            found = self._passages(trials, questions)
-        patchings = self._patchings(trials, timings)
-        queries = [self._query(question, params) for params in decoders for question in questions]
+        patchings: Sequence[Patching | None] = self._patchings(trials, timings) or [None] * len(trials)
+        first = [self._state(*item) for item in zip(trials, patchings, strict=True)]
+        found = run_stages(self.engine.pipeline.search, first, timings)
+        states = [replace(state, query=replace(state.query, decoder=params)) for params in decoders for state in found]
         answers: dict[int, Answer] = {}
-        events = self.engine.pipeline.run_with(
-            queries, found * len(decoders), timings, patchings and patchings * len(decoders)
-        )
-        for index, event in events:
+        for index, event in self.engine.pipeline.answer(states, timings):
             if isinstance(event, Answer):
                 answers[index] = event
                 on_answer()
@@ -125,11 +122,14 @@ class EngineAnswerer:
         """Opens the same library, which the other process must be able to reach."""
         return partial(_reopen, self.engine.library.opener(), self.config)
 
-    def _passages(self, trials: Sequence[Trial], questions: Sequence[str]) -> list[list[ScoredPassage]]:
-        """Found by the engine where no trial brings passages, else those given."""
-        if all(trial.passages is None for trial in trials):
-            return self.engine.retrieve(questions, top_k=self.config.top_k)
-        return [[ScoredPassage(p, 1 / rank) for rank, p in enumerate(t.passages or (), start=1)] for t in trials]
+    def _state(self, trial: Trial, patching: Patching | None) -> State:
+        """The trial on its way: the engine finds the passages where the trial brings none."""
+        from rag.pipeline.state import given_state, new_state
+
+        query = self.engine.query(trial.question, max_tokens=self.config.max_tokens, top_k=self.config.top_k)
+        if trial.passages is None:
+            return replace(new_state(query), patching=patching)
+        return given_state(query, rank_passages(trial.passages), patching)
 
     def _patchings(self, trials: Sequence[Trial], timings: Timings) -> list[Patching] | None:
         """The patches that each trial asks for; ``None`` where none does."""
@@ -152,11 +152,6 @@ class EngineAnswerer:
         if not passages:
             return {}
         return dict(zip(passages, self.engine.patches.uses_of([_document(p) for p in passages]), strict=True))
-
-    def _query(self, question: str, params: DecoderParams) -> Query:
-        return self.engine.query(
-            question, max_tokens=self.config.max_tokens, decoder=params.name, **settings_of(params)
-        )
 
 
 def _document(passage: Passage) -> PatchDocument:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from decoders.params import DecoderParams
+from eval.records import Batch, Record, answered, ranked, unanswered
 from eval.run.answerer import Answerer, OnAnswer
 from eval.run.config import RunConfig
-from eval.run.records import Batch, Record, answered, ranked, unanswered
 from eval.types import Trial
 from rag.core.answer import Answer
 from rag.core.errors import QuestionError

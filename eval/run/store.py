@@ -16,8 +16,8 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from eval.records import Record
 from eval.run.config import fingerprint
-from eval.run.records import Record
 from rag.core.errors import SettingError, SourceError, StorageError
 
 _KIND = "concord-eval-run"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.metrics.scores import Score, score
-from eval.run.records import Record
+from eval.records import Record
 from eval.run.store import Run
 from rag.core.errors import StorageError
 

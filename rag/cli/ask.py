@@ -59,9 +59,13 @@ def ask(
         bool | None,
         typer.Option("--abstain/--no-abstain", help="Say so if the documents hold no answer.", show_default=False),
     ] = None,
-    memory: Annotated[
+    question_cache: Annotated[
         bool | None,
-        typer.Option("--memory/--no-memory", help="Use passages that served alike questions.", show_default=False),
+        typer.Option(
+            "--question-cache/--no-question-cache",
+            help="Use passages that served similar questions.",
+            show_default=False,
+        ),
     ] = None,
     patches: Annotated[
         str | None,
@@ -94,7 +98,7 @@ def ask(
         "rewrite": rewrite,
         "filter": judge,
         "abstain": abstain,
-        "memory": memory,
+        "question_cache": question_cache,
         "max_tokens": max_tokens,
         "temperature": temperature,
         "seed": seed,

@@ -79,7 +79,7 @@ def search_trace(answer: Answer) -> RenderableType:
     trace = answer.trace
     queries = "; ".join(trace.queries)
     lines = [Text(f"{trace.complexity} question, searched for: ", style="dim").append(queries, style="not dim")]
-    if trace.is_from_memory:
+    if trace.is_from_cache:
         lines.append(Text("answered from memory, nothing was retrieved", style="green"))
     cited = {citation.passage_id: f"[{rank}]" for rank, citation in enumerate(answer.citations, start=1)}
     for stage in trace.stages:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,18 @@ from rag.core.query import FilterKind, RetrievalKind, RewriteKind
 from rag.core.settings_file import checked, read_toml
 
 _ENV_PREFIX = "CONCORD_"
+# Read by other parts (the service's database, the key of an engine over HTTP, the tests), or set by Kubernetes for a
+# service named "concord".
+_NOT_SETTINGS = re.compile(
+    r"CONCORD_(?:DATABASE|ENGINE_KEY|API_KEY|TEST_\w+|TWIN_\w+|VLLM_\w+|SERVICE_\w+|PORT(?:_\w+)?)$"
+)
+RENAMED = {
+    "memory": "question_cache",
+    "memory_tau": "question_cache_min_similarity",
+    "memory_theta": "question_cache_min_hits",
+    "memory_ttl_s": "question_cache_ttl_s",
+    "memory_size": "question_cache_size",
+}
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -65,15 +78,20 @@ class Config(BaseModel):
     filter_keep: Annotated[int, Field(ge=0)] = Field(2, description="Passages that the filter keeps in any case.")
     abstain: bool = Field(False, description="Say so where the documents support no answer.")
     abstain_below: Share = Field(0.35, description="Support below which an answer is not given.")
-    memory: bool = Field(
-        False, description="Try the passages remembered from alike questions first; answers then depend on those."
+    question_cache: bool = Field(
+        False, description="Try the passages that served similar questions first; answers then depend on those."
     )
-    memory_tau: Share = Field(0.86, description="Cosine from which a remembered passage counts.")
-    memory_theta: Count = Field(3, description="Remembered passages that are enough.")
-    memory_ttl_s: Annotated[float, Field(gt=0)] = Field(604_800.0, description="Age at which one is forgotten, s.")
-    memory_size: Count = Field(5000, description="Most passages remembered; those unused for longest go.")
+    question_cache_min_similarity: Share = Field(0.86, description="Cosine from which a cached passage counts.")
+    question_cache_min_hits: Count = Field(3, description="Number of cached passages that are enough.")
+    question_cache_ttl_s: Annotated[float, Field(gt=0)] = Field(
+        604_800.0, description="Age at which a cached passage is dropped, seconds."
+    )
+    question_cache_size: Count = Field(5000, description="Most passages in the cache; the least recently used go.")
     decoder: str = Field("adacad", description="Default decoder.")
     max_tokens: Count = Field(48, description="Longest answer, tokens.")
+    conflict_report: bool = Field(
+        True, description="Compare the answer with the model's memory. False: 'plain' and 'memory' cost one stream."
+    )
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.08, description="Conflict score at which memory and documents count as disagreeing."
     )
@@ -107,27 +125,53 @@ class Config(BaseModel):
         """
         values: dict[str, Any] = {}
         origins = [(str(file), read_toml(file))] if file else []
-        origins += [("environment", _from_environment(os.environ)), ("arguments", _given(overrides))]
-        for origin, given in origins:
-            values |= given
+        origins += [("environment", _read_environment(os.environ)), ("arguments", _without_none(overrides))]
+        for origin, settings in origins:
+            values |= settings
             _validated(cls, values, origin)
         return _validated(cls, values, "arguments")
+
+    def updated(self, **overrides: Any) -> Config:
+        """These settings with ``overrides`` (``None`` = not set), checked as in :meth:`load`.
+
+        Raises:
+            SettingError: an unknown key or a bad value.
+        """
+        return _validated(type(self), self.model_dump() | _without_none(overrides), "arguments")
 
     def fingerprint(self) -> str:
         """Twelve hex digits that differ when a setting differs."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    fields = {_ENV_PREFIX + name.upper(): name for name in Config.model_fields}
-    return {fields[key]: value for key, value in environ.items() if key in fields and value != ""}
+def _read_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    settings = {}
+    for key, value in environ.items():
+        if not key.startswith(_ENV_PREFIX) or _NOT_SETTINGS.match(key):
+            continue
+        name = key.removeprefix(_ENV_PREFIX).lower()
+        if name not in Config.model_fields:
+            raise SettingError(_unknown_variable(key, name))
+        if value != "":
+            settings[name] = value
+    return settings
+
+
+def _unknown_variable(key: str, name: str) -> str:
+    if name in RENAMED:
+        return f"the environment variable {key} is called {_ENV_PREFIX}{RENAMED[name].upper()} now"
+    near = get_close_matches(name, Config.model_fields, n=1)
+    hint = f"; did you mean {_ENV_PREFIX}{near[0].upper()}?" if near else "; unset it"
+    return f"the environment variable {key} is no setting of Concord{hint}"
 
 
 def _validated(cls: type[Config], values: dict[str, Any], origin: str) -> Config:
+    for name in RENAMED.keys() & values.keys():
+        raise SettingError(f"setting {name!r} ({origin}) is called {RENAMED[name]!r} now")
     config = checked(cls, values, origin)
     if config.chunk_overlap >= config.chunk_chars:
         raise SettingError(

@@ -2,64 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from decoders.params import DECODER_NAMES, DecoderSettingError, decoder_params, settings_names
-from rag.core.config import Config
+from rag.core.config import RENAMED, Config
 from rag.core.errors import QuestionError, SettingError
-from rag.core.query import Message, PatchMode, Query, Sampling, Search
+from rag.core.query import Message, Query, Sampling, Search
+
+_OPTIONS = ("history", "top_k", "decoder", "patches", "conflict_report")
 
 
-def query_of(question: str, options: Mapping[str, Any], config: Config, *, is_own: bool) -> Query:
-    """A :class:`Query` from a question and the options that differ from ``config``; ``None`` is not given.
+def build_query(question: str, options: Mapping[str, Any], config: Config, *, has_own_retrievers: bool) -> Query:
+    """A :class:`Query` from a question and the options that differ from ``config``; ``None`` means "not set".
 
     Args:
-        is_own: the engine has the library's own retrievers, which alone can be chosen among.
+        question: what is asked.
+        options: by name; see :meth:`rag.engine.Engine.ask_many`.
+        config: the defaults.
+        has_own_retrievers: the engine uses the library's own retrievers; only those can be chosen by name.
 
     Raises:
         QuestionError: an empty question.
-        SettingError: an option that the decoder or the engine has not, or a value that it cannot take.
+        SettingError: an option that neither the decoder nor the engine knows, or a value that it cannot take.
     """
-    if not question.strip():
+    if not isinstance(question, str) or not question.strip():
         raise QuestionError("the question is empty; ask something")
-    given = {key: value for key, value in options.items() if value is not None}
-    history = tuple(m if isinstance(m, Message) else Message(**m) for m in given.pop("history", ()))
-    top_k = given.pop("top_k", config.top_k)
-    if top_k != "auto" and (not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1):
-        raise SettingError(f"top_k={top_k!r}; expected a whole number of at least 1, or 'auto'")
-    search = _search(given, config, is_own=is_own)
-    patches = given.pop("patches", "off")
-    if patches not in get_args(PatchMode):
-        raise SettingError(f"patches={patches!r}; expected one of {', '.join(get_args(PatchMode))}")
-    sampling_keys = [key for key in given if key in Sampling.__dataclass_fields__]
-    sampling = {"max_tokens": config.max_tokens} | {key: given.pop(key) for key in sampling_keys}
-    decoder = str(given.pop("decoder", config.decoder))
-    salt = str(given.pop("cache_salt", ""))
-    _check_known(given)
-    try:
-        params = decoder_params(decoder, given)
-    except DecoderSettingError as error:
-        raise SettingError(str(error)) from error
-    most = None if top_k == "auto" else top_k
-    return Query(question.strip(), history, params, most, Sampling(**sampling), search, patches, salt)
+    left = {name: value for name, value in options.items() if value is not None}
+    search = _take_search(left, config, has_own_retrievers=has_own_retrievers)
+    top_k = left.pop("top_k", config.top_k)
+    sampling = {"max_tokens": config.max_tokens} | _take(left, Sampling)
+    return Query(
+        question=question.strip(),
+        history=_build_history(left.pop("history", ())),
+        top_k=None if top_k == "auto" else top_k,
+        sampling=Sampling(**sampling),
+        search=search,
+        patches=left.pop("patches", "off"),
+        conflict_report=left.pop("conflict_report", config.conflict_report),
+        cache_salt=str(left.pop("cache_salt", "")),
+        decoder=_build_decoder(left, config),
+    )
 
 
-def _search(given: dict[str, Any], config: Config, *, is_own: bool) -> Search:
-    """Take the options of :class:`rag.core.query.Search` from ``given``; the others keep their settings."""
-    chosen = {key: given.pop(key) for key in Search.__dataclass_fields__ if key in given}
-    search = Search(**{key: chosen.get(key, getattr(config, key)) for key in Search.__dataclass_fields__})
-    if not is_own and (search.memory or "retrieval" in chosen):
-        option = "memory=True" if search.memory else f"retrieval={search.retrieval!r}"
+def _build_history(turns: Any) -> tuple[Message, ...]:
+    if isinstance(turns, (str, Mapping)) or not isinstance(turns, Iterable):
+        raise SettingError(f"history={turns!r}; expected a list of messages, such as {_EXAMPLE}")
+    return tuple(turn if isinstance(turn, Message) else _build_message(turn) for turn in turns)
+
+
+def _build_message(turn: Any) -> Message:
+    if not isinstance(turn, Mapping) or set(turn) != {"role", "content"}:
+        raise SettingError(f"history holds {turn!r}; expected messages such as {_EXAMPLE}")
+    return Message(**turn)
+
+
+_EXAMPLE = '{"role": "user", "content": "Who runs the harbour?"}'
+
+
+def _take(left: dict[str, Any], kind: type[Sampling] | type[Search]) -> dict[str, Any]:
+    """Remove the fields of ``kind`` from ``left``."""
+    return {name: left.pop(name) for name in kind.__dataclass_fields__ if name in left}
+
+
+def _take_search(left: dict[str, Any], config: Config, *, has_own_retrievers: bool) -> Search:
+    chosen = _take(left, Search)
+    search = Search(**{name: chosen.get(name, getattr(config, name)) for name in Search.__dataclass_fields__})
+    if not has_own_retrievers and (search.question_cache or "retrieval" in chosen):
+        option = "question_cache=True" if search.question_cache else f"retrieval={search.retrieval!r}"
         raise SettingError(f"{option} needs the library's own retrievers, and one was given; leave it out")
     return search
 
 
+def _build_decoder(left: dict[str, Any], config: Config) -> Any:
+    """The decoder with its settings: all that is left of the options."""
+    name = left.pop("decoder", config.decoder)
+    _check_known(left)
+    try:
+        return decoder_params(str(name), left)
+    except DecoderSettingError as error:
+        raise SettingError(str(error)) from error
+
+
 def _check_known(options: Mapping[str, object]) -> None:
     """Refuse what is an option neither of the engine nor of any decoder."""
-    of_decoders = {key for name in DECODER_NAMES for key in settings_names(name)}
-    for key in options:
-        if key not in of_decoders:
-            named = ("history", "top_k", "decoder", "patches")
-            known = (*named, *Search.__dataclass_fields__, *Sampling.__dataclass_fields__)
-            raise SettingError(f"unknown option {key!r}; known are {', '.join(known)}, and the decoder's settings")
+    decoder_settings = {name for decoder in DECODER_NAMES for name in settings_names(decoder)}
+    for name in options:
+        if name in RENAMED:
+            raise SettingError(f"option {name!r} is called {RENAMED[name]!r} now")
+        if name not in decoder_settings:
+            known = ", ".join((*_OPTIONS, *Search.__dataclass_fields__, *Sampling.__dataclass_fields__))
+            raise SettingError(f"unknown option {name!r}; known are {known}, and the decoder's settings")

@@ -5,6 +5,7 @@ Inside the engine a passage is a :class:`Passage`; at the edges it is a ``langch
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -58,3 +59,8 @@ class ScoredPassage:
 
     passage: Passage
     score: float
+
+
+def rank_passages(passages: Iterable[Passage]) -> tuple[ScoredPassage, ...]:
+    """Passages in the order of their caller, best first, as a ranking: each gets the reciprocal of its rank."""
+    return tuple(ScoredPassage(passage, 1 / rank) for rank, passage in enumerate(passages, start=1))

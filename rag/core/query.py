@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -18,12 +19,24 @@ FilterKind = Literal["off", "encoder", "model"]
 PatchMode = Literal["off", "auto", "only"]
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Message:
     """One turn of a conversation."""
 
     role: Literal["user", "assistant"]
     content: str
+
+    def __post_init__(self) -> None:
+        check(self, "role", self.role in ("user", "assistant"), "'user' or 'assistant'")
+        check(self, "content", isinstance(self.content, str), "a text")
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ class Sampling:
         top_p, sample_top_k, min_p: the usual truncations; 1.0, 0 and 0.0 switch them off. (``top_k`` is the
             number of passages.)
         seed: each request draws from its own generator with this seed.
-        stop: texts that end the answer; they are not part of it.
+        stop: texts that end the answer; they are not part of it. One text may stand for a list of one.
     """
 
     max_tokens: int = 64
@@ -48,12 +61,17 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check(self, "max_tokens", isinstance(self.max_tokens, int) and self.max_tokens >= 1, "1 or more")
-        check(self, "temperature", 0 <= self.temperature < math.inf, "0 (greedy) or more")
-        check(self, "top_p", 0 < self.top_p <= 1, "above 0, up to 1")
-        check(self, "sample_top_k", isinstance(self.sample_top_k, int) and self.sample_top_k >= 0, "0 (off) or more")
-        check(self, "min_p", 0 <= self.min_p < 1, "from 0 to below 1")
-        check(self, "seed", isinstance(self.seed, int), "a whole number")
+        check(self, "max_tokens", _is_whole(self.max_tokens) and self.max_tokens >= 1, "a whole number of at least 1")
+        is_temperature = _is_number(self.temperature) and 0 <= self.temperature < math.inf
+        check(self, "temperature", is_temperature, "a number: 0 (greedy) or more")
+        check(self, "top_p", _is_number(self.top_p) and 0 < self.top_p <= 1, "a number above 0, up to 1")
+        check(self, "sample_top_k", _is_whole(self.sample_top_k) and self.sample_top_k >= 0, "0 (off) or more")
+        check(self, "min_p", _is_number(self.min_p) and 0 <= self.min_p < 1, "a number from 0 to below 1")
+        check(self, "seed", _is_whole(self.seed), "a whole number")
+        stop = (self.stop,) if isinstance(self.stop, str) else self.stop
+        is_list = isinstance(stop, Sequence) and all(isinstance(text, str) and text for text in stop)
+        check(self, "stop", is_list, "a text that ends the answer, or a list of such texts")
+        object.__setattr__(self, "stop", tuple(stop))
 
 
 @dataclass(frozen=True)
@@ -65,25 +83,37 @@ class Search:
         rewrite: who makes the questions that are searched for.
         filter: who judges the passages that were found.
         abstain: answer that the documents do not say, where none supports an answer.
-        memory: try the passages remembered from alike questions first.
+        question_cache: try the passages that served similar questions first.
     """
 
     retrieval: RetrievalKind = "hybrid"
     rewrite: RewriteKind = "rules"
     filter: FilterKind = "off"
     abstain: bool = False
-    memory: bool = False
+    question_cache: bool = False
 
     def __post_init__(self) -> None:
         for name, kinds in (("retrieval", RetrievalKind), ("rewrite", RewriteKind), ("filter", FilterKind)):
             check(self, name, getattr(self, name) in get_args(kinds), f"one of {', '.join(get_args(kinds))}")
-        for name in ("abstain", "memory"):
+        for name in ("abstain", "question_cache"):
             check(self, name, isinstance(getattr(self, name), bool), "True or False")
 
 
 @dataclass(frozen=True)
 class Query:
-    """One question on its way through the pipeline; ``top_k`` of ``None`` leaves it to the question's complexity."""
+    """One question with its options.
+
+    Attributes:
+        question: what is asked.
+        history: the conversation before it.
+        decoder: the rule that chooses the tokens, with its settings.
+        top_k: number of passages; ``None`` leaves it to the length of the question.
+        sampling: how tokens are chosen and when to stop.
+        search: how passages are found.
+        patches: ``off``, ``auto`` (passages and patches) or ``only`` (patches without passages).
+        conflict_report: also find out what the model would say with the documents alone and without them.
+        cache_salt: whose prompts may share a cached prefix; empty means everyone's.
+    """
 
     question: str
     history: tuple[Message, ...] = ()
@@ -92,4 +122,11 @@ class Query:
     sampling: Sampling = Sampling()
     search: Search = field(default_factory=Search)
     patches: PatchMode = "off"
-    cache_salt: str = ""  # whose prompts may share a cached prefix; empty: everyone's
+    conflict_report: bool = True
+    cache_salt: str = ""
+
+    def __post_init__(self) -> None:
+        is_count = self.top_k is None or (_is_whole(self.top_k) and self.top_k >= 1)
+        check(self, "top_k", is_count, "a whole number of at least 1, or 'auto'")
+        check(self, "patches", self.patches in get_args(PatchMode), f"one of {', '.join(get_args(PatchMode))}")
+        check(self, "conflict_report", isinstance(self.conflict_report, bool), "True or False")

@@ -81,13 +81,13 @@ class Trace:
     Attributes:
         complexity: ``simple``, ``compound`` or ``multihop``; empty where passages were given.
         queries: what was searched for.
-        is_from_memory: remembered passages were enough, nothing was retrieved.
+        is_from_cache: cached passages were enough, nothing was retrieved.
         num_retrieved: passages that retrieval brought.
         stages: the ranking of every part, the filter's last.
     """
 
     complexity: str = ""
     queries: tuple[str, ...] = ()
-    is_from_memory: bool = False
+    is_from_cache: bool = False
     num_retrieved: int = 0
     stages: tuple[StageRanking, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from rag.core.config import Config
 from rag.core.encoding import Encoder
+from rag.core.lazy import lazy_property
 from rag.models import encoder_name, load_encoder
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ class SentenceEncoder(Embeddings):
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._lock = Lock()
         self.name = encoder_name(config)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -48,10 +47,9 @@ class SentenceEncoder(Embeddings):
         """LangChain's form of :meth:`encode`, for one text."""
         return [float(x) for x in self.encode([text])[0]]
 
-    @cached_property
+    @lazy_property
     def _model(self) -> SentenceTransformer:
-        with self._lock:
-            return load_encoder(self._config)[1]
+        return load_encoder(self._config)[1]
 
 
 class EmbeddingsEncoder:

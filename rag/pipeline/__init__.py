@@ -1,1 +1,1 @@
-"""The stages from a question to an answer."""
+"""The stages from a question to an answer; :mod:`rag.pipeline.build` lists them in order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kg.walk import Path, Walker
+from kg.walk import Path, Plan, Walker
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.retrieval import GraphPath, Hop
 from retrievers.graph.index import GraphIndex
@@ -59,10 +59,10 @@ def chains(evidence: Iterable[Evidence]) -> tuple[GraphPath, ...]:
     )
 
 
-def claim_paths(walker: Walker, question: str, passage_ids: Sequence[str]) -> tuple[GraphPath, ...]:
+def claim_paths(walker: Walker, plans: Sequence[Plan], passage_ids: Sequence[str]) -> tuple[GraphPath, ...]:
     """The best walks along claims that start at a name of the question and stand in ``passage_ids`` alone."""
     allowed = set(passage_ids)
-    paths = (_claim_path(path, allowed) for path in walker.walk(question, top_k=_MAX_CLAIM_PATHS))
+    paths = (_claim_path(path, allowed) for path in walker.ground_all(plans, _MAX_CLAIM_PATHS))
     return tuple(path for path in paths if path is not None)
 
 

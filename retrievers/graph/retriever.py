@@ -7,7 +7,6 @@ removed from the graph and new ones added, nothing else is touched. What the ext
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -55,6 +54,7 @@ class GraphRetriever(BatchRetriever):
     _ids: Any = PrivateAttr(default_factory=lambda: np.zeros(0, dtype=np.int64))
     _generation: int = PrivateAttr(-1)
     _imported_at: int = PrivateAttr(0)
+    _path_walker: Walker | None = PrivateAttr(None)
     _lock: Any = PrivateAttr(default_factory=Lock)
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
@@ -80,8 +80,13 @@ class GraphRetriever(BatchRetriever):
         )
         evidence = [evidence_of(index, ranking, row) for row in rows]
         passage_ids = [index.passages[row].passage_id for row in rows]
-        with self._lock:  # the walker reads the graph, which another question may be bringing up to date
-            paths = (*chains(evidence), *claim_paths(self._walker, query, passage_ids))
+        # The walker reads the graph, which another question may be bringing up to date: under the lock. It encodes
+        # without the lock, which every question needs.
+        with self._lock:
+            candidates = self._walker.candidates(query)
+        plans = self._walker.score(candidates)
+        with self._lock:
+            paths = (*chains(evidence), *claim_paths(self._walker, plans, passage_ids))
         return Found(tuple(item.scored for item in evidence), stages, paths)
 
     def explain(self, query: str, top_k: int) -> list[Evidence]:
@@ -95,10 +100,12 @@ class GraphRetriever(BatchRetriever):
         self._current_index()
         return self._graph
 
-    @cached_property
+    @property
     def _walker(self) -> Walker:
-        # Few plans: paths are shown here, not searched for; the passages are found already.
-        return Walker(self._graph, self.encoder, max_plans=_MAX_PLANS)
+        if self._path_walker is None:
+            # Few plans: paths are shown here, not searched for; the passages are found already.
+            self._path_walker = Walker(self._graph, self.encoder, max_plans=_MAX_PLANS)
+        return self._path_walker
 
     def rankings(self, queries: Sequence[str]) -> tuple[GraphIndex, list[Ranking]]:
         """Scores of every passage for each query, and the index they are rows of.

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from decoders.params import Plain
-from kg.names import names_in
 from rag.core.passages import ScoredPassage
 from rag.core.query import Message, Query, Sampling
 from rag.core.retrieval import Rewrite
 from rag.generation.base import Generator, Request
 from retrievers.fusion import reciprocal_rank_fusion
 from retrievers.graph.index import stems
+from retrievers.query.follow_up import stand_alone
 from retrievers.query.length_class import num_facets_of
 
 MAX_FACETS = 5
@@ -28,12 +28,6 @@ _MAX_WORDS = 256
 _MAX_QUERY_WORDS = 48
 _MAX_REPLY_TOKENS = 192
 _MAX_TURNS = 6
-_PRONOUN = re.compile(
-    r"\b(?P<their>his|its|their)\b|\b(?P<they>he|she|him|her|it|they|them)\b|\b(?P<there>there)\b", re.IGNORECASE
-)
-_ELLIPSIS = re.compile(r"^(?:and|but|or|so|what about|how about|also|why|when|where|who|which one)\b", re.IGNORECASE)
-_SHORT = 4
-_ANSWER_WORDS = 8
 _ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)])?\s*(.+?)\s*$")
 # Weights of the main query's ranking and of each other's. Facets of equal weight cost up to 12 points of recall
 # (docs/LOG.md): they may bring a passage in, not push the main query's passages out.
@@ -45,28 +39,6 @@ def by_rules(query: Query) -> Rewrite:
     """The question, and the same question made to stand alone where it leans on the conversation."""
     queries = _distinct([query.question, stand_alone(query.question, query.history)])
     return Rewrite(queries[-1], queries)
-
-
-def stand_alone(question: str, history: Sequence[Message]) -> str:
-    """A follow-up with the name it refers to; any other question as it is.
-
-    "When was she appointed?" after "Who is the harbour master?", "Edda Lindqvist" is
-    "When was Edda Lindqvist appointed?"; "And the mayor?" is "And the mayor? (Port Selwick)".
-    """
-    found = _PRONOUN.search(question)
-    leans = found or (_ELLIPSIS.match(question) and len(question.split()) <= _SHORT)
-    if not leans or not history or len(question.split()) > _MAX_WORDS:
-        return question
-    # A place or a thing is what was asked about; a person is more often what was answered.
-    is_person = bool(found) and found is not None and found.group().lower() not in ("it", "its", "there")
-    name = _topic(history, prefers_answer=is_person)
-    if not name:
-        return question
-    if found is None:
-        return f"{question} ({name})"
-    insert = f"{name}'s" if found["their"] or _is_possessive(question, found) else name
-    insert = f"in {insert}" if found["there"] else insert
-    return question[: found.start()] + insert + question[found.end() :]
 
 
 class ModelRewriter:
@@ -168,42 +140,3 @@ def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
     for text in texts:
         first.setdefault(" ".join(text.casefold().split()).rstrip(" ?.!"), text.strip())
     return tuple(first.values())
-
-
-def _topic(history: Sequence[Message], *, prefers_answer: bool) -> str:
-    """The name that the conversation was about last; empty when it names nothing."""
-    for turn in _turns(history):
-        order = sorted(turn, key=lambda message: (message.role == "assistant") != prefers_answer)
-        for message in order:
-            names = _outer_names(message.content)
-            # A long reply names many things; only a short one is the name that was asked for.
-            is_usable = message.role == "user" or len(message.content.split()) <= _ANSWER_WORDS
-            if names and is_usable:
-                return names[-1]
-    return ""
-
-
-def _turns(history: Sequence[Message]) -> Iterator[list[Message]]:
-    """Question and reply pairs, the last first."""
-    turn: list[Message] = []
-    for message in reversed(history):
-        turn.append(message)
-        if message.role == "user":
-            yield turn
-            turn = []
-
-
-def _outer_names(text: str) -> list[str]:
-    """Names in a text as it spells them, none inside another."""
-    spans = list(names_in(text))
-    outer = [
-        span
-        for span in spans
-        if not any(o is not span and o.start <= span.start and span.end <= o.end and o != span for o in spans)
-    ]
-    return [text[span.start : span.end] for span in outer]
-
-
-def _is_possessive(question: str, found: re.Match[str]) -> bool:
-    """Whether "her" stands before a noun: "her house", but not "appointed her?" or "did her in"."""
-    return found.group().lower() == "her" and re.match(r"\s+[a-z]{4,}", question[found.end() :]) is not None

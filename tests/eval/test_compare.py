@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.run.records import Record
+from eval.records import Record
 from eval.run.store import Run
 from eval.studies.compare import compare_runs, differing_settings
 from rag.core.errors import SettingError

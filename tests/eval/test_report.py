@@ -11,7 +11,7 @@ import pytest
 from eval.metrics.stats import Interval
 from eval.output.report import report_page, short_names
 from eval.output.svg import Bar, Curve, bars, curves, differences, round_up
-from eval.run.records import Batch, Record, Trace
+from eval.records import Batch, Record, Trace
 from eval.run.store import Run
 from eval.run.summary import summarize
 from eval.studies.compare import compare_runs

@@ -19,9 +19,9 @@ from decoders.params import DecoderParams
 from eval import evaluate
 from eval.datasets import load_corpus
 from eval.metrics.scores import DEFAULT_METRICS
+from eval.records import Record
 from eval.run.answerer import OnAnswer
 from eval.run.config import RunConfig
-from eval.run.records import Record
 from eval.run.runner import Job, run_together, run_trials
 from eval.run.store import read_run
 from eval.run.summary import summarize

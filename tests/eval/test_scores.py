@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from eval.metrics.scores import ANSWER_METRICS, DEFAULT_METRICS, check_metrics, parts_of, score
-from eval.run.records import Record, Trace
+from eval.records import Record, Trace
 from rag.core.errors import SettingError
 
 TOKENS = {"context_prompt": 100, "parametric_prompt": 20, "generated": 4}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.run.records import Batch, Record, Trace
+from eval.records import Batch, Record, Trace
 from eval.run.store import ResultFile, read_run
 from rag.core.errors import SettingError, SourceError, StorageError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.run.records import Batch, Record
+from eval.records import Batch, Record
 from eval.run.store import Run
 from eval.run.summary import costs_of, summarize
 from rag.core.errors import StorageError

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import networkx as nx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.graph import KnowledgeGraph
 from kg.matrices import GraphMatrices
+from kg.packed import Packed
 from kg.types import Extraction, Mention, Provenance, Triple
 
 NAMES = st.sampled_from(["ada", "mill", "port", "tide"])
@@ -109,3 +111,15 @@ def test_an_empty_graph_has_empty_matrices() -> None:
     matrices = GraphMatrices.of(KnowledgeGraph())
     assert matrices.adjacency.shape == (0, 0)
     assert matrices.linked(["anything"]) == []
+
+
+def test_many_rows_of_one_passage_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bare triples come one to a row. Packing the passage again for each of them costs the square of their number."""
+    packed: list[str] = []
+    pack = Packed.of
+    monkeypatch.setattr(Packed, "of", lambda extraction: packed.append(extraction.passage_id) or pack(extraction))
+    source = Provenance("d", "d:0", 0, 1)
+    rows = [Extraction("d", "d:0", (), (Triple(f"s{i}", "r", "o", source),)) for i in range(500)]
+    graph = KnowledgeGraph(rows)
+    assert packed == ["d:0"]
+    assert len(graph.claims) == 500

@@ -83,7 +83,7 @@ def generate(
 ) -> list[int]:
     """Greedy tokens of one answer, end-of-text left out."""
     caches = (DynamicCache(), DynamicCache())
-    inputs = [torch.tensor([list(context_ids)]), torch.tensor([list(parametric_ids)])]
+    inputs = [torch.tensor([list(ids)], device=model.device) for ids in (context_ids, parametric_ids)]
     tokens: list[int] = []
     with torch.inference_mode():
         while len(tokens) < max_tokens:
@@ -95,5 +95,5 @@ def generate(
             if token in eos:
                 break
             tokens.append(token)
-            inputs = [torch.tensor([[token]])] * 2
+            inputs = [torch.tensor([[token]], device=model.device)] * 2
     return tokens

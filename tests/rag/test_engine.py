@@ -10,7 +10,7 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
-from rag import Answer, Engine, Message, Passage, TokenEvent
+from rag import Answer, Config, Engine, Message, Passage, TokenEvent
 from rag.core.errors import LibraryError, QuestionError, SettingError
 from rag.generation.transformers.generator import TransformersGenerator
 from tests.generation.conftest import tiny_model, tiny_tokenizer
@@ -94,7 +94,8 @@ def test_an_answer_has_everything(engine: Engine, docs: Path) -> None:
     assert 0 <= answer.conflict.score <= 1
     stages = dict(answer.timings_ms)
     total = stages.pop("total")
-    assert list(stages) == ["rewrite", "retrieve", "filter", "fit", "generate", "report"]
+    search = ["rewrite", "recall", "retrieve", "filter", "support", "remember"]
+    assert list(stages) == [*search, "fit", "patch", "generate", "report"]
     assert sum(stages.values()) == pytest.approx(total)
     assert answer.tokens.context_prompt > answer.tokens.parametric_prompt
 
@@ -196,3 +197,8 @@ def test_any_langchain_retriever_plugs_in(tmp_path: Path, tiny: TransformersGene
         ("about w5", "web", 0.5),
     ]
     assert answer.conflict.steps
+
+
+def test_settings_beside_a_config_change_it(tmp_path: Path, embeddings: Any) -> None:
+    with Engine.open(tmp_path / "library", embeddings=embeddings, config=Config(top_k=5), max_tokens=3) as engine:
+        assert (engine.config.top_k, engine.config.max_tokens) == (5, 3)

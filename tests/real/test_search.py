@@ -25,27 +25,27 @@ def engine(example_library: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def test_memory_knows_a_paraphrase_and_nothing_else(engine: Engine) -> None:
-    def is_from_memory(question: str) -> bool:
-        found = engine.searcher.search([engine.query(question, memory=True)])[0]
-        return found.trace.is_from_memory
+    def is_from_cache(question: str) -> bool:
+        found = engine.search([engine.query(question, question_cache=True)])[0]
+        return found.trace.is_from_cache
 
-    assert not is_from_memory(QUESTION)
-    assert is_from_memory("Can you tell me who the harbour master of Port Selwick is?")
-    assert is_from_memory("Who holds the office of harbour master at Port Selwick?")  # other words: by its vector
+    assert not is_from_cache(QUESTION)
+    assert is_from_cache("Can you tell me who the harbour master of Port Selwick is?")
+    assert is_from_cache("Who holds the office of harbour master at Port Selwick?")  # other words: by its vector
     for other in ("Where is the harbour master of Port Selwick?", "Who is not the harbour master of Port Selwick?"):
-        assert not is_from_memory(other)
-    assert not is_from_memory("What is the tallest mountain in the world?")
-    assert not is_from_memory("When does the Port Selwick museum open?")
+        assert not is_from_cache(other)
+    assert not is_from_cache("What is the tallest mountain in the world?")
+    assert not is_from_cache("When does the Port Selwick museum open?")
 
 
 def test_what_the_documents_say_has_support(engine: Engine) -> None:
     questions = [QUESTION, "What is the tallest mountain in the world?", "Which enzyme unwinds bacterial DNA?"]
-    found = engine.searcher.search([engine.query(question, abstain=True) for question in questions])
+    found = engine.search([engine.query(question, abstain=True) for question in questions])
     assert [item.is_supported for item in found] == [True, True, False]
 
 
 def test_the_encoder_tells_gold_from_noise(engine: Engine) -> None:
-    found = engine.searcher.search([engine.query(QUESTION, filter="encoder", top_k=9)])[0]
+    found = engine.search([engine.query(QUESTION, filter="encoder", top_k=9)])[0]
     judged = dict(found.trace.stages[-1].hits)
     notices = [s.passage.passage_id for s in found.ranking if "harbour-master-notice" in s.passage.source]
     assert len(notices) == 2

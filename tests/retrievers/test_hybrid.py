@@ -31,7 +31,7 @@ def engine(tmp_path: Path, embeddings: Any) -> Iterator[Engine]:
 
 
 def gated(engine: Engine, settings: GateSettings = GateSettings()) -> HybridRetriever:  # noqa: B008 - frozen
-    return HybridRetriever(graph=engine.graph, sparse=engine.parts.retriever("sparse"), settings=settings)
+    return HybridRetriever(graph=engine.graph, sparse=engine.components.retriever("sparse"), settings=settings)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_scores_by_hand(engine: Engine) -> None:
     """The best passage by words has all of BM25's weight, the other one that the words are in has the less."""
     query = "tide mill corn bell"
     index, (ranking,) = engine.graph.rankings([query])
-    words = {s.passage.passage_id: s.score for s in engine.parts.retriever("sparse").search([query], 3)[0]}
+    words = {s.passage.passage_id: s.score for s in engine.components.retriever("sparse").search([query], 3)[0]}
     assert len(words) == 2
     found = gated(engine, GateSettings(agreement_depth=1)).search([query], 3)[0]
     assert [Path(item.passage.source).stem for item in found][:2] == ["mill", "bell"]
@@ -63,7 +63,7 @@ def test_words_count_more_where_meaning_agrees(engine: Engine, depth: int, weigh
     """The bell is second by words and first by meaning."""
     query = "tide mill corn bell"
     index, (ranking,) = engine.graph.rankings([query])
-    words = engine.parts.retriever("sparse").search([query], 2)[0]
+    words = engine.components.retriever("sparse").search([query], 2)[0]
     row = index.row_of[words[1].passage.passage_id]
     other = replace(ranking, similarity=np.eye(3)[row], scores=np.zeros(3), chains=np.zeros(3))
     scores = gated(engine, GateSettings(agreement_depth=depth)).scores(query, index, other, words)

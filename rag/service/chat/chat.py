@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rag.core.answer import Answer, TokenEvent
-from rag.core.errors import SettingError
-from rag.core.passages import Passage, ScoredPassage
+from rag.core.history import alternate_turns
+from rag.core.passages import Passage
 from rag.engine import Engine
 from rag.service.auth.keys import Key
 from rag.service.catalog.folder import LibraryCatalog, salt_of
-from rag.service.chat.history import history_of
 from rag.service.chat.schemas import ChatRequest
 from rag.service.jobs.patches import patches_of
 from rag.service.problems import Problem
@@ -79,23 +78,19 @@ class Chat:
 
     def _ask(self, engine: Engine) -> Iterator[TokenEvent | Answer]:
         options = self.request.rag.options() | self.request.sampling()
-        options |= {"history": history_of(self.request.messages[:-1]), "cache_salt": salt_of(self.key.tenant)}
+        turns = [(turn.role, turn.text) for turn in self.request.messages[:-1]]
+        options |= {"history": alternate_turns(turns), "cache_salt": salt_of(self.key.tenant)}
         if self.request.rag.patches not in (None, "off"):
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
             patches_of(engine)
-        try:
-            query = engine.query(self.question, **options)
-        except (TypeError, ValueError) as error:  # a value of a kind that no setting has
-            raise SettingError(f"the options of 'rag' cannot be used: {error}") from error
-        given = self.request.rag.passages
-        if self.library is not None and given is None:
-            yield from engine.stream(self.question, **options)
+        if self.library is None:
+            # The model alone: the documents, which are none, say nothing about the question.
+            yield from engine.stream(self.question, passages=(), **options)
             return
-        passages = [_passage(number, item.model_dump()) for number, item in enumerate(given or ())]
-        ranking = [ScoredPassage(passage, 1 / rank) for rank, passage in enumerate(passages, start=1)]
-        for _, event in engine.pipeline.run_with([query], [ranking]):
-            yield event
+        given = self.request.rag.passages
+        passages = None if given is None else [_passage(number, item.model_dump()) for number, item in enumerate(given)]
+        yield from engine.stream(self.question, passages=passages, **options)
 
 
 def base_names(shelf: LibraryCatalog) -> tuple[str, ...]:

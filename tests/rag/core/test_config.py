@@ -12,11 +12,11 @@ from rag.core.errors import SettingError
 
 def test_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "c.toml"
-    file.write_text("top_k = 5\nmemory_theta = 10\nmax_tokens = 7\n")
-    monkeypatch.setenv("CONCORD_MEMORY_THETA", "20")
+    file.write_text("top_k = 5\nquestion_cache_min_hits = 10\nmax_tokens = 7\n")
+    monkeypatch.setenv("CONCORD_QUESTION_CACHE_MIN_HITS", "20")
     monkeypatch.setenv("CONCORD_MAX_TOKENS", "8")
     config = Config.load(file, max_tokens=9, decoder=None)
-    assert (config.top_k, config.memory_theta, config.max_tokens, config.decoder) == (5, 20, 9, "adacad")
+    assert (config.top_k, config.question_cache_min_hits, config.max_tokens, config.decoder) == (5, 20, 9, "adacad")
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,30 @@ def test_fingerprint_sees_every_field() -> None:
     assert Config().fingerprint() == Config().fingerprint()
     assert Config().fingerprint() != Config(top_k=9).fingerprint()
     assert len(Config().fingerprint()) == 12
+
+
+def test_an_unknown_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONCORD_MAX_TOKEN", "8")
+    with pytest.raises(SettingError, match=r"CONCORD_MAX_TOKEN is no .*; did you mean CONCORD_MAX_TOKENS"):
+        Config.load()
+
+
+def test_a_renamed_setting_says_its_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingError, match=r"'memory_theta' .* is called 'question_cache_min_hits' now"):
+        Config.load(memory_theta=3)
+    monkeypatch.setenv("CONCORD_MEMORY_THETA", "3")
+    with pytest.raises(SettingError, match=r"CONCORD_MEMORY_THETA is called CONCORD_QUESTION_CACHE_MIN_HITS now"):
+        Config.load()
+
+
+def test_variables_of_kubernetes_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONCORD_SERVICE_HOST", "CONCORD_PORT", "CONCORD_PORT_8080_TCP_ADDR", "CONCORD_DATABASE"):
+        monkeypatch.setenv(name, "x")
+    assert Config.load() == Config()
+
+
+def test_updated_settings_are_checked() -> None:
+    config = Config(top_k=5).updated(max_tokens=9, decoder=None)
+    assert (config.top_k, config.max_tokens, config.decoder) == (5, 9, "adacad")
+    with pytest.raises(SettingError, match="top_k=0"):
+        config.updated(top_k=0)

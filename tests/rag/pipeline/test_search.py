@@ -14,7 +14,8 @@ from rag import Answer, Engine, Message
 from rag.cli.render import search_trace
 from rag.core.errors import SettingError
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.pipeline.run import ABSTENTION
+from rag.pipeline.stages.report import ABSTENTION
+from rag.pipeline.state import new_state
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 
 TEXTS = {
@@ -90,22 +91,22 @@ def test_the_filter_drops_passages(engine: Engine) -> None:
 
 
 def test_memory_answers_without_retrieval(engine: Engine) -> None:
-    first = engine.ask(QUESTION, memory=True)
-    again = engine.ask(QUESTION, memory=True)
-    assert (first.trace.is_from_memory, again.trace.is_from_memory) == (False, True)
+    first = engine.ask(QUESTION, question_cache=True)
+    again = engine.ask(QUESTION, question_cache=True)
+    assert (first.trace.is_from_cache, again.trace.is_from_cache) == (False, True)
     assert (first.trace.num_retrieved, again.trace.num_retrieved) == (3, 0)
     assert set(sources(again)) == set(sources(first))
-    assert not engine.ask(QUESTION).trace.is_from_memory
+    assert not engine.ask(QUESTION).trace.is_from_cache
     engine.remove([first.citations[0].source])
-    later = engine.ask(QUESTION, memory=True)
-    assert not later.trace.is_from_memory
+    later = engine.ask(QUESTION, question_cache=True)
+    assert not later.trace.is_from_cache
     assert first.citations[0].source not in [citation.source for citation in later.citations]
 
 
 def test_memory_outlives_the_engine(engine: Engine, embeddings: Any, tiny: TransformersGenerator) -> None:
-    engine.ask(QUESTION, memory=True)
-    with Engine.open(engine.library.folder, embeddings=embeddings, generator=tiny, memory=True) as other:
-        assert other.ask(QUESTION, max_tokens=4).trace.is_from_memory
+    engine.ask(QUESTION, question_cache=True)
+    with Engine.open(engine.library.folder, embeddings=embeddings, generator=tiny, question_cache=True) as other:
+        assert other.ask(QUESTION, max_tokens=4).trace.is_from_cache
 
 
 def test_abstention(engine: Engine) -> None:
@@ -127,9 +128,11 @@ def test_a_mixed_batch_answers_each_as_alone(engine: Engine) -> None:
         engine.query("When was the mill built?", filter="encoder", retrieval="dense", top_k=1),
         engine.query("When does the bell ring?", retrieval="sparse"),
     ]
-    batch = dict(event for event in engine.pipeline.run(queries) if isinstance(event[1], Answer))
+    batch = dict(
+        event for event in engine.pipeline.run([new_state(query) for query in queries]) if isinstance(event[1], Answer)
+    )
     for index, query in enumerate(queries):
-        ((_, alone),) = [event for event in engine.pipeline.run([query]) if isinstance(event[1], Answer)]
+        ((_, alone),) = [event for event in engine.pipeline.run([new_state(query)]) if isinstance(event[1], Answer)]
         assert batch[index].text == alone.text
         assert sources(batch[index]) == sources(alone)
         assert batch[index].is_abstained == alone.is_abstained == (index == 1)
@@ -147,10 +150,10 @@ def test_ten_thousand_words_find_passages(engine: Engine) -> None:
         ({"rewrite": 3}, "rewrite=3"),
         ({"filter": "all"}, "filter='all'"),
         ({"abstain": "yes"}, "abstain='yes'"),
-        ({"memory": 1}, "memory=1"),
+        ({"question_cache": 1}, "question_cache=1"),
         ({"top_k": "many"}, "top_k='many'"),
         ({"top_k": True}, "top_k=True"),
-        ({"tau": 0.5}, "unknown option 'tau'; known are history, top_k, decoder, patches, retrieval"),
+        ({"tau": 0.5}, "unknown option 'tau'; known are history, top_k, decoder, patches, conflict_report, retrieval"),
     ],
 )
 def test_refusals(engine: Engine, options: dict[str, Any], words: str) -> None:
@@ -164,7 +167,7 @@ def test_a_given_retriever_has_no_memory(tmp_path: Path, tiny: TransformersGener
             return [Document("about w5", metadata={"source": "web"}, id="1")]
 
     with Engine.open(tmp_path, retriever=Fixed(), generator=tiny, max_tokens=4) as engine:
-        for option in ({"memory": True}, {"retrieval": "graph"}):
+        for option in ({"question_cache": True}, {"retrieval": "graph"}):
             with pytest.raises(SettingError, match="needs the library's own retrievers"):
                 engine.ask("w5?", **option)
         answer = engine.ask("w5?")

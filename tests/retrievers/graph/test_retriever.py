@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -113,3 +114,35 @@ def test_recall_on_the_questions_no_setting_was_chosen_on(library: SqliteLibrary
         for row, ranking in zip(rows, rankings, strict=True)
     ]
     assert sum(recalls) / len(recalls) >= 0.94
+
+
+class Meeting:
+    """An encoder that asks another question, in another thread, while it encodes."""
+
+    def __init__(self, encoder: EmbeddingsEncoder) -> None:
+        self.encoder = encoder
+        self.name = encoder.name
+        self.ask: Callable[[], object] | None = None
+        self.num_answered = 0
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        ask, self.ask = self.ask, None
+        if ask is not None:
+            other = Thread(target=ask, daemon=True)
+            other.start()
+            other.join(timeout=20)
+            self.num_answered += not other.is_alive()
+            self.ask = ask
+        return self.encoder.encode(texts)
+
+
+def test_no_question_waits_for_the_encoding_of_another(library: SqliteLibrary, encoder: EmbeddingsEncoder) -> None:
+    add(library, encoder, ("harbour", "Harbour", "The harbour master of Port Selwick is Edda Lindqvist."))
+    meeting = Meeting(encoder)
+    retriever = GraphRetriever(library=library, encoder=meeting)
+    question = "Who is the harbour master of Port Selwick?"
+    assert any(path.kind == "claims" for path in retriever.find([question], 3)[0].paths)
+    meeting.ask = lambda: retriever.graph
+    retriever.find([question], 3)
+    meeting.ask = None
+    assert meeting.num_answered == 2  # the question's own vector, and the wording of the paths

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.query import Message, Query
 from rag.core.retrieval import Rewrite
-from retrievers.query.rewrite import MAX_FACETS, by_rules, fused, parsed, prompt, stand_alone
+from retrievers.query.follow_up import stand_alone
+from retrievers.query.rewrite import MAX_FACETS, by_rules, fused, parsed, prompt
 
 HISTORY = (
     Message("user", "Who is the harbour master of Port Selwick?"),

@@ -20,16 +20,16 @@ TEXTS = {
 
 def test_a_question_is_known_again(place: str, embeddings: Any) -> None:
     tiny = TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny", window=4096)
-    settings: dict[str, Any] = {"embeddings": embeddings, "generator": tiny, "max_tokens": 2, "memory": True}
+    settings: dict[str, Any] = {"embeddings": embeddings, "generator": tiny, "max_tokens": 2, "question_cache": True}
     with Engine.open(place, **settings) as engine:
         engine.add(Document(page_content=text, metadata={"source": name}) for name, text in TEXTS.items())
         first = engine.ask(QUESTION)
-        assert not first.trace.is_from_memory
+        assert not first.trace.is_from_cache
     with Engine.open(place, **settings) as engine:
         again = engine.ask(QUESTION)
-        assert again.trace.is_from_memory
+        assert again.trace.is_from_cache
         assert {c.source for c in again.citations} == {c.source for c in first.citations}
         engine.remove([first.citations[0].source])
         later = engine.ask(QUESTION)
-        assert not later.trace.is_from_memory
+        assert not later.trace.is_from_cache
         assert first.citations[0].source not in [citation.source for citation in later.citations]

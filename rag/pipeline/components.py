@@ -1,9 +1,8 @@
-"""The parts of the pipeline's front half, made from the settings when the first question needs them."""
+"""What the stages work with: retrievers, judges, rewriter, question cache. Each is made when it is first needed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from threading import RLock
 
 import numpy as np
@@ -13,11 +12,13 @@ from numpy.typing import NDArray
 from kg.types import Extractor
 from rag.core.config import Config
 from rag.core.encoding import Encoder, passage_text
+from rag.core.lazy import lazy_property
 from rag.core.passages import Passage
 from rag.core.query import RetrievalKind
 from rag.generation.base import Generator
 from rag.library.base import Library
 from rag.models.sentence_encoder import RecentEncoder
+from rag.patches.base import Patcher
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.hybrid import HybridRetriever
@@ -28,16 +29,17 @@ from retrievers.question_cache.cache import QuestionCache, QuestionCacheSettings
 from retrievers.sparse import SparseRetriever
 
 
-class Parts:
-    """Retrievers, judges, rewriter and memory over one library.
+class Components:
+    """The parts of one engine over one library.
 
     Args:
         library: where passages are kept.
         config: the settings.
         encoder: the one that the library was made with.
-        given: a LangChain retriever in the place of all of the library's.
-        generator: loads the generator; called by the model's judge and rewriter only.
-        extractors: what reads passages for the graph.
+        foreign_retriever: a LangChain retriever that replaces all of the library's own.
+        generator: gives the generator, loaded when it is first called.
+        extractors: gives what reads passages for the graph.
+        patcher: gives what chooses the patches of a question.
     """
 
     def __init__(
@@ -45,82 +47,86 @@ class Parts:
         library: Library,
         config: Config,
         encoder: Encoder,
-        given: BaseRetriever | None,
+        foreign_retriever: BaseRetriever | None,
         generator: Callable[[], Generator],
         extractors: Callable[[], Sequence[Extractor]],
+        patcher: Callable[[], Patcher],
     ) -> None:
         self._library = library
-        self._config = config
-        self._given = given
-        self._generator = generator
+        self._foreign_retriever = foreign_retriever
         self._extractors = extractors
-        self._lock = RLock()  # two threads' first questions must not make a part twice
+        self._opened_cache: QuestionCache | None = None
+        self._mutex = RLock()  # two threads' first questions must not open the cache twice
+        self.config = config
+        self.generator = generator
+        self.patcher = patcher
         self.encoder = RecentEncoder(encoder)
-        self.abstain_below = config.abstain_below
 
     def retriever(self, kind: RetrievalKind) -> BaseRetriever:
-        """The given retriever, or the library's own of this kind."""
-        if self._given is not None:
-            return self._given
-        with self._lock:
-            match kind:
-                case "dense":
-                    return self._dense
-                case "sparse":
-                    return self._sparse
-                case "graph":
-                    return self._graph
-                case "hybrid":
-                    return HybridRetriever(graph=self._graph, sparse=self._sparse)
+        """The foreign retriever, or the library's own of this kind."""
+        if self._foreign_retriever is not None:
+            return self._foreign_retriever
+        match kind:
+            case "dense":
+                return self._dense
+            case "sparse":
+                return self._sparse
+            case "graph":
+                return self.graph
+            case "hybrid":
+                return HybridRetriever(graph=self.graph, sparse=self._sparse)
 
     def rewriter(self) -> ModelRewriter:
         """The generator as a rewriter."""
-        return ModelRewriter(self._generator())
+        return ModelRewriter(self.generator())
 
     def filter(self, judge: str) -> KnowledgeFilter:
         """The filter with one judge, ``encoder`` or ``model``."""
-        made = ModelJudge(self._generator()) if judge == "model" else EncoderJudge(self.encoder, self._vectors_of)
-        config = self._config
-        return KnowledgeFilter(judge=made, threshold=config.filter_threshold, keep_floor=config.filter_keep)
+        judges = ModelJudge(self.generator()) if judge == "model" else EncoderJudge(self.encoder, self._read_vectors)
+        config = self.config
+        return KnowledgeFilter(judge=judges, threshold=config.filter_threshold, keep_floor=config.filter_keep)
 
-    @property
+    @lazy_property
     def graph(self) -> GraphRetriever:
         """Retrieval along the library's knowledge graph; the graph is kept between questions."""
-        with self._lock:
-            return self._graph
+        return GraphRetriever(library=self._library, encoder=self.encoder, extractors=self._extractors())
 
-    @property
-    def reservoir(self) -> QuestionCache:
-        """The library's memory of passages that served."""
-        with self._lock:
-            return self._reservoir
+    def question_cache(self) -> QuestionCache:
+        """The library's cache of passages that served earlier questions.
+
+        Raises:
+            SettingError: the library has none.
+        """
+        with self._mutex:
+            if self._opened_cache is None:
+                self._opened_cache = self._open_cache()
+            return self._opened_cache
 
     def close(self) -> None:
         """Close what was opened."""
-        if "_reservoir" in self.__dict__:
-            self._reservoir.close()
+        with self._mutex:
+            if self._opened_cache is not None:
+                self._opened_cache.close()
 
-    @cached_property
-    def _graph(self) -> GraphRetriever:
-        return GraphRetriever(library=self._library, encoder=self.encoder, extractors=self._extractors())
-
-    @cached_property
-    def _reservoir(self) -> QuestionCache:
-        config = self._config
+    def _open_cache(self) -> QuestionCache:
+        config = self.config
         settings = QuestionCacheSettings(
-            config.memory_tau, config.memory_theta, config.memory_ttl_s, config.memory_size
+            config.question_cache_min_similarity,
+            config.question_cache_min_hits,
+            config.question_cache_ttl_s,
+            config.question_cache_size,
         )
         return QuestionCache(self._library, settings)
 
-    @cached_property
+    @lazy_property
     def _dense(self) -> BaseRetriever:
         return DenseRetriever(library=self._library, encoder=self.encoder)
 
-    @cached_property
+    @lazy_property
     def _sparse(self) -> SparseRetriever:
         return SparseRetriever(library=self._library)
 
-    def _vectors_of(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+    def _read_vectors(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
         """``[len(passages), D]``, from the library where it has them."""
         known = self._library.rows_by_passage_id([passage.passage_id for passage in passages])
         others = [passage for passage in passages if passage.passage_id not in known]

@@ -1,0 +1,76 @@
+"""Report: the answer to the caller, with its conflict report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from decoders.params import settings_of
+from rag.conflicts.streams import report
+from rag.core.answer import Answer, Citation, Conflict, Tokens
+from rag.core.passages import ScoredPassage
+from rag.generation.base import Generation, Request
+from rag.pipeline.state import State
+
+ABSTENTION = "I do not know: the documents do not say."
+
+
+@dataclass(frozen=True)
+class ReportStage:
+    """Sets ``answer``; a conflict is a score of at least ``threshold``."""
+
+    threshold: float
+    name: str = "report"
+
+    def run(self, states: Sequence[State]) -> list[State]:
+        """Every state: an answer where something was generated, else the sentence that the documents do not say."""
+        return [replace(state, answer=self._answer(state)) for state in states]
+
+    def _answer(self, state: State) -> Answer:
+        if state.request is None or state.generation is None:
+            return _abstention(state)
+        return self._reply(state, state.request, state.generation)
+
+    def _reply(self, state: State, request: Request, generation: Generation) -> Answer:
+        shown = {scored.passage.passage_id for scored in state.kept}
+        return Answer(
+            question=state.query.question,
+            text=generation.text,
+            citations=_citations(state.kept),
+            decoder=request.decoder.name,
+            conflict=report(generation, self.threshold),
+            timings_ms={},
+            tokens=Tokens(len(request.context_ids), len(request.parametric_ids), len(generation.steps)),
+            finish_reason=generation.finish_reason,
+            dropped=_citations(state.dropped),
+            settings=settings_of(request.decoder),
+            trace=state.trace,
+            paths=tuple(path for path in state.paths if path.passage_id in shown),
+            patches=state.patching.uses if state.patching else (),
+        )
+
+
+def _abstention(state: State) -> Answer:
+    """Nothing was generated, so memory was not asked either."""
+    decoder = state.query.decoder
+    return Answer(
+        question=state.query.question,
+        text=ABSTENTION,
+        citations=(),
+        decoder=decoder.name,
+        conflict=Conflict(0.0, is_conflict=False, context_answer="", memory_answer=""),
+        timings_ms={},
+        tokens=Tokens(0, 0, 0),
+        dropped=_citations(state.ranking),
+        settings=settings_of(decoder),
+        is_abstained=True,
+        trace=state.trace,
+    )
+
+
+def _citations(ranking: Sequence[ScoredPassage]) -> tuple[Citation, ...]:
+    return tuple(
+        Citation(p.doc_id, p.source, p.text, scored.score, p.title, p.passage_id)
+        for scored in ranking
+        for p in [scored.passage]
+    )

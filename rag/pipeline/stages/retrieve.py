@@ -1,0 +1,55 @@
+"""Retrieve: find the passages of every question that has none yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from langchain_core.retrievers import BaseRetriever
+
+from rag.core.query import RetrievalKind
+from rag.core.retrieval import Found, Trace
+from rag.pipeline.state import State, update_by
+from rag.pipeline.top_k import top_k
+from retrievers.base import find, stage_of
+from retrievers.query.length_class import complexity
+from retrievers.query.rewrite import fused
+
+# The filter chooses among more passages than the answer gets.
+_MIN_CANDIDATES = 10
+
+
+@dataclass(frozen=True)
+class RetrieveStage:
+    """Sets ``ranking``, ``trace`` and ``paths``. Questions with the same retriever and depth are one batch."""
+
+    retriever: Callable[[RetrievalKind], BaseRetriever]
+    name: str = "retrieve"
+
+    def run(self, states: Sequence[State]) -> list[State]:
+        """Every state without a ranking."""
+        return update_by(states, _plan, self._retrieve)
+
+    def _retrieve(self, plan: tuple[RetrievalKind, int], states: list[State]) -> list[State]:
+        kind, depth = plan
+        texts = [text for state in states for text in state.rewrite.queries]
+        results = iter(find(self.retriever(kind), texts, depth))
+        return [_fuse(state, [next(results) for _ in state.rewrite.queries], depth) for state in states]
+
+
+def _plan(state: State) -> tuple[RetrievalKind, int] | None:
+    """Retriever and depth, or nothing to do."""
+    if state.has_ranking:
+        return None
+    depth = top_k(state)
+    return state.query.search.retrieval, depth if state.query.search.filter == "off" else max(depth, _MIN_CANDIDATES)
+
+
+def _fuse(state: State, results: Sequence[Found], depth: int) -> State:
+    """One ranking from those of all queries of a question. Stages and paths are those of the clarified question."""
+    rewrite = state.rewrite
+    main = results[rewrite.queries.index(rewrite.question)]
+    ranking = tuple(fused(rewrite, [result.ranking for result in results], depth))
+    stages = main.stages if len(results) == 1 else (*main.stages, stage_of("queries", ranking))
+    trace = Trace(complexity(rewrite.question), rewrite.queries, num_retrieved=len(ranking), stages=stages)
+    return replace(state, ranking=ranking, has_ranking=True, trace=trace, paths=main.paths)

@@ -1,0 +1,126 @@
+"""Follow-up questions: put the name from the conversation in place of the word that refers to it. English rules only.
+
+A question that stands alone stays as it is. The rules change it only where they are sure: a pronoun that points
+outside the question, or a question of a few words without a name of its own.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from kg.names import names_in
+from rag.core.query import Message
+
+# A question this long says all that a search can use.
+_MAX_WORDS = 256
+_SHORT = 4
+_ANSWER_WORDS = 8
+_PRONOUN = re.compile(
+    r"\b(?P<their>his|its|their)\b|\b(?P<they>he|she|him|her|it|they|them)\b|\b(?P<there>there)\b", re.IGNORECASE
+)
+_ELLIPSIS = re.compile(r"^(?:and|but|or|so|what about|how about|also|why|when|where|who|which one)\b", re.IGNORECASE)
+# "It" and "there" that refer to nothing: weather, time, "is it true that", "how long does it take", "is there a".
+_EXPLETIVE_IT = re.compile(
+    r"\bit\s+(?:\w+ly\s+)?(?:rain|snow|hail|freez|thunder|storm|pour|drizzl|take|takes|took|cost|seem|appear|matter|"
+    r"mean|happen|depend|get|become)\w*\b"
+    r"|\b(?:is|was|isn't|wasn't|be|been|make|makes)\s+it\s+(?:(?:not|still|ever|really|very|so|too|always)\s+)?"
+    r"(?:true|false|right|wrong|possible|impossible|likely|unlikely|necessary|important|legal|illegal|allowed|safe|"
+    r"common|normal|known|said|worth|time|cold|hot|warm|dark|late|early|raining|snowing|that|who|because|the\s+case|"
+    r"easy|hard|difficult|better|best)\b"
+    r"|\b(?:is|was)\s+it\b(?=.*\b(?:who|that|which)\b)"
+    r"|\bwhat\s+(?:time|day|date|year)\s+(?:is|was)\s+it\b"
+    r"|\bhow\s+(?:long|much|many|often|far)\b.*\bit\s+takes?\b",
+    re.IGNORECASE,
+)
+_EXISTENTIAL_THERE = re.compile(
+    r"\b(?:is|are|was|were|isn't|aren't|will|would|can|could|may|might|must|should|has|have|had)\s+there\b"
+    r"|\bthere\s+(?:is|are|was|were|will|would|has|have|had|be|exists?|exist)\b",
+    re.IGNORECASE,
+)
+
+
+def stand_alone(question: str, history: Sequence[Message]) -> str:
+    """A follow-up with the name it refers to; any other question as it is.
+
+    "When was she appointed?" after "Who is the harbour master?", "Edda Lindqvist" is
+    "When was Edda Lindqvist appointed?"; "And the mayor?" is "And the mayor? (Port Selwick)".
+    """
+    if not history or len(question.split()) > _MAX_WORDS:
+        return question
+    reference = _find_reference(question)
+    if reference is None and not _is_elliptic(question):
+        return question
+    # A place or a thing is what was asked about; a person is more often what was answered.
+    is_person = reference is not None and reference.group().lower() not in ("it", "its", "there")
+    name = _topic(history, prefers_answer=is_person)
+    if not name:
+        return question
+    return f"{question} ({name})" if reference is None else _replace(question, reference, name)
+
+
+def _find_reference(question: str) -> re.Match[str] | None:
+    """The first pronoun that points outside the question."""
+    names = [name.start for name in names_in(question)]
+    idle = [match.span() for pattern in (_EXPLETIVE_IT, _EXISTENTIAL_THERE) for match in pattern.finditer(question)]
+    for match in _PRONOUN.finditer(question):
+        is_idle = match.group().lower() in ("it", "there") and any(a <= match.start() < b for a, b in idle)
+        # "When did Edda say she would leave?": the name stands in the question itself.
+        is_answered_inside = any(start < match.start() for start in names)
+        if not is_idle and not is_answered_inside:
+            return match
+    return None
+
+
+def _is_elliptic(question: str) -> bool:
+    """Whether a few words lean on the conversation; those that name something of their own do not."""
+    is_short = len(question.split()) <= _SHORT
+    return is_short and _ELLIPSIS.match(question) is not None and next(iter(names_in(question)), None) is None
+
+
+def _replace(question: str, reference: re.Match[str], name: str) -> str:
+    insert = f"{name}'s" if reference["their"] or _is_possessive(question, reference) else name
+    insert = f"in {insert}" if reference["there"] else insert
+    return question[: reference.start()] + insert + question[reference.end() :]
+
+
+def _topic(history: Sequence[Message], *, prefers_answer: bool) -> str:
+    """The name that the conversation was about last; empty when it names nothing."""
+    for turn in _turns(history):
+        order = sorted(turn, key=lambda message: (message.role == "assistant") != prefers_answer)
+        for message in order:
+            names = _outer_names(message.content)
+            # A long reply names many things; only a short one is the name that was asked for.
+            is_usable = message.role == "user" or len(message.content.split()) <= _ANSWER_WORDS
+            if names and is_usable:
+                return names[-1]
+    return ""
+
+
+def _turns(history: Sequence[Message]) -> Iterator[list[Message]]:
+    """Question and reply pairs, the last first."""
+    turn: list[Message] = []
+    for message in reversed(history):
+        turn.append(message)
+        if message.role == "user":
+            yield turn
+            turn = []
+
+
+def _outer_names(text: str) -> list[str]:
+    """Names in a text as it spells them, none inside another."""
+    spans = list(names_in(text))
+    outer = [
+        span
+        for span in spans
+        if not any(o is not span and o.start <= span.start and span.end <= o.end and o != span for o in spans)
+    ]
+    return [text[span.start : span.end] for span in outer]
+
+
+def _is_possessive(question: str, reference: re.Match[str]) -> bool:
+    """Whether "her" stands before a noun: "her house", but not "appointed her?" or "did her in"."""
+    is_her = reference.group().lower() == "her"
+    return is_her and re.match(r"\s+[a-z]{4,}", question[reference.end() :]) is not None
