@@ -1,4 +1,4 @@
-"""Every part of a library damaged on purpose: it is found, named, mended, and what was added before is still there."""
+"""Every part of a library damaged on purpose: it is found, named and repaired, and all that was added is still there."""
 
 from __future__ import annotations
 
@@ -133,21 +133,21 @@ def test_a_sound_library_has_no_findings(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_damage_is_found_and_mended(engine: Engine, damage: Callable[[Engine], None]) -> None:
+def test_damage_is_found_and_repaired(engine: Engine, damage: Callable[[Engine], None]) -> None:
     damage(engine)
     found = engine.check()
     assert {finding.part for finding in found} >= DAMAGES[damage]
     assert engine.check() == found, "looking changes nothing"
     assert not any(finding.is_repaired for finding in found)
-    mended = engine.check(is_repairing=True)
-    assert mended
-    assert all(finding.is_repaired for finding in mended)
+    repaired = engine.check(is_repairing=True)
+    assert repaired
+    assert all(finding.is_repaired for finding in repaired)
     assert engine.check() == []
     assert best(engine) == list(TEXTS)
     assert [Path(ranking[0].passage.source).stem for ranking in engine.retrieve(QUESTIONS)] == list(TEXTS)
 
 
-def test_what_cannot_be_mended_says_why(engine: Engine) -> None:
+def test_what_cannot_be_repaired_says_why(engine: Engine) -> None:
     """A folder where the index belongs: questions are answered, and the check leaves it to its owner."""
     file = engine.library.folder / INDEX_FILE
     file.unlink(missing_ok=True)
@@ -215,7 +215,7 @@ def test_the_command(engine: Engine) -> None:
     unread_words(engine)
     found = runner.invoke(app, ["check", folder])
     assert (found.exit_code, "wrong: sparse index: 1 passages" in found.output) == (1, True)
-    mended = runner.invoke(app, ["check", folder, "--repair"])
-    assert (mended.exit_code, "repaired: sparse index" in mended.output) == (0, True)
+    repaired = runner.invoke(app, ["check", folder, "--repair"])
+    assert (repaired.exit_code, "repaired: sparse index" in repaired.output) == (0, True)
     assert runner.invoke(app, ["check", folder]).exit_code == 0
     assert runner.invoke(app, ["check", folder + "-none"]).exit_code == 2
