@@ -29,13 +29,13 @@ from rag.core.progress import Progress
 from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
 from rag.generation.base import Generator
+from rag.generation.load import load_generator
 from rag.ingest.add import Ingestor
 from rag.ingest.source import Source
 from rag.library.base import Library
 from rag.library.encoder import CheckedEncoder
 from rag.library.find import find_documents
 from rag.library.open import open_library
-from rag.models import load_generator
 from rag.models.sentence_encoder import EmbeddingsEncoder, SentenceEncoder
 from rag.pipeline.build import build, build_search
 from rag.pipeline.components import Components

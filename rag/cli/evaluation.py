@@ -54,7 +54,8 @@ def run(
     workers: Annotated[int | None, typer.Option(help="Ray workers, each with its own model.")] = None,
     retrieval_only: Annotated[bool, typer.Option("--retrieval-only", help="Rank and do not answer.")] = False,
     metric: Metrics = None,
-    model: Annotated[str | None, typer.Option(help="Generator: a name, a folder, or 'default'.")] = None,
+    model: Annotated[str | None, typer.Option(help="Generator: a name, a folder, a .gguf file, or 'default'.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer, tokens.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask every question of a data set and score the answers; settings here win over those of CONFIG."""
@@ -75,6 +76,7 @@ def run(
         "workers": workers,
         "is_retrieval_only": retrieval_only or None,
         "metrics": metric or None,
+        "max_tokens": max_tokens,
     }
     with _errors_as_exit_codes():
         _finish(_run(config, output, given, model), as_json)

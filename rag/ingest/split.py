@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rag.core.passages import Passage
 from rag.ingest.loaders.base import Text
 from rag.ingest.source import Source
+from rag.models.loading import one_at_a_time
+
+if TYPE_CHECKING:
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 # Cut at paragraphs, lines, sentences or words, in this order of preference.
 _SEPARATORS = ["\n\n", "\n", ". ", " ", ""]
@@ -12,9 +18,7 @@ _SEPARATORS = ["\n\n", "\n", ". ", " ", ""]
 
 def split(source: Source, text: Text, *, chunk_chars: int, chunk_overlap: int) -> list[Passage]:
     """The passages of a document, at most ``chunk_chars`` characters each, ``chunk_overlap`` of them in common."""
-    from langchain_text_splitters import RecursiveCharacterTextSplitter
-
-    splitter = RecursiveCharacterTextSplitter(
+    splitter = _splitter_class()(
         chunk_size=chunk_chars, chunk_overlap=chunk_overlap, separators=_SEPARATORS, add_start_index=True
     )
     return [
@@ -28,3 +32,11 @@ def split(source: Source, text: Text, *, chunk_chars: int, chunk_overlap: int) -
         )
         for ordinal, piece in enumerate(splitter.create_documents([text.text]))
     ]
+
+
+@one_at_a_time
+def _splitter_class() -> type[RecursiveCharacterTextSplitter]:
+    """Its package imports ``transformers``, which another thread may be loading a model with."""
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+    return RecursiveCharacterTextSplitter

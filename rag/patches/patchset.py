@@ -17,10 +17,11 @@ from rag.core.passages import ScoredPassage
 from rag.core.progress import Progress
 from rag.core.query import Query
 from rag.generation.base import Adapter, Generator
+from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.base import Library
 from rag.library.find import find_documents
-from rag.models import load_generator, resolve_generator
+from rag.models.resolve import resolve_generator
 from rag.patches.base import (
     BuildReport,
     PatchDocument,

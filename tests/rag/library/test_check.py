@@ -1,4 +1,4 @@
-"""Every part of a library damaged on purpose: it is found, named and repaired, and all that was added is still there."""
+"""Every part of a library damaged on purpose: it is found, named and repaired, and all that was added stays."""
 
 from __future__ import annotations
 
