@@ -33,7 +33,8 @@ from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.generation.base import Generation, Request
 from rag.generation.load import load_generator
-from rag.ingest.loaders import gather, load
+from rag.ingest.gather import gather
+from rag.ingest.load import load
 from tests.oracles import twin
 
 ROOT = Path(__file__).resolve().parent.parent

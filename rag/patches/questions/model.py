@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rag.core.files import write_atomically
 from rag.core.query import Message, Sampling
 from rag.generation.base import Generator, Request
 from rag.patches.base import PatchDocument, Sample
@@ -130,9 +130,7 @@ class ModelAugmenter:
     def _store(self, document: PatchDocument, samples: Sequence[Sample]) -> None:
         file = self._file(document)
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
-        partial.replace(file)
+        write_atomically(file, json.dumps([asdict(sample) for sample in samples]).encode())
 
 
 def build_five(passage: str, rewrite: str | None, pairs: Sequence[tuple[str, str]]) -> list[Sample]:
