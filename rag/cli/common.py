@@ -121,5 +121,5 @@ def parse_number(text: str) -> float | int | str:
 
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that were given."""
+    """The values that are not ``None``."""
     return {name: value for name, value in values.items() if value is not None}

@@ -13,7 +13,7 @@ class ServiceSettings:
     Attributes:
         root: LIBRARY_DIR; libraries live at ``root/TENANT/LIBRARY``, jobs under ``root/.jobs``.
         keys: file of API keys; ``None`` serves one tenant without keys, on loopback only.
-        max_chats, max_chats_per_client: chats at once; more are refused with 429.
+        max_chats, max_chats_per_client: questions (chats and searches) at once; more are refused with 429.
         requests_per_minute: of one key, on average.
         chat_timeout_s: longest time for one answer.
         max_body_bytes, max_upload_bytes: largest body of a plain request, and of one that adds documents.
