@@ -98,6 +98,16 @@ def generator() -> Any:
 
 
 @pytest.fixture(scope="session")
+def precise_generator(generator: Any) -> Any:
+    """The default generator in float64: its tokens never hang on rounding, which differs between machines."""
+    import copy
+
+    from rag.generation.transformers.generator import TransformersGenerator
+
+    return TransformersGenerator(copy.deepcopy(generator.model).double(), generator.tokenizer, generator.name)
+
+
+@pytest.fixture(scope="session")
 def example_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A library with the example corpus, made by the default encoder. Copy it before changing it."""
     from rag.engine import Engine

@@ -17,7 +17,8 @@ from rag.core.answer import Answer, PatchUse
 from rag.core.errors import QuestionError, SettingError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
 from rag.library.sqlite.library import SqliteLibrary
-from rag.patches.base import PatchDocument, profile_named
+from rag.patches.base import PatchDocument
+from rag.patches.profiles import load_profile
 
 if TYPE_CHECKING:
     from rag.engine import Engine
@@ -82,7 +83,7 @@ class EngineAnswerer:
             contents = sorted(self.engine.library.hashes(is_live=True).items())
             identity["library"] = hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
         if self.config.patches != "none":
-            identity["patch_profile"] = profile_named(self.engine.config.patch_profile).fingerprint()
+            identity["patch_profile"] = load_profile(self.engine.config.patch_profile).fingerprint()
         return identity
 
     def versions(self) -> Mapping[str, str]:
@@ -92,7 +93,7 @@ class EngineAnswerer:
     def warm_up(self, trials: Sequence[Trial]) -> None:
         """Load the generator, and make the patches of ``trials``."""
         _ = self.engine.generator
-        self._patches_of(trials)
+        self._find_patches(trials)
 
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
         """The engine's retrieval."""
@@ -140,7 +141,7 @@ class EngineAnswerer:
         if not any(trial.patched for trial in trials):
             return None
         with timings.stage("patch"):
-            uses = self._patches_of(trials)
+            uses = self._find_patches(trials)
             chosen = [tuple(use for p in trial.patched if (use := uses[p])) for trial in trials]
             for trial, own in zip(trials, chosen, strict=True):
                 if trial.patched and not own:
@@ -148,12 +149,12 @@ class EngineAnswerer:
                     raise QuestionError(f"no patch can be made of {names}: too short or too plain to ask about")
             return [Patching(self.engine.patches.adapter(own), own) for own in chosen]
 
-    def _patches_of(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
+    def _find_patches(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
         """The patch of each document that ``trials`` name, made now where it is missing."""
         passages = list(dict.fromkeys(passage for trial in trials for passage in trial.patched))
         if not passages:
             return {}
-        return dict(zip(passages, self.engine.patches.uses_of([_document(p) for p in passages]), strict=True))
+        return dict(zip(passages, self.engine.patches.find_or_build([_document(p) for p in passages]), strict=True))
 
 
 def _document(passage: Passage) -> PatchDocument:

@@ -15,7 +15,7 @@ from rag.generation.base import Adapter, Prompt, Request
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import RowAdapters, stack_ranks
 from rag.generation.transformers.rows import RowBatch
-from rag.patches.training.batched import frozen_twin
+from rag.patches.training.twin import frozen_twin
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.oracles import twin
 from tests.patches.conftest import random_tensors

@@ -29,7 +29,7 @@ from rag.core.query import Message, Sampling
 from rag.generation.base import Generation, Request
 from rag.generation.load import load_generator
 from rag.generation.vllm.generator import VllmGenerator
-from tests.vllm_plugin.soak import score_gap
+from tests.vllm_plugin.soak import TIE, score_gap
 
 pytestmark = pytest.mark.real
 DECODERS: dict[str, DecoderParams] = {
@@ -116,14 +116,20 @@ def compared(vllm: VllmGenerator, generator: Any, requests: list[Request]) -> Co
     return found
 
 
+def assert_close_call(generator: Any, request: Request, one: Generation, other: Generation) -> None:
+    """The answers part at two tokens whose scores are so close that rounding decides: it differs between machines."""
+    pairs = zip([s.token_id for s in one.steps], [s.token_id for s in other.steps], strict=False)
+    place, (a, b) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    gap = score_gap(generator._model, request, one.token_ids[:place], a, b)
+    assert gap < TIE, f"departs at token {place}: {a} and {b}, whose scores differ by {gap:.3g}"
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_equals_transformers(compared: Compared, generator: Any, decoder: str) -> None:
     for request, one, other in compared[decoder]:
         if one.token_ids != other.token_ids:
-            pairs = zip([s.token_id for s in one.steps], [s.token_id for s in other.steps], strict=False)
-            at, (a, b) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
-            gap = score_gap(generator._model, request, one.token_ids[:at], a, b)
-            assert gap == 0, f"departs at token {at}: {a} and {b}, whose scores differ by {gap:.3g}"
+            assert_close_call(generator, request, one, other)
+            continue
         assert one.text == other.text
         assert one.finish_reason == other.finish_reason
         for step, twin in zip(one.steps, other.steps, strict=True):
@@ -173,8 +179,10 @@ def test_probes_are_each_streams_own_answer(vllm: VllmGenerator, generator: Any,
 
 def test_over_http_too(remote: VllmGenerator, generator: Any, requests: list[Request]) -> None:
     asked = [replace(r, decoder=d) for r in requests[:6] for d in DECODERS.values()]
-    for one, other in zip(generator.generate(asked), remote.generate(asked), strict=True):
-        assert one.token_ids == other.token_ids
+    for request, one, other in zip(asked, generator.generate(asked), remote.generate(asked), strict=True):
+        if one.token_ids != other.token_ids:
+            assert_close_call(generator, request, one, other)
+            continue
         assert [s.jsd for s in other.steps] == pytest.approx([s.jsd for s in one.steps], abs=1e-4)
 
 
@@ -194,19 +202,21 @@ def test_a_client_that_leaves_frees_both_halves(
     assert [a.text for a in engine.generate(requests[:2])] == [a.text for a in before]
 
 
-def test_threads_share_the_engine(vllm: VllmGenerator, requests: list[Request]) -> None:
-    expected = [answer.text for answer in vllm.generate(requests[:8])]
-    found: dict[int, str] = {}
+def test_threads_share_the_engine(vllm: VllmGenerator, generator: Any, requests: list[Request]) -> None:
+    expected = vllm.generate(requests[:8])
+    answers: dict[int, Generation] = {}
 
-    def ask(at: int) -> None:
-        found[at] = vllm.generate([requests[at]])[0].text
+    def ask(number: int) -> None:
+        answers[number] = vllm.generate([requests[number]])[0]
 
-    threads = [threading.Thread(target=ask, args=(at,)) for at in range(8)]
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [found[at] for at in range(8)] == expected
+    for number, one in enumerate(expected):
+        if one.token_ids != answers[number].token_ids:
+            assert_close_call(generator, requests[number], one, answers[number])
 
 
 def test_stop_strings_end_both_halves(vllm: VllmGenerator, requests: list[Request]) -> None:

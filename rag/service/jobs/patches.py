@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _CODE = "patches_unavailable"
 
 
-def patches_of(engine: Engine) -> PatchSet:
+def open_patches(engine: Engine) -> PatchSet:
     """The patches of an engine's library.
 
     Raises:
@@ -36,17 +36,17 @@ def forget_patches(engine: Engine, doc_id: str) -> None:
         engine.patches.remove([info.key for info in engine.patches.ls() if info.doc_id == doc_id])
 
 
-def trainable_patches_of(engine: Engine) -> PatchSet:
-    """:func:`patches_of`, where this process runs the model in a form that can be trained.
+def open_trainable_patches(engine: Engine) -> PatchSet:
+    """:func:`open_patches`, where this process runs the model in a form that can be trained.
 
     Raises:
         Problem: 409, it does not: a second copy of the model beside the running one is more than a service may take.
         ModelError, UnavailableError: the model cannot be loaded.
     """
-    from rag.generation.transformers.generator import TransformersGenerator
+    from rag.patches.base_model import is_trainable  # loads torch
 
-    patches = patches_of(engine)
-    if not isinstance(engine.generator, TransformersGenerator):
+    patches = open_patches(engine)
+    if not is_trainable(engine.generator):
         message = "this service answers with vLLM, which trains nothing; make the patches with 'concord patch build'"
         raise Problem(409, _CODE, message)
     return patches
