@@ -65,7 +65,7 @@ def terminal_svg() -> str:
 
 
 def page_png() -> bytes:
-    """The page with one answer; the card shows what both streams wanted at the word where they part most."""
+    """The page with one answer; the card shows what both streams wanted at the first word where they part."""
     from tests.service.running import running_service
 
     with TemporaryDirectory() as folder, running_service(Path(folder)) as address:
@@ -79,16 +79,16 @@ def page_png() -> bytes:
             page.keyboard.press("Enter")
             page.wait_for_selector(".answer:last-of-type:not([aria-busy])")
             page.wait_for_selector("#send:visible")
-            page.locator(".answer .token").nth(widest_gap(page)).hover()
+            page.locator(".answer .token").nth(first_gap(page)).hover()
             return bytes(page.screenshot())
 
 
-def widest_gap(page: Any) -> int:
-    """The index of the token with the largest divergence."""
+def first_gap(page: Any) -> int:
+    """The index of the first token whose streams differ by more than half of the largest divergence."""
     gaps: list[float] = page.locator(".answer .token").evaluate_all(
         "all => all.map(token => Number(token.style.getPropertyValue('--jsd')))"
     )
-    return gaps.index(max(gaps))
+    return next(index for index, gap in enumerate(gaps) if gap > max(gaps) / 2)
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def opened_page(address: str) -> Iterator[Any]:
         raise SystemExit("no browser; apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1280, "height": 760}, device_scale_factor=1.5)
+        page = browser.new_page(viewport={"width": 1280, "height": 640}, device_scale_factor=1.5)
         page.set_default_timeout(WAIT_MS)
         page.goto(f"{address}/")
         yield page

@@ -12,7 +12,10 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from pydantic import BaseModel
+
 from decoders.params import DECODER_NAMES, decoder_params
+from eval.run.config import RunConfig
 from rag.core.config import Config
 from rag.core.query import Query, Sampling, Search
 from rag.service.settings import ServiceSettings
@@ -52,6 +55,12 @@ _SERVICE = """\
 `concord serve` sets these. `--limit NAME=NUMBER` sets any that is a number.
 """
 
+_RUN = """\
+## Evaluation run
+
+Fields of `eval.run.config.RunConfig`: a TOML file given to `concord eval run`, or its options.
+"""
+
 _TYPE_NAMES: dict[Any, str] = {
     int: "whole number",
     float: "number",
@@ -76,28 +85,28 @@ def page() -> str:
         *(_decoder(name) for name in DECODER_NAMES),
         _SERVICE,
         _table(("setting", "type", "default", "meaning"), _marked(_dataclass_rows(ServiceSettings))),
+        _RUN,
+        _table(("setting", "type", "default", "meaning"), _marked(_model_rows(RunConfig))),
     ]
     return "\n".join(parts)
 
 
 def _engine_rows() -> Iterator[tuple[str, ...]]:
-    for name in Config.model_fields:
-        kind, default, meaning = _engine_setting(name)
-        yield f"`{name}`", f"`CONCORD_{name.upper()}`", kind, default, meaning
+    for name, *cells in _model_rows(Config):
+        yield f"`{name}`", f"`CONCORD_{name.upper()}`", *cells
 
 
-def _engine_setting(name: str) -> tuple[str, str, str]:
-    """Type, default and meaning."""
-    field = Config.model_fields[name]
-    return _type(field.annotation, field.metadata), _value(field.default), field.description or ""
+def _model_rows(kind: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    for name, field in kind.model_fields.items():
+        default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
+        yield name, _type(field.annotation, field.metadata), default, field.description or ""
 
 
 def _question_rows() -> Iterator[tuple[str, ...]]:
+    engine = {name: [kind, "the engine's", meaning] for name, kind, _, meaning in _model_rows(Config)}
     for kind in (Query, Search, Sampling):
         for name, *cells in _dataclass_rows(kind):
-            if name in Config.model_fields:
-                kind_of_value, _, meaning = _engine_setting(name)
-                cells = [kind_of_value, "the engine's", meaning]
+            cells = engine.get(name, cells)
             if name not in _NOT_OPTIONS:
                 yield f"`{name}`", *cells
 
