@@ -100,6 +100,7 @@ class Answer:
             passages looked at are in ``dropped``.
         trace: how the passages were found.
         paths: how the knowledge graph leads to them, where the retriever follows one.
+        notice: what the reader should know about the answer; empty if there is nothing.
     """
 
     question: str
@@ -116,6 +117,7 @@ class Answer:
     trace: Trace = field(default_factory=Trace)
     paths: tuple[GraphPath, ...] = ()
     patches: tuple[PatchUse, ...] = ()
+    notice: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain JSON-ready values."""

@@ -24,7 +24,7 @@ _ENV_PREFIX = "CONCORD_"
 # Read by other parts (the service's database and keys, the key of an engine over HTTP, the tests), or set by Kubernetes
 # for a service named "concord".
 _NOT_SETTINGS = re.compile(
-    r"CONCORD_(?:DATABASE|KEYS|ENGINE_KEY|API_KEY|TEST_\w+|TWIN_\w+|VLLM_\w+|SERVICE_\w+|PORT(?:_\w+)?)$"
+    r"CONCORD_(?:DATABASE|KEYS|ENGINE_KEY|API_KEY|KILLS|(?:SOAK|TEST|TWIN|VLLM|SERVICE)_\w+|PORT(?:_\w+)?)$"
 )
 RENAMED = {
     "memory": "question_cache",
@@ -88,7 +88,7 @@ class Config(BaseModel):
     )
     question_cache_size: Count = Field(5000, description="Most passages in the cache; the least recently used go.")
     decoder: str = Field("adacad", description="Default decoder.")
-    max_tokens: Count = Field(48, description="Longest answer, tokens.")
+    max_tokens: Count = Field(256, description="Longest answer, tokens. An answer that is cut there says so.")
     conflict_report: bool = Field(
         True, description="Compare the answer with the model's memory. False: 'plain' and 'memory' cost one stream."
     )

@@ -189,8 +189,8 @@ def test_command_line_end_to_end(samples: Path, tmp_path: Path) -> None:
 
 
 def test_killed_and_resumed_the_aggregates_are_the_same(samples: Path, tmp_path: Path) -> None:
-    """kill -9 at random moments while the real model answers, against an undisturbed run; CONCORD_TEST_KILLS=10 for ten."""
-    num_kills, rng = int(os.environ.get("CONCORD_TEST_KILLS", "2")), random.Random(5)
+    """kill -9 at random moments while the real model answers, against an undisturbed run; CONCORD_KILLS=10 for ten."""
+    num_kills, rng = int(os.environ.get("CONCORD_KILLS", "2")), random.Random(5)
     config = tmp_path / "run.toml"
     pairs = read_jsonl(samples / "nq_synth.jsonl")
     rows = [pair | {"id": f"{n}-{pair['id']}"} for n in range(num_kills + 2) for pair in pairs]

@@ -12,6 +12,7 @@ from rag.core.passages import ScoredPassage
 from rag.generation.base import Generation, Request
 from rag.pipeline.state import State
 
+MODEL_ALONE = "No document was read: this is the model's own answer."
 ABSTENTION = "I do not know: the documents do not say."
 
 
@@ -47,7 +48,13 @@ class ReportStage:
             trace=state.trace,
             paths=tuple(path for path in state.paths if path.passage_id in shown),
             patches=state.patching.uses if state.patching else (),
+            notice=_notice(state),
         )
+
+
+def _notice(state: State) -> str:
+    is_patched = state.patching is not None and state.patching.uses
+    return "" if state.kept or is_patched or state.query.patches == "only" else MODEL_ALONE
 
 
 def _abstention(state: State) -> Answer:

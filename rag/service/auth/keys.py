@@ -21,7 +21,7 @@ from typing import Literal, get_args
 from filelock import FileLock
 
 from rag.core.errors import SettingError
-from rag.service.routes.schemas import NAME_PATTERN
+from rag.service.names import NAME_PATTERN
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[str, ...] = get_args(Scope)

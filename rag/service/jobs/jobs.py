@@ -33,10 +33,10 @@ from rag.core.reports import AddReport
 from rag.engine import Engine
 from rag.ingest.loaders import Source
 from rag.patches.base import BuildReport
-from rag.service.catalog.folder import LibraryCatalog
+from rag.service.catalog.base import LibraryCatalog
 from rag.service.jobs.patches import trainable_patches_of
 from rag.service.problems import Problem
-from rag.service.routes.schemas import Job, JobReport
+from rag.service.schemas import Job, JobReport
 
 logger = logging.getLogger("rag.service")
 KINDS = ("documents", "patches")
@@ -63,9 +63,9 @@ class Upload:
 class Jobs:
     """The jobs of a root."""
 
-    def __init__(self, shelf: LibraryCatalog, on_end: Callable[[Job], None] = lambda job: None) -> None:
-        self._shelf = shelf
-        self._folder = shelf.root / ".jobs"
+    def __init__(self, catalog: LibraryCatalog, on_end: Callable[[Job], None] = lambda job: None) -> None:
+        self._catalog = catalog
+        self._folder = catalog.root / ".jobs"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._on_end = on_end
         self._workers = {kind: ThreadPoolExecutor(_NUM_WORKERS, thread_name_prefix=kind) for kind in KINDS}
@@ -73,7 +73,7 @@ class Jobs:
 
     def add(self, tenant: str, library: str, uploads: Sequence[Upload]) -> Job:
         """Keep the uploads on disk, then begin; the returned job is durable."""
-        self._shelf.engine(tenant, library)
+        self._catalog.engine(tenant, library)
         items = [{"name": u.name, "suffix": u.suffix, "title": u.title} for u in uploads]
         job = Job(id=uuid.uuid4().hex, library=library, status="queued", num_sources=len(uploads))
         return self._begin(job, {"tenant": tenant, "items": items}, [upload.content for upload in uploads])
@@ -84,7 +84,7 @@ class Jobs:
         Raises:
             Problem: 409, this service makes no patches; 404, a name that fits no document.
         """
-        engine = self._shelf.filled(tenant, library)
+        engine = self._catalog.filled(tenant, library)
         trainable_patches_of(engine)
         ids = {name: document.doc_id for document in engine.documents() for name in (document.source, document.doc_id)}
         for name in names:
@@ -152,7 +152,7 @@ class Jobs:
     def _run(self, folder: Path, job: Job) -> None:
         about = _items(folder)
         try:
-            engine = self._shelf.engine(about["tenant"], job.library)
+            engine = self._catalog.engine(about["tenant"], job.library)
             progress = _JobProgress(folder, job, self._is_stopping)
             if job.kind == "patches":
                 done = _built(_build(engine, about["doc_ids"], progress))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,10 +10,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from rag.core.errors import SettingError
 from rag.service.auth.keys import LOCAL_KEY, Key, Scope
 from rag.service.problems import Problem
 from rag.service.state import State
 
+logger = logging.getLogger("rag.service")
 _bearer = HTTPBearer(auto_error=False, description="An API key: 'concord keys add' makes one.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
@@ -44,7 +47,12 @@ def allow(scope: Scope) -> Callable[..., Caller]:
 def _key(state: State, credentials: HTTPAuthorizationCredentials | None) -> Key:
     if state.keys is None:
         return LOCAL_KEY
-    key = state.keys.find(credentials.credentials) if credentials else None
+    try:
+        key = state.keys.find(credentials.credentials) if credentials else None
+    except SettingError as error:
+        logger.error("keys cannot be checked: %s", error)  # its path is the operator's to know, not a stranger's
+        message = "keys cannot be checked at present; tell whoever runs this service"
+        raise Problem(503, "keys_unavailable", message, headers={"Retry-After": "30"}) from error
     if key is None:
         message = "the API key is unknown" if credentials else "there is no API key; send 'Authorization: Bearer KEY'"
         raise Problem(401, "invalid_api_key", message, headers={"WWW-Authenticate": "Bearer"})

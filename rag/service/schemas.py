@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rag.patches.base import BuildReport, PatchInfo
+from rag.service.names import NAME_PATTERN
 
-# A name is one folder on disk and one part of a database address: nothing in it can lead anywhere else.
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 MAX_TEXT_CHARS = 2_000_000
 
