@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from decoders.params import DecoderParams
 from eval.run.config import RunConfig
 from eval.types import Trial
 from rag.core.answer import Answer, PatchUse
-from rag.core.errors import QuestionError, SettingError
+from rag.core.config import Config
+from rag.core.errors import QuestionError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
-from rag.library.sqlite.library import SqliteLibrary
-from rag.patches.base import PatchDocument, profile_named
+from rag.library.base import Library
+from rag.patches.base import PatchDocument
+from rag.patches.profiles import load_profile
 
 if TYPE_CHECKING:
     from rag.engine import Engine
@@ -82,7 +83,7 @@ class EngineAnswerer:
             contents = sorted(self.engine.library.hashes(is_live=True).items())
             identity["library"] = hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
         if self.config.patches != "none":
-            identity["patch_profile"] = profile_named(self.engine.config.patch_profile).fingerprint()
+            identity["patch_profile"] = load_profile(self.engine.config.patch_profile).fingerprint()
         return identity
 
     def versions(self) -> Mapping[str, str]:
@@ -92,7 +93,7 @@ class EngineAnswerer:
     def warm_up(self, trials: Sequence[Trial]) -> None:
         """Load the generator, and make the patches of ``trials``."""
         _ = self.engine.generator
-        self._patches_of(trials)
+        self._find_patches(trials)
 
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
         """The engine's retrieval."""
@@ -119,10 +120,8 @@ class EngineAnswerer:
         return [[answers[place * num + at] for at in range(num)] for place in range(len(decoders))]
 
     def maker(self) -> Callable[[], Answerer]:
-        """Opens the same library, which must lie where the other process can read it."""
-        if not isinstance(self.engine.library, SqliteLibrary):
-            raise SettingError("workers open the library themselves; give the run a library in a folder")
-        return partial(_reopen, self.engine.library.folder, self.config)
+        """Opens the same library, which the other process must be able to reach."""
+        return partial(_reopen, self.engine.library.opener(), self.config)
 
     def _state(self, trial: Trial, patching: Patching | None) -> State:
         """The trial on its way: the engine finds the passages where the trial brings none."""
@@ -140,7 +139,7 @@ class EngineAnswerer:
         if not any(trial.patched for trial in trials):
             return None
         with timings.stage("patch"):
-            uses = self._patches_of(trials)
+            uses = self._find_patches(trials)
             chosen = [tuple(use for p in trial.patched if (use := uses[p])) for trial in trials]
             for trial, own in zip(trials, chosen, strict=True):
                 if trial.patched and not own:
@@ -148,12 +147,12 @@ class EngineAnswerer:
                     raise QuestionError(f"no patch can be made of {names}: too short or too plain to ask about")
             return [Patching(self.engine.patches.adapter(own), own) for own in chosen]
 
-    def _patches_of(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
+    def _find_patches(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
         """The patch of each document that ``trials`` name, made now where it is missing."""
         passages = list(dict.fromkeys(passage for trial in trials for passage in trial.patched))
         if not passages:
             return {}
-        return dict(zip(passages, self.engine.patches.uses_of([_document(p) for p in passages]), strict=True))
+        return dict(zip(passages, self.engine.patches.find_or_build([_document(p) for p in passages]), strict=True))
 
 
 def _document(passage: Passage) -> PatchDocument:
@@ -161,10 +160,10 @@ def _document(passage: Passage) -> PatchDocument:
     return PatchDocument(passage.doc_id, passage.title, passage.text, content, (passage.text,))
 
 
-def _reopen(folder: Path, config: RunConfig) -> EngineAnswerer:
+def _reopen(open_library: Callable[[], Library], config: RunConfig) -> EngineAnswerer:
     from rag import Engine
 
-    return EngineAnswerer(Engine.open(folder, must_exist=True, **config.engine), config)
+    return EngineAnswerer(Engine(open_library(), Config.load(**config.engine)), config)
 
 
 def installed_versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ from rag.engine import Engine
 from rag.service.auth.keys import Key
 from rag.service.catalog.base import LibraryCatalog, tenant_salt
 from rag.service.chat.schemas import ChatRequest
-from rag.service.jobs.patches import patches_of
+from rag.service.jobs.patches import open_patches
 from rag.service.problems import Problem
 
 # Among the timings until the answer is delivered: when the engine gave it.
@@ -83,7 +83,7 @@ class Chat:
         if self.request.rag.patches not in (None, "off"):
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
-            patches_of(engine)
+            open_patches(engine)
         if self.library is None:
             # The model alone: the documents, which are none, say nothing about the question.
             yield from engine.stream(self.question, passages=(), **options)
