@@ -53,7 +53,7 @@ class Sampling:
         stop: texts that end the answer; they are not part of it. A single text is a list of one.
     """
 
-    max_tokens: int = 256
+    max_tokens: int = 64
     temperature: float = 0.0
     top_p: float = 1.0
     sample_top_k: int = 0
