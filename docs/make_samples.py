@@ -56,9 +56,9 @@ def run_command(command: str) -> str:
     """What ``concord ...`` or ``python FILE`` prints."""
     program, *arguments = shlex.split(command)
     if program == "python":
-        with redirect_stdout(io.StringIO()) as output:
+        with redirect_stdout(io.StringIO()) as printed:
             runpy.run_path(arguments[0], run_name="__main__")
-        return output.getvalue().strip("\n")
+        return printed.getvalue().strip("\n")
     if program != "concord":
         raise ValueError(f"{command!r}; a console block holds 'concord' and 'python FILE' only")
     output = CliRunner().invoke(app, arguments, catch_exceptions=False).output

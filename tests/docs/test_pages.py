@@ -7,8 +7,8 @@ import re
 from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -16,15 +16,16 @@ from rag.cli.app import app
 from rag.core.config import Config, _read_environment
 from tests.docs.pages import PAGES, Block, blocks, concord_commands, prose
 
-ROOT_COMMAND = typer.main.get_command(app)
+# Any: typer may bring a click of its own, or use the installed one.
+ROOT_COMMAND: Any = typer.main.get_command(app)
 # Options of other programs, or of the model server that serve-llm starts, that the text of these pages names.
 FOREIGN_OPTIONS = {"--no-deps", "--tensor-parallel-size", "--api-key"}
 USAGE_PAGES = [page for page in PAGES if page.stem in ("README", "CLI", "PYTHON", "SERVICE", "PATCHES", "EVALUATION")]
 
 
-def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
+def resolve(words: list[str]) -> tuple[Any, list[str]]:
     """The command that these words call, and the words that are left."""
-    command: click.Command = ROOT_COMMAND
+    command = ROOT_COMMAND
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         group, name = command, words[0]
         if name not in group.commands:
@@ -33,12 +34,12 @@ def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
     return command, words
 
 
-def option_names(command: click.Command) -> set[str]:
+def option_names(command: Any) -> set[str]:
     names = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
     return names | {"--help"}
 
 
-def all_options(command: click.Command = ROOT_COMMAND) -> set[str]:
+def all_options(command: Any = ROOT_COMMAND) -> set[str]:
     names = option_names(command)
     for child in getattr(command, "commands", {}).values():
         names |= all_options(child)
