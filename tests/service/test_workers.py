@@ -24,7 +24,7 @@ from rag.service.settings import ServiceSettings
 from rag.service.workers import Workers
 from tests.conftest import HashEmbeddings
 from tests.service.conftest import chat, fill, live, soon
-from tests.service.tiny import CONFIG, load_tiny
+from tests.service.tiny import CONFIG, load_tiny, tiny_app
 
 QUESTION = "w10 runs the harbour"
 
@@ -162,3 +162,31 @@ def test_clients_that_leave_do_not_make_room_that_is_not_there(
     embeddings.may_go.set()
     assert soon(lambda: "concord_chats_running 0.0" in client.get("/metrics").text)
     assert client.post(path, json=build_body(QUESTION)).status_code == 200
+
+
+@pytest.mark.real
+def test_clients_that_leave_a_generator_that_cannot_stop(tmp_path: Path, may_end: threading.Event) -> None:
+    generator = load_tiny()
+    stream = generator.stream
+
+    def stubborn(requests: Any) -> Iterator[Any]:
+        for event in stream(requests):
+            yield event
+            may_end.wait()
+
+    with (
+        live(tiny_app(tmp_path, lambda: generator, max_chats=2)) as url,
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        fill(client, "papers", {"harbour": QUESTION})
+        generator.stream = stubborn  # type: ignore[method-assign]
+        body = chat(QUESTION, stream=True)
+        statuses = []
+        for _ in range(10):
+            with client.stream("POST", "/v1/chat/completions", json=body) as reply:
+                next(reply.iter_lines())
+                statuses.append(reply.status_code)
+        assert statuses == [200, 200, *[429] * 8]
+        may_end.set()
+        assert soon(lambda: "concord_chats_running 0.0" in client.get("/metrics").text)
+        assert client.post("/v1/chat/completions", json=body).status_code == 200
