@@ -123,11 +123,12 @@ def add_report(report: AddReport) -> RenderableType:
 
 
 def _cost(cost: AddCost) -> str:
-    rate = f", {cost.num_embedded / cost.embed_seconds:.0f} a second" if cost.embed_seconds else ""
+    rate = ""
+    if cost.embed_seconds:  # without the time in which the model is loaded
+        rate = f" ({cost.embed_seconds:.1f} s embedding, {cost.num_embedded / cost.embed_seconds:.0f} a second)"
     resumed = f"; {cost.num_resumed} documents taken over from an interrupted add" if cost.num_resumed else ""
     size = f"{cost.bytes_per_passage / 1000:.1f} kB per passage on disk"
-    embedded = f"embedded {cost.num_embedded} passages in {cost.embed_seconds:.1f} s{rate}"
-    return f"{embedded}; {cost.seconds:.1f} s in all; {size}{resumed}"
+    return f"embedded {cost.num_embedded} passages in {cost.seconds:.1f} s{rate}; {size}{resumed}"
 
 
 def short_path(source: str) -> str:

@@ -17,7 +17,7 @@ def printed(cost: AddCost) -> str:
 
 def test_the_rate_is_that_of_embedding_alone() -> None:
     text = printed(AddCost(seconds=10.0, num_embedded=100, embed_seconds=2.0))
-    assert "embedded 100 passages in 2.0 s, 50 a second; 10.0 s in all" in text
+    assert "embedded 100 passages in 10.0 s (2.0 s embedding, 50 a second)" in text
 
 
 def test_nothing_embedded_has_no_rate() -> None:

@@ -182,11 +182,13 @@ def test_clients_that_leave_a_generator_that_cannot_stop(tmp_path: Path, may_end
         generator.stream = stubborn  # type: ignore[method-assign]
         body = chat(QUESTION, stream=True)
         statuses = []
-        for _ in range(10):
-            with client.stream("POST", "/v1/chat/completions", json=body) as reply:
-                next(reply.iter_lines())
-                statuses.append(reply.status_code)
+        try:
+            for _ in range(10):
+                with client.stream("POST", "/v1/chat/completions", json=body) as reply:
+                    next(reply.iter_lines())
+                    statuses.append(reply.status_code)
+        finally:
+            may_end.set()
         assert statuses == [200, 200, *[429] * 8]
-        may_end.set()
         assert soon(lambda: "concord_chats_running 0.0" in client.get("/metrics").text)
         assert client.post("/v1/chat/completions", json=body).status_code == 200
