@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks.sets import area_under_curve
 from eval.metrics.answers import contains_answer
 from eval.output.tables import progress_bar
-from eval.records import Record, Trace
+from eval.records import ConflictSummary, Record
 from eval.run.config import RunConfig
 from eval.studies.comparison_table import Cell, Line, TableConfig, figures, run_table
 from eval.studies.engines import Engines
@@ -80,7 +80,7 @@ def main() -> None:
         cells = run_table(table, folder, watch=progress_bar)
         show(console, cells)
         facts = base | {"data": str(FACTS), "limit": 16 if args.quick else None, "decoder": "plain"}
-        detection = detect(RunConfig.of(facts), folder)
+        detection = detect(RunConfig.from_values(facts), folder)
     console.print(
         f"detection: of {detection['num_known']} known facts, AUC of the conflict score {detection['auc']:.3f}; "
         f"flagged {detection['flagged_conflicting']:.2f} of conflicting and {detection['flagged_agreeing']:.2f} of "
@@ -109,7 +109,7 @@ def detect(config: RunConfig, folder: Path) -> dict[str, float]:
     }
 
 
-def trace(record: Record) -> Trace:
+def trace(record: Record) -> ConflictSummary:
     """The conflict report of an answer."""
     if record.conflict is None:
         raise SystemExit(f"the fact {record.question!r} was not answered: {record.error}")

@@ -73,7 +73,7 @@ def plain(fields: Mapping[str, Any], fallback_id: str) -> list[Question]:
     ]
 
 
-class Asked(Schema):
+class DocumentQuestion(Schema):
     """A question about a document."""
 
     question: str = Field(min_length=1)
@@ -83,7 +83,7 @@ class Asked(Schema):
 class DocumentRow(CorpusRow):
     """A document and the questions that it answers; ``kind`` groups alike documents."""
 
-    questions: tuple[Asked, ...] = Field(min_length=1)
+    questions: tuple[DocumentQuestion, ...] = Field(min_length=1)
     kind: str = ""
 
 

@@ -95,7 +95,7 @@ def check_metrics(names: Sequence[str]) -> None:
         raise SettingError(f"unknown metric {name!r}{hint}; choose from {known}")
 
 
-def meaning_of(metric: str) -> str:
+def describe_metric(metric: str) -> str:
     """What ``metric`` is, in a line.
 
     Raises:
@@ -112,7 +112,7 @@ def score(metric: str, records: Sequence[Record], confidence: float = 0.95, seed
         SettingError: an unknown metric.
     """
     check_metrics([metric])
-    parts = parts_of(metric, records)
+    parts = score_parts(metric, records)
     if not parts:
         return None
     numerators = [part.numerator for part in parts.values()]
@@ -120,7 +120,7 @@ def score(metric: str, records: Sequence[Record], confidence: float = 0.95, seed
     return Score(metric, parts, ratio_interval(numerators, denominators, confidence, seed))
 
 
-def parts_of(metric: str, records: Sequence[Record]) -> dict[str, Part]:
+def score_parts(metric: str, records: Sequence[Record]) -> dict[str, Part]:
     """The metric question by question, in the order of ``records``."""
     if is_ranking_metric(metric):
         judged = [record for record in records if record.ranking is not None or record.answer is None]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from eval.metrics.answers import contains_answer
-from eval.metrics.scores import meaning_of
+from eval.metrics.scores import describe_metric
 from eval.metrics.stats import Interval
 from eval.output.page_style import STYLE
 from eval.output.svg import NUM_SERIES, Bar, Curve, bars, curves, differences
@@ -83,7 +83,7 @@ def _figures(summaries: Sequence[Summary], labels: Labels) -> str:
         bars(
             [Bar(labels[name], item.interval, index) for name, index, item in found if item.metric == metric],
             metric,
-            meaning_of(metric),
+            describe_metric(metric),
         )
         for metric in metrics
     ]

@@ -28,7 +28,7 @@ ARM_MEANINGS: dict[Arm, str] = {
 }
 
 
-def trials_of(questions: Sequence[Question], arm: Arm, seed: int = 0) -> list[Trial]:
+def build_trials(questions: Sequence[Question], arm: Arm, seed: int = 0) -> list[Trial]:
     """The trials of ``arm``, one per question, in their order.
 
     * ``retrieved``: the engine finds passages by itself.
@@ -125,7 +125,7 @@ def donors(
     return found
 
 
-def has_no_answer_of(item: Question, passages: Sequence[Passage]) -> bool:
+def lacks_answers(item: Question, passages: Sequence[Passage]) -> bool:
     """Whether ``passages`` hold none of the question's answers, right or counter."""
     answers = (*item.answers, *item.counter_answers)
     return not any(contains_answer(passage.text, answers) for passage in passages)
@@ -137,7 +137,7 @@ def gold_passages(item: Question) -> tuple[Passage, ...]:
 
 
 def _is_irrelevant(item: Question, donor: Question) -> bool:
-    return has_no_answer_of(item, donor.passages)
+    return lacks_answers(item, donor.passages)
 
 
 def _with_donor(item: Question, donor: Question) -> Trial:

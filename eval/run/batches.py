@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from decoders.params import DecoderParams
-from eval.records import Batch, Record, answered, ranked, unanswered
+from eval.records import BatchTiming, Record, answered, ranked, unanswered
 from eval.run.answerer import Answerer, OnAnswer
 from eval.run.config import RunConfig
 from eval.types import Trial
@@ -30,7 +30,7 @@ class TrialBatch:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BatchOutcome:
     """What the engine made of a batch.
 
     Attributes:
@@ -50,22 +50,22 @@ def cut(trials: Sequence[Trial], size: int) -> Iterator[TrialBatch]:
         yield TrialBatch(index, tuple(trials[start : start + size]))
 
 
-def ask(configs: Sequence[RunConfig], answerer: Answerer, batch: TrialBatch, on_answer: OnAnswer) -> Outcome:
+def ask(configs: Sequence[RunConfig], answerer: Answerer, batch: TrialBatch, on_answer: OnAnswer) -> BatchOutcome:
     """Every trial of ``batch`` under each of ``configs``, which differ in their decoders alone, at once."""
     start = time.perf_counter()
     rankings = _rank(configs[0], batch.trials, answerer)
     middle = time.perf_counter()
     size = len(batch.trials) * len(configs)
     if configs[0].is_retrieval_only:
-        about = Batch(batch.index, size, (middle - start) * 1000.0)
+        about = BatchTiming(batch.index, size, (middle - start) * 1000.0)
         found = tuple(
             ranked(trial, ranking or (), about) for trial, ranking in zip(batch.trials, rankings, strict=True)
         )
-        return Outcome(batch, (found,) * len(configs), middle - start)
+        return BatchOutcome(batch, (found,) * len(configs), middle - start)
     answers = _answers(batch.trials, [config.asked_decoder() for config in configs], answerer, on_answer)
     end = time.perf_counter()
     # Ranking deeper than the prompt is work of the measurement; no user would wait for it.
-    about = Batch(batch.index, size, (end - middle) * 1000.0)
+    about = BatchTiming(batch.index, size, (end - middle) * 1000.0)
     records = tuple(
         tuple(
             unanswered(trial, answer, about) if isinstance(answer, str) else answered(trial, answer, ranking, about)
@@ -73,7 +73,7 @@ def ask(configs: Sequence[RunConfig], answerer: Answerer, batch: TrialBatch, on_
         )
         for some in answers
     )
-    return Outcome(batch, records, end - start)
+    return BatchOutcome(batch, records, end - start)
 
 
 def _rank(config: RunConfig, trials: Sequence[Trial], answerer: Answerer) -> Sequence[Sequence[ScoredPassage] | None]:

@@ -73,9 +73,9 @@ class RunConfig(BaseModel):
     def _is_possible(self) -> Self:
         check_metrics(self.metrics)
         if self.dataset not in DATASET_NAMES:
-            from eval.datasets.load import parser_of
+            from eval.datasets.load import select_parser
 
-            parser_of(self.dataset)  # raises, and says what there is
+            select_parser(self.dataset)  # raises, and says what there is
         if self.is_retrieval_only and (self.arm != "retrieved" or not self.ranking_depth):
             raise SettingError("is_retrieval_only needs arm 'retrieved' and a ranking_depth of at least 1")
         if self.patches != "none" and (self.is_retrieval_only or self.decoder == "memory"):
@@ -93,10 +93,10 @@ class RunConfig(BaseModel):
             SettingError: an unreadable file, an unknown key, a missing or a bad value.
         """
         values = read_toml(file) if file else {}
-        return cls.of(values | {key: value for key, value in overrides.items() if value is not None})
+        return cls.from_values(values | {key: value for key, value in overrides.items() if value is not None})
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> RunConfig:
+    def from_values(cls, values: Mapping[str, Any]) -> RunConfig:
         """Settings from plain values.
 
         Raises:
@@ -106,7 +106,7 @@ class RunConfig(BaseModel):
 
     def changed(self, **values: Any) -> RunConfig:
         """These settings with some replaced, checked anew."""
-        return type(self).of(self.model_dump() | values)
+        return type(self).from_values(self.model_dump() | values)
 
     def decoder_params(self) -> DecoderParams:
         """The decoder with its settings.
@@ -131,7 +131,7 @@ class RunConfig(BaseModel):
         values = self.model_dump(mode="json", exclude=set(_NOT_OF_THE_RESULT))
         return {key: value for key, value in values.items() if value is not None}
 
-    def company(self) -> str:
+    def batch_key(self) -> str:
         """Equal for runs that can be answered together."""
         values = {key: value for key, value in self.identity().items() if key not in _OF_THE_DECODER}
         return json.dumps(values | {"workers": self.workers, "library": self.library}, sort_keys=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 from eval.datasets.schema import make_passage
-from eval.run.arms import Arm, donors, gold_passages, has_no_answer_of
+from eval.run.arms import Arm, donors, gold_passages, lacks_answers
 from eval.types import Question, Trial
 from rag.core.errors import SettingError
 from rag.core.passages import Passage
@@ -87,7 +87,7 @@ def _swapped(questions: Sequence[Question], arm: Arm, seed: int) -> list[tuple[P
 
     def is_other(item: Question, donor: Question) -> bool:
         swapped = own[donor.question_id]
-        return not set(own[item.question_id]) & set(swapped) and has_no_answer_of(item, swapped)
+        return not set(own[item.question_id]) & set(swapped) and lacks_answers(item, swapped)
 
     def is_alike(item: Question, donor: Question) -> bool:
         return item.group == donor.group and is_other(item, donor)

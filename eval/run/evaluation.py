@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.datasets import corpus_of, load_corpus, load_dataset
+from eval.datasets import collect_passages, load_corpus, load_dataset
 from eval.run.answerer import Answerer, EngineAnswerer
-from eval.run.arms import trials_of
+from eval.run.arms import build_trials
 from eval.run.config import RunConfig, fingerprint
 from eval.run.controls import with_patches
-from eval.run.runner import Job, Progress, RunReport, run_together
+from eval.run.runner import OnProgress, RunJob, RunReport, run_together
 from eval.run.store import Run, read_run
 from eval.run.summary import Summary, summarize
 from eval.types import MalformedRow, Question
@@ -47,7 +47,7 @@ def evaluate(
     output: str | Path | None = None,
     engine: Engine | None = None,
     answerer: Answerer | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Evaluation:
     """Run ``config``, or finish a run of it that was cut short.
 
@@ -64,22 +64,22 @@ def evaluate(
         ConcordError: the engine failed; what was answered before is in ``output``.
     """
     settings = _settings(config)
-    job = Job(settings, Path(output) if output else default_output(settings))
+    job = RunJob(settings, Path(output) if output else default_output(settings))
     return evaluate_together([job], engine=engine, answerer=answerer, progress=progress)[0]
 
 
 def evaluate_together(
-    jobs: Sequence[Job],
+    jobs: Sequence[RunJob],
     *,
     engine: Engine | None = None,
     answerer: Answerer | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> list[Evaluation]:
     """:func:`evaluate` for runs that differ in their decoders alone: each question is asked under all in one batch."""
     shared = jobs[0].config
     dataset = load_dataset(shared.dataset, shared.data, shared.subset, shared.split)
     questions = select(dataset.questions, shared.first, shared.limit)
-    trials = trials_of(questions, shared.arm, shared.seed)
+    trials = build_trials(questions, shared.arm, shared.seed)
     trials = with_patches(trials, questions, shared.arm, shared.patches, shared.known_facts, shared.seed)
     with ExitStack() as stack:
         if answerer is None:
@@ -132,7 +132,7 @@ def open_engine(config: RunConfig, questions: Sequence[Question], folder: Path) 
 
     engine = Engine.open(config.library or folder, **config.engine)
     if config.arm == "retrieved":
-        passages = load_corpus(config.corpus) if config.corpus else corpus_of(questions)
+        passages = load_corpus(config.corpus) if config.corpus else collect_passages(questions)
         if not passages and not config.library:
             raise SettingError(f"{config.dataset} brings no passages; give a corpus or a library to retrieve from")
         failed = engine.add([as_document(passage) for passage in passages]).failed
@@ -155,4 +155,4 @@ def _settings(config: RunConfig | Mapping[str, Any] | str | Path) -> RunConfig:
             return config
         case str() | Path():
             return RunConfig.load(Path(config))
-    return RunConfig.of(config)
+    return RunConfig.from_values(config)

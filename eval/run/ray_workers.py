@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from eval.run.answerer import Answerer
-from eval.run.batches import Outcome, TrialBatch, ask
+from eval.run.batches import BatchOutcome, TrialBatch, ask
 from eval.run.config import RunConfig
 from rag.core.errors import ConcordError, SettingError
 
@@ -36,7 +36,7 @@ class BatchWorker:
         except ConcordError as error:
             return error  # as a value: raised, Ray would wrap it into a page of traceback
 
-    def ask(self, batch: TrialBatch) -> Outcome | ConcordError:
+    def ask(self, batch: TrialBatch) -> BatchOutcome | ConcordError:
         """See :func:`eval.run.batches.ask`."""
         try:
             return ask(self._configs, self._answerer, batch, lambda: None)
@@ -52,7 +52,7 @@ def conditions(answerer: Answerer) -> dict[str, str]:
 @contextmanager
 def on_workers(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch]
-) -> Iterator[Iterator[Outcome]]:
+) -> Iterator[Iterator[BatchOutcome]]:
     """The outcomes of ``batches`` in their order; as many are in flight as there are workers.
 
     Raises:
@@ -65,7 +65,7 @@ def on_workers(
     with _ray(configs[0]) as ray:
         config = configs[0]
         remote = ray.remote(num_cpus=config.worker_cpus, num_gpus=config.worker_gpus)(BatchWorker)
-        workers = [remote.remote(answerer.maker(), list(configs)) for _ in range(config.workers)]
+        workers = [remote.remote(answerer.factory(), list(configs)) for _ in range(config.workers)]
         try:
             with _deaths_explained(ray):
                 for started in ray.get([worker.start.remote() for worker in workers]):
@@ -76,7 +76,7 @@ def on_workers(
                 ray.kill(worker)
 
 
-def _outcomes(ray: Any, workers: Sequence[Any], batches: Sequence[TrialBatch]) -> Iterator[Outcome]:
+def _outcomes(ray: Any, workers: Sequence[Any], batches: Sequence[TrialBatch]) -> Iterator[BatchOutcome]:
     pool = importlib.import_module("ray.util").ActorPool(workers)
     with _deaths_explained(ray):
         for outcome in pool.map(lambda worker, batch: worker.ask.remote(batch), batches):

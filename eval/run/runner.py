@@ -22,11 +22,11 @@ from eval.run.workers import asking
 from eval.types import Trial
 from rag.core.errors import SettingError
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class RunJob:
     """A run to make: its settings, and its result file."""
 
     config: RunConfig
@@ -60,14 +60,14 @@ class RunReport:
 
 
 def run_trials(
-    config: RunConfig, trials: Sequence[Trial], answerer: Answerer, path: Path, progress: Progress | None = None
+    config: RunConfig, trials: Sequence[Trial], answerer: Answerer, path: Path, progress: OnProgress | None = None
 ) -> RunReport:
     """:func:`run_together` for one run."""
-    return run_together([Job(config, path)], trials, answerer, progress)[0]
+    return run_together([RunJob(config, path)], trials, answerer, progress)[0]
 
 
 def run_together(
-    jobs: Sequence[Job], trials: Sequence[Trial], answerer: Answerer, progress: Progress | None = None
+    jobs: Sequence[RunJob], trials: Sequence[Trial], answerer: Answerer, progress: OnProgress | None = None
 ) -> list[RunReport]:
     """Answer every trial that a job's file holds no result for; a question is asked under all jobs in one batch.
 
@@ -80,7 +80,7 @@ def run_together(
         ConcordError: the engine failed; what was answered before is in the files.
     """
     configs = [job.config for job in jobs]
-    if len({config.company() for config in configs}) > 1:
+    if len({config.batch_key() for config in configs}) > 1:
         raise SettingError("runs that are answered together may differ in decoder, alpha and decoder_settings only")
     identities = [run_identity(config, trials, answerer, configs) for config in configs]
     stamps: list[dict[str, Any]] = [
@@ -129,11 +129,11 @@ def run_identity(
     for trial in trials:
         digest.update(repr(asdict(trial)).encode())
     versions = {f"version.{name}": version for name, version in answerer.versions().items()}
-    company = {"together": company_fingerprint(config, together)} if len(together) > 1 else {}
+    company = {"together": batch_fingerprint(config, together)} if len(together) > 1 else {}
     return {**config.identity(), **answerer.identity(), **versions, **company, "trials": digest.hexdigest()[:16]}
 
 
-def company_fingerprint(config: RunConfig, together: Sequence[RunConfig]) -> str:
+def batch_fingerprint(config: RunConfig, together: Sequence[RunConfig]) -> str:
     """Differs when ``config``, or what is asked in the same batches, differs."""
     return fingerprint({"run": config.identity(), "together": [item.identity() for item in together]})
 
@@ -141,7 +141,7 @@ def company_fingerprint(config: RunConfig, together: Sequence[RunConfig]) -> str
 class _Meter:
     """Reports answers as they come, then what of them is on disk (a torn batch is asked whole and written in part)."""
 
-    def __init__(self, progress: Progress | None, num_done: int, num_all: int) -> None:
+    def __init__(self, progress: OnProgress | None, num_done: int, num_all: int) -> None:
         self._progress, self._num_all = progress, num_all
         self._written = self._shown = num_done
         self._show()

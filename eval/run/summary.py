@@ -87,12 +87,12 @@ def summarize(run: Run, metrics: Sequence[str], confidence: float = 0.95, seed: 
         num_answered=len(run.records) - num_refused,
         num_refused=num_refused,
         scores=tuple(item for item in found.values() if item is not None),
-        costs=costs_of(run.records),
+        costs=measure_costs(run.records),
         inapplicable=tuple(metric for metric, item in found.items() if item is None),
     )
 
 
-def costs_of(records: Sequence[Record]) -> Costs:
+def measure_costs(records: Sequence[Record]) -> Costs:
     """Costs over ``records``; a batch that was run twice (the first time cut short) counts with the longer time."""
     waits = [record.batch.wall_ms for record in records]
     walls: dict[int, float] = {}

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from eval.run.answerer import Answerer, OnAnswer
-from eval.run.batches import Outcome, TrialBatch, ask
+from eval.run.batches import BatchOutcome, TrialBatch, ask
 from eval.run.config import RunConfig
 
 
 def asking(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
-) -> AbstractContextManager[Iterator[Outcome]]:
+) -> AbstractContextManager[Iterator[BatchOutcome]]:
     """The outcomes of ``batches`` in their order; models are loaded on entry, outcomes made as they are taken.
 
     Raises:
@@ -28,7 +28,7 @@ def asking(
 @contextmanager
 def _here(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
-) -> Iterator[Iterator[Outcome]]:
+) -> Iterator[Iterator[BatchOutcome]]:
     if batches and not configs[0].is_retrieval_only:
         answerer.warm_up([trial for batch in batches for trial in batch.trials])
     yield (ask(configs, answerer, batch, on_answer) for batch in batches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.metrics.scores import Part, parts_of
+from eval.metrics.scores import Part, score_parts
 from eval.metrics.stats import Interval, PairedTest, paired_ratio_test, ratio_interval
 from eval.run.store import Run
 from rag.core.errors import SettingError
@@ -61,7 +61,7 @@ def _check_same_questions(base: Run, other: Run) -> None:
 
 
 def _compare(base: Run, other: Run, metric: str, confidence: float, seed: int) -> Comparison | None:
-    base_parts, other_parts = parts_of(metric, base.records), parts_of(metric, other.records)
+    base_parts, other_parts = score_parts(metric, base.records), score_parts(metric, other.records)
     if not base_parts or not other_parts:
         return None
     ids = list(dict.fromkeys([*base_parts, *other_parts]))

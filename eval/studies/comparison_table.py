@@ -13,15 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from eval.metrics.scores import check_metrics
 from eval.run.config import RunConfig
 from eval.run.evaluation import Evaluation
-from eval.run.runner import Job, Progress, company_fingerprint
+from eval.run.runner import OnProgress, RunJob, batch_fingerprint
 from eval.studies.compare import Comparison, compare_runs
 from eval.studies.engines import Engines
 from eval.studies.findings import findings
 from rag.core.errors import SettingError
 from rag.core.settings_file import checked, read_toml
 
-EvaluateTogether = Callable[[Sequence[Job], Progress | None], list[Evaluation]]
-Watch = Callable[[str], AbstractContextManager[Progress | None]]
+EvaluateTogether = Callable[[Sequence[RunJob], OnProgress | None], list[Evaluation]]
+Watch = Callable[[str], AbstractContextManager[OnProgress | None]]
 
 
 class Line(BaseModel):
@@ -117,9 +117,9 @@ def run_table(
         with Engines(folder, base.first, base.limit) as engines:
             return run_table(table, folder, engines.evaluate_together, watch)
     done: dict[tuple[str, str], Evaluation] = {}
-    for names in _companies(configs):
+    for names in _group_by_batch(configs):
         company = [configs[name] for name in names]
-        jobs = [Job(configs[name], _path(folder, name, configs[name], company)) for name in names]
+        jobs = [RunJob(configs[name], _path(folder, name, configs[name], company)) for name in names]
         with watch(f"{names[0][0]}: {', '.join(row for _, row in names)}") as progress:
             done.update(zip(names, run(jobs, progress), strict=True))
     return [_cell(table, column, row, done) for column, row in configs]
@@ -151,20 +151,20 @@ def _config(table: TableConfig, row: Line, column: Line) -> RunConfig:
         raise SettingError(f"row {row.name!r} and column {column.name!r} both set {', '.join(clash)}")
     own = row.settings | column.settings
     engine = table.base.get("engine", {}) | own.get("engine", {})
-    return RunConfig.of({"metrics": table.metrics} | table.base | own | {"engine": engine})
+    return RunConfig.from_values({"metrics": table.metrics} | table.base | own | {"engine": engine})
 
 
-def _companies(configs: dict[tuple[str, str], RunConfig]) -> list[list[tuple[str, str]]]:
+def _group_by_batch(configs: dict[tuple[str, str], RunConfig]) -> list[list[tuple[str, str]]]:
     """The cells that can be answered together, within one column."""
     groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name, config in configs.items():
-        groups.setdefault((name[0], config.company()), []).append(name)
+        groups.setdefault((name[0], config.batch_key()), []).append(name)
     return list(groups.values())
 
 
 def _path(folder: Path, name: tuple[str, str], config: RunConfig, company: Sequence[RunConfig]) -> Path:
     text = "".join(c if c.isalnum() or c in ".-" else "_" for c in "-".join(name))
-    return folder / f"{text}-{company_fingerprint(config, company)[:6]}.jsonl"
+    return folder / f"{text}-{batch_fingerprint(config, company)[:6]}.jsonl"
 
 
 def _cell(table: TableConfig, column: str, row: str, done: dict[tuple[str, str], Evaluation]) -> Cell:

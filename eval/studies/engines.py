@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from eval.datasets import load_dataset
 from eval.run.config import RunConfig, fingerprint
 from eval.run.evaluation import Evaluation, evaluate_together, open_engine, select
-from eval.run.runner import Job, Progress
+from eval.run.runner import OnProgress, RunJob
 from rag.core.config import Config
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class Engines:
 
     def evaluate(self, config: RunConfig, path: Path) -> Evaluation:
         """Run ``config`` into the result file ``path``; raises as :func:`eval.run.evaluation.evaluate`."""
-        return self.evaluate_together([Job(config, path)])[0]
+        return self.evaluate_together([RunJob(config, path)])[0]
 
-    def evaluate_together(self, jobs: Sequence[Job], progress: Progress | None = None) -> list[Evaluation]:
+    def evaluate_together(self, jobs: Sequence[RunJob], progress: OnProgress | None = None) -> list[Evaluation]:
         """Run ``jobs``, which differ in their decoders alone; raises as :func:`eval.run.evaluation.evaluate`."""
         return evaluate_together(jobs, engine=self._engine(jobs[0].config), progress=progress)
 

@@ -18,13 +18,13 @@ from eval.datasets import load_dataset
 from eval.metrics.scores import Score, check_metrics, score
 from eval.run.config import RunConfig
 from eval.run.evaluation import Evaluation, select
-from eval.run.runner import Job, Progress, company_fingerprint
+from eval.run.runner import OnProgress, RunJob, batch_fingerprint
 from eval.studies.compare import Comparison, compare_runs
 from eval.studies.engines import Engines
 from rag.core.errors import SettingError
 from rag.core.settings_file import checked, read_toml
 
-EvaluateTogether = Callable[[Sequence[Job], Progress | None], list[Evaluation]]
+EvaluateTogether = Callable[[Sequence[RunJob], OnProgress | None], list[Evaluation]]
 
 
 class SweepConfig(BaseModel):
@@ -116,7 +116,7 @@ def run_sweep(sweep: SweepConfig, folder: Path, run: EvaluateTogether | None = N
         if scores and time.monotonic() >= deadline:
             break
         devs = [configs[index].changed(limit=num_dev) for index in group]
-        found = run([Job(dev, _path(folder, "dev", dev, devs)) for dev in devs], None)
+        found = run([RunJob(dev, _path(folder, "dev", dev, devs)) for dev in devs], None)
         scores.update((index, _score(sweep, item)) for index, item in zip(group, found, strict=True))
     tried = [Tried(points[index], configs[index], scores[index]) for index in sorted(scores)]
     sign = 1.0 if sweep.is_higher_better else -1.0
@@ -130,7 +130,7 @@ def run_sweep(sweep: SweepConfig, folder: Path, run: EvaluateTogether | None = N
 
 def _split(sweep: SweepConfig) -> tuple[int, RunConfig]:
     """How many questions choose, and the shared settings with the number of all questions fixed."""
-    base = RunConfig.of(sweep.base)
+    base = RunConfig.from_values(sweep.base)
     dataset = load_dataset(base.dataset, base.data, base.subset, base.split)
     num = len(select(dataset.questions, base.first, base.limit))
     num_dev = round(num * sweep.dev_share)
@@ -145,14 +145,14 @@ def _groups(sweep: SweepConfig, configs: Sequence[RunConfig]) -> list[list[int]]
         return [[index] for index in range(len(configs))]
     groups: dict[str, list[int]] = {}
     for index, config in enumerate(configs):
-        groups.setdefault(config.company(), []).append(index)
+        groups.setdefault(config.batch_key(), []).append(index)
     return list(groups.values())
 
 
 def _on_rest(config: RunConfig, num_dev: int, folder: Path, run: EvaluateTogether) -> Evaluation:
     assert config.limit is not None  # fixed by _split
     rest = config.changed(first=config.first + num_dev, limit=config.limit - num_dev)
-    return run([Job(rest, _path(folder, "rest", rest, [rest]))], None)[0]
+    return run([RunJob(rest, _path(folder, "rest", rest, [rest]))], None)[0]
 
 
 def _score(sweep: SweepConfig, evaluation: Evaluation) -> Score:
@@ -164,7 +164,7 @@ def _score(sweep: SweepConfig, evaluation: Evaluation) -> Score:
 
 
 def _path(folder: Path, part: str, config: RunConfig, company: Sequence[RunConfig]) -> Path:
-    return folder / f"{part}-{config.decoder}-{company_fingerprint(config, company)}.jsonl"
+    return folder / f"{part}-{config.decoder}-{batch_fingerprint(config, company)}.jsonl"
 
 
 def describe(points: Sequence[dict[str, Any]]) -> list[str]:

@@ -28,7 +28,7 @@ def runs(tmp_path: Path, samples: Path, deterministic: ModuleType) -> list[Path]
     """Two runs of the sample pairs: one reads the passages, one has none."""
     paths = [tmp_path / "reads.jsonl", tmp_path / "blind.jsonl"]
     for path, arm in zip(paths, ("agreeing", "memory"), strict=True):
-        config = RunConfig.of({"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm})
+        config = RunConfig.from_values({"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm})
         evaluate(config, output=path, answerer=deterministic.DeterministicAnswerer())
     return paths
 
@@ -102,7 +102,7 @@ def test_report(runs: list[Path], tmp_path: Path) -> None:
 def test_report_of_runs_that_asked_other_questions(
     runs: list[Path], tmp_path: Path, deterministic: ModuleType, samples: Path
 ) -> None:
-    config = RunConfig.of({"dataset": "plain", "data": str(samples / "plain.jsonl"), "arm": "memory"})
+    config = RunConfig.from_values({"dataset": "plain", "data": str(samples / "plain.jsonl"), "arm": "memory"})
     evaluate(config, output=tmp_path / "other.jsonl", answerer=deterministic.DeterministicAnswerer())
     result = concord_eval("report", runs[0], tmp_path / "other.jsonl", "-o", tmp_path / "page.html")
     assert result.exit_code == 0

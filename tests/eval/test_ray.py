@@ -75,7 +75,7 @@ def test_a_sharded_run_is_the_unsharded_one(ray: Any, tmp_path: Path, determinis
 
 def test_a_real_sharded_run_is_the_unsharded_one(ray: Any, samples: Path, tmp_path: Path) -> None:
     base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": "conflicting"}
-    config = RunConfig.of(base | {"max_tokens": 3, "batch_size": 3})
+    config = RunConfig.from_values(base | {"max_tokens": 3, "batch_size": 3})
     torch.set_num_threads(1)  # as a worker has one core: the last digits depend on the number of threads
     here = evaluate(config, output=tmp_path / "here.jsonl").run
     there = evaluate(config.changed(workers=1), output=tmp_path / "there.jsonl").run
@@ -92,7 +92,7 @@ def test_a_model_that_dies_on_a_worker_leaves_its_results(ray: Any, tmp_path: Pa
                 raise ModelError("the model died")
             return super().answer(*args)
 
-        def maker(self) -> Callable[[], Any]:
+        def factory(self) -> Callable[[], Any]:
             return lambda: self
 
     with pytest.raises(ModelError, match=r"^the model died$"):
@@ -111,7 +111,7 @@ def test_a_worker_that_is_killed_is_told_in_one_line(ray: Any, tmp_path: Path, d
                 os._exit(9)
             return super().answer(*args)
 
-        def maker(self) -> Callable[[], Any]:
+        def factory(self) -> Callable[[], Any]:
             return lambda: self
 
     with pytest.raises(ConcordError, match="a Ray worker died") as error:

@@ -12,7 +12,7 @@ import pytest
 
 from eval.run.config import RunConfig
 from eval.run.evaluation import Evaluation, evaluate
-from eval.run.runner import Job, Progress
+from eval.run.runner import OnProgress, RunJob
 from eval.studies.sweep import EvaluateTogether, SweepConfig, run_sweep
 from rag.core.errors import SettingError
 
@@ -43,7 +43,7 @@ def ran(deterministic: ModuleType) -> tuple[EvaluateTogether, list[list[RunConfi
 
             return super()._one(replace(trial, passages=()), params)
 
-    def run(jobs: Sequence[Job], progress: Progress | None) -> list[Evaluation]:
+    def run(jobs: Sequence[RunJob], progress: OnProgress | None) -> list[Evaluation]:
         seen.append([job.config for job in jobs])
         makers = [Blind if job.config.decoder == "cad" else deterministic.DeterministicAnswerer for job in jobs]
         return [evaluate(job.config, output=job.path, answerer=make()) for job, make in zip(jobs, makers, strict=True)]
