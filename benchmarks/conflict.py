@@ -27,11 +27,11 @@ from rich.table import Table
 
 from benchmarks.sets import area_under_curve
 from eval.metrics.answers import contains_answer
-from eval.output.tables import progress_bar
 from eval.records import ConflictSummary, Record
 from eval.run.config import RunConfig
-from eval.studies.comparison_table import Cell, Line, TableConfig, figures, run_table
+from eval.studies.comparison_table import Cell, TableConfig, TableLine, figures, run_table
 from eval.studies.engines import Engines
+from rag.cli.common import counting_bar
 
 HERE = Path(__file__).resolve().parent
 PAIRS = HERE.parent.parent / "shared" / "data" / "nq_synth" / "nq_synth_dev.jsonl"
@@ -69,15 +69,15 @@ def main() -> None:
     base = {"dataset": "nq_synth", "max_tokens": args.max_tokens, "batch_size": 25, "engine": {"model": args.model}}
     table = TableConfig(
         base=base | {"data": str(args.data), "limit": 15 if args.quick else None},
-        rows=tuple(Line(name=name, **settings) for name, settings in DECODERS.items()),
-        columns=tuple(Line(name=arm, arm=arm) for arm in ("conflicting", "agreeing", "irrelevant")),
+        rows=tuple(TableLine(name=name, **settings) for name, settings in DECODERS.items()),
+        columns=tuple(TableLine(name=arm, arm=arm) for arm in ("conflicting", "agreeing", "irrelevant")),
         metrics=("accuracy", "conr", "parr", "mr"),
         baseline="plain",
     )
     console = Console(width=120)
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)
-        cells = run_table(table, folder, watch=progress_bar)
+        cells = run_table(table, folder, watch=counting_bar)
         show(console, cells)
         facts = base | {"data": str(FACTS), "limit": 16 if args.quick else None, "decoder": "plain"}
         detection = detect(RunConfig.from_values(facts), folder)

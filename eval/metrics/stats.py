@@ -41,6 +41,11 @@ class PairedTest:
     num_questions: int
 
 
+def show_confidence(confidence: float) -> str:
+    """A confidence as text: ``95 %`` for 0.95."""
+    return f"{100 * confidence:.4g} %"
+
+
 def bootstrap_interval(
     values: Sequence[float], confidence: float = 0.95, seed: int = 0, num_resamples: int = 2_000
 ) -> Interval:

@@ -92,7 +92,7 @@ class EngineAnswerer:
     def warm_up(self, trials: Sequence[Trial]) -> None:
         """Load the generator, and make the patches of ``trials``."""
         _ = self.engine.generator
-        self._make_patches(trials)
+        self._find_patches(trials)
 
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
         """The engine's retrieval."""
@@ -140,7 +140,7 @@ class EngineAnswerer:
         if not any(trial.patched for trial in trials):
             return None
         with timings.stage("patch"):
-            uses = self._make_patches(trials)
+            uses = self._find_patches(trials)
             chosen = [tuple(use for p in trial.patched if (use := uses[p])) for trial in trials]
             for trial, own in zip(trials, chosen, strict=True):
                 if trial.patched and not own:
@@ -148,7 +148,7 @@ class EngineAnswerer:
                     raise QuestionError(f"no patch can be made of {names}: too short or too plain to ask about")
             return [Patching(self.engine.patches.adapter(own), own) for own in chosen]
 
-    def _make_patches(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
+    def _find_patches(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
         """The patch of each document that ``trials`` name, made now where it is missing."""
         passages = list(dict.fromkeys(passage for trial in trials for passage in trial.patched))
         if not passages:

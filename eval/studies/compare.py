@@ -13,7 +13,7 @@ from rag.core.errors import SettingError
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of two runs; ``test`` is of ``other - base``."""
+    """One metric of two runs; ``test`` is of ``other - base``. All intervals have the same ``confidence``."""
 
     metric: str
     base: str
@@ -21,6 +21,7 @@ class Comparison:
     base_interval: Interval
     other_interval: Interval
     test: PairedTest
+    confidence: float = 0.95
 
     @property
     def is_significant(self) -> bool:
@@ -39,8 +40,8 @@ def compare_runs(
         SettingError: the runs asked different questions.
     """
     _check_same_questions(base, other)
-    found = [_compare(base, other, metric, confidence, seed) for metric in metrics]
-    return [item for item in found if item is not None]
+    comparisons = [_compare(base, other, metric, confidence, seed) for metric in metrics]
+    return [item for item in comparisons if item is not None]
 
 
 def differing_settings(base: Run, other: Run) -> dict[str, tuple[object, object]]:
@@ -74,6 +75,7 @@ def _compare(base: Run, other: Run, metric: str, confidence: float, seed: int) -
         ratio_interval(*a, confidence, seed),
         ratio_interval(*b, confidence, seed),
         paired_ratio_test(a, b, confidence, seed),
+        confidence,
     )
 
 

@@ -13,7 +13,8 @@ from eval.metrics.stats import Interval
 from eval.output.results import results_page
 from eval.run.evaluation import Evaluation, evaluate_together
 from eval.run.runner import OnProgress, RunJob
-from eval.studies.comparison_table import EvaluateTogether, TableConfig, figures, markdown, run_table
+from eval.studies.comparison_table import TableConfig, figures, markdown, run_table
+from eval.studies.engines import EvaluateTogether
 from eval.studies.findings import finding
 from rag.core.errors import SettingError
 from rag.core.settings_file import checked
@@ -63,6 +64,17 @@ def test_every_cell_is_run_and_shown(samples: Path, tmp_path: Path, deterministi
     scores = {item.metric: item.interval.value for item in cells[0].evaluation.summary.scores}
     assert figures(cells)["conflicting"]["plain"] == {name: scores[name] for name in ("accuracy", "mr")}
     assert f"| plain | {scores['accuracy']:.3f} [" in conflicting
+
+
+def test_all_intervals_of_a_table_have_the_confidence_of_its_runs(
+    samples: Path, tmp_path: Path, deterministic: ModuleType
+) -> None:
+    base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "confidence": 0.8}
+    settings = table(samples, base=base)
+    cells = run_table(settings, tmp_path, runner(deterministic))
+    assert {cell.evaluation.summary.confidence for cell in cells} == {0.8}
+    assert {item.confidence for cell in cells for item in cell.differences} == {0.8}
+    assert "Value [80 % interval]" in markdown(settings, cells)
 
 
 def test_rows_that_differ_in_more_than_the_decoder_are_asked_apart(
