@@ -1,4 +1,4 @@
-"""Questions of published data sets and of the user's own, in the formats their authors publish."""
+"""Questions of published data sets, in their authors' formats, and of the user's data."""
 
 from eval.datasets.load import DATASET_NAMES, collect_passages, load_corpus, load_dataset
 

@@ -55,7 +55,7 @@ _TOKEN_FIELDS = {
 
 
 @dataclass(frozen=True)
-class Part:
+class Contribution:
     """What one question adds to a metric's two sums."""
 
     numerator: float
@@ -72,7 +72,7 @@ class Score:
     """
 
     metric: str
-    parts: Mapping[str, Part]
+    parts: Mapping[str, Contribution]
     interval: Interval
 
     @property
@@ -120,7 +120,7 @@ def score(metric: str, records: Sequence[Record], confidence: float = 0.95, seed
     return Score(metric, parts, ratio_interval(numerators, denominators, confidence, seed))
 
 
-def score_parts(metric: str, records: Sequence[Record]) -> dict[str, Part]:
+def score_parts(metric: str, records: Sequence[Record]) -> dict[str, Contribution]:
     """The metric question by question, in the order of ``records``."""
     if is_ranking_metric(metric):
         judged = [record for record in records if record.ranking is not None or record.answer is None]
@@ -128,16 +128,16 @@ def score_parts(metric: str, records: Sequence[Record]) -> dict[str, Part]:
         rankings = {record.question_id: [doc for doc, _ in record.ranking or ()] for record in judged}
         if not any(rankings.values()):
             return {}
-        return {query: Part(value) for query, value in ranking_scores(metric, rankings, gold).items()}
+        return {query: Contribution(value) for query, value in ranking_scores(metric, rankings, gold).items()}
     if metric == "strict_accuracy" and not any(record.wrong_answers for record in records):
         return {}  # several answers are then wordings of one, not answers that must all be given
     if metric.startswith("abstention") and all(record.references for record in records):
         return {}
-    found = ((record.question_id, _part(metric, record)) for record in records)
-    return {question_id: part for question_id, part in found if part is not None}
+    parts = ((record.question_id, _part(metric, record)) for record in records)
+    return {question_id: part for question_id, part in parts if part is not None}
 
 
-def _part(metric: str, record: Record) -> Part | None:
+def _part(metric: str, record: Record) -> Contribution | None:
     """What ``record`` adds to ``metric``; ``None`` when the metric does not apply to it."""
     if record.is_ranking_only:
         return None
@@ -146,44 +146,44 @@ def _part(metric: str, record: Record) -> Part | None:
     text, conflict = record.answer, record.conflict
     match metric:
         case "exact_match":
-            return Part(exact_match(text, record.references))
+            return Contribution(exact_match(text, record.references))
         case "f1":
-            return Part(f1(text, record.references))
+            return Contribution(f1(text, record.references))
         case "accuracy":
-            return Part(_accuracy(text, record))
+            return Contribution(_accuracy(text, record))
         case "strict_accuracy":
-            return Part(_strict_accuracy(text, record)) if record.references else None
+            return Contribution(_strict_accuracy(text, record)) if record.references else None
         case "conr":
-            return Part(contains_answer(text, record.context_answers)) if record.context_answers else None
+            return Contribution(contains_answer(text, record.context_answers)) if record.context_answers else None
         case "parr":
-            return Part(contains_answer(text, record.memory_answers)) if record.memory_answers else None
+            return Contribution(contains_answer(text, record.memory_answers)) if record.memory_answers else None
         case "mr":
             return _mr(text, record)
         case "abstention_precision":
             has_abstained = abstains(text)
-            return Part(float(has_abstained and not record.references), float(has_abstained))
+            return Contribution(float(has_abstained and not record.references), float(has_abstained))
         case "abstention_recall":
-            return Part(float(abstains(text) and not record.references), float(not record.references))
+            return Contribution(float(abstains(text) and not record.references), float(not record.references))
         case "citation_precision" | "citation_recall":
             return _citations(metric, record)
         case "conflict_rate":
-            return Part(float(conflict.is_conflict)) if conflict else None
+            return Contribution(float(conflict.is_conflict)) if conflict else None
         case "gate_open_rate":
-            return Part(conflict.num_open, conflict.num_steps) if conflict else None
-    return Part(record.tokens[_TOKEN_FIELDS[metric]])
+            return Contribution(conflict.num_open, conflict.num_steps) if conflict else None
+    return Contribution(record.tokens[_TOKEN_FIELDS[metric]])
 
 
-def _missing(metric: str, record: Record) -> Part | None:
+def _missing(metric: str, record: Record) -> Contribution | None:
     """A question without a result scores 0 wherever a share of right answers is counted."""
     if metric in _DESCRIPTIVE:
         return None
     match metric:
         case "abstention_precision":
-            return Part(0.0, 0.0)
+            return Contribution(0.0, 0.0)
         case "abstention_recall":
-            return Part(0.0, float(not record.references))
+            return Contribution(0.0, float(not record.references))
         case "mr":
-            return Part(0.0, 0.0) if record.context_answers and record.memory_answers else None
+            return Contribution(0.0, 0.0) if record.context_answers and record.memory_answers else None
     needs: dict[str, Sequence[str]] = {
         "conr": record.context_answers,
         "parr": record.memory_answers,
@@ -191,7 +191,7 @@ def _missing(metric: str, record: Record) -> Part | None:
         "citation_precision": record.gold_doc_ids or (),
         "citation_recall": record.gold_doc_ids or (),
     }
-    return Part(0.0) if needs.get(metric, "applies to all") else None
+    return Contribution(0.0) if needs.get(metric, "applies to all") else None
 
 
 def _accuracy(text: str, record: Record) -> float:
@@ -205,19 +205,19 @@ def _strict_accuracy(text: str, record: Record) -> float:
     return float(has_all and not contains_answer(text, record.wrong_answers))
 
 
-def _mr(text: str, record: Record) -> Part | None:
+def _mr(text: str, record: Record) -> Contribution | None:
     """ParR over ParR + ConR; an answer that contains both counts in both."""
     if not record.context_answers or not record.memory_answers:
         return None
     memory = contains_answer(text, record.memory_answers)
-    return Part(memory, memory + contains_answer(text, record.context_answers))
+    return Contribution(memory, memory + contains_answer(text, record.context_answers))
 
 
-def _citations(metric: str, record: Record) -> Part | None:
+def _citations(metric: str, record: Record) -> Contribution | None:
     """Share of the cited documents that are gold, or of the gold documents that are cited."""
     if not record.gold_doc_ids:
         return None
     gold = set(record.gold_doc_ids)
     num_right = len(gold.intersection(record.citations))
     whole = len(record.citations) if metric == "citation_precision" else len(gold)
-    return Part(num_right / whole if whole else 0.0)
+    return Contribution(num_right / whole if whole else 0.0)

@@ -1,7 +1,7 @@
-"""A run's batches on Ray workers: each has its own model, and does with a batch what one process would.
+"""A run's batches on Ray workers. Each has its own model and treats a batch as a single process would.
 
-``RAY_ADDRESS`` names a running cluster; without it Ray starts on this machine and stops with the run. Data, library
-and model must lie where every worker can read them.
+``RAY_ADDRESS`` names a running cluster; without it Ray starts on this machine and stops with the run. Every worker must
+be able to read the data, the library and the model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class BatchWorker:
         self._make, self._configs = make, configs
 
     def start(self) -> tuple[str, dict[str, str]] | ConcordError:
-        """Load the models; the host's name, and on what the answers depend there."""
+        """Load the models; returns the host's name and what the answers depend on there."""
         try:
             self._answerer = self._make()
             if not self._configs[0].is_retrieval_only:
@@ -45,7 +45,7 @@ class BatchWorker:
 
 
 def conditions(answerer: Answerer) -> dict[str, str]:
-    """On what, beside the settings, the answers depend."""
+    """Everything that the answers depend on, except the settings."""
     return {**answerer.identity(), **{f"version.{key}": value for key, value in answerer.versions().items()}}
 
 
@@ -56,7 +56,7 @@ def on_workers(
     """The outcomes of ``batches`` in their order; as many are in flight as there are workers.
 
     Raises:
-        SettingError: Ray is not installed, has not what the workers need, or a worker is set up differently.
+        SettingError: Ray is not installed or lacks what the workers need, or a worker is set up differently.
         ConcordError: a worker failed.
     """
     if not batches:
@@ -69,7 +69,7 @@ def on_workers(
         try:
             with _deaths_explained(ray):
                 for started in ray.get([worker.start.remote() for worker in workers]):
-                    _check_alike(conditions(answerer), *_value(started))
+                    _check_same_conditions(conditions(answerer), *_value(started))
             yield _outcomes(ray, workers, batches)
         finally:
             for worker in workers:
@@ -85,8 +85,8 @@ def _outcomes(ray: Any, workers: Sequence[Any], batches: Sequence[TrialBatch]) -
 
 @contextmanager
 def _ray(config: RunConfig) -> Iterator[Any]:
-    """Ray, started where it does not run yet, with room for the workers."""
-    # Ray would report its use to its makers.
+    """Ray with room for the workers; started here unless it runs already."""
+    # Ray would send usage statistics.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray = importlib.import_module("ray")
@@ -104,7 +104,7 @@ def _ray(config: RunConfig) -> Iterator[Any]:
 
 
 def _check_room(resources: Mapping[str, float], config: RunConfig) -> None:
-    # Ray would wait for what is missing, silently and for ever.
+    # Ray would wait for missing resources, without a message and without end.
     needs = {"CPU": config.workers * config.worker_cpus, "GPU": config.workers * config.worker_gpus}
     for kind, need in needs.items():
         if need > resources.get(kind, 0.0):
@@ -112,11 +112,13 @@ def _check_room(resources: Mapping[str, float], config: RunConfig) -> None:
             raise SettingError(f"workers={config.workers} need {need:g} {kind}s, Ray has {there:g}; ask for fewer")
 
 
-def _check_alike(here: Mapping[str, str], host: str, there: Mapping[str, str]) -> None:
+def _check_same_conditions(here: Mapping[str, str], host: str, there: Mapping[str, str]) -> None:
     keys = [key for key in sorted({*here, *there}) if here.get(key) != there.get(key)]
     if keys:
         differences = "; ".join(f"{key}: {here.get(key)!r} here, {there.get(key)!r} there" for key in keys)
-        raise SettingError(f"the worker on {host} is set up differently ({differences}); make them alike")
+        raise SettingError(
+            f"the worker on {host} is set up differently ({differences}); use the same settings and versions on all"
+        )
 
 
 @contextmanager

@@ -13,20 +13,20 @@ from eval.run.config import RunConfig
 def asking(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
 ) -> AbstractContextManager[Iterator[BatchOutcome]]:
-    """The outcomes of ``batches`` in their order; models are loaded on entry, outcomes made as they are taken.
+    """The outcomes of ``batches`` in their order. Models are loaded on entry; taking an outcome asks its batch.
 
     Raises:
-        SettingError: Ray is asked for and not installed, or has not what the workers need.
+        SettingError: Ray is asked for, but is not installed or lacks what the workers need.
     """
     if configs[0].workers:
         from eval.run.ray_workers import on_workers
 
         return on_workers(configs, answerer, batches)
-    return _here(configs, answerer, batches, on_answer)
+    return _in_this_process(configs, answerer, batches, on_answer)
 
 
 @contextmanager
-def _here(
+def _in_this_process(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
 ) -> Iterator[Iterator[BatchOutcome]]:
     if batches and not configs[0].is_retrieval_only:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.metrics.scores import Part, score_parts
+from eval.metrics.scores import Contribution, score_parts
 from eval.metrics.stats import Interval, PairedTest, paired_ratio_test, ratio_interval
 from eval.run.store import Run
 from rag.core.errors import SettingError
@@ -79,7 +79,9 @@ def _compare(base: Run, other: Run, metric: str, confidence: float, seed: int) -
     )
 
 
-def _columns(parts: dict[str, Part], others: dict[str, Part], ids: Sequence[str]) -> tuple[list[float], list[float]]:
+def _columns(
+    parts: dict[str, Contribution], others: dict[str, Contribution], ids: Sequence[str]
+) -> tuple[list[float], list[float]]:
     """Numerators and denominators; a question without a result weighs what it weighs in the other run."""
-    rows = [parts.get(key) or Part(0.0, others[key].denominator) for key in ids]
+    rows = [parts.get(key) or Contribution(0.0, others[key].denominator) for key in ids]
     return [part.numerator for part in rows], [part.denominator for part in rows]

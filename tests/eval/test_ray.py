@@ -15,7 +15,7 @@ from eval import evaluate
 from eval.datasets import load_corpus
 from eval.metrics.scores import DEFAULT_METRICS
 from eval.run.config import RunConfig
-from eval.run.ray_workers import _check_alike
+from eval.run.ray_workers import _check_same_conditions
 from eval.run.store import Run, read_run
 from eval.run.summary import summarize
 from rag.core.errors import ConcordError, ModelError, SettingError
@@ -137,4 +137,4 @@ def test_more_than_there_is_is_refused(
 
 def test_a_worker_set_up_differently_is_refused() -> None:
     with pytest.raises(SettingError, match=r"worker on gpu7 .*version.torch: '2.8' here, '2.7' there"):
-        _check_alike({"model": "m", "version.torch": "2.8"}, "gpu7", {"model": "m", "version.torch": "2.7"})
+        _check_same_conditions({"model": "m", "version.torch": "2.8"}, "gpu7", {"model": "m", "version.torch": "2.7"})

@@ -22,7 +22,7 @@ from eval.metrics.scores import DEFAULT_METRICS
 from eval.records import Record
 from eval.run.answerer import OnAnswer
 from eval.run.config import RunConfig
-from eval.run.runner import RunJob, run_together, run_trials
+from eval.run.runner import RunJob, run_together
 from eval.run.store import read_run
 from eval.run.summary import summarize
 from eval.types import Trial
@@ -138,8 +138,9 @@ def test_a_question_that_cannot_be_asked_costs_only_itself(tmp_path: Path, deter
 
 def test_shared_ids_are_refused(tmp_path: Path, answerer: Any) -> None:
     trials = [Trial("1", "a?", ("x",)), Trial("1", "b?", ("x",))]
-    with pytest.raises(SettingError, match="share an id"):
-        run_trials(RunConfig.from_values({"dataset": "plain", "data": "x"}), trials, answerer, tmp_path / "run.jsonl")
+    config = RunConfig.from_values({"dataset": "plain", "data": "x"})
+    with pytest.raises(SettingError, match="have the same id"):
+        run_together([RunJob(config, tmp_path / "run.jsonl")], trials, answerer)
 
 
 def test_a_model_that_dies_leaves_its_results(tmp_path: Path, deterministic: ModuleType) -> None:
@@ -293,7 +294,7 @@ def test_runs_answered_together_are_as_those_answered_alone(tmp_path: Path, dete
     ]  # fmt: skip
     for job in jobs:
         alone = job.path.with_suffix(".alone")
-        run_trials(job.config, trials, deterministic.DeterministicAnswerer(corpus), alone)
+        run_together([RunJob(job.config, alone)], trials, deterministic.DeterministicAnswerer(corpus))
         together, own = read_run(job.path), read_run(alone)
         assert [record.decoder for record in together.records if record.answer] == [job.config.decoder] * 9
         ignored = {"fingerprint": "", "batch": None}
@@ -319,5 +320,5 @@ def test_of_runs_answered_together_each_gets_what_it_lacks(tmp_path: Path, deter
 def test_runs_that_differ_in_more_are_not_answered_together(tmp_path: Path, deterministic: ModuleType) -> None:
     write_questions(tmp_path, 4)
     jobs = [RunJob(settings(tmp_path, max_tokens=n), tmp_path / f"{n}.jsonl") for n in (4, 8)]
-    with pytest.raises(SettingError, match="may differ in decoder, alpha and decoder_settings only"):
+    with pytest.raises(SettingError, match="may differ only in decoder, alpha and decoder_settings"):
         run_together(jobs, [Trial("q", "?", ("x",))], deterministic.DeterministicAnswerer())
