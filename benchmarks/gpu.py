@@ -161,7 +161,7 @@ def _place(model: str) -> str:
     if Path(model).is_dir():
         return model
     from rag.core.config import Config
-    from rag.models import resolve_generator
+    from rag.models.resolve import resolve_generator
 
     return resolve_generator(Config(model=model))[1]
 

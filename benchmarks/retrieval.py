@@ -40,7 +40,7 @@ from kg.names import canonical
 from kg.pagerank import Transition, personalised_pagerank
 from kg.walk import Walker
 from rag.core.config import Config
-from rag.models import load_generator
+from rag.generation.load import load_generator
 from rag.models.sentence_encoder import RecentEncoder, SentenceEncoder
 from retrievers.base import BatchRetriever
 from retrievers.dense.retriever import DenseRetriever

@@ -37,8 +37,8 @@ from decoders.trace import TRACE_SIZE
 from decoders.vllm_plugin.worker import PairWorker
 from rag.core.config import Config
 from rag.generation.base import Request
+from rag.generation.load import load_generator
 from rag.generation.vllm.generator import VllmGenerator
-from rag.models import load_generator
 from tests.oracles import twin
 
 Prompt = tuple[int, ...]

@@ -1,6 +1,6 @@
 """One step of all pairs in a batch: mix the two rows of each, choose one token, force it on both.
 
-Works on the engine's own logits in place and touches no row that is not of a pair. Nothing here waits for a device.
+Works on the engine's own logits in place and touches no row outside a pair. Nothing here waits for a device.
 
 Shapes: R rows of the batch, V tokens of the vocabulary, P pairs.
 """
@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from decoders.pairing import MatchedPair, Row
+from decoders.pairing import HalfRow, MatchedPair
 from decoders.params import DecoderParams
 from decoders.rules import mix
 from decoders.sampling import Draw, choose_rows
-from decoders.trace import TRACE_SIZE, broken_trace, trace_of
+from decoders.streams import CONTEXT, PARAMETRIC
+from decoders.trace import TRACE_SIZE, broken_trace, trace_rows
 
 # Above every logit, and still finite after any division: what is drawn from such a row is this token.
 _CERTAIN = 1e30
@@ -35,16 +36,16 @@ def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
         pairs: rows of ``logits``.
 
     Returns:
-        ``[P, 8]`` traces in the order of ``pairs`` (see :mod:`decoders.trace`).
+        ``[P, 9]`` traces in the order of ``pairs`` (see :mod:`decoders.trace`).
     """
     traces = torch.empty((len(pairs), TRACE_SIZE), dtype=torch.float32, device=logits.device)
-    for at, pair in enumerate(pairs):
+    for index, pair in enumerate(pairs):
         if not pair.is_in_step:
-            traces[at] = broken_trace()
+            traces[index] = broken_trace()
     for params, members in _groups(pairs, logits.device):
-        group = [pairs[at] for at in members]
+        group = [pairs[index] for index in members]
         context_rows, parametric_rows = _rows(logits, group)
-        mixture = mix(logits[context_rows], logits[parametric_rows], params)
+        mixture = mix(params, {CONTEXT: logits[context_rows], PARAMETRIC: logits[parametric_rows]})
         token_ids = choose_rows(
             mixture.scores,
             [pair.context.half.draw or _GREEDY for pair in group],
@@ -52,13 +53,13 @@ def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
             [pair.context.prompt_ids for pair in group],
             [pair.context.output_ids for pair in group],
         )
-        traces[_index(members, logits.device)] = trace_of(mixture, token_ids)
+        traces[_index(members, logits.device)] = trace_rows(mixture, token_ids)
         logits[context_rows, token_ids] = _CERTAIN
         logits[parametric_rows, token_ids] = _CERTAIN
     return traces
 
 
-def end(logits: Tensor, rows: Mapping[int, Row]) -> None:
+def end(logits: Tensor, rows: Mapping[int, HalfRow]) -> None:
     """Let the rows that have an ``end_id`` end now; ``logits`` are changed in place."""
     for index, row in rows.items():
         if row.end_id is not None:
@@ -68,9 +69,9 @@ def end(logits: Tensor, rows: Mapping[int, Row]) -> None:
 def _groups(pairs: Sequence[MatchedPair], device: torch.device) -> Iterator[tuple[DecoderParams, list[int]]]:
     """Indices of pairs in step that can be mixed at once: one rule, and on a CPU a few at a time."""
     by_rule: dict[DecoderParams, list[int]] = {}
-    for at, pair in enumerate(pairs):
+    for index, pair in enumerate(pairs):
         if pair.is_in_step:
-            by_rule.setdefault(pair.context.half.params, []).append(at)
+            by_rule.setdefault(pair.context.half.params, []).append(index)
     for params, members in by_rule.items():
         size = _CPU_CHUNK if device.type == "cpu" else len(members)
         for start in range(0, len(members), size):

@@ -1,5 +1,8 @@
 """Pairs inside an engine's batch: what makes two requests the halves of one answer, and which rows they hold.
 
+An engine that schedules requests runs the two streams of a pair, ``context`` and ``parametric``. A rule that reads
+other streams is refused here; generators that own their batch run it (:mod:`decoders.rules`).
+
 Pure: imports neither an engine nor a device.
 """
 
@@ -10,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from decoders.params import DecoderParams, DecoderSettingError, decoder_params, settings_of
+from decoders.params import DecoderParams, DecoderSettingError, changed_settings, decoder_params
 from decoders.sampling import Draw
+from decoders.streams import PAIR
 
 Role = Literal["context", "parametric"]
 ROLES: tuple[Role, ...] = ("context", "parametric")
@@ -20,7 +24,7 @@ KEY = "concord"
 
 
 class PairError(ValueError):
-    """A request that says it is half of a pair, and cannot be."""
+    """A request that claims to be half of a pair and cannot be one."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,14 @@ class Half:
     """One request's part in a pair.
 
     Attributes:
-        pair_id: shared by the two halves of an answer, by nothing else.
-        role: which prompt this request reads.
+        pair_id: shared by the two halves of one answer and by no other request.
+        role: the stream whose prompt this request reads.
         params: the decoding rule.
         draw: how the pair's token is chosen; the engine's scheduler fills it in from the request's own
             sampling settings, so a client leaves it out.
+
+    Raises:
+        PairError: the rule reads a stream that a pair does not have.
     """
 
     pair_id: str
@@ -40,21 +47,28 @@ class Half:
     params: DecoderParams
     draw: Draw | None = None
 
+    def __post_init__(self) -> None:
+        if not set(self.params.streams) <= set(PAIR):
+            raise PairError(
+                f"decoder {self.params.name!r} reads the streams {', '.join(self.params.streams)}; a pair has only "
+                f"{' and '.join(PAIR)}; ask the engine 'transformers', or choose another decoder"
+            )
+
     def to_text(self) -> str:
         """The half as the value of a request's extra argument."""
         value: dict[str, Any] = {"pair": self.pair_id, "role": self.role, "decoder": self.params.name}
-        if settings := settings_of(self.params):
+        if settings := changed_settings(self.params):
             value["settings"] = settings
         if self.draw is not None:
             value["draw"] = self.draw.settings()
         return json.dumps(value)
 
     @classmethod
-    def of(cls, extra_args: Mapping[str, Any] | None) -> Half | None:
-        """The half that a request's extra arguments describe; ``None`` for a request that is no half.
+    def from_extra_args(cls, extra_args: Mapping[str, Any] | None) -> Half | None:
+        """The half that a request's extra arguments describe; ``None`` for an ordinary request.
 
         Raises:
-            PairError: what is there is not a half; the message says what was expected.
+            PairError: they describe no half; the message says what was expected.
         """
         text = (extra_args or {}).get(KEY)
         if text is None:
@@ -78,13 +92,13 @@ class Half:
 
 
 @dataclass(frozen=True)
-class Row:
+class HalfRow:
     """A half that holds a row of the batch.
 
     Attributes:
         half: which part of which pair.
         prompt_ids, output_ids: live views of the request's tokens; ``output_ids`` grows as it runs.
-        end_id: a token that ends the request at once, for a half that no scheduler keeps in step with the other.
+        end_id: a token that ends the request at once: set where no scheduler keeps the half in step with the other.
     """
 
     half: Half
@@ -99,8 +113,8 @@ class MatchedPair:
 
     context_row: int
     parametric_row: int
-    context: Row
-    parametric: Row
+    context: HalfRow
+    parametric: HalfRow
 
     @property
     def position(self) -> int:
@@ -113,16 +127,15 @@ class MatchedPair:
         return len(self.context.output_ids) == len(self.parametric.output_ids)
 
 
-def match(rows: Mapping[int, Row]) -> list[MatchedPair]:
-    """The pairs whose halves are both among ``rows``, by their context row; lone halves and ended ones are left out."""
-    found: dict[str, dict[Role, tuple[int, Row]]] = {}
+def match(rows: Mapping[int, HalfRow]) -> list[MatchedPair]:
+    """The pairs with both halves among ``rows``, ordered by context row; lone and ended halves are left out."""
+    halves: dict[str, dict[Role, tuple[int, HalfRow]]] = {}
     for index, row in rows.items():
-        if row.end_id is not None:
-            continue
-        found.setdefault(row.half.pair_id, {})[row.half.role] = (index, row)
+        if row.end_id is None:
+            halves.setdefault(row.half.pair_id, {})[row.half.role] = (index, row)
     pairs = [
-        MatchedPair(halves["context"][0], halves["parametric"][0], halves["context"][1], halves["parametric"][1])
-        for halves in found.values()
-        if len(halves) == 2
+        MatchedPair(pair["context"][0], pair["parametric"][0], pair["context"][1], pair["parametric"][1])
+        for pair in halves.values()
+        if len(pair) == 2
     ]
     return sorted(pairs, key=lambda pair: pair.context_row)

@@ -1,7 +1,8 @@
 """The decoders and their settings, one frozen dataclass each.
 
 A decoder's name and its settings come from a user as text; :func:`decoder_params` turns them into one of
-these classes or says what is wrong. The mathematics is in :mod:`decoders.rules`.
+these classes or says what is wrong. Each class names the streams that its rule reads (:mod:`decoders.streams`).
+The mathematics is in :mod:`decoders.rules`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar, Literal
 
+from decoders.streams import CONTEXT, PAIR, PARAMETRIC
+
 
 @dataclass(frozen=True)
 class Plain:
     """Ordinary retrieval-augmented decoding: the context stream alone."""
 
     name: ClassVar[str] = "plain"
+    streams: ClassVar[tuple[str, ...]] = (CONTEXT,)
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Memory:
     """The model's own memory: the parametric stream alone (no context)."""
 
     name: ClassVar[str] = "memory"
+    streams: ClassVar[tuple[str, ...]] = (PARAMETRIC,)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Cad:
     """
 
     name: ClassVar[str] = "cad"
+    streams: ClassVar[tuple[str, ...]] = PAIR
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
@@ -51,6 +57,7 @@ class AdaCad:
     """
 
     name: ClassVar[str] = "adacad"
+    streams: ClassVar[tuple[str, ...]] = PAIR
     floor: float = 0.0
     log_base: Literal["e", "2"] = "e"
 
@@ -64,15 +71,18 @@ class CkPlug:
     """Knowledge control that adjusts only tokens at which the context lowers the model's confidence.
 
     Attributes:
-        alpha: 0 (documents) to 1 (memory); 0.5 is plain decoding; ``"auto"`` weighs by the entropies.
+        alpha: 0 (documents) to 1 (memory); ``"auto"`` takes it from the entropies. A fixed 0.5 chooses plain decoding's
+            token when decoding is greedy. It is not plain decoding when tokens are drawn: where the gate is open the
+            scores are half as large, as if the temperature were doubled.
         profile: ``"released"`` (gate of the authors' program, on which published numbers rest) or
             ``"paper"`` (gate of the text).
         epsilon: the gate's threshold; ``None`` takes the profile's own (paper 0 bits, released -1 times H_c).
-        num_head: tokens that each stream's head holds at least.
-        min_ratio: probability, relative to the best token, above which a token is in the head too.
+        num_head: each stream's head holds at least this many tokens.
+        min_ratio: tokens above this probability, relative to the best token's, are in the head too.
     """
 
     name: ClassVar[str] = "ckplug"
+    streams: ClassVar[tuple[str, ...]] = PAIR
     alpha: float | Literal["auto"] = "auto"
     profile: Literal["released", "paper"] = "released"
     epsilon: float | None = None
@@ -106,6 +116,7 @@ class Coiecd:
     """
 
     name: ClassVar[str] = "coiecd"
+    streams: ClassVar[tuple[str, ...]] = PAIR
     alpha: float = 1.0
     ratio: float = 4.0
 
@@ -121,7 +132,7 @@ DECODER_NAMES: tuple[str, ...] = tuple(cls.name for cls in _CLASSES)
 
 
 class DecoderSettingError(ValueError):
-    """An unknown decoder, or a setting that the decoder has not or cannot take."""
+    """An unknown decoder, an unknown setting, or a value that the setting cannot take."""
 
 
 def decoder_params(name: str, settings: Mapping[str, object] | None = None) -> DecoderParams:
@@ -134,15 +145,14 @@ def decoder_params(name: str, settings: Mapping[str, object] | None = None) -> D
     cls = next((cls for cls in _CLASSES if cls.name == name), None)
     if cls is None:
         raise DecoderSettingError(f"unknown decoder {name!r}; choose one of {', '.join(DECODER_NAMES)}")
-    given = dict(settings or {})
     known = [field.name for field in fields(cls)]
-    for key in given:
+    for key in settings or {}:
         if key not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes no settings"
             owners = [c.name for c in _CLASSES if key in [f.name for f in fields(c)]]
             hint = f" ({key} belongs to {', '.join(owners)})" if owners else ""
             raise DecoderSettingError(f"decoder {name!r} has no setting {key!r}; {takes}{hint}")
-    return cls(**given)  # type: ignore[arg-type]  # values are checked by __post_init__
+    return cls(**(settings or {}))  # type: ignore[arg-type]  # values are checked by __post_init__
 
 
 def settings_names(name: str) -> tuple[str, ...]:
@@ -150,10 +160,10 @@ def settings_names(name: str) -> tuple[str, ...]:
     return next(tuple(field.name for field in fields(cls)) for cls in _CLASSES if cls.name == name)
 
 
-def settings_of(params: DecoderParams) -> dict[str, object]:
+def changed_settings(params: DecoderParams) -> dict[str, object]:
     """The settings of ``params`` that differ from the decoder's defaults; inverse of :func:`decoder_params`."""
-    given = {field.name: (getattr(params, field.name), field.default) for field in fields(params)}
-    return {key: value for key, (value, default) in given.items() if default is MISSING or value != default}
+    values = {field.name: (getattr(params, field.name), field.default) for field in fields(params)}
+    return {key: value for key, (value, default) in values.items() if default is MISSING or value != default}
 
 
 def _check_range(params: DecoderParams, field: str, low: float = -math.inf, high: float = math.inf) -> None:

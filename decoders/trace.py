@@ -1,86 +1,111 @@
-"""The trace of one step of one pair: eight numbers that travel from the decoder to the conflict report.
+"""The trace of one step of one answer: what the conflict report learns from the decoder, as a row of numbers.
 
-Where an engine has a channel of its own for log probabilities (vLLM has), a pair's trace travels in it: the entries
-of a position are the numbers below, in this order, under token ids that are placeholders.
+The numbers are the divergence, then four for each stream: coefficient, entropy, best token and log-probability of the
+chosen token. An engine with a channel of its own for log-probabilities (vLLM has one) carries them there: the entries
+of a position are these numbers, in this order, under token ids that are placeholders.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from decoders.rules import Mixture
+from decoders.streams import PAIR
+
+
+class StreamTrace(NamedTuple):
+    """What one stream said at one token.
+
+    Attributes:
+        coefficient: the factor on its logits (see :class:`decoders.rules.Mixture`).
+        entropy: nats, whole vocabulary.
+        top: its own best token, an id.
+        logprob: what it gave the chosen token.
+    """
+
+    coefficient: float
+    entropy: float
+    top: int
+    logprob: float
+
+
+_WIDTH = len(StreamTrace._fields)
 
 
 @dataclass(frozen=True)
 class StepTrace:
-    """What both streams said at one token; divergence and entropies in nats.
+    """What the streams said at one token.
 
     Attributes:
-        weight: the decoder's alpha (see :class:`decoders.rules.Mixture`).
-        context_top, parametric_top: each stream's own best token, an id.
-        context_logprob, parametric_logprob: what each stream gave the chosen token.
+        jsd: divergence of context and parametric stream, nats; nan without both of them.
+        streams: by name, in the order of the numbers.
     """
 
-    weight: float
     jsd: float
-    context_entropy: float
-    parametric_entropy: float
-    context_top: int
-    parametric_top: int
-    context_logprob: float
-    parametric_logprob: float
+    streams: Mapping[str, StreamTrace]
 
     @classmethod
-    def of(cls, numbers: Sequence[float]) -> StepTrace:
-        """From a row of :func:`trace_of`."""
-        weight, jsd, h_c, h_p, top_c, top_p, logprob_c, logprob_p = numbers
-        return cls(weight, jsd, h_c, h_p, int(top_c), int(top_p), logprob_c, logprob_p)
+    def from_numbers(cls, numbers: Sequence[float], streams: Sequence[str] = PAIR) -> StepTrace:
+        """From a row of :func:`trace_rows`. A row of another length is no trace: the result is broken."""
+        size = trace_size(len(streams))
+        if len(numbers) != size:
+            numbers = [-1.0] * size
+        jsd, *rest = numbers
+        parts = [rest[start : start + _WIDTH] for start in range(0, len(rest), _WIDTH)]
+        traces = [StreamTrace(a, entropy, int(top), logprob) for a, entropy, top, logprob in parts]
+        return cls(jsd, dict(zip(streams, traces, strict=True)))
+
+    def to_numbers(self) -> list[float]:
+        """The row of numbers; inverse of :meth:`from_numbers`."""
+        return [self.jsd, *(float(number) for stream in self.streams.values() for number in stream)]
 
     @property
     def is_broken(self) -> bool:
-        """Whether this is no trace of a pair in step: :func:`broken_trace`, or ordinary log probabilities, which an
-        engine without the scheduler sends in its place."""
-        return not 0 <= self.jsd <= 1
+        """Whether this is no trace: :func:`broken_trace`, or log-probabilities of an engine without the plugin.
+
+        Those are never above 0, and entropies never below.
+        """
+        return self.jsd < 0 or any(not stream.entropy >= 0 for stream in self.streams.values())
 
     def entries(self, token_id: int) -> tuple[list[int], list[float]]:
-        """Ids and values of a position's log-probability entries: the chosen token's, then the eight numbers.
+        """Ids and values of a position's log-probability entries: the chosen token's, then the numbers.
 
         The placeholders are the smallest ids that are not the token: entries of equal ids would become one.
         """
-        placeholders = [i for i in range(TRACE_SIZE + 1) if i != token_id][:TRACE_SIZE]
-        return [token_id, *placeholders], [self.context_logprob, *map(float, astuple(self))]
+        numbers = self.to_numbers()
+        placeholders = [i for i in range(len(numbers) + 1) if i != token_id][: len(numbers)]
+        return [token_id, *placeholders], [next(iter(self.streams.values())).logprob, *numbers]
 
 
-TRACE_SIZE = len(StepTrace.__dataclass_fields__)
+def trace_size(num_streams: int) -> int:
+    """Numbers of a trace."""
+    return 1 + _WIDTH * num_streams
 
 
-def trace_of(mixture: Mixture, token_ids: Tensor, tops: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """``[P, 8]`` float32 traces of a mixture whose chosen tokens are ``token_ids`` (``[P]``).
+# Of a pair of streams, which is what vLLM runs.
+TRACE_SIZE = trace_size(len(PAIR))
 
-    ``tops`` are the best tokens of the context and of the parametric stream (``[P]`` each), where they are known.
-    Token ids are exact in float32 up to 16.7 million.
+
+def trace_rows(mixture: Mixture, token_ids: Tensor, tops: Mapping[str, Tensor] | None = None) -> Tensor:
+    """``[P, 1 + 4 S]`` float32 traces of a mixture of S streams whose chosen tokens are ``token_ids`` (``[P]``).
+
+    ``tops`` are the streams' best tokens by name (``[P]`` each), if the caller has them. Token ids are exact in
+    float32 up to 16.7 million.
     """
-    l_c, l_p = mixture.context_log_probs, mixture.parametric_log_probs
-    chosen = token_ids[:, None]
-    context_top, parametric_top = tops or (l_c.argmax(dim=-1), l_p.argmax(dim=-1))
-    columns = (
-        mixture.weight,
-        mixture.jsd,
-        mixture.context_entropy,
-        mixture.parametric_entropy,
-        context_top,
-        parametric_top,
-        l_c.gather(1, chosen)[:, 0],
-        l_p.gather(1, chosen)[:, 0],
-    )
+    signals, chosen = mixture.signals, token_ids[:, None]
+    columns = [signals.jsd]
+    for name, log_probs in signals.log_probs.items():
+        top = log_probs.argmax(dim=-1) if tops is None else tops[name]
+        logprob = log_probs.gather(1, chosen)[:, 0]
+        columns += [mixture.coefficients[name], signals.entropies[name], top, logprob]
     return torch.stack([column.float() for column in columns], dim=1)
 
 
-def broken_trace() -> Tensor:
-    """``[8]`` the trace of a pair whose halves were out of step; such an answer must fail."""
-    return torch.full((TRACE_SIZE,), math.nan)
+def broken_trace(num_streams: int = len(PAIR)) -> Tensor:
+    """``[1 + 4 S]`` the trace of an answer whose streams were out of step; such an answer must fail."""
+    return torch.full((trace_size(num_streams),), -1.0)

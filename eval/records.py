@@ -12,7 +12,7 @@ from rag.core.answer import Answer, Citation, Conflict
 from rag.core.errors import StorageError
 from rag.core.passages import Passage, ScoredPassage
 
-# A decoder's weight this close to its neutral value changes no token.
+# A coefficient of the parametric stream this close to 0 changes no token.
 _NEUTRAL = 1e-6
 
 
@@ -23,7 +23,7 @@ class ConflictSummary:
     Attributes:
         num_open: steps at which the decoder departed from plain decoding (for ckplug: its gate was open).
         mean_jsd, max_jsd: over the steps, nats.
-        mean_weight: the decoder's alpha, over the steps.
+        mean_weight: the decoder's alpha, over the steps (see ``weight`` of :class:`rag.core.answer.Step`).
     """
 
     score: float
@@ -120,7 +120,7 @@ def answered(trial: Trial, answer: Answer, ranking: Sequence[ScoredPassage] | No
         num_dropped=len(answer.dropped),
         decoder=answer.decoder,
         finish_reason=answer.finish_reason,
-        conflict=_trace(answer.conflict, answer.decoder),
+        conflict=_trace(answer.conflict),
         tokens=asdict(answer.tokens),
         timings_ms=dict(answer.timings_ms),
         batch=batch,
@@ -152,17 +152,16 @@ def _trial_fields(trial: Trial) -> dict[str, Any]:
     return {name: getattr(trial, name) for name in names.split()}
 
 
-def _trace(conflict: Conflict, decoder: str) -> ConflictSummary:
+def _trace(conflict: Conflict) -> ConflictSummary:
     steps = conflict.steps
     num = len(steps)
-    neutral = 0.5 if decoder == "ckplug" else 0.0
     return ConflictSummary(
         score=conflict.score,
         is_conflict=conflict.is_conflict,
         context_answer=conflict.context_answer,
         memory_answer=conflict.memory_answer,
         num_steps=num,
-        num_open=sum(abs(step.weight - neutral) > _NEUTRAL for step in steps),
+        num_open=sum(abs(step.parametric_coefficient) > _NEUTRAL for step in steps),
         mean_jsd=sum(step.jsd for step in steps) / num if num else 0.0,
         max_jsd=max((step.jsd for step in steps), default=0.0),
         mean_weight=sum(step.weight for step in steps) / num if num else 0.0,

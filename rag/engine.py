@@ -28,12 +28,12 @@ from rag.core.progress import Progress
 from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
 from rag.generation.base import Generator
+from rag.generation.load import load_generator
 from rag.ingest.add import Ingestor
 from rag.ingest.loaders import Source
 from rag.library.base import Library, documents_named
 from rag.library.open import open_library
 from rag.library.sqlite.library import SqliteLibrary
-from rag.models import load_generator
 from rag.models.sentence_encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
 from rag.pipeline.build import build, build_search
 from rag.pipeline.components import Components

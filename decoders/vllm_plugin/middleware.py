@@ -1,5 +1,7 @@
-"""In front of vLLM's server: beam search drops a request's extra arguments, so a half among its requests is refused
-here, where it still can be told from an ordinary one."""
+"""ASGI middleware for vLLM's server that refuses beam search over a pair.
+
+Beam search drops a request's extra arguments, so behind this point a half looks like an ordinary request.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ from decoders.pairing import KEY
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-_REASON = "beam search does not go with a pair of prompts; leave use_beam_search out"
+_REASON = "beam search does not work with a pair of prompts; leave use_beam_search out"
 
 
 class RefuseBeams:
-    """ASGI middleware, to be named as ``--middleware``; what it lets through it does not change."""
+    """The class to name as ``--middleware``; it passes every other request on unchanged."""
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
         self._app = app

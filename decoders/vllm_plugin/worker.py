@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vllm.platforms import current_platform
-from vllm.v1.outputs import AsyncModelRunnerOutput, ModelRunnerOutput
-
-from decoders.vllm_plugin.adapters import mend
-from decoders.vllm_plugin.outbox import OUTBOX, Letter, enclose
+from decoders.vllm_plugin.adapters import install_lora_products
+from decoders.vllm_plugin.compat import AsyncModelRunnerOutput, ModelRunnerOutput, current_platform
+from decoders.vllm_plugin.traces import TRACE_BUFFER, StepTraces, attach
 
 if TYPE_CHECKING or not current_platform.is_cpu():
-    from vllm.v1.worker.gpu_worker import Worker
+    from decoders.vllm_plugin.compat import Worker
 else:
-    from vllm.v1.worker.cpu_worker import CPUWorker as Worker
+    from decoders.vllm_plugin.compat import CPUWorker as Worker
 
 
 class PairWorker(Worker):
@@ -21,29 +19,29 @@ class PairWorker(Worker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if current_platform.is_cpu():
-            mend()
+            install_lora_products()
         super().__init__(*args, **kwargs)
 
     def execute_model(self, *args: Any, **kwargs: Any) -> Any:
         """As vLLM's; some models sample in it."""
-        return _enclose(super().execute_model(*args, **kwargs))
+        return _attach_traces(super().execute_model(*args, **kwargs))
 
     def sample_tokens(self, *args: Any, **kwargs: Any) -> Any:
         """As vLLM's; most models sample in it."""
-        return _enclose(super().sample_tokens(*args, **kwargs))
+        return _attach_traces(super().sample_tokens(*args, **kwargs))
 
 
-def _enclose(output: Any) -> Any:
-    if output is None or (letter := OUTBOX.drain()) is None:
+def _attach_traces(output: Any) -> Any:
+    if output is None or (traces := TRACE_BUFFER.take()) is None:
         return output
     if isinstance(output, AsyncModelRunnerOutput):
-        # Its own get_output waits for the step; only then has the letter arrived on the host.
+        # Its own get_output waits for the step; only then are the traces on the host.
         get_output = output.get_output
-        output.get_output = lambda: _with(get_output(), letter)  # type: ignore[method-assign]
+        output.get_output = lambda: _with_traces(get_output(), traces)  # type: ignore[method-assign]
         return output
-    return _with(output, letter)
+    return _with_traces(output, traces)
 
 
-def _with(output: ModelRunnerOutput, letter: Letter) -> ModelRunnerOutput:
-    enclose(output, letter.read())
+def _with_traces(output: ModelRunnerOutput, traces: StepTraces) -> ModelRunnerOutput:
+    attach(output, traces.read())
     return output

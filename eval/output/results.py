@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from eval.run.config import fingerprint
 from eval.studies.comparison_table import Cell, TableConfig, markdown
-from rag.models import DEFAULT_GENERATOR
+from rag.models.defaults import GENERATOR
 
 Tables = Sequence[tuple[TableConfig, Sequence[Cell]]]
 
@@ -21,7 +21,7 @@ def results_page(tables: Tables, command: str, limit: int | None = None) -> str:
         name: version for run in runs for record in run.records[:1] for name, version in record.versions.items()
     }
     models = {str(run.identity.get("engine.model", "-")): None for run in runs}
-    named = [f"{name} ({DEFAULT_GENERATOR})" if name == "default" else name for name in models]
+    named = [f"{name} ({GENERATOR.name})" if name == "default" else name for name in models]
     origin = [
         f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}; not edited by hand: run it again.",
         f"Machine: {os.cpu_count()} cores, {platform.machine()}, {platform.system()}. Model: {', '.join(named)}.",

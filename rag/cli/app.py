@@ -6,20 +6,24 @@ import typer
 
 from rag.cli import documents
 from rag.cli.ask import ask
+from rag.cli.demo import demo
 from rag.cli.evaluation import eval_app
 from rag.cli.graph import kg_app
 from rag.cli.keys import keys_app
+from rag.cli.models import models_app
 from rag.cli.patches import patch_app
 from rag.cli.serve import serve
 from rag.cli.serve_llm import serve_llm
 
 app = typer.Typer(
     help="Ask your documents, and see where they disagree with the model's own memory.\n\n"
+    "See it run:  concord demo\n\n"
     'Start with:  concord add mylibrary/ docs/   then   concord ask mylibrary/ "Who runs the harbour?"',
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command()(demo)
 app.command()(documents.add)
 app.command()(ask)
 app.command()(documents.ls)
@@ -29,6 +33,7 @@ app.command("doctor", hidden=True)(documents.check)  # its name before version 0
 app.command()(serve)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve_llm)
 app.add_typer(keys_app, name="keys")
+app.add_typer(models_app, name="models")
 app.add_typer(patch_app, name="patch")
 app.add_typer(kg_app, name="kg")
 app.add_typer(eval_app, name="eval")

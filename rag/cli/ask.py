@@ -125,6 +125,11 @@ def ask(
 
 def _with_spinner(engine: Engine, question: str, options: dict[str, Any]) -> Iterator[Any]:
     """The events of an answer, with a sign of life until the first one."""
+    from rag.models.resolve import resolve_generator
+
+    # A download or a conversion has a bar of its own, which no spinner may overwrite.
+    if not engine.config.engine.startswith(("http://", "https://")):
+        resolve_generator(engine.config)
     events = engine.stream(question, **options)
     with err.status("reading the documents ..."):
         first = next(events)

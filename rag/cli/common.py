@@ -30,7 +30,8 @@ SettingsFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings; CONCORD_* variables override it.")
 ]
 ModelName = Annotated[
-    str | None, typer.Option("--model", help="Generator: a Hugging Face name or a local folder.", show_default=False)
+    str | None,
+    typer.Option("--model", help="Generator: a Hugging Face name, a folder, or a .gguf file.", show_default=False),
 ]
 EngineName = Annotated[
     str | None,

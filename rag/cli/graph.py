@@ -59,9 +59,22 @@ def import_(
 
 
 @kg_app.command()
+def export(
+    library: LibraryPlace,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .graphml, .gexf or .json (node-link).")],
+) -> None:
+    """Write the graph for Gephi, networkx and other tools: entities, passages, claims and who makes them."""
+    from kg.export import export_graph
+
+    with open_engine(library) as engine:
+        num_edges = export_graph(engine.graph.graph, file)
+    say(f"{num_edges} edges written to {file}", "green")
+
+
+@kg_app.command()
 def extract(
     library: LibraryPlace,
-    model: Annotated[str | None, typer.Option("--model", help="Generator: a name or a local folder.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Generator: a name, a folder, or a .gguf file.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
 ) -> None:
     """Let the generator read every passage for the graph; it can be interrupted, and goes on where it was.

@@ -11,7 +11,7 @@ from rich.table import Table
 from rag.cli.common import err, errors_to_exit, out
 
 keys_app = typer.Typer(help="API keys of the service.", no_args_is_help=True)
-KeysFile = Annotated[Path, typer.Option("--keys", help="The file of keys.")]
+KeysFile = Annotated[Path, typer.Option("--keys", envvar="CONCORD_KEYS", help="The file of keys.")]
 
 
 @keys_app.command("add")

@@ -64,10 +64,15 @@ def citations(answer: Answer) -> RenderableType:
 def steps_table(steps: tuple[Step, ...]) -> Table:
     """What both streams said at each token."""
     table = Table(title="steps", title_justify="left")
-    for name in ("token", "weight", "JSD", "H documents", "H memory", "documents say", "memory says"):
-        table.add_column(name, justify="right" if name in ("weight", "JSD") or name.startswith("H ") else "left")
+    table.add_column("token")
+    # The decoder's factors on the two streams, their divergence, and their entropies.
+    for name in ("x documents", "x memory", "JSD", "H documents", "H memory"):
+        table.add_column(name, justify="right")
+    table.add_column("documents say")
+    table.add_column("memory says")
     for step in steps:
-        numbers = (step.weight, step.jsd, step.context_entropy, step.parametric_entropy)
+        factors = (step.context_coefficient, step.parametric_coefficient)
+        numbers = (*factors, step.jsd, step.context_entropy, step.parametric_entropy)
         token_cell = Text(repr(step.token), style=tint(step.jsd))
         tops = (repr(step.context_top), repr(step.parametric_top))
         table.add_row(token_cell, *(f"{number:.3f}" for number in numbers), *tops)

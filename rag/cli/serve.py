@@ -22,7 +22,10 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
-    keys: Annotated[Path | None, typer.Option(help="File of API keys; without it only this machine is served.")] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(envvar="CONCORD_KEYS", help="File of API keys; without it only this machine is served."),
+    ] = None,
     limits: Annotated[
         list[str] | None,
         typer.Option("--limit", metavar="NAME=NUMBER", help="A limit of the service, such as max_chats=16."),
@@ -33,13 +36,15 @@ def serve(
     ] = None,
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Log questions too.")] = False,
     traces: Annotated[Path | None, typer.Option(help="Write OpenTelemetry spans to this file.")] = None,
-    model: Annotated[str | None, typer.Option(help="Generator: a name or a folder.", show_default=False)] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Generator: a name, a folder, or a .gguf file.", show_default=False)
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="Encoder: a name or a folder.", show_default=False)] = None,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
 ) -> None:
     """Serve libraries over HTTP: an OpenAI-compatible chat, and everything the command line does."""
     from rag.core.config import Config
-    from rag.models import load_generator
+    from rag.generation.load import load_generator
     from rag.service.app import LOOPBACK, create_app
     from rag.service.settings import ServiceSettings
     from rag.service.telemetry import log_to

@@ -13,7 +13,7 @@ from rag.cli.common import err, errors_to_exit
 def serve_llm(
     context: typer.Context,
     model: Annotated[
-        str | None, typer.Option(help="Generator: a Hugging Face name or a local folder.", show_default=False)
+        str | None, typer.Option(help="Generator: a Hugging Face name, a folder, or a .gguf file.", show_default=False)
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,

@@ -28,11 +28,14 @@ class Step:
     Attributes:
         token: text of the token.
         token_id: its id.
-        weight: the decoder's alpha at this step (see :class:`decoders.rules.Mixture`).
+        weight: deprecated, read the coefficients: the decoder's alpha, which means contrast in one decoder and
+            the share of memory in another.
         jsd: Jensen-Shannon divergence of the streams, 0 to ln 2.
         context_entropy, parametric_entropy: each stream's doubt.
         context_top, parametric_top: each stream's own best token.
         context_logprob, parametric_logprob: what each stream gave the emitted token.
+        context_coefficient, parametric_coefficient: the decoder's factors on the streams' logits at this step
+            (:mod:`decoders.rules`); plain decoding has 1 and 0.
     """
 
     token: str
@@ -45,6 +48,8 @@ class Step:
     parametric_top: str
     context_logprob: float
     parametric_logprob: float
+    context_coefficient: float
+    parametric_coefficient: float
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from rag.core.query import FilterKind, RetrievalKind, RewriteKind
 from rag.core.settings_file import checked, read_toml
 
 _ENV_PREFIX = "CONCORD_"
-# Read by other parts (the service's database, the key of an engine over HTTP, the tests), or set by Kubernetes for a
-# service named "concord".
+# Read by other parts (the service's database and keys, the key of an engine over HTTP, the tests), or set by Kubernetes
+# for a service named "concord".
 _NOT_SETTINGS = re.compile(
-    r"CONCORD_(?:DATABASE|ENGINE_KEY|API_KEY|TEST_\w+|TWIN_\w+|VLLM_\w+|SERVICE_\w+|PORT(?:_\w+)?)$"
+    r"CONCORD_(?:DATABASE|KEYS|ENGINE_KEY|API_KEY|TEST_\w+|TWIN_\w+|VLLM_\w+|SERVICE_\w+|PORT(?:_\w+)?)$"
 )
 RENAMED = {
     "memory": "question_cache",
@@ -42,7 +42,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field("default", description="Generator: a Hugging Face name, a local folder, or 'default'.")
+    model: str = Field("default", description="Generator: a Hugging Face name, a folder, a .gguf file, or 'default'.")
     encoder: str = Field("default", description="Sentence encoder: a name, a local folder, or 'default'.")
     engine: str = Field(
         "auto",
@@ -98,7 +98,9 @@ class Config(BaseModel):
     extractor: Literal["rules", "model"] = Field(
         "rules", description="What reads names and claims for the graph: rules, or rules and the generator (slow)."
     )
-    cache_dir: Path | None = Field(None, description="Where converted models are kept; None is the user's cache.")
+    cache_dir: Path | None = Field(
+        None, description="Where downloaded and converted models are kept; None is the user's cache."
+    )
 
     patch_profile: str = Field("fast", description="How patches are trained: 'fast', or 'prag' as published.")
     patch_gate: Annotated[float, Field(ge=-1, le=1)] = Field(

@@ -168,6 +168,19 @@ class Generator(Protocol):
 
 
 @runtime_checkable
+class Checkable(Protocol):
+    """A generator that may be down while this process is well, such as one behind HTTP."""
+
+    def check(self) -> None:
+        """Return if a question would be answered now; takes a few seconds at most.
+
+        Raises:
+            UnavailableError, ModelError: it would not, with the reason.
+        """
+        ...
+
+
+@runtime_checkable
 class Scorer(Protocol):
     """Reads the probabilities of a few labels as the reply to a prompt; a generator may be one too."""
 

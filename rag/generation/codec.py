@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from decoders.params import CkPlug, DecoderParams, Memory
 from decoders.sampling import Draw
+from decoders.streams import CONTEXT, PARAMETRIC
 from decoders.trace import StepTrace
 from rag.core.answer import Step
 from rag.core.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
@@ -45,20 +47,33 @@ class Codec:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def step(self, token_id: int, trace: StepTrace) -> Step:
+    def step(self, token_id: int, trace: StepTrace, decoder: DecoderParams) -> Step:
         """A step of the conflict report, token ids as text."""
+        context, parametric = trace.streams[CONTEXT], trace.streams[PARAMETRIC]
         return Step(
             token=self.tokenizer.decode([token_id]),
             token_id=token_id,
-            weight=trace.weight,
+            weight=decoder_alpha(decoder, context.coefficient, parametric.coefficient),
             jsd=trace.jsd,
-            context_entropy=trace.context_entropy,
-            parametric_entropy=trace.parametric_entropy,
-            context_top=self.tokenizer.decode([trace.context_top]),
-            parametric_top=self.tokenizer.decode([trace.parametric_top]),
-            context_logprob=trace.context_logprob,
-            parametric_logprob=trace.parametric_logprob,
+            context_entropy=context.entropy,
+            parametric_entropy=parametric.entropy,
+            context_top=self.tokenizer.decode([context.top]),
+            parametric_top=self.tokenizer.decode([parametric.top]),
+            context_logprob=context.logprob,
+            parametric_logprob=parametric.logprob,
+            context_coefficient=context.coefficient,
+            parametric_coefficient=parametric.coefficient,
         )
+
+
+def decoder_alpha(decoder: DecoderParams, context: float, parametric: float) -> float:
+    """The decoder's own alpha from its two coefficients: the field ``weight`` of a step, which older clients read.
+
+    It means the share of memory for ckplug and memory, and the contrast for the others.
+    """
+    if isinstance(decoder, (CkPlug, Memory)):
+        return (context + parametric) / (2 * context + parametric)
+    return abs(parametric)
 
 
 def draw_of(sampling: Sampling) -> Draw:

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
 
 from rag.core.errors import SourceError
 from rag.core.passages import Passage
 from rag.core.reports import FailedSource
+from rag.models.loading import one_at_a_time
+
+if TYPE_CHECKING:
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,17 @@ def load(source: Source, content: bytes) -> Text:
     return Text(source.title or text.title or Path(source.name).stem, text.text)
 
 
-def split(source: Source, text: Text, *, chunk_chars: int, chunk_overlap: int) -> list[Passage]:
-    """The passages of a document, cut at paragraphs, lines, sentences or words, in this preference."""
+@one_at_a_time
+def _splitter_class() -> type[RecursiveCharacterTextSplitter]:
+    """Its package imports ``transformers``, which another thread may be loading a model with."""
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-    splitter = RecursiveCharacterTextSplitter(
+    return RecursiveCharacterTextSplitter
+
+
+def split(source: Source, text: Text, *, chunk_chars: int, chunk_overlap: int) -> list[Passage]:
+    """The passages of a document, cut at paragraphs, lines, sentences or words, in this preference."""
+    splitter = _splitter_class()(
         chunk_size=chunk_chars,
         chunk_overlap=chunk_overlap,
         separators=["\n\n", "\n", ". ", " ", ""],

@@ -16,10 +16,11 @@ from rag.core.passages import ScoredPassage
 from rag.core.progress import Progress
 from rag.core.query import Query
 from rag.generation.base import Adapter, Generator
+from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.base import documents_named
 from rag.library.sqlite.library import SqliteLibrary
-from rag.models import load_generator, resolve_generator
+from rag.models.resolve import resolve_generator
 from rag.models.sentence_encoder import Encoder
 from rag.patches.base import (
     BuildReport,

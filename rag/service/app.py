@@ -18,11 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import __version__
 from rag.core.config import Config
-from rag.core.errors import ConcordError
 from rag.generation.base import Generator
 from rag.models.sentence_encoder import Encoder
 from rag.service import problems
 from rag.service.auth.limits import BodyLimit
+from rag.service.problems import RETRY_AFTER_S
 from rag.service.routes import chat as routes_chat
 from rag.service.routes import libraries as routes_libraries
 from rag.service.routes import patches as routes_patches
@@ -53,7 +53,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=_warm, args=(state,), name="warm", daemon=True).start()
+        threading.Thread(target=state.readiness.warm_up, name="warm", daemon=True).start()
         resuming = asyncio.create_task(_resume(state))
         yield
         resuming.cancel()
@@ -89,9 +89,12 @@ def _add_health(app: FastAPI, state: State) -> None:
 
     @app.get("/readyz", tags=["health"])
     async def readyz() -> JSONResponse:
-        """The models are loaded: a question is answered without delay."""
-        is_ready = state.shelf.generator.is_loaded
-        return JSONResponse({"status": "ready" if is_ready else "loading"}, 200 if is_ready else 503)
+        """A question would be answered now: models are loaded, and database and model server answer."""
+        verdict = await state.readiness.check()
+        if verdict.is_ready:
+            return JSONResponse({"status": verdict.status})
+        reply = {"status": verdict.status, "reason": verdict.reason}
+        return JSONResponse(reply, 503, headers={"Retry-After": RETRY_AFTER_S})
 
     @app.get("/metrics", tags=["health"], response_class=Response)
     async def metrics() -> Response:
@@ -131,16 +134,6 @@ class RequestLog:
             about = {"request_id": request_id, "method": scope["method"], "route": route, "status": status}
             fields = {**about, "elapsed_ms": round(elapsed_s * 1e3, 1), **request.state.log_fields}
             logger.info("request", extra={"fields": fields})
-
-
-def _warm(state: State) -> None:
-    while True:
-        try:
-            state.warm()
-            return
-        except ConcordError as error:
-            logger.warning("the models cannot be loaded yet: %s", error)
-            time.sleep(5.0)
 
 
 async def _resume(state: State) -> None:

@@ -25,7 +25,7 @@ from rag.core.errors import (
 )
 
 logger = logging.getLogger("rag.service")
-_RETRY_S = "5"
+RETRY_AFTER_S = "5"
 # The most telling class first: an error is known by the first of these that it is an instance of.
 _KINDS: tuple[tuple[type[ConcordError], int, str], ...] = (
     (UnavailableError, 503, "engine_unavailable"),
@@ -70,7 +70,7 @@ def as_problem(error: BaseException) -> Problem:
         )
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
-            headers = {"Retry-After": _RETRY_S} if status == 503 else None
+            headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else None
             return Problem(status, code, str(error), headers=headers)
     logger.error("unexpected error", exc_info=error)
     return Problem(500, "internal_error", "the service failed; its log has the reason")

@@ -13,6 +13,7 @@ from rag.service.auth.keys import KeyFile
 from rag.service.auth.limits import RateLimit, Slots
 from rag.service.catalog.folder import LibraryCatalog
 from rag.service.jobs.jobs import Jobs
+from rag.service.readiness import Readiness
 from rag.service.settings import ServiceSettings
 from rag.service.telemetry import Telemetry
 
@@ -35,14 +36,11 @@ class State:
         self.rate = RateLimit(settings.requests_per_minute)
         self.slots = Slots(settings.max_chats, settings.max_chats_per_client)
         self.readers = ThreadPoolExecutor(settings.max_chats, thread_name_prefix="chat")
-
-    def warm(self) -> None:
-        """Load the models now, so that the first question need not wait for them."""
-        self.shelf.generator()
-        self.shelf.encoder.encode(["ready"])
+        self.readiness = Readiness(self.shelf)
 
     def close(self) -> None:
         """Stop generation and jobs; unfinished jobs go on at the next start."""
+        self.readiness.close()
         self.shelf.generator.close()
         self.jobs.close()
         self.readers.shutdown(wait=True, cancel_futures=True)

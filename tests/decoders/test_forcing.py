@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from decoders.forcing import decide
-from decoders.pairing import Half, MatchedPair, Row
+from decoders.pairing import Half, HalfRow, MatchedPair
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
 from decoders.rules import mix
 from decoders.sampling import Draw, choose
+from decoders.streams import CONTEXT, PARAMETRIC
 from decoders.trace import StepTrace
 
 RULES: list[DecoderParams] = [AdaCad(), Cad(2.0), CkPlug(), CkPlug(alpha=0.0), Coiecd(), Plain(), Memory()]
@@ -19,7 +20,7 @@ VOCABULARY = 500
 def pair(
     rows: tuple[int, int], params: DecoderParams, draw: Draw | None = None, output: tuple[int, ...] = ()
 ) -> MatchedPair:
-    halves = [Row(Half(str(rows), role, params, draw), (1, 2), output) for role in ("context", "parametric")]
+    halves = [HalfRow(Half(str(rows), role, params, draw), (1, 2), output) for role in ("context", "parametric")]
     return MatchedPair(*rows, *halves)
 
 
@@ -33,13 +34,13 @@ def test_every_pair_gets_its_rules_token_on_both_rows(logits: torch.Tensor) -> N
     pairs = [pair((at, 19 - at), params) for at, params in enumerate(RULES)]
     traces = decide(logits, pairs)
     for at, params in enumerate(RULES):
-        mixture = mix(before[at : at + 1], before[19 - at : 20 - at], params)
+        mixture = mix(params, {CONTEXT: before[at : at + 1], PARAMETRIC: before[19 - at : 20 - at]})
         token = int(mixture.scores.argmax())
         assert int(logits[at].argmax()) == int(logits[19 - at].argmax()) == token
-        trace = StepTrace.of(traces[at].tolist())
-        assert trace.jsd == pytest.approx(float(mixture.jsd), abs=1e-6)
-        assert trace.context_top == int(before[at].argmax())
-        assert trace.context_logprob == pytest.approx(float(before[at].log_softmax(-1)[token]), abs=1e-4)
+        trace = StepTrace.from_numbers(traces[at].tolist())
+        assert trace.jsd == pytest.approx(float(mixture.signals.jsd), abs=1e-6)
+        assert trace.streams[CONTEXT].top == int(before[at].argmax())
+        assert trace.streams[CONTEXT].logprob == pytest.approx(float(before[at].log_softmax(-1)[token]), abs=1e-4)
 
 
 def test_other_rows_keep_every_bit(logits: torch.Tensor) -> None:
@@ -62,7 +63,7 @@ def test_batch_mates_do_not_matter(logits: torch.Tensor) -> None:
 def test_the_forced_token_is_the_drawn_one_whatever_the_sampler_does_next(logits: torch.Tensor, draw: Draw) -> None:
     before = logits.clone()
     decide(logits, [pair((0, 1), AdaCad(), draw, (7, 8, 9))])
-    scores = mix(before[:1], before[1:2], AdaCad()).scores[0]
+    scores = mix(AdaCad(), {CONTEXT: before[:1], PARAMETRIC: before[1:2]}).scores[0]
     expected = int(choose(scores, draw, 3, (1, 2), (7, 8, 9)))
     for row in (0, 1):
         assert float((logits[row] / 1.7).softmax(-1)[expected]) == 1.0
@@ -70,7 +71,7 @@ def test_the_forced_token_is_the_drawn_one_whatever_the_sampler_does_next(logits
 
 def test_halves_out_of_step_are_left_alone_and_marked(logits: torch.Tensor) -> None:
     before = logits.clone()
-    halves = [Row(Half("x", "context", AdaCad()), (), (1,)), Row(Half("x", "parametric", AdaCad()), (), ())]
+    halves = [HalfRow(Half("x", "context", AdaCad()), (), (1,)), HalfRow(Half("x", "parametric", AdaCad()), (), ())]
     traces = decide(logits, [MatchedPair(0, 1, *halves)])
-    assert bool(traces.isnan().all())
+    assert StepTrace.from_numbers(traces[0].tolist()).is_broken
     assert torch.equal(logits, before)

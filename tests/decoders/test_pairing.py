@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from decoders.pairing import KEY, Half, PairError, Row, match
+from decoders.pairing import KEY, Half, HalfRow, PairError, match
 from decoders.params import AdaCad, CkPlug
 from decoders.sampling import Draw
 
@@ -18,12 +18,12 @@ from decoders.sampling import Draw
     ],
 )
 def test_a_half_survives_as_text(half: Half) -> None:
-    assert Half.of({KEY: half.to_text(), "other": 1}) == half
+    assert Half.from_extra_args({KEY: half.to_text(), "other": 1}) == half
 
 
 @pytest.mark.parametrize("extra", [None, {}, {"other": "x"}])
 def test_a_request_without_the_key_is_no_half(extra: dict[str, str] | None) -> None:
-    assert Half.of(extra) is None
+    assert Half.from_extra_args(extra) is None
 
 
 @pytest.mark.parametrize(
@@ -42,16 +42,22 @@ def test_a_request_without_the_key_is_no_half(extra: dict[str, str] | None) -> N
 )
 def test_what_is_no_half_is_told(text: str, reason: str) -> None:
     with pytest.raises(PairError, match=reason):
-        Half.of({KEY: text})
+        Half.from_extra_args({KEY: text})
+
+
+def test_a_rule_over_other_streams_is_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AdaCad, "streams", ("context", "passage:*"))
+    with pytest.raises(PairError, match=r"'adacad' reads the streams context, passage:\*; a pair has only context and"):
+        Half("a", "context", AdaCad())
 
 
 def test_match_leaves_lone_halves_out() -> None:
     rows = {
-        7: Row(Half("a", "context", AdaCad()), (), [1]),
-        2: Row(Half("b", "parametric", AdaCad())),
-        4: Row(Half("a", "parametric", AdaCad()), (), [1]),
-        0: Row(Half("c", "context", AdaCad())),
-        5: Row(Half("c", "parametric", AdaCad()), (), [3]),
+        7: HalfRow(Half("a", "context", AdaCad()), (), [1]),
+        2: HalfRow(Half("b", "parametric", AdaCad())),
+        4: HalfRow(Half("a", "parametric", AdaCad()), (), [1]),
+        0: HalfRow(Half("c", "context", AdaCad())),
+        5: HalfRow(Half("c", "parametric", AdaCad()), (), [3]),
     }
     pairs = match(rows)
     assert [(pair.context_row, pair.parametric_row) for pair in pairs] == [(0, 5), (7, 4)]

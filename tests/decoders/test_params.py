@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from decoders.params import (
@@ -9,8 +12,8 @@ from decoders.params import (
     AdaCad,
     CkPlug,
     DecoderSettingError,
+    changed_settings,
     decoder_params,
-    settings_of,
 )
 
 
@@ -18,13 +21,19 @@ from decoders.params import (
 def test_every_decoder_has_defaults(name: str) -> None:
     params = decoder_params(name)
     assert params.name == name
-    assert settings_of(params) == {}
+    assert changed_settings(params) == {}
+
+
+def test_streams_are_read_without_torch() -> None:
+    """Clients and the pipeline ask which streams a rule reads before any tensor code is loaded."""
+    code = "import sys, decoders.params, decoders.streams; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_settings_reach_the_decoder_and_back() -> None:
     params = decoder_params("ckplug", {"alpha": 0.25, "profile": "paper"})
     assert params == CkPlug(alpha=0.25, profile="paper")
-    assert decoder_params("ckplug", settings_of(params)) == params
+    assert decoder_params("ckplug", changed_settings(params)) == params
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
 from rag.cli.app import app
 from tests.conftest import ROOT
+from tests.deploy.stack import Image
 
 pytest.importorskip("check_jsonschema", reason="needs check-jsonschema, which carries the compose specification")
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -51,15 +53,58 @@ def test_the_specification_would_notice(compose: dict[str, Any], specification: 
 def test_both_profiles_are_whole(compose: dict[str, Any]) -> None:
     """Whatever a service waits for is there in each of its profiles, is healthy at some time, and keeps its data."""
     services = compose["services"]
-    assert {"llm", "api", "api-cpu", "db", "prometheus"} == set(services)
-    for service in services.values():
-        assert "healthcheck" in service
-        assert service["restart"] == "unless-stopped"
-        for name in service.get("depends_on", {}):
-            assert set(services[name].get("profiles", service.get("profiles", []))) >= set(service.get("profiles", []))
+    assert {"llm", "api", "api-cpu", "db", "keys", "prometheus"} == set(services)
+    for name, service in services.items():
+        assert ("healthcheck" in service) == (name != "keys")
+        assert service["restart"] == ("no" if name == "keys" else "unless-stopped")
+        for other in service.get("depends_on", {}):
+            profiles = set(services[other].get("profiles", service.get("profiles", [])))
+            assert profiles >= set(service.get("profiles", []))
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             assert (ROOT / source).is_file() if source.startswith("./") else source in compose["volumes"]
+
+
+def test_nothing_but_the_gpu_profile_starts_the_model_server(compose: dict[str, Any]) -> None:
+    """Keys are made without anything else, and no service in front of the model server waits for it."""
+    services = compose["services"]
+    assert "depends_on" not in services["keys"]
+    assert not [name for name, service in services.items() if "llm" in service.get("depends_on", {})]
+    assert services["llm"]["profiles"] == ["gpu"]
+
+
+def test_a_volume_has_one_kind_of_user(compose: dict[str, Any]) -> None:
+    """Without capabilities root cannot write where another user's files are, and neither can the other way round."""
+    users: dict[str, set[str]] = {}
+    for name, service in compose["services"].items():
+        for volume in service.get("volumes", []):
+            users.setdefault(volume.split(":")[0], set()).add(service.get("user", name))
+    assert {volume: len(names) for volume, names in users.items()} == dict.fromkeys(users, 1)
+
+
+def test_the_images_run_as_the_user_that_owns_their_folders(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        if "build" not in service:
+            continue
+        image = Image.from_stage(service["build"]["target"])
+        assert service["user"] == f"{image.uid}:{image.uid}"
+        for volume in service["volumes"]:
+            assert volume.split(":")[1] in image.owned
+
+
+def test_health_checks_are_patient(compose: dict[str, Any]) -> None:
+    """A process that reads a document may be silent for many seconds; the check itself gives up first."""
+    for name in ("api", "api-cpu", "llm"):
+        check = compose["services"][name]["healthcheck"]
+        assert float(check["test"][-1]) < float(check["timeout"].removesuffix("s")) >= 60
+
+
+def test_the_model_server_is_a_version_that_the_plugin_knows() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    wanted = next(requirement for text in extras["gpu"] if (requirement := Requirement(text)).name == "vllm")
+    version = re.search(r"^FROM vllm/vllm-openai:v(\S+) AS llm$", DOCKERFILE, re.MULTILINE)
+    assert version
+    assert wanted.specifier.contains(version[1])
 
 
 def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:
@@ -97,12 +142,14 @@ def test_what_is_copied_exists_and_is_let_through() -> None:
         assert f"!{path}" in ignore
 
 
-@pytest.mark.parametrize("service", ["llm", "api", "api-cpu"])
+@pytest.mark.parametrize("service", ["llm", "api", "api-cpu", "keys"])
 def test_commands_exist_with_their_options(compose: dict[str, Any], service: str) -> None:
-    program, command, *arguments = compose["services"][service]["command"]
+    words = [*compose["services"][service].get("entrypoint", []), *compose["services"][service]["command"]]
+    program, *command = [word for word in words[:3] if re.fullmatch(r"[a-z][a-z-]+", word)]
+    arguments = words[1 + len(command) :]
     assert program == "concord"
-    usage = CliRunner().invoke(app, [command, "--help"], terminal_width=200)
-    assert usage.exit_code == 0, f"there is no 'concord {command}'"
+    usage = CliRunner().invoke(app, [*command, "--help"], terminal_width=200)
+    assert usage.exit_code == 0, f"there is no 'concord {' '.join(command)}'"
     for option in (argument for argument in arguments if argument.startswith("--")):
         assert option in usage.output
 

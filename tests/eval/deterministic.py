@@ -96,7 +96,7 @@ def read_answer(question: str, text: str) -> str:
 
 def _step(word: str, question: str) -> Step:
     jsd = zlib.crc32(f"{word}{question}".encode()) % 1000 / 1500
-    return Step(word, 0, jsd, jsd, 1.0, 2.0, word, word, -0.1, -0.2)
+    return Step(word, 0, jsd, jsd, 1.0, 2.0, word, word, -0.1, -0.2, 1 + jsd, -jsd)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from rag.core.config import Config
 from rag.core.errors import ModelError
 from rag.core.query import Message
 from rag.engine import Engine
-from rag.models import default_encoder_folder, load_encoder, load_generator
+from rag.generation.load import load_generator
+from rag.models.resolve import resolve_encoder
+from rag.models.sentence_encoder import load_encoder
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.real
@@ -48,4 +50,4 @@ def test_an_unknown_model_is_one_line(name: str) -> None:
 
 def test_an_encoder_is_no_generator() -> None:
     with pytest.raises(ModelError):
-        load_generator(Config(model=str(default_encoder_folder())))
+        load_generator(Config(model=resolve_encoder(Config())[1]))

@@ -20,8 +20,10 @@ _START_TIMEOUT_S = 120.0
 
 
 @contextmanager
-def running_service(root: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """``concord serve ROOT OPTIONS``; its address, once it is ready to answer."""
+def running_service(
+    root: Path, *options: str, environment: Mapping[str, str] | None = None, until: str = "/readyz"
+) -> Iterator[str]:
+    """``concord serve ROOT OPTIONS``; its address, once the page ``until`` is there: by default, ready to answer."""
     port = free_port()
     command = [sys.executable, "-c", "from rag.cli.app import main; main()", "serve", str(root), "--port", str(port)]
     with tempfile.TemporaryFile() as log:
@@ -30,7 +32,7 @@ def running_service(root: Path, *options: str, environment: Mapping[str, str] | 
         )
         address = f"http://127.0.0.1:{port}"
         try:
-            if not _is_ready(address, service):
+            if not _is_there(f"{address}{until}", service):
                 log.seek(0)
                 raise AssertionError(f"the service did not start:\n{log.read().decode()[-4000:]}")
             yield address
@@ -43,11 +45,11 @@ def running_service(root: Path, *options: str, environment: Mapping[str, str] | 
                 service.wait()
 
 
-def _is_ready(address: str, service: subprocess.Popen[bytes]) -> bool:
+def _is_there(url: str, service: subprocess.Popen[bytes]) -> bool:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while service.poll() is None and time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(f"{address}/readyz", timeout=5).close()
+            urllib.request.urlopen(url, timeout=5).close()
             return True
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             time.sleep(0.1)

@@ -32,6 +32,15 @@ def test_keys_from_the_command_line(tmp_path: Path) -> None:
     assert runner.invoke(app, ["keys", "rm", key_id, *file]).exit_code == 2
 
 
+def test_the_file_of_keys_may_stand_in_the_environment(tmp_path: Path) -> None:
+    """For ``keys`` and for ``serve``, which would refuse this host without keys."""
+    environment = {"CONCORD_KEYS": str(tmp_path / "keys.json")}
+    assert CliRunner().invoke(app, ["keys", "add", "ann"], env=environment).exit_code == 0
+    options = ["serve", str(tmp_path), "--host", "0.0.0.0", "--engine", "magic"]
+    assert "expected auto, transformers" in CliRunner().invoke(app, options, env=environment).output
+    assert "without --keys" in CliRunner().invoke(app, options).output
+
+
 @pytest.mark.parametrize(
     "options", [["--host", "0.0.0.0"], ["--limit", "max_chats=none"], ["--limit", "nothing=1"], ["--engine", "magic"]]
 )

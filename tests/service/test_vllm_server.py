@@ -16,8 +16,10 @@ import openai
 import pytest
 
 from rag.core.config import Config
-from rag.models import load_generator
+from rag.core.errors import ModelError
+from rag.generation.load import load_generator
 from tests.conftest import ROOT
+from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.postgres_server import free_port
 from tests.service.conftest import chat, fill, live, soon
 from tests.service.tiny import tiny_app
@@ -69,18 +71,32 @@ def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], 
                 streamed = list(pool.map(lambda question: text_of(client, question), questions))
             whole = [client.chat.completions.create(**chat(question)) for question in questions]
             if app is served:
+                assert httpx.get(f"{address}/readyz").status_code == 200
                 os.killpg(process.pid, signal.SIGKILL)
                 with pytest.raises(openai.InternalServerError) as refused:
                     client.chat.completions.create(**chat(questions[0]))
                 assert refused.value.status_code == 503
                 assert refused.value.code == "engine_unavailable"
                 assert int(refused.value.response.headers["Retry-After"]) >= 1
+                assert soon(lambda: httpx.get(f"{address}/readyz").status_code == 503)
+                assert f"no vLLM server answers at {url}" in httpx.get(f"{address}/readyz").json()["reason"]
             return [reply.choices[0].message.content for reply in whole], streamed
 
+    assert_another_model_is_refused(url, tmp_path / "another")
     served = tiny_app(tmp_path / "served", lambda: load_generator(config), config)
     expected = answers(tiny_app(tmp_path / "own", lambda: load_generator(own), own))
     assert answers(served) == expected
     assert expected[0] == expected[1]
+
+
+def assert_another_model_is_refused(url: str, folder: Path) -> None:
+    """Its tokens would mean other words to the server."""
+    tiny_model("llama").save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    with pytest.raises(ModelError, match="another model") as refused:
+        load_generator(Config(engine=url, model=str(folder)))
+    assert "SmolLM2-135M-Instruct" in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def text_of(client: openai.OpenAI, question: str) -> str:

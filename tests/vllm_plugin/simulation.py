@@ -20,10 +20,10 @@ from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
 from vllm.v1.outputs import ModelRunnerOutput
 from vllm.v1.request import Request, RequestStatus
 
-from decoders.pairing import KEY, Half
+from decoders.pairing import KEY, ROLES, Half
 from decoders.params import AdaCad
-from decoders.trace import StepTrace
-from decoders.vllm_plugin.outbox import enclose
+from decoders.trace import TRACE_SIZE, StepTrace
+from decoders.vllm_plugin.traces import attach
 
 EOS = 999
 ALONE = 777  # what a half's row samples when its other half is not beside it
@@ -32,18 +32,18 @@ init_none_hash(sha256)
 _HASHER = get_request_block_hasher(16, sha256)
 
 
-def token_of(*histories: Sequence[int]) -> int:
+def next_token(*histories: Sequence[int]) -> int:
     """The next token after these histories: any function that no two states share by chance."""
     text = repr([list(history) for history in histories]).encode()
     number = int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
     return EOS if number % 40 == 0 else number % 700
 
 
-def answer_of(prompts: Sequence[Sequence[int]], max_tokens: int) -> list[int]:
+def expected_answer(prompts: Sequence[Sequence[int]], max_tokens: int) -> list[int]:
     """The right answer of a pair (two prompts) or of a plain request (one)."""
     output: list[int] = []
     while len(output) < max_tokens and (not output or output[-1] != EOS):
-        output.append(token_of(*([*prompt, *output] for prompt in prompts)))
+        output.append(next_token(*([*prompt, *output] for prompt in prompts)))
     return output
 
 
@@ -73,7 +73,9 @@ class Worker:
         for name in plan.finished_req_ids:
             self._jobs.pop(name, None)
         for new in plan.scheduled_new_reqs:
-            self._jobs[new.req_id] = _Job(Half.of(new.sampling_params.extra_args), list(new.prompt_token_ids))
+            self._jobs[new.req_id] = _Job(
+                Half.from_extra_args(new.sampling_params.extra_args), list(new.prompt_token_ids)
+            )
         cached = plan.scheduled_cached_reqs
         computed = {new.req_id: new.num_computed_tokens for new in plan.scheduled_new_reqs}
         for name, num_computed, num_output in zip(
@@ -93,7 +95,7 @@ class Worker:
             self._jobs[name].output.append(token)
         sampled = [[tokens[name]] if name in tokens else [] for name in names]
         result = ModelRunnerOutput(names, {name: i for i, name in enumerate(names)}, sampled)
-        enclose(result, traces)
+        attach(result, traces)
         return result
 
     def _length(self, name: str) -> int:
@@ -101,7 +103,7 @@ class Worker:
 
     def _token(self, job: _Job, sampling: dict[str, _Job], traces: dict[tuple[str, int], StepTrace]) -> int:
         if job.half is None:
-            return token_of([*job.prompt, *job.output])
+            return next_token([*job.prompt, *job.output])
         mates = {
             other.half.role: other
             for other in sampling.values()
@@ -109,8 +111,8 @@ class Worker:
         }
         if len(mates) < 2 or len({len(mate.output) for mate in mates.values()}) > 1:
             return ALONE
-        traces[job.half.pair_id, len(job.output)] = StepTrace(0, 0, 0, 0, 0, 0, 0, 0)
-        return token_of(*([*mates[role].prompt, *mates[role].output] for role in ("context", "parametric")))
+        traces[job.half.pair_id, len(job.output)] = StepTrace.from_numbers([0.0] * TRACE_SIZE)
+        return next_token(*([*mates[role].prompt, *mates[role].output] for role in ROLES))
 
 
 @dataclass
@@ -131,7 +133,7 @@ class Simulation:
         self.scheduler = scheduler
         self.random = random.Random(seed)
         self.clients: list[Client] = []
-        self._of: dict[str, Client] = {}
+        self.client_by_request: dict[str, Client] = {}
         self._worker = Worker()
         self._is_async = is_async
         self._late: list[tuple[int, Request]] = []
@@ -141,13 +143,13 @@ class Simulation:
     def ask(self, prompts: list[list[int]], max_tokens: int, *, gap: int = 0) -> Client:
         """One answer; the parametric half of a pair comes ``gap`` steps after the context half."""
         number = len(self.clients)
-        names = [f"{number}-{role}" for role in ("context", "parametric")[: len(prompts)]]
+        names = [f"{number}-{role}" for role in ROLES[: len(prompts)]]
         client = Client(prompts, max_tokens, {name: [] for name in names})
         self.clients.append(client)
-        for at, (name, prompt) in enumerate(zip(names, prompts, strict=True)):
-            self._of[name] = client
-            half = Half(str(number), ("context", "parametric")[at], AdaCad()) if len(prompts) == 2 else None
-            self._late.append((self.num_steps + at * gap, request(name, prompt, max_tokens, half)))
+        for index, (name, prompt) in enumerate(zip(names, prompts, strict=True)):
+            self.client_by_request[name] = client
+            half = Half(str(number), ROLES[index], AdaCad()) if len(prompts) == 2 else None
+            self._late.append((self.num_steps + index * gap, request(name, prompt, max_tokens, half)))
         return client
 
     def cancel(self, client: Client) -> None:
@@ -171,7 +173,7 @@ class Simulation:
                     self._deliver(output)
 
     def _deliver(self, output: Any) -> None:
-        client = self._of[output.request_id]
+        client = self.client_by_request[output.request_id]
         assert output.request_id not in client.reasons, "an output after the last one"
         client.outputs[output.request_id] += output.new_token_ids
         if output.finish_reason is not None:

@@ -22,6 +22,7 @@ import torch
 
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams
 from decoders.rules import mix
+from decoders.streams import PAIR
 from decoders.vllm_plugin.scheduler import PairScheduler
 from decoders.vllm_plugin.worker import PairWorker
 from rag.core.query import Sampling
@@ -52,10 +53,10 @@ class CountingScheduler(PairScheduler):
             "requests": len(self.requests),
             "running": len(self.running),
             "waiting": len(self.waiting),
-            "pairs": len(self.gang),
+            "pairs": len(self.registry),
             "blocks": pool.num_gpu_blocks - 1 - pool.get_num_free_blocks(),
         }
-        Path(os.environ[STATE_FILE]).write_text(json.dumps({"did": asdict(self.gang.counters), "holds": held}))
+        Path(os.environ[STATE_FILE]).write_text(json.dumps({"did": asdict(self.registry.counters), "holds": held}))
         return super().reset_prefix_cache(*args, **kwargs)
 
 
@@ -164,7 +165,7 @@ def score_gap(reference: Any, request: Request, answer: Sequence[int], one: int,
     for prompt in (request.context_ids, request.parametric_ids):
         with torch.inference_mode():
             logits.append(reference(torch.tensor([[*prompt, *answer]])).logits[:, -1])
-    scores = mix(*logits, request.decoder).scores[0]
+    scores = mix(request.decoder, dict(zip(PAIR, logits, strict=True))).scores[0]
     gap = float((scores[one] - scores[other]).abs())
     return gap if gap == gap else float("inf")
 

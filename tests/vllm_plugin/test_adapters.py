@@ -20,7 +20,7 @@ from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.generation.base import Adapter, Request
-from rag.models import load_generator
+from rag.generation.load import load_generator
 
 
 def test_rows_without_an_adapter_stay_as_they_are() -> None:
@@ -39,14 +39,16 @@ def test_rows_without_an_adapter_stay_as_they_are() -> None:
         torch.testing.assert_close(after[row], expected)
 
 
-def test_vllm_still_needs_mending() -> None:
-    """Its own products give a row without an adapter the last slot's; when this fails, ``adapters.mend`` can go."""
+def test_rows_without_an_adapter_are_wrong_in_vllm_0_32_and_right_later() -> None:
+    """Once 0.32 is no longer supported, only speed speaks for products of our own."""
+    import vllm
     from vllm.lora.ops.torch_ops import bgmv_shrink
 
     weights, out = torch.randn(2, 1, 4, 16), torch.zeros(1, 4)
     x = torch.randn(1, 16)
     bgmv_shrink(x, weights, out, torch.tensor([-1]))
-    torch.testing.assert_close(out[0], weights[-1, 0] @ x[0])
+    is_wrong = vllm.__version__.startswith("0.32.")
+    torch.testing.assert_close(out[0], weights[-1, 0] @ x[0] if is_wrong else torch.zeros(4))
 
 
 @pytest.fixture(scope="module")

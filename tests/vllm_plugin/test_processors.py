@@ -19,9 +19,10 @@ from decoders.pairing import KEY, ROLES, Half, PairError
 from decoders.params import AdaCad, CkPlug
 from decoders.rules import mix
 from decoders.sampling import Draw
+from decoders.streams import CONTEXT, PARAMETRIC
 from decoders.trace import TRACE_SIZE
-from decoders.vllm_plugin.outbox import OUTBOX
 from decoders.vllm_plugin.processors import PairProcessor, PairProcessorV1, PairProcessorV2, validate
+from decoders.vllm_plugin.traces import TRACE_BUFFER
 
 VOCABULARY = 200
 
@@ -81,12 +82,13 @@ def expected(batch: Batch, logits: torch.Tensor) -> torch.Tensor:
     tokens = logits.argmax(dim=-1)
     halves = {}
     for row, (one, _) in enumerate(batch.rows):
-        if half := Half.of(one.extra_args):
+        if half := Half.from_extra_args(one.extra_args):
             halves[half.pair_id, half.role] = (row, half)
     for (pair_id, role), (row, half) in halves.items():
         if role == "context" and (pair_id, "parametric") in halves:
             other = halves[pair_id, "parametric"][0]
-            token = mix(logits[row : row + 1], logits[other : other + 1], half.params).scores.argmax()
+            streams = {CONTEXT: logits[row : row + 1], PARAMETRIC: logits[other : other + 1]}
+            token = mix(half.params, streams).scores.argmax()
             tokens[row] = tokens[other] = token
     return tokens
 
@@ -103,7 +105,7 @@ def test_v1_follows_its_rows(seed: int) -> None:
         logits = torch.randn(len(batch.rows), VOCABULARY, generator=generator) * 3
         wanted = expected(batch, logits)
         assert torch.equal(processor.apply(logits.clone()).argmax(dim=-1), wanted)
-        OUTBOX.drain()
+        TRACE_BUFFER.take()
 
 
 class Buffer:
@@ -137,8 +139,8 @@ def test_v2_finds_its_rows_by_slot(seed: int) -> None:
         logits = torch.randn(len(order), VOCABULARY) * 3
         wanted = expected(batch, logits)
         assert torch.equal(processor.apply(logits.clone(), context(order, 12)).argmax(dim=-1), wanted)
-        letter = OUTBOX.drain()
-        assert letter is None or {position for _, position in letter.keys} == {2}
+        traces = TRACE_BUFFER.take()
+        assert traces is None or {position for _, position in traces.keys} == {2}
 
 
 def context(slots: list[int], num_tokens: int) -> LogitsContext:
@@ -182,6 +184,18 @@ def test_a_pair_with_its_trace_passes() -> None:
     validate(client)
 
 
+def test_a_pair_out_of_step_reaches_the_scheduler_as_a_broken_trace() -> None:
+    """The answer must fail there; the worker must not."""
+    processor = PairProcessorV1(None, torch.device("cpu"), False)
+    outputs: list[list[int]] = [[], [5]]
+    added = [(row, params("a", role), [1, 2], outputs[row]) for row, role in enumerate(ROLES)]
+    processor.update_state(BatchUpdate(2, [], added, []))
+    processor.apply(torch.randn(2, VOCABULARY))
+    traces = TRACE_BUFFER.take()
+    assert traces is not None
+    assert [trace.is_broken for trace in traces.read().values()] == [True]
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_halves_without_the_scheduler_are_ended(version: int) -> None:
     """Nobody keeps them in step, so no token of theirs may look like an answer's."""
@@ -202,4 +216,4 @@ def test_halves_without_the_scheduler_are_ended(version: int) -> None:
         processor.apply(logits, context([0, 1, 2], 12))
     assert logits[:2].argmax(dim=-1).tolist() == [eos, eos]
     assert torch.equal(logits[2], before[2])
-    assert OUTBOX.drain() is None
+    assert TRACE_BUFFER.take() is None

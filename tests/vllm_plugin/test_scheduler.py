@@ -11,14 +11,14 @@ pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.pairing import Half
 from decoders.params import AdaCad, Cad
-from tests.vllm_plugin.simulation import Client, Simulation, answer_of, request
+from tests.vllm_plugin.simulation import Client, Simulation, expected_answer, request
 
 
 def check(simulation: Simulation) -> None:
     """No wrong answer, nothing left behind."""
     scheduler = simulation.scheduler
     for client in simulation.clients:
-        expected = answer_of(client.prompts, client.max_tokens)
+        expected = expected_answer(client.prompts, client.max_tokens)
         for name, output in client.outputs.items():
             if client.is_cancelled:
                 assert output == expected[: len(output)], name
@@ -27,7 +27,7 @@ def check(simulation: Simulation) -> None:
     assert not scheduler.requests
     assert not scheduler.running
     assert len(scheduler.waiting) == 0
-    assert len(scheduler.gang) == 0
+    assert len(scheduler.registry) == 0
     pool = scheduler.kv_cache_manager.block_pool
     assert pool.get_num_free_blocks() == pool.num_gpu_blocks - 1
 
@@ -56,11 +56,25 @@ def test_random_traffic(make_scheduler: Callable[..., Any], seed: int, is_async:
             simulation.cancel(client)
     simulation.run()
     check(simulation)
-    counters = scheduler.gang.counters
+    counters = scheduler.registry.counters
     assert counters.num_chunked > 100
     assert counters.num_preempted > 5
     assert counters.num_redone > 0
     assert counters.num_orphaned == 0
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_prefill_in_every_fourth_step_only(make_scheduler: Callable[..., Any], is_async: bool) -> None:
+    """From 0.33 on vLLM can hold prefill back for a few steps, of one half or of both (0.32 across ranks only)."""
+    scheduler = make_scheduler(num_blocks=40, budget=48, max_rows=10, is_async=is_async, prefill_interval=4)
+    simulation = Simulation(scheduler, 1, is_async=is_async)
+    rng = simulation.random
+    for _ in range(60):
+        simulation.ask([prompt(simulation, 2, 160), prompt(simulation, 2, 30)], rng.randint(1, 40))
+        for _ in range(rng.choice((0, 1, 3, 8))):
+            simulation.step()
+    simulation.run()
+    check(simulation)
 
 
 def test_without_pressure_no_pair_is_ever_redone(make_scheduler: Callable[..., Any]) -> None:
@@ -70,7 +84,7 @@ def test_without_pressure_no_pair_is_ever_redone(make_scheduler: Callable[..., A
         simulation.step()
     simulation.run()
     check(simulation)
-    assert simulation.scheduler.gang.counters.num_redone == 0
+    assert simulation.scheduler.registry.counters.num_redone == 0
 
 
 def test_a_fully_cached_prompt_does_not_block_the_queue(make_scheduler: Callable[..., Any]) -> None:
@@ -99,13 +113,13 @@ def test_a_lone_half_is_nothing_to_work_on(make_scheduler: Callable[..., Any]) -
     scheduler.add_request(request("a", [1, 2, 3], 4, Half("p", "context", AdaCad())))
     assert not scheduler.has_requests()
     scheduler.finish_requests(["a"], _aborted())
-    assert len(scheduler.gang) == 0
+    assert len(scheduler.registry) == 0
 
 
 def test_a_lone_half_is_told_when_it_waited_too_long(
     make_scheduler: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("decoders.vllm_plugin.scheduler.LONE_TIMEOUT_S", -1.0)
+    monkeypatch.setattr("decoders.vllm_plugin.arrivals.LONE_TIMEOUT_S", -1.0)
     scheduler = make_scheduler()
     scheduler.add_request(request("a", [1, 2, 3], 4, Half("p", "context", AdaCad())))
     scheduler.add_request(request("b", [1, 2, 3], 4))
@@ -120,7 +134,7 @@ def test_a_half_left_alone_is_ended_with_the_reason(make_scheduler: Callable[...
     client.reasons["0-context"] = ("abort", None)
     simulation.run()
     assert "other half" in client.reasons["0-parametric"][1]
-    assert len(simulation.scheduler.gang) == 0
+    assert len(simulation.scheduler.registry) == 0
 
 
 @pytest.mark.parametrize(
@@ -145,15 +159,15 @@ def test_what_cannot_be_a_pair_is_refused_and_the_rest_unharmed(
         options = {"max_tokens": 5} | given
         half = Half("pair", role, options.pop("decoder", AdaCad()))
         one = request(name, options.pop("prompt", [1, 2, 3]), options.pop("max_tokens"), half, **options)
-        simulation._of[name] = Client([[]], 0, {name: []})
+        simulation.client_by_request[name] = Client([[]], 0, {name: []})
         simulation.scheduler.add_request(one)
-    refused = simulation._of[halves[-1][0]]
+    refused = simulation.client_by_request[halves[-1][0]]
     while simulation.scheduler.has_requests():
         simulation.step()
     assert reason in refused.reasons[halves[-1][0]][1]
-    assert plain.outputs["0-context"] == answer_of(plain.prompts, 5)
+    assert plain.outputs["0-context"] == expected_answer(plain.prompts, 5)
     simulation.scheduler.finish_requests(None, _aborted())
-    assert len(simulation.scheduler.gang) == 0
+    assert len(simulation.scheduler.registry) == 0
 
 
 def refusals(scheduler: Any) -> dict[str, str]:

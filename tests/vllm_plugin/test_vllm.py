@@ -27,8 +27,8 @@ from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Message, Sampling
 from rag.generation.base import Generation, Request
+from rag.generation.load import load_generator
 from rag.generation.vllm.generator import VllmGenerator
-from rag.models import load_generator
 from tests.vllm_plugin.soak import score_gap
 
 pytestmark = pytest.mark.real

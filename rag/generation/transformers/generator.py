@@ -20,7 +20,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from decoders.params import DecoderParams
 from decoders.rules import mix
 from decoders.sampling import choose_rows
-from decoders.trace import StepTrace, trace_of
+from decoders.signals import Streams
+from decoders.streams import CONTEXT, PARAMETRIC
+from decoders.trace import StepTrace, trace_rows
 from rag.core.errors import ModelError, QuestionError
 from rag.core.prompts import PromptStyle
 from rag.core.query import Message
@@ -181,19 +183,18 @@ class TransformersGenerator:
             pairs = [tracks[at] for at in members]
             context_rows = [track.rows["context"].at for track in pairs]
             parametric_rows = [track.rows["parametric"].at for track in pairs]
-            tops = best[context_rows], best[parametric_rows]
-            mixed = self._mix(pairs, logits[context_rows], logits[parametric_rows], params, tops)
+            streams = {CONTEXT: logits[context_rows], PARAMETRIC: logits[parametric_rows]}
+            tops = {CONTEXT: best[context_rows], PARAMETRIC: best[parametric_rows]}
+            mixed = self._mix(pairs, params, streams, tops)
             choices.update(zip(members, mixed, strict=True))
         return [choices[at] for at in range(len(tracks))]
 
-    def _mix(
-        self, pairs: list[Track], z_c: Tensor, z_p: Tensor, params: DecoderParams, tops: tuple[Tensor, Tensor]
-    ) -> list[Choice]:
-        mixture = mix(z_c, z_p, params)
+    def _mix(self, pairs: list[Track], params: DecoderParams, streams: Streams, tops: Streams) -> list[Choice]:
+        mixture = mix(params, streams)
         ids = choose_rows(mixture.scores, [track.draw for track in pairs], [len(track.ids) for track in pairs])
-        traces = trace_of(mixture, ids, tops).tolist()
+        traces = trace_rows(mixture, ids, tops).tolist()
         return [
-            Choice(token_id, self._codec.step(token_id, StepTrace.of(numbers)))
+            Choice(token_id, self._codec.step(token_id, StepTrace.from_numbers(numbers), params))
             for token_id, numbers in zip(ids.tolist(), traces, strict=True)
         ]
 

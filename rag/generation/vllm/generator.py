@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from decoders.pairing import Half, Role
+from decoders.params import DecoderParams
 from decoders.sampling import Draw
 from decoders.trace import StepTrace
 from rag.core.answer import Step
@@ -82,6 +83,14 @@ class VllmServer(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Return if a job would be run now; any thread may ask.
+
+        Raises:
+            UnavailableError, ModelError: the server is down, or has another model.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of the server."""
         ...
@@ -141,6 +150,10 @@ class VllmGenerator:
             for answer in answers:
                 answer.cancel()
 
+    def check(self) -> None:
+        """Return if a question would be answered now (:class:`rag.generation.base.Checkable`)."""
+        self._server.check()
+
     def close(self) -> None:
         """Stop all requests, whose callers get ``UnavailableError``, and take no further ones."""
         self._loop.close(self._server.close())
@@ -167,7 +180,7 @@ class VllmGenerator:
             if track.stream == "pair":
                 other = group.create_task(_drain(self._server.run(self._job(track, key, "parametric"))))
             while track.finish_reason is None:
-                for token_id, step in self._decode(await self._next(pieces)):
+                for token_id, step in self._decode(await self._next(pieces), track.request.decoder):
                     for event in collector.take(track, Choice(token_id, step), self._codec.eos):
                         events.put(event)
                     if track.finish_reason is not None:
@@ -176,11 +189,11 @@ class VllmGenerator:
             if other is not None:
                 other.cancel()
 
-    def _decode(self, piece: Piece) -> Iterator[tuple[int, Step | None]]:
+    def _decode(self, piece: Piece, decoder: DecoderParams) -> Iterator[tuple[int, Step | None]]:
         if any(trace.is_broken for trace in piece.traces):
             raise UnavailableError("this vLLM runs without our scheduler; start it by 'concord serve-llm'")
-        for at, token_id in enumerate(piece.token_ids):
-            yield token_id, self._codec.step(token_id, piece.traces[at]) if piece.traces else None
+        for index, token_id in enumerate(piece.token_ids):
+            yield token_id, self._codec.step(token_id, piece.traces[index], decoder) if piece.traces else None
 
     async def _next(self, pieces: AsyncGenerator[Piece, None]) -> Piece:
         try:

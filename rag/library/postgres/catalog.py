@@ -27,6 +27,15 @@ class PostgresCatalog:
         self._address = Address.parse(self._address_of(_NOBODY))
         self._connections = Connections(self._address)
 
+    def check(self) -> None:
+        """Ask the database for nothing, to see that it answers.
+
+        Raises:
+            StorageError: it does not.
+        """
+        with self._connected() as db:
+            db.execute("SELECT 1")
+
     def names(self, prefix: str) -> list[str]:
         """Names of the libraries that begin with ``prefix``, sorted."""
         with self._connected() as db:

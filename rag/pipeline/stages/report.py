@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from decoders.params import settings_of
+from decoders.params import changed_settings
 from rag.conflicts.streams import report
 from rag.core.answer import Answer, Citation, Conflict, Tokens
 from rag.core.passages import ScoredPassage
@@ -43,7 +43,7 @@ class ReportStage:
             tokens=Tokens(len(request.context_ids), len(request.parametric_ids), len(generation.steps)),
             finish_reason=generation.finish_reason,
             dropped=_citations(state.dropped),
-            settings=settings_of(request.decoder),
+            settings=changed_settings(request.decoder),
             trace=state.trace,
             paths=tuple(path for path in state.paths if path.passage_id in shown),
             patches=state.patching.uses if state.patching else (),
@@ -62,7 +62,7 @@ def _abstention(state: State) -> Answer:
         timings_ms={},
         tokens=Tokens(0, 0, 0),
         dropped=_citations(state.ranking),
-        settings=settings_of(decoder),
+        settings=changed_settings(decoder),
         is_abstained=True,
         trace=state.trace,
     )

@@ -21,6 +21,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
 from rag.core.config import Config
+from rag.core.errors import UnavailableError
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.base import Library
@@ -33,28 +34,41 @@ _MAX_OPEN = 128
 
 
 class SharedGenerator:
-    """The one generator of all engines: loaded when it is first needed, and tried again when that failed."""
+    """The one generator of all engines: loaded when it is first needed, and tried again when that failed.
 
-    def __init__(self, load: Callable[[], Generator]) -> None:
+    Args:
+        load: loads it.
+        wait_s: longest wait for another thread that is loading it; the models of a first start may take minutes.
+    """
+
+    def __init__(self, load: Callable[[], Generator], wait_s: float = 20.0) -> None:
         self._load = load
+        self._wait_s = wait_s
         self._lock = RLock()
         self._loaded: Generator | None = None
 
     @property
-    def is_loaded(self) -> bool:
-        """Whether it is ready to answer."""
-        return self._loaded is not None
+    def loaded(self) -> Generator | None:
+        """The generator if it is loaded; never waits."""
+        return self._loaded
 
     def __call__(self) -> Generator:
         """The generator.
 
         Raises:
-            ModelError, UnavailableError: it cannot be loaded, or not now.
+            ModelError: it cannot be loaded.
+            UnavailableError: not now.
         """
-        with self._lock:
+        if self._loaded is not None:
+            return self._loaded
+        if not self._lock.acquire(timeout=self._wait_s):
+            raise UnavailableError("the model is still being loaded; ask again in a moment")
+        try:
             if self._loaded is None:
                 self._loaded = self._load()
             return self._loaded
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Stop all that it generates."""
@@ -87,6 +101,13 @@ class LibraryCatalog:
         self._lock = RLock()
         self._open: OrderedDict[Path, tuple[int, Engine]] = OrderedDict()
         root.mkdir(parents=True, exist_ok=True)
+
+    def check(self) -> None:
+        """Return if the libraries can be reached.
+
+        Raises:
+            StorageError: they cannot.
+        """
 
     def names(self, tenant: str) -> list[str]:
         """The tenant's libraries, by name."""

@@ -42,6 +42,10 @@ class PostgresLibraryCatalog(LibraryCatalog):
         self._engines: OrderedDict[str, tuple[str, Engine]] = OrderedDict()
         self._mutex = RLock()
 
+    def check(self) -> None:
+        """Return if the database answers (:meth:`Shelf.check`)."""
+        self._catalog.check()
+
     def names(self, tenant: str) -> list[str]:
         """The tenant's libraries, by name."""
         prefix = _full_name(tenant, "")

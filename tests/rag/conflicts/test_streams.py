@@ -12,7 +12,7 @@ from rag.generation.base import Generation
 
 
 def step(jsd: float) -> Step:
-    return Step("t", 1, 0.0, jsd, 1.0, 1.0, "a", "b", -1.0, -2.0)
+    return Step("t", 1, 0.0, jsd, 1.0, 1.0, "a", "b", -1.0, -2.0, 1.0, 0.0)
 
 
 def test_score_is_the_mean_share_of_ln_2() -> None:

@@ -1,0 +1,100 @@
+"""What the client of a vLLM server makes of the server's replies; test_vllm_server.py talks to a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+
+from rag.core.errors import ModelError, UnavailableError
+from rag.generation.vllm.generator import Job
+from rag.generation.vllm.identity import ModelIdentity
+from rag.generation.vllm.remote import RemoteVllm
+from tests.postgres_server import free_port
+from tests.service.conftest import live
+
+
+@dataclass
+class Server:
+    """Answers as vLLM's server does for the model and health it is given."""
+
+    names: list[str] = field(default_factory=lambda: ["m", "m@0123"])
+    health: int = 200
+    url: str = ""
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.get("/health")
+        def health() -> Response:
+            return Response(status_code=self.health)
+
+        @app.get("/v1/models")
+        def models() -> dict[str, Any]:
+            cards = [{"id": name, "root": "/there/m", "max_model_len": 64} for name in self.names]
+            return {"data": [*cards, {"id": "adapter", "parent": "m", "root": "/there/a"}]}
+
+        @app.post("/v1/completions")
+        def completions(body: dict[str, Any]) -> JSONResponse:
+            assert body["model"] not in self.names
+            return JSONResponse({"error": {"message": f"The model {body['model']} does not exist."}}, 404)
+
+        return app
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    with live(server.app()) as server.url:
+        yield server
+
+
+def test_the_model_has_a_name_and_a_fingerprint(server: Server) -> None:
+    remote = RemoteVllm(server.url)
+    assert (remote.identity, remote.window) == (ModelIdentity("m", "0123"), 64)
+
+
+def test_health_and_recovery(server: Server) -> None:
+    remote = RemoteVllm(server.url)
+    remote.check()
+    server.health = 503
+    with pytest.raises(UnavailableError, match="refused"):
+        remote.check()
+    server.health = 200
+    remote.check()
+
+
+def test_another_model_is_noticed(server: Server) -> None:
+    """By the health check, and by a question: it asks for the fingerprint that the server had at the start."""
+    remote = RemoteVllm(server.url)
+    server.names = ["m", "m@4567"]
+    with pytest.raises(ModelError, match="no longer runs m@0123 but m@4567"):
+        remote.check()
+
+    async def ask() -> None:
+        async for _ in remote.run(Job((1, 2), "00", 4, ())):
+            pass
+
+    with pytest.raises(ModelError, match="no longer runs m@0123"):
+        asyncio.run(ask())
+
+
+def test_nobody_answers() -> None:
+    with pytest.raises(UnavailableError, match="no vLLM server answers"):
+        RemoteVllm(f"http://127.0.0.1:{free_port()}")
+
+
+def test_a_server_of_another_kind() -> None:
+    app = FastAPI()
+
+    @app.get("/v1/models")
+    def models() -> dict[str, Any]:
+        return {"data": [{"id": "m"}]}
+
+    with live(app) as url, pytest.raises(ModelError, match="is no vLLM server"):
+        RemoteVllm(url)
