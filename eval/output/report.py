@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from eval.metrics.scores import describe_metric
+from eval.metrics.names import describe_metric
 from eval.metrics.stats import Interval, show_confidence
 from eval.output.answers import answer_rows
 from eval.output.svg import NUM_SERIES, Bar, Curve, bars, curves, differences

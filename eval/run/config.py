@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from decoders.params import DecoderParams, DecoderSettingError, Memory, decoder_params
 from eval.datasets import DATASET_NAMES
-from eval.metrics.scores import DEFAULT_METRICS, check_metrics
+from eval.metrics.names import DEFAULT_METRICS, check_metrics
 from eval.run.arms import Arm
 from eval.run.controls import KNOWN_FACTS, Control
 from rag.core.config import Config

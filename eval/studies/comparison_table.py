@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from eval.metrics.scores import check_metrics
+from eval.metrics.names import check_metrics
 from eval.metrics.stats import show_confidence
 from eval.run.config import RunConfig
 from eval.run.evaluation import Evaluation

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.datasets import load_dataset
-from eval.metrics.scores import Score, check_metrics, score
+from eval.metrics.names import check_metrics
+from eval.metrics.scores import Score, score
 from eval.run.config import RunConfig
 from eval.run.evaluation import Evaluation, select
 from eval.run.runner import OnProgress, RunJob, batch_fingerprint

@@ -102,7 +102,7 @@ def run(
 def list_choices(as_json: AsJson = False) -> None:
     """Name the data sets, arms, patch controls, metrics and settings."""
     from eval.datasets import DATASET_NAMES
-    from eval.metrics.scores import METRIC_MEANINGS
+    from eval.metrics.names import METRIC_MEANINGS
     from eval.run.arms import ARM_MEANINGS
     from eval.run.config import RunConfig
     from eval.run.controls import CONTROL_MEANINGS

@@ -30,7 +30,7 @@ def select_metrics(names: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         SettingError: an unknown metric.
     """
-    from eval.metrics.scores import DEFAULT_METRICS, check_metrics
+    from eval.metrics.names import DEFAULT_METRICS, check_metrics
 
     check_metrics(names or ())
     return tuple(names) if names else DEFAULT_METRICS

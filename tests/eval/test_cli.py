@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 from decoders.params import AdaCad
 from eval import evaluate
 from eval.datasets import DATASET_NAMES
+from eval.metrics.names import ANSWER_METRICS
 from eval.metrics.ranking import RANKING_FORMS
-from eval.metrics.scores import ANSWER_METRICS
 from eval.run.arms import ARM_NAMES
 from eval.run.config import RunConfig
 from eval.run.store import read_run

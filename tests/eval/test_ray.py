@@ -13,7 +13,7 @@ import torch
 
 from eval import evaluate
 from eval.datasets import load_corpus
-from eval.metrics.scores import DEFAULT_METRICS
+from eval.metrics.names import DEFAULT_METRICS
 from eval.run.config import RunConfig
 from eval.run.ray_workers import _check_same_conditions
 from eval.run.store import Run, read_run

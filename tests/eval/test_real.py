@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from eval import evaluate
-from eval.metrics.scores import DEFAULT_METRICS
+from eval.metrics.names import DEFAULT_METRICS
 from eval.run.config import RunConfig
 from eval.run.evaluation import evaluate_together
 from eval.run.runner import RunJob

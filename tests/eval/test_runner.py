@@ -18,7 +18,7 @@ import pytest
 from decoders.params import DecoderParams
 from eval import evaluate
 from eval.datasets import load_corpus
-from eval.metrics.scores import DEFAULT_METRICS
+from eval.metrics.names import DEFAULT_METRICS
 from eval.records import Record
 from eval.run.answerer import OnAnswer
 from eval.run.config import RunConfig

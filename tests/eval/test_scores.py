@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from eval.metrics.scores import ANSWER_METRICS, DEFAULT_METRICS, check_metrics, score, score_parts
+from eval.metrics.names import ANSWER_METRICS, DEFAULT_METRICS, check_metrics
+from eval.metrics.scores import score, score_parts
 from eval.records import ConflictSummary, Record
 from rag.core.errors import SettingError
 
