@@ -6,9 +6,9 @@ Three arms: the passage contradicts the common answer, agrees with it, or belong
 answers from the same prompts in one batch, so each prompt is read once. Detection asks ``data/facts.jsonl``, facts
 that small models know, with agreeing and conflicting passages. Prints tables, then one JSON object on the last line.
 
-``--quick`` takes 10 tokens and the 100 pairs with the shortest passages, since reading prompts is most of the cost. Figures come
-with intervals. Whether two decoders can be told apart is in the second table: the paired difference from plain. An
-interval that contains 0 shows no order.
+``--quick`` asks for 10 tokens, and takes the 100 pairs with the shortest passages, since reading prompts is most of the
+cost. Figures come with intervals. The second table says whether two decoders can be told apart: it shows the paired
+difference from plain, and an interval that contains 0 shows no order.
 
 Needs the pairs next to the checkout, or ``--data`` with a file of the same fields. With ``--folder`` a killed run
 continues where it stopped. The comparison table of the same arms: ``concord eval table benchmarks/tables/*.toml``.
