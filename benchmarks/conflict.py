@@ -7,8 +7,9 @@ answers from the same prompts in one batch, so each prompt is read once. Detecti
 that small models know, with agreeing and conflicting passages. Prints tables, then one JSON object on the last line.
 
 ``--quick`` asks for 10 tokens, and takes the 100 pairs with the shortest passages, since reading prompts is most of the
-cost. Figures come with intervals. The second table says whether two decoders can be told apart: it shows the paired
-difference from plain, and an interval that contains 0 shows no order.
+cost; 30 of them in the irrelevant arm, whose figures are near 0 for every decoder; and 40 facts. Figures come with
+intervals. The second table says whether two decoders can be told apart: it shows the paired difference from plain, and
+an interval that contains 0 shows no order.
 
 Needs the pairs next to the checkout, or ``--data`` with a file of the same fields. With ``--folder`` a killed run
 continues where it stopped. The comparison table of the same arms: ``concord eval table benchmarks/tables/*.toml``.
@@ -43,7 +44,8 @@ from rag.cli.common import counting_bar
 HERE = Path(__file__).resolve().parent
 PAIRS = HERE.parent.parent / "shared" / "data" / "nq_synth" / "nq_synth_dev.jsonl"
 FACTS = HERE / "data" / "facts.jsonl"
-NUM_QUICK = 100
+NUM_QUICK, NUM_QUICK_IRRELEVANT, NUM_QUICK_FACTS = 100, 30, 40
+ARMS = ("conflicting", "agreeing", "irrelevant")
 ALPHAS = ("1", "0.75", "0.5", "0.25", "0")
 DECODERS: dict[str, dict[str, Any]] = {
     "memory": {"decoder": "memory"},
@@ -82,10 +84,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)
         data = shortest_pairs(args.data, folder) if args.quick else args.data
-        cells = run_table(decoder_table(base | {"data": str(data)}), folder, watch=counting_bar)
+        cells = run_table(decoder_table(base | {"data": str(data)}, args.quick), folder, watch=counting_bar)
         show(console, cells)
         show_differences(console, cells)
-        detection = detect(RunConfig.from_values(base | {"data": str(FACTS), "decoder": "plain"}), folder)
+        facts = {"data": str(FACTS), "decoder": "plain", "limit": NUM_QUICK_FACTS if args.quick else None}
+        detection = detect(RunConfig.from_values(base | facts), folder)
     low, high = detection["auc_low"], detection["auc_high"]
     console.print(
         f"detection: of {detection['num_known']} known facts, AUC of the conflict score {detection['auc']:.3f} "
@@ -106,12 +109,13 @@ def shortest_pairs(file: Path, folder: Path) -> Path:
     return path
 
 
-def decoder_table(base: dict[str, Any]) -> TableConfig:
+def decoder_table(base: dict[str, Any], is_quick: bool) -> TableConfig:
     """All decoders in all three arms, compared with plain."""
+    limits = {"irrelevant": {"limit": NUM_QUICK_IRRELEVANT}} if is_quick else {}
     return TableConfig(
         base=base,
         rows=tuple(TableLine(name=name, **settings) for name, settings in DECODERS.items()),
-        columns=tuple(TableLine(name=arm, arm=arm) for arm in ("conflicting", "agreeing", "irrelevant")),
+        columns=tuple(TableLine(name=arm, arm=arm, **limits.get(arm, {})) for arm in ARMS),
         metrics=("accuracy", "conr", "parr", "mr"),
         baseline="plain",
     )
@@ -157,7 +161,9 @@ def show(console: Console, cells: Sequence[Cell]) -> None:
     }
     first = cells[0].evaluation.summary
     num_pairs, confidence = first.num_trials, show_confidence(first.confidence)
-    shown = Table(title=f"{num_pairs} pairs; share of answers that contain ... [{confidence} interval]")
+    num_irrelevant = cells[-1].evaluation.summary.num_trials
+    irrelevant = "" if num_irrelevant == num_pairs else f" ({num_irrelevant} irrelevant)"
+    shown = Table(title=f"{num_pairs} pairs{irrelevant}; share of answers that contain ... [{confidence} interval]")
     shown.add_column("decoder")
     for name in SHOWN:
         shown.add_column(name, justify="right")

@@ -52,7 +52,7 @@ def main() -> None:
     num_prompts, max_tokens = (16, 16) if args.quick else (args.num_prompts, args.max_tokens)
     generator = load_generator(Config(model=args.model))
     requests = [
-        replace(r, has_probes=False) for r in requests_of(generator, args.num_documents, num_prompts, max_tokens)
+        replace(r, has_probes=False) for r in build_requests(generator, args.num_documents, num_prompts, max_tokens)
     ]
     if not args.stop_at_end:
         generator._codec.eos = frozenset()
@@ -96,7 +96,7 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def requests_of(generator: Any, num_documents: int, num_prompts: int, max_tokens: int) -> list[Request]:
+def build_requests(generator: Any, num_documents: int, num_prompts: int, max_tokens: int) -> list[Request]:
     """Questions about the example corpus, each with its own document and those that follow as passages."""
     texts = {}
     for source in gather([ROOT / "examples" / "corpus"]).sources:
