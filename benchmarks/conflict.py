@@ -80,7 +80,7 @@ def main() -> None:
         raise SystemExit(f"no conflict pairs at {args.data}; give a file with --data")
     max_tokens = args.max_tokens or (10 if args.quick else 14)
     base = {"dataset": "nq_synth", "max_tokens": max_tokens, "batch_size": 25, "engine": {"model": args.model}}
-    console = Console(width=120)
+    console = Console(width=132)
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)
         data = shortest_pairs(args.data, folder) if args.quick else args.data
@@ -134,17 +134,32 @@ def detect(config: RunConfig, folder: Path) -> dict[str, float]:
         for records in (agreeing, conflicting)
     )
     scores = [item.score for item in high], [item.score for item in low]
-    interval = scipy.stats.bootstrap(
-        scores, area_under_curve, paired=True, vectorized=False, n_resamples=2000, method="percentile", rng=0
-    ).confidence_interval
+    auc_low, auc_high = auc_interval(*scores)
     return {
         "num_known": len(low),
         "auc": area_under_curve(*scores),
-        "auc_low": float(interval.low),
-        "auc_high": float(interval.high),
+        "auc_low": auc_low,
+        "auc_high": auc_high,
         "flagged_conflicting": float(np.mean([item.is_conflict for item in high])),
         "flagged_agreeing": float(np.mean([item.is_conflict for item in low])),
     }
+
+
+def auc_interval(positive: Sequence[float], negative: Sequence[float]) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the area under the curve; facts are resampled with both their scores."""
+    if len(positive) < 2:  # no spread to resample
+        value = area_under_curve(positive, negative)
+        return value, value
+    result = scipy.stats.bootstrap(
+        (positive, negative),
+        area_under_curve,
+        paired=True,
+        vectorized=False,
+        n_resamples=2000,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
 def trace(record: Record) -> ConflictSummary:
