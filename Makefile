@@ -21,6 +21,7 @@ lint: installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 
 installed: ## what is missing of the environment
 	@$(PYTHON) -c '$(CHECK_PYTHON)'

@@ -24,10 +24,13 @@ from benchmarks.patching import (
 from benchmarks.progress import Progress
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.patches.base import FAST, PRAG, PatchInfo, Tensors
+from rag.patches.base import PatchInfo, Tensors
+from rag.patches.fingerprint import model_fingerprint
+from rag.patches.profiles import FAST, PRAG
 from rag.patches.questions.rules import write_rules
-from rag.patches.store import PatchStore, patch_key
-from rag.patches.training.trainer import GradientWriter
+from rag.patches.store.keys import patch_key
+from rag.patches.store.patch_store import PatchStore
+from rag.patches.training.trainer import Trainer
 
 
 def measure_patches(
@@ -77,10 +80,10 @@ def _slow_rates(generator: TransformersGenerator, rows: Sequence[Row], is_quick:
         one_by_one(generator, samples[:1], pad_to=PADDED, max_steps=1)
     seconds = one_by_one(generator, samples[:1], pad_to=PADDED, max_steps=steps)
     trimmed = one_by_one(generator, samples[:num_trimmed])
-    writer = GradientWriter(generator, PRAG)
-    list(writer.write(samples[:1]))
+    trainer = Trainer(generator, PRAG)
+    list(trainer.train(samples[:1]))
     started = time.perf_counter()
-    list(writer.write(samples))
+    list(trainer.train(samples))
     batched = time.perf_counter() - started
     return {
         "released": 60 / (seconds / steps * len(samples[0])),
@@ -95,9 +98,9 @@ def _train(generator: TransformersGenerator, rows: Sequence[Row]) -> list[Tensor
     samples = [write_rules(document, FAST.max_questions) for document in documents]
     trained: dict[int, Tensors] = {}
     with tempfile.TemporaryDirectory() as folder:
-        writer, store = GradientWriter(generator, FAST), PatchStore(Path(folder), 1e6, 0)
-        base, fingerprint = writer.base, writer.fingerprint
-        for number, tensors in writer.write(samples):
+        trainer, store = Trainer(generator, FAST), PatchStore(Path(folder), 1e6, 0)
+        base, fingerprint = model_fingerprint(generator.model), FAST.fingerprint()
+        for number, tensors in trainer.train(samples):
             if isinstance(tensors, Exception):
                 raise tensors
             name = f"{documents[number].doc_id} {number}"

@@ -11,17 +11,17 @@ from typing import Any
 
 import torch
 
-from decoders.params import Plain
 from eval.metrics.answers import contains_answer
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.generation.base import Adapter, Request
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.patches.base import PRAG, PatchDocument, Sample
-from rag.patches.questions.model import five
+from rag.patches.base import PatchDocument, Sample
+from rag.patches.profiles import PRAG
+from rag.patches.questions.model import build_five
 from rag.patches.questions.rules import write_rules
-from rag.patches.training.batched import frozen_twin
-from rag.patches.training.samples import tokens_of
+from rag.patches.training.samples import tokenize_sample
+from rag.patches.training.twin import frozen_twin
 
 PADDED = 3000
 MAX_TOKENS = 16
@@ -49,7 +49,7 @@ def other_of_kind(rows: Sequence[Row], number: int) -> int:
 def prag_samples(row: Row) -> list[Sample]:
     """Five samples in the published order. For timing alone: the passage stands in for a rewrite of its length."""
     pairs = [(sample.question, sample.answer) for sample in write_rules(patch_document(row), 1)]
-    return five(row["text"], f"{row['text']} ", pairs[:3])
+    return build_five(row["text"], f"{row['text']} ", pairs[:3])
 
 
 def one_by_one(
@@ -72,7 +72,7 @@ def one_by_one(
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=PRAG.learning_rate)
         for sample in samples[:max_steps]:
-            ids = list(tokens_of(generator, sample, PRAG).ids)
+            ids = list(tokenize_sample(generator, sample, PRAG).ids)
             padding = max(0, pad_to - len(ids))
             batch = torch.tensor([ids + [0] * padding], device=device)
             mask = torch.tensor([[1] * len(ids) + [0] * padding], device=device)
@@ -90,7 +90,7 @@ def answers(
     """Greedy answers without passages, each with its adapter or with none."""
     ids = [generator.encode(build_prompts(question, []).context) for question in questions]
     requests = [
-        Request(prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), has_probes=False, context_adapter=adapter)
+        Request.single(prompt, Sampling(max_tokens=MAX_TOKENS), adapter=adapter)
         for prompt, adapter in zip(ids, adapters, strict=True)
     ]
     return [generation.text for generation in generator.generate(requests)]

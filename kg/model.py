@@ -6,16 +6,15 @@ things that stand in the passage. What does not is listed with its reason in :at
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from decoders.params import Plain
 from kg.imports import checked_items, extraction_of
 from kg.names import canonical
 from kg.types import Claim, Extraction
 from rag.core.passages import Passage
 from rag.core.query import Message, Sampling
+from rag.core.replies import find_object
 from rag.generation.base import Generation, Generator, Request
 
 _PROMPT = """\
@@ -29,7 +28,6 @@ JSON: {"entities": ["Selwick Mill", "Ada Penrose"], "triples": [["Selwick Mill",
 
 Text: %s
 JSON:"""
-_MAX_TRIED = 20
 
 
 class ModelExtractor:
@@ -54,10 +52,7 @@ class ModelExtractor:
         prompts = [self._generator.encode([Message("user", _PROMPT % _text_of(p))]) for p in passages]
         room = self._generator.window - self._sampling.max_tokens
         asked = [i for i, ids in enumerate(prompts) if len(ids) <= room]
-        requests = [
-            Request(prompts[i], prompts[i], Plain(), self._sampling, has_probes=False, cache_salt=self._cache_salt)
-            for i in asked
-        ]
+        requests = [Request.single(prompts[i], self._sampling, cache_salt=self._cache_salt) for i in asked]
         replies: dict[int, Generation] = {}
         for first in range(0, len(asked), self.batch_size):
             some = slice(first, first + self.batch_size)
@@ -73,7 +68,9 @@ class ModelExtractor:
 def read_reply(reply: Generation, passage: Passage) -> Extraction:
     """What a model's reply says of a passage, as far as it can be used."""
     try:
-        row = first_object(reply.text)
+        row = find_object(reply.text, ("entities", "triples"))
+        if row is None:
+            raise ValueError("no JSON object with 'entities' or 'triples' in the reply")
         entities, claims, reasons = checked_items(row)
     except ValueError as error:
         cut = " (it was cut off)" if reply.finish_reason == "length" else ""
@@ -87,27 +84,6 @@ def read_reply(reply: Generation, passage: Passage) -> Extraction:
         [claim for claim in claims if claim not in missing],
     )
     return Extraction(kept.doc_id, kept.passage_id, kept.mentions, _once(kept.triples), tuple(reasons))
-
-
-def first_object(text: str) -> dict[str, Any]:
-    """The first JSON object of the asked shape in a reply, whatever stands around it.
-
-    Raises:
-        ValueError: there is none.
-    """
-    decoder = json.JSONDecoder()
-    start = text.find("{")
-    for _ in range(_MAX_TRIED):
-        if start < 0:
-            break
-        try:
-            value, _end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict) and {"entities", "triples"} & value.keys():
-            return value
-        start = text.find("{", start + 1)
-    raise ValueError("no JSON object with 'entities' or 'triples' in the reply")
 
 
 def _stands_in(words: str, name: str) -> bool:

@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from decoders.params import DecoderParams
 from eval.run.config import RunConfig
 from eval.types import Trial
 from rag.core.answer import Answer, PatchUse
-from rag.core.errors import QuestionError, SettingError
+from rag.core.config import Config
+from rag.core.errors import QuestionError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
-from rag.library.sqlite.library import SqliteLibrary
-from rag.patches.base import PatchDocument, profile_named
+from rag.library.base import Library
+from rag.patches.base import PatchDocument
+from rag.patches.profiles import load_profile
 
 if TYPE_CHECKING:
     from rag.engine import Engine
@@ -81,7 +82,7 @@ class EngineAnswerer:
             contents = sorted(self.engine.library.hashes(is_live=True).items())
             identity["library"] = hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
         if self.config.patches != "none":
-            identity["patch_profile"] = profile_named(self.engine.config.patch_profile).fingerprint()
+            identity["patch_profile"] = load_profile(self.engine.config.patch_profile).fingerprint()
         return identity
 
     def versions(self) -> Mapping[str, str]:
@@ -120,10 +121,8 @@ class EngineAnswerer:
         return [[answers[row * num + column] for column in range(num)] for row in range(len(decoders))]
 
     def factory(self) -> Callable[[], Answerer]:
-        """Opens the same library, which must lie where the other process can read it."""
-        if not isinstance(self.engine.library, SqliteLibrary):
-            raise SettingError("workers open the library themselves; give the run a library in a folder")
-        return partial(_reopen, self.engine.library.folder, self.config)
+        """Opens the same library, which the other process must be able to reach."""
+        return partial(_reopen, self.engine.library.opener(), self.config)
 
     def _state(self, trial: Trial, patching: Patching | None) -> State:
         """The trial as the pipeline's state: the engine finds the passages where the trial has none."""
@@ -154,7 +153,7 @@ class EngineAnswerer:
         passages = list(dict.fromkeys(passage for trial in trials for passage in trial.patched))
         if not passages:
             return {}
-        return dict(zip(passages, self.engine.patches.uses_of([_document(p) for p in passages]), strict=True))
+        return dict(zip(passages, self.engine.patches.find_or_build([_document(p) for p in passages]), strict=True))
 
 
 def _document(passage: Passage) -> PatchDocument:
@@ -162,10 +161,10 @@ def _document(passage: Passage) -> PatchDocument:
     return PatchDocument(passage.doc_id, passage.title, passage.text, content, (passage.text,))
 
 
-def _reopen(folder: Path, config: RunConfig) -> EngineAnswerer:
+def _reopen(open_library: Callable[[], Library], config: RunConfig) -> EngineAnswerer:
     from rag import Engine
 
-    return EngineAnswerer(Engine.open(folder, must_exist=True, **config.engine), config)
+    return EngineAnswerer(Engine(open_library(), Config.load(**config.engine)), config)
 
 
 def installed_versions() -> dict[str, str]:

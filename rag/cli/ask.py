@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from decoders.params import DECODER_NAMES
+from rag.cli.asker import Asker, open_asker
 from rag.cli.common import (
     EncoderName,
     EngineName,
@@ -15,15 +16,12 @@ from rag.cli.common import (
     ModelName,
     SettingsFile,
     err,
-    open_engine,
     out,
     parse_number,
     print_json,
+    without_none,
 )
 from rag.core.errors import SettingError
-
-if TYPE_CHECKING:
-    from rag.engine import Engine
 
 
 def ask(
@@ -81,6 +79,10 @@ def ask(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how passages were found, and what both streams said.")
     ] = False,
+    service: Annotated[
+        str,
+        typer.Option(help="auto: ask a running service of this library, if there is one; off; or its address."),
+    ] = "auto",
     model: ModelName = None,
     generation: EngineName = None,
     encoder: EncoderName = None,
@@ -110,12 +112,12 @@ def ask(
         "encoder": encoder,
         "patch_portable": portable or None,
     }
-    with open_engine(library, config, **settings) as engine:
+    with open_asker(library, service, config, **settings) as asker:
         options |= _parse_settings(params or [])
         if as_json:
-            print_json(engine.ask(question, **options).to_dict())
+            print_json(asker.ask(question, **without_none(options)).to_dict())
             return
-        for event in _with_spinner(engine, question, options):
+        for event in _with_spinner(asker, question, without_none(options)):
             if isinstance(event, Answer):
                 out.print()
                 render.print_answer(out, event, is_explained=explain)
@@ -123,14 +125,9 @@ def ask(
                 out.print(render.token(event), end="")
 
 
-def _with_spinner(engine: Engine, question: str, options: dict[str, Any]) -> Iterator[Any]:
+def _with_spinner(asker: Asker, question: str, options: dict[str, Any]) -> Iterator[Any]:
     """The events of an answer, with a sign of life until the first one."""
-    from rag.models.resolve import resolve_generator
-
-    # A download or a conversion has a bar of its own, which no spinner may overwrite.
-    if not engine.config.engine.startswith(("http://", "https://")):
-        resolve_generator(engine.config)
-    events = engine.stream(question, **options)
+    events = asker.stream(question, **options)
     with err.status("reading the documents ..."):
         first = next(events)
     yield first

@@ -46,7 +46,11 @@ def build(
         say(f"written without it: {item.doc_id}: {item.reason}", "yellow")
     for item in report.failed:
         say(f"no patch: {item.doc_id}: {item.reason}", "red")
-    if report.failed:
+    if report.evicted:
+        say(f"removed to make room: the patches of {', '.join(report.evicted)}", "yellow")
+    if report.warning:
+        say(report.warning, "red")
+    if report.failed or report.left_out:
         raise typer.Exit(1 if report.built or report.skipped else 2)
 
 

@@ -19,8 +19,10 @@ _SNIPPET_CHARS = 160
 _NUM_HITS = 5
 
 
-def tint(jsd: float) -> str:
-    """Style of a token whose streams diverge by ``jsd`` nats."""
+def tint(jsd: float | None) -> str:
+    """Style of a token whose streams diverge by ``jsd`` nats; no style where only one stream ran."""
+    if jsd is None:
+        return ""
     share = jsd / MAX_JSD
     return next(style for limit, style in _TINTS if share < limit)
 
@@ -74,8 +76,8 @@ def steps_table(steps: tuple[Step, ...]) -> Table:
         factors = (step.context_coefficient, step.parametric_coefficient)
         numbers = (*factors, step.jsd, step.context_entropy, step.parametric_entropy)
         token_cell = Text(repr(step.token), style=tint(step.jsd))
-        tops = (repr(step.context_top), repr(step.parametric_top))
-        table.add_row(token_cell, *(f"{number:.3f}" for number in numbers), *tops)
+        tops = ("-" if top is None else repr(top) for top in (step.context_top, step.parametric_top))
+        table.add_row(token_cell, *("-" if number is None else f"{number:.3f}" for number in numbers), *tops)
     return table
 
 
@@ -85,7 +87,7 @@ def search_trace(answer: Answer) -> RenderableType:
     queries = "; ".join(trace.queries)
     lines = [Text(f"{trace.complexity} question, searched for: ", style="dim").append(queries, style="not dim")]
     if trace.is_from_cache:
-        lines.append(Text("answered from memory, nothing was retrieved", style="green"))
+        lines.append(Text("passages from the question cache, nothing was retrieved", style="green"))
     cited = {citation.passage_id: f"[{rank}]" for rank, citation in enumerate(answer.citations, start=1)}
     for stage in trace.stages:
         hits = "  ".join(f"{cited.get(name, name)} {score:.2f}" for name, score in stage.hits[:_NUM_HITS])
@@ -97,11 +99,13 @@ def search_trace(answer: Answer) -> RenderableType:
 def documents_table(documents: list[DocumentInfo]) -> Table:
     """``concord ls``."""
     table = Table()
-    for name in ("doc_id", "source", "title", "passages", "characters", "added"):
-        table.add_column(name, justify="right" if name in ("passages", "characters") else "left", overflow="fold")
+    # The id is the source for files: it would only break both. --json has everything.
+    for name in ("source", "title", "passages", "characters", "added"):
+        is_number = name in ("passages", "characters")
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
     for item in documents:
         counts = (str(item.num_passages), str(item.size_chars))
-        table.add_row(item.doc_id, short_path(item.source), item.title, *counts, item.added_at)
+        table.add_row(short_path(item.source), item.title, *counts, item.added_at[:16].replace("T", " "))
     return table
 
 
@@ -135,6 +139,10 @@ def short_path(source: str) -> str:
 
 def print_answer(console: Console, answer: Answer, *, is_explained: bool) -> None:
     """Everything below the streamed text; an abstention has none, so it is printed here."""
+    if answer.finish_reason == "length":
+        console.print(Text(f"cut at {answer.tokens.generated} tokens; --max-tokens allows more", style="yellow"))
+    if answer.notice:
+        console.print(Text(answer.notice, style="yellow"))
     if answer.is_abstained:
         console.print(Text(answer.text, style="yellow"))
     else:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli.common import err, errors_to_exit
+from rag.cli.common import err, errors_to_exit, say
 from rag.core.errors import SettingError
+
+if TYPE_CHECKING:
+    from rag.service.catalog.base import LibraryCatalog
 
 _SHUTDOWN_S = 20
 
 
 def serve(
-    library_dir: Annotated[Path, typer.Argument(metavar="LIBRARY_DIR", help="Folder of all libraries.")],
+    library_dir: Annotated[
+        Path, typer.Argument(metavar="LIBRARY_DIR", help="A library, or a folder that holds libraries.")
+    ],
     engine: Annotated[
         str | None,
         typer.Option(help="auto, transformers, vllm, or http://... of a 'concord serve-llm'.", show_default=False),
@@ -42,16 +48,23 @@ def serve(
     encoder: Annotated[str | None, typer.Option(help="Encoder: a name or a folder.", show_default=False)] = None,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
 ) -> None:
-    """Serve libraries over HTTP: an OpenAI-compatible chat, and everything the command line does."""
+    """Serve libraries over HTTP: a page, an OpenAI-compatible chat, and everything the command line does.
+
+    LIBRARY_DIR is a library, or a folder that holds libraries. With --keys every tenant has libraries of its own, at
+    LIBRARY_DIR/TENANT/LIBRARY.
+    """
+    from rag.client.discovery import announced
     from rag.core.config import Config
     from rag.generation.load import load_generator
-    from rag.service.app import LOOPBACK, create_app
+    from rag.service.app import create_app
+    from rag.service.auth.keys import KeyFile
     from rag.service.settings import ServiceSettings
     from rag.service.telemetry import log_to
 
     with errors_to_exit():
-        if keys is None and host not in LOOPBACK:
-            raise SettingError(f"host={host!r} without --keys; make a key with 'concord keys add', or leave --host out")
+        _check_address(host, port, has_keys=keys is not None)
+        if keys is not None:
+            KeyFile(keys).keys()  # a mistyped path would refuse every caller
         settings = ServiceSettings(
             library_dir, keys=keys, has_texts_in_logs=log_texts, traces=traces, database=database
         )
@@ -61,9 +74,45 @@ def serve(
     import uvicorn
 
     log_to()
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    _announce(app.state.concord.catalog, url, keys)
+    with announced(library_dir, url, has_keys=keys is not None):
+        uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_S)
+
+
+def _check_address(host: str, port: int, *, has_keys: bool) -> None:
+    """Refuse an address that cannot be listened on, before the models are loaded."""
+    from rag.service.local_hosts import LOOPBACK
+
+    if not has_keys and host not in LOOPBACK:
+        raise SettingError(f"host={host!r} without --keys; make a key with 'concord keys add', or leave --host out")
+    if not 0 <= port < 2**16:
+        raise SettingError(f"cannot listen on {host} port {port}: expected a port from 0 to 65535")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingError(f"cannot listen on {host} port {port}: {reason}; choose another --host or --port") from error
+
+
+def _announce(catalog: LibraryCatalog, url: str, keys: Path | None) -> None:
+    """Say what is served, and where libraries are looked for."""
+    from rag.service.auth.keys import LOCAL_KEY
+    from rag.service.catalog.folder import FolderCatalog
+
     who = "no keys: one tenant, this machine only" if keys is None else f"keys from {keys}"
-    err.print(f"serving {library_dir} on http://{host}:{port} ({who})", style="green")
-    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_S)
+    err.print(f"serving {catalog.root} on {url} ({who})", style="green", soft_wrap=True)
+    if not isinstance(catalog, FolderCatalog) or keys is not None:
+        return
+    names = catalog.names(LOCAL_KEY.tenant)
+    if names:
+        err.print(f"libraries: {', '.join(names)}", soft_wrap=True)
+        return
+    places = " or ".join(catalog.layout.places())
+    say(f"no library yet; looked for {places}. Add documents on the page, or: concord add {catalog.root}/NAME PATH...")
 
 
 def _limited(settings: Any, limits: list[str]) -> Any:

@@ -17,7 +17,8 @@ from rag.core.answer import Answer
 from rag.core.errors import PatchError
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.reports import AddReport, DocumentInfo
-from rag.patches.base import BuildReport, PatchInfo, keys_named
+from rag.patches.base import BuildReport, PatchInfo
+from rag.patches.store.keys import match_keys
 
 T = TypeVar("T")
 _WAIT_S = 30
@@ -90,7 +91,7 @@ class Calls:
         infos = yield from self.patches()
         keys: dict[str, None] = {}
         for name in names:
-            found = keys_named(infos, name)
+            found = match_keys(infos, name)
             if not found:
                 raise PatchError(f"there is no patch {name!r}; patches.ls() lists them")
             keys |= dict.fromkeys(found)

@@ -24,7 +24,7 @@ _ENV_PREFIX = "CONCORD_"
 # Read by other parts (the service's database and keys, the key of an engine over HTTP, the tests), or set by Kubernetes
 # for a service named "concord".
 _NOT_SETTINGS = re.compile(
-    r"CONCORD_(?:DATABASE|KEYS|ENGINE_KEY|API_KEY|TEST_\w+|TWIN_\w+|VLLM_\w+|SERVICE_\w+|PORT(?:_\w+)?)$"
+    r"CONCORD_(?:DATABASE|KEYS|ENGINE_KEY|API_KEY|KILLS|(?:SOAK|TEST|TWIN|VLLM|SERVICE)_\w+|PORT(?:_\w+)?)$"
 )
 RENAMED = {
     "memory": "question_cache",
@@ -60,7 +60,7 @@ class Config(BaseModel):
         "auto", description="'chat' uses the model's chat template, 'plain' none, 'auto' chat where there is one."
     )
     window: Count | None = Field(None, description="Most tokens of prompt and answer; None is the model's own.")
-    max_rows: Annotated[int, Field(ge=2)] = Field(64, description="Rows of one forward; bounds a batch's memory.")
+    max_rows: Annotated[int, Field(ge=2)] = Field(128, description="Most rows of one forward: bounds memory.")
     chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
     chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
     top_k: Count | Literal["auto"] = Field(
@@ -88,7 +88,7 @@ class Config(BaseModel):
     )
     question_cache_size: Count = Field(5000, description="Most passages in the cache; the least recently used go.")
     decoder: str = Field("adacad", description="Default decoder.")
-    max_tokens: Count = Field(48, description="Longest answer, tokens.")
+    max_tokens: Count = Field(256, description="Longest answer, tokens. An answer that is cut there says so.")
     conflict_report: bool = Field(
         True, description="Compare the answer with the model's memory. False: 'plain' and 'memory' cost one stream."
     )

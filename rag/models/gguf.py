@@ -8,7 +8,6 @@ Source: the GGUF specification, https://github.com/ggml-org/ggml/blob/master/doc
 
 from __future__ import annotations
 
-import math
 import mmap
 import re
 import struct
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rag.core.errors import ModelError
+from rag.models.gguf_cursor import GgufCursor, GgufTensor
 
 _Value = TypeVar("_Value")
 
 MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
 _SPLIT_NAME = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 _DAMAGED = "is damaged or not complete; download it again"
 
@@ -79,7 +77,7 @@ def read_header(path: Path) -> GgufHeader:
 
 
 def _parse(path: Path, data: mmap.mmap) -> GgufHeader:
-    cursor = _Cursor(data, len(MAGIC))
+    cursor = GgufCursor(data, len(MAGIC))
     version = cursor.scalar("I")
     if version not in _VERSIONS:
         raise ModelError(f"{path} is GGUF version {version}; versions 2 and 3 can be read")
@@ -130,14 +128,7 @@ def _check_split(path: Path, fields: dict[str, Any]) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Tensor:
-    num_weights: int
-    type_id: int
-    offset: int
-
-
-def _check_length(path: Path, length: int, position: int, fields: dict[str, Any], tensors: list[_Tensor]) -> None:
+def _check_length(path: Path, length: int, position: int, fields: dict[str, Any], tensors: list[GgufTensor]) -> None:
     """Refuse a file that ends before its last tensor does."""
     from gguf.constants import GGML_QUANT_SIZES
 
@@ -159,65 +150,3 @@ def _file_type(number: Any) -> str:
         return LlamaFileType(number).name.removeprefix("MOSTLY_").removeprefix("ALL_")
     except ValueError:
         return "unknown"
-
-
-class _Cursor:
-    """Reads one value after the other; a value beyond the file's end raises ``struct.error``."""
-
-    def __init__(self, data: mmap.mmap, position: int) -> None:
-        self._data = data
-        self.position = position
-
-    def scalar(self, code: str) -> Any:
-        (value,) = struct.unpack_from("<" + code, self._data, self.position)
-        self.position += struct.calcsize("<" + code)
-        return value
-
-    def string(self) -> str:
-        length = self.scalar("Q")
-        self._check(length)
-        text = self._data[self.position : self.position + length].decode("utf-8")
-        self.position += length
-        return text
-
-    def field(self) -> tuple[str, Any]:
-        return self.string(), self._value(self.scalar("I"))
-
-    def tensor(self) -> _Tensor:
-        self.string()
-        dimensions = [self.scalar("Q") for _ in range(self._counted(8, "I"))]
-        type_id, offset = self.scalar("I"), self.scalar("Q")
-        return _Tensor(math.prod(dimensions), type_id, offset)
-
-    def _value(self, kind: int) -> Any:
-        """A scalar or a text; of an array only its length, since a vocabulary is large."""
-        if kind == _STRING:
-            return self.string()
-        if kind != _ARRAY:
-            return self.scalar(_code(kind))
-        item_kind = self.scalar("I")
-        if item_kind in (_STRING, _ARRAY):
-            count = self._counted(8)
-            for _ in range(count):
-                self._value(item_kind)
-            return count
-        width = struct.calcsize("<" + _code(item_kind))
-        count = self._counted(width)
-        self.position += count * width
-        return count
-
-    def _counted(self, width: int, code: str = "Q") -> int:
-        """A count of items that are at least ``width`` bytes long each and must lie inside the file."""
-        count: int = self.scalar(code)
-        self._check(count * width)
-        return count
-
-    def _check(self, num_bytes: int) -> None:
-        if num_bytes > len(self._data) - self.position:
-            raise struct.error("beyond the end of the file")
-
-
-def _code(kind: int) -> str:
-    if kind not in _SCALARS:
-        raise struct.error(f"no such type: {kind}")
-    return _SCALARS[kind]

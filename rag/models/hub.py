@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -43,6 +44,28 @@ def fetch(name: str, models: Path) -> Path:
     return find(name, models) or download(name, models)
 
 
+def fetch_tokenizer(name: str, models: Path) -> Path:
+    """The folder of a hub's model, if need be without its weights: for the side of a model server that only asks.
+
+    Raises:
+        ModelError: as for :func:`fetch`.
+    """
+    _check_name(name)
+    if (folder := find(name, models)) is not None:
+        return folder
+    folder = _folder(name, models.with_name("tokenizers"))
+    if not folder.is_dir():
+        model = _look_up(name)
+        files = tuple(file for file in model.files if _is_text(file))
+        with progress_bar(f"Downloading the tokenizer of {name}") as bar:
+            build_once(
+                folder,
+                lambda partial: download_files(replace(model, files=files), partial, bar),
+                lambda: bar.say(f"Waiting for another process that downloads the tokenizer of {name}"),
+            )
+    return folder
+
+
 def download(name: str, models: Path) -> Path:
     """Download a model, or the newer revision of one that is there.
 
@@ -76,7 +99,7 @@ def needed_files(name: str, files: Sequence[HubFile]) -> list[HubFile]:
         ModelError: there are no weights that can be read here.
     """
     usable = [file for file in files if not any(fnmatch(file.path, pattern) for pattern in _OTHER_FORMATS)]
-    texts = [file for file in usable if any(fnmatch(file.path, pattern) for pattern in _TEXT_FILES)]
+    texts = [file for file in usable if _is_text(file)]
     weights = [file for file in usable if file.path.endswith(".safetensors")]
     weights = weights or [file for file in usable if fnmatch(file.path, "pytorch_model*.bin")]
     if weights and any(file.path == "config.json" for file in texts):
@@ -85,6 +108,10 @@ def needed_files(name: str, files: Sequence[HubFile]) -> list[HubFile]:
     if ggufs:
         raise ModelError(f"{name} holds GGUF files only; download one, such as {ggufs[0]}, and give the file")
     raise ModelError(f"{name} holds no weights that can be loaded (safetensors and a config.json); {MODEL_HINT}")
+
+
+def _is_text(file: HubFile) -> bool:
+    return any(fnmatch(file.path, pattern) for pattern in _TEXT_FILES)
 
 
 def _folder(name: str, models: Path) -> Path:

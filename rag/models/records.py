@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,8 +66,8 @@ def remember(gguf: Path, models: Path, folder: Path) -> None:
     record = _record(gguf, models)
     try:
         record.parent.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=record.parent, delete=False, encoding="utf-8") as file:
-            json.dump({"state": _state(gguf), "folder": folder.name}, file)
-        os.replace(file.name, record)
+        partial = record.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps({"state": _state(gguf), "folder": folder.name}), encoding="utf-8")
+        partial.replace(record)
     except OSError:
         return

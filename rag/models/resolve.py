@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rag.core.config import Config
@@ -20,12 +21,25 @@ def resolve_generator(config: Config) -> tuple[str, str]:
     Raises:
         ModelError: no such model, or one that cannot be used here.
     """
+    return _resolve(config, hub.fetch)
+
+
+def resolve_tokenizer(config: Config) -> tuple[str, str]:
+    """The name of the generator's model, and a folder with its settings and tokenizer; weights may be missing there.
+
+    Raises:
+        ModelError: no such model, or one that cannot be used here.
+    """
+    return _resolve(config, hub.fetch_tokenizer)
+
+
+def _resolve(config: Config, fetch: Callable[[str, Path], Path]) -> tuple[str, str]:
     models = models_folder(config.cache_dir)
     if config.model in ("default", GENERATOR.name):
         return GENERATOR.name, str(convert(locate(GENERATOR, models), models))
     path = local_path(config.model, models)
     if path is None:
-        return config.model, str(hub.fetch(config.model, models))
+        return config.model, str(fetch(config.model, models))
     return config.model, str(convert(path, models) if path.is_file() else path)
 
 

@@ -1,19 +1,18 @@
 """The nouns of the patches, and the contract of whatever turns documents into them.
 
-A patch writer maps a document's samples to adapter tensors. The gradient trainer is one; a network that predicts the
-tensors from the text can be another: store, composition and serving do not change.
+A patch writer maps documents to adapter tensors. The gradient trainer makes questions from the text and learns the
+answers; a network that predicts the tensors in one pass reads the text alone. Store, composition and serving are the
+same for both.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from rag.core.answer import PatchUse
-from rag.core.errors import PatchError, SettingError
+from rag.core.errors import PatchError
 from rag.core.passages import ScoredPassage
 from rag.core.query import Query
 from rag.generation.base import Adapter
@@ -26,13 +25,13 @@ Tensors = Mapping[str, "tuple[Tensor, Tensor]"]
 
 @dataclass(frozen=True)
 class PatchDocument:
-    """A document to be made into a patch.
+    """A document that is to become a patch.
 
     Attributes:
         doc_id: its name in the library.
         title: its title, or its file name.
         text: all of it.
-        content_hash: changes when its text does.
+        content_hash: changes when the text changes.
         passages: the text in the library's pieces.
     """
 
@@ -60,9 +59,9 @@ class PatchInfo:
         key: its name in the store.
         doc_id, title: of the document.
         content_hash: of the document's text.
-        base: fingerprint of the model that it is for; ``base_name``: as the user named that model.
+        base: fingerprint of the model it was made for; ``base_name``: the name the user gave that model.
         profile, writer: the profile's name, and the fingerprint of all its settings.
-        num_samples: questions it learnt.
+        num_samples: questions it learnt; 0 for a writer that asks none.
         rank, size_bytes: of the tensors.
         sha256: of the weights' file.
     """
@@ -83,7 +82,7 @@ class PatchInfo:
 
 @dataclass(frozen=True)
 class FailedPatch:
-    """A document without a patch, or an item of it that could not be written, and why."""
+    """A document without a patch, or one item of it that could not be written, and the reason."""
 
     doc_id: str
     reason: str
@@ -94,95 +93,45 @@ class BuildReport:
     """What a build did, by doc_id.
 
     Attributes:
-        built, skipped: documents whose patch is new, and whose patch was there.
-        failed: documents that have none now.
+        built: documents whose patch is new and in the store now.
+        skipped: documents whose patch was there already.
+        failed: documents that have no patch now.
         incomplete: single questions and rewrites that the model did not manage; their document has a patch.
+        evicted: documents whose patches were removed to make room for the new ones.
+        left_out: documents that were not trained, because the store has no room for their patches.
+        warning: says what to do when documents were left out; else empty.
     """
 
     built: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     failed: tuple[FailedPatch, ...] = ()
     incomplete: tuple[FailedPatch, ...] = ()
+    evicted: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True)
-class Profile:
-    """How documents become patches. Every field is part of a patch's identity.
+class WrittenPatch:
+    """What a writer made of one document.
 
     Attributes:
-        writer: who writes the samples: ``rules`` (deterministic) or ``model`` (the engine's own generator).
-        style: ``prag`` trains on prompts with passages as published; ``direct`` on the engine's own prompt
-            without passages, which is what is asked later.
-        rank, alpha: of the adapter; its change is ``alpha / rank * B A``.
-        layers: share of the model's layers that learn, counted from the top: 1.0 all of them.
-        targets: names of the linear layers that learn.
-        learning_rate, weight_decay, epochs: of AdamW; one step per pack of samples and epoch.
-        has_decay: the learning rate falls to 0 in equal steps; else it stays.
-        is_answer_only: the loss counts the answer's tokens alone, and the end of the turn; else every token.
-        pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
-        max_questions: most questions that ``rules`` writes about one answer.
-        seed: of the initial adapter, which all documents share.
+        tensors: by layer, ``A [r, in]`` and ``B [out, r]``, all scales multiplied in.
+        num_samples: questions it learnt.
+        problems: items that could not be written, with the reason; the patch does without them.
     """
 
-    name: str
-    writer: Literal["rules", "model"]
-    style: Literal["prag", "direct"]
-    rank: int
-    alpha: float
-    layers: float
-    targets: tuple[str, ...]
-    learning_rate: float
-    weight_decay: float
-    epochs: int
-    has_decay: bool
-    is_answer_only: bool
-    pack_tokens: int
-    max_questions: int
-    seed: int = 0
-
-    def fingerprint(self) -> str:
-        """Twelve hex digits that differ when a field differs."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
-
-
-_MLP = ("gate_proj", "up_proj", "down_proj")
-# The published procedure: Su et al. 2025, Parametric RAG, section 3.2, with the hyper-parameters of its release.
-PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, False, 0, 0)
-# Ours; how each lever was chosen is in docs/LOG.md.
-FAST = Profile("fast", "rules", "direct", 8, 64.0, 0.4, _MLP, 4.5e-3, 0.0, 4, True, True, 115, 3)
-PROFILES = {profile.name: profile for profile in (PRAG, FAST)}
-
-
-def profile_named(name: str) -> Profile:
-    """The profile of this name.
-
-    Raises:
-        SettingError: there is none.
-    """
-    if name not in PROFILES:
-        raise SettingError(f"unknown patch profile {name!r}; known are {', '.join(PROFILES)}")
-    return PROFILES[name]
-
-
-def keys_named(infos: Sequence[PatchInfo], name: str) -> list[str]:
-    """The patches that ``name`` means: a document's, or the one whose key it begins; none if it fits nothing.
-
-    Raises:
-        PatchError: it begins several.
-    """
-    of_document = [info.key for info in infos if info.doc_id == name]
-    found = of_document or [info.key for info in infos if name and info.key.startswith(name)]
-    if len(found) > 1 and not of_document:
-        raise PatchError(f"{name!r} begins {len(found)} patches; give more of it")
-    return found
+    tensors: Tensors
+    num_samples: int = 0
+    problems: tuple[str, ...] = ()
 
 
 class PatchWriter(Protocol):
-    """Turns samples into adapter tensors, many documents at a time."""
+    """Turns documents into adapter tensors, many documents at a time."""
 
     @property
     def fingerprint(self) -> str:
-        """Of the writer and its settings; part of a patch's identity."""
+        """Names the writer and its settings; part of a patch's identity."""
         ...
 
     @property
@@ -190,13 +139,18 @@ class PatchWriter(Protocol):
         """Fingerprint of the base model that the patches are for."""
         ...
 
+    @property
+    def patch_bytes(self) -> int:
+        """Bytes of one patch on disk, at most; a build stops before the store is full of them."""
+        ...
+
     def write(
-        self, documents: Sequence[Sequence[Sample]], max_documents: int | None = None
-    ) -> Iterator[tuple[int, Tensors | PatchError]]:
-        """By its index, the tensors of each document as they come, all scales multiplied in; or why it has none.
+        self, documents: Sequence[PatchDocument], max_documents: int | None = None
+    ) -> Iterator[tuple[int, WrittenPatch | PatchError]]:
+        """The patch of each document by its index, as they are finished; or why it has none.
 
         Args:
-            documents: the samples of each, at least one.
+            documents: titles, texts and passages.
             max_documents: most documents at one time; ``None`` leaves it to the writer.
         """
         ...

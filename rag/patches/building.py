@@ -2,95 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rag.core.errors import ConcordError, PatchError
 from rag.core.progress import Progress
-from rag.generation.base import Generator
-from rag.library.sqlite.library import SqliteLibrary
-from rag.patches.base import BuildReport, FailedPatch, PatchDocument, PatchInfo, PatchWriter, Profile, Sample
-from rag.patches.questions.model import ModelAugmenter
-from rag.patches.questions.rules import write_rules
-from rag.patches.store import PatchStore, patch_key
+from rag.library.base import Library
+from rag.patches.base import BuildReport, FailedPatch, PatchDocument, PatchInfo, PatchWriter, WrittenPatch
+from rag.patches.store.keys import patch_key
+from rag.patches.store.patch_store import PatchStore
+
+_MIB = 2**20
+
+
+@dataclass
+class _Outcome:
+    """What a build has done so far."""
+
+    built: list[str] = field(default_factory=list)
+    failed: list[FailedPatch] = field(default_factory=list)
+    incomplete: list[FailedPatch] = field(default_factory=list)
+    evicted: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Builder:
-    """One build into one store.
+    """Builds into one store.
 
     Attributes:
-        generator: writes the samples where the profile asks for that.
+        store: where the patches go.
+        writer: makes them.
+        profile: the name of the writer's settings.
         base_name: the base model, as the user named it.
-        jobs: most documents that train together; ``None``: as many as memory takes.
-        cache_salt: of the generator's requests.
+        max_documents: most documents that are written together; ``None``: as many as memory takes.
     """
 
     store: PatchStore
     writer: PatchWriter
-    profile: Profile
-    generator: Generator
+    profile: str
     base_name: str
-    jobs: int | None = None
-    cache_salt: str = ""
+    max_documents: int | None = None
 
     def build(self, documents: Sequence[PatchDocument], progress: Progress) -> BuildReport:
-        """Make the patches that are missing, and keep each as soon as it is trained."""
+        """Make the patches that are missing, and save each as soon as it is written.
+
+        A build never removes the patches of its own documents. It stops before the store is full of them: what cannot
+        stay is not trained.
+        """
         progress.start(len(documents))
         self.store.clean()
-        skipped = [document.doc_id for document in documents if self._key(document) in self.store]
-        for doc_id in skipped:
-            progress.advance(doc_id)
-        missing = [document for document in documents if document.doc_id not in skipped]
-        samples, incomplete = self._samples(missing)
-        able = [at for at, own in enumerate(samples) if own]
-        failed = [
-            FailedPatch(document.doc_id, "too short or too plain to make a question from")
-            for document, own in zip(missing, samples, strict=True)
-            if not own
-        ]
-        for item in failed:
-            progress.advance(item.doc_id)
-        built: list[str] = []
-        for index, result in self.writer.write([samples[at] for at in able], self.jobs) if able else ():
-            document = missing[able[index]]
+        base, writer = self.writer.base, self.writer.fingerprint
+        by_key = {patch_key(document.content_hash, base, writer): document for document in documents}
+        skipped = [key for key in by_key if key in self.store]
+        missing = [key for key in by_key if key not in skipped]
+        for key in skipped:
+            progress.advance(by_key[key].doc_id)
+        outcome = _Outcome()
+        while missing and (num_free := self.store.num_that_fit(self.writer.patch_bytes, by_key)):
+            self._write({key: by_key[key] for key in missing[:num_free]}, base, by_key, outcome, progress)
+            missing = missing[num_free:]
+        return BuildReport(
+            tuple(outcome.built),
+            tuple(by_key[key].doc_id for key in skipped),
+            tuple(outcome.failed),
+            tuple(outcome.incomplete),
+            tuple(outcome.evicted),
+            tuple(by_key[key].doc_id for key in missing),
+            self._describe_limit(len(missing)) if missing else "",
+        )
+
+    def _write(
+        self,
+        documents: Mapping[str, PatchDocument],
+        base: str,
+        protected: Collection[str],
+        outcome: _Outcome,
+        progress: Progress,
+    ) -> None:
+        """Write the patches of documents, by key."""
+        items = list(documents.items())
+        for index, result in self.writer.write(list(documents.values()), self.max_documents):
+            key, document = items[index]
             try:
                 if isinstance(result, PatchError):
                     raise result
-                self.store.save(self._info(document, len(samples[able[index]])), result)
-                built.append(document.doc_id)
+                info = self._describe(key, document, base, result)
+                _, evicted = self.store.save(info, result.tensors, protected)
             except ConcordError as error:
-                failed.append(FailedPatch(document.doc_id, str(error)))
+                outcome.failed.append(FailedPatch(document.doc_id, str(error)))
+            else:
+                outcome.built.append(document.doc_id)
+                outcome.evicted += evicted
+                outcome.incomplete += [FailedPatch(document.doc_id, problem) for problem in result.problems]
             progress.advance(document.doc_id)
-        return BuildReport(tuple(built), tuple(skipped), tuple(failed), tuple(incomplete))
 
-    def _samples(self, documents: Sequence[PatchDocument]) -> tuple[list[list[Sample]], list[FailedPatch]]:
-        if self.profile.writer == "rules":
-            return [write_rules(document, self.profile.max_questions) for document in documents], []
-        augmenter = ModelAugmenter(self.generator, self.store.folder / "samples", self.cache_salt)
-        samples, problems = augmenter.write(documents)
-        return samples, [FailedPatch(problem.doc_id, f"{problem.item}: {problem.reason}") for problem in problems]
+    def _describe_limit(self, num_left_out: int) -> str:
+        patch_mib = self.writer.patch_bytes / _MIB
+        return (
+            f"{num_left_out} documents got no patch: the store's limit of {self.store.max_bytes / _MIB:.1f} MiB is "
+            f"full, and a patch takes {patch_mib:.1f} MiB; raise patch_store_mib, or build fewer documents"
+        )
 
-    def _key(self, document: PatchDocument) -> str:
-        return patch_key(document.content_hash, self.writer.base, self.writer.fingerprint)
-
-    def _info(self, document: PatchDocument, num_samples: int) -> PatchInfo:
+    def _describe(self, key: str, document: PatchDocument, base: str, patch: WrittenPatch) -> PatchInfo:
         return PatchInfo(
-            self._key(document),
+            key,
             document.doc_id,
             document.title,
             document.content_hash,
-            self.writer.base,
+            base,
             self.base_name,
-            self.profile.name,
+            self.profile,
             self.writer.fingerprint,
-            num_samples,
+            patch.num_samples,
         )
 
 
-def document_of(library: SqliteLibrary, doc_id: str, content_hash: str) -> PatchDocument:
+def read_document(library: Library, doc_id: str, content_hash: str) -> PatchDocument:
     """A document of the library, its overlapping passages joined."""
-    passages = library.passages_of(doc_id)
+    passages = library.document_passages(doc_id)
     title = passages[0].title if passages else ""
     text, end = "", 0
     for passage in passages:

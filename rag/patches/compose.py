@@ -53,7 +53,7 @@ def _joined(layer: str, parts: Sequence[tuple[Tensors, float]]) -> Pair:
 
 def _recompressed(joined: Mapping[str, Pair], max_rank: int) -> Composed:
     cut = {layer: truncated(*pair, max_rank) for layer, pair in joined.items()}
-    lost, whole = (sum(float(energies[at]) for _, energies in cut.values()) for at in (0, 1))
+    lost, whole = (sum(float(energies[part]) for _, energies in cut.values()) for part in (0, 1))
     error = math.sqrt(lost / whole) if whole else 0.0
     return Composed({layer: pair for layer, (pair, _) in cut.items()}, max_rank, error)
 
@@ -67,8 +67,9 @@ def truncated(a: Tensor, b: Tensor, max_rank: int) -> tuple[Pair, tuple[float, f
     """
     if a.shape[0] <= max_rank:
         return (a, b), (0.0, float((b @ a).square().sum()))
-    q_b, r_b = torch.linalg.qr(b.float())
-    q_a, r_a = torch.linalg.qr(a.float().mT)
+    precise = torch.promote_types(a.dtype, torch.float32)
+    q_b, r_b = torch.linalg.qr(b.to(precise))
+    q_a, r_a = torch.linalg.qr(a.to(precise).mT)
     u, s, v = torch.linalg.svd(r_b @ r_a.mT)
     energy = s.square()
     root = s[:max_rank].sqrt()

@@ -23,7 +23,7 @@ def model_fingerprint(model: nn.Module) -> str:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """:func:`model_fingerprint` of the model saved in ``folder``, for engines that keep their weights otherwise."""
+    """:func:`model_fingerprint` of the model saved in ``folder``, for engines that keep it in another process."""
     files = sorted(folder.glob("*.safetensors"))
     tensors: list[tuple[str, Tensor]] = []
     for file in files:
@@ -36,7 +36,7 @@ def _fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
     digest = hashlib.sha256()
     for name, tensor in tensors:
         flat = tensor.detach().reshape(-1)
-        at = torch.linspace(0, max(len(flat) - 1, 0), min(_SAMPLES, len(flat)), dtype=torch.float64).long()
-        values = flat[at.to(flat.device)].to(torch.bfloat16).view(torch.int16).cpu().numpy()
+        places = torch.linspace(0, max(len(flat) - 1, 0), min(_SAMPLES, len(flat)), dtype=torch.float64).long()
+        values = flat[places.to(flat.device)].to(torch.bfloat16).view(torch.int16).cpu().numpy()
         digest.update(f"{name} {tuple(tensor.shape)} ".encode() + values.tobytes())
     return digest.hexdigest()[:16]

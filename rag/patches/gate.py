@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# A document this much less alike to the question than the best one gets no patch.
+# A document whose cosine is this much below the best one's gets no patch.
 _MARGIN = 0.15
 
 
 def gate_weights(relevance: Mapping[str, float], gate: float) -> dict[str, float]:
     """Weight of each document's patch, 0 to 1; the best document above the gate gets 1.
 
-    ``w = max(0, 1 - (best - relevance) / 0.15)``, and 0 below the gate: an unrelated patch hurts more than a related
-    one helps, and sums of patches disturb each other.
+    ``w = max(0, 1 - (best - relevance) / 0.15)``, and 0 below the gate. An unrelated patch does more harm than a
+    related one does good, and patches that are added up disturb each other.
 
     Args:
         relevance: by document, the cosine of the question and its best retrieved passage.

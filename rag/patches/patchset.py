@@ -1,97 +1,90 @@
-"""The patches of one library, ``engine.patches``: build them, look at them, and choose those of a question."""
+"""The patches of one library, ``engine.patches``: build them, look at them, and use them for a question."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from pathlib import Path
-
-import numpy as np
 
 from rag.core.answer import PatchUse
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError, PatchError, SettingError
+from rag.core.lazy import lazy_property
 from rag.core.passages import ScoredPassage
 from rag.core.progress import Progress
 from rag.core.query import Query
 from rag.generation.base import Adapter, Generator
-from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.library.base import documents_named
-from rag.library.sqlite.library import SqliteLibrary
-from rag.models.resolve import resolve_generator
-from rag.models.sentence_encoder import Encoder
-from rag.patches.base import (
-    BuildReport,
-    PatchDocument,
-    PatchInfo,
-    Patching,
-    PatchWriter,
-    Tensors,
-    keys_named,
-    profile_named,
-)
-from rag.patches.building import Builder, document_of
-from rag.patches.compose import compose
-from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
-from rag.patches.gate import gate_weights
-from rag.patches.store import PatchStore, check_base, patch_key
-from rag.patches.training.trainer import GradientWriter
+from rag.library.base import Library
+from rag.library.find import find_documents
+from rag.patches.adapters import AdapterBuilder
+from rag.patches.base import BuildReport, PatchDocument, PatchInfo, Patching, PatchWriter
+from rag.patches.base_model import BaseModel
+from rag.patches.building import Builder, read_document
+from rag.patches.choosing import Chooser
+from rag.patches.profiles import load_profile
+from rag.patches.questions.source import build_source
+from rag.patches.store.keys import match_keys, patch_key
+from rag.patches.store.patch_store import PatchStore
+from rag.patches.training.writer import GradientWriter
 
 
 class PatchSet:
-    """Patches of one library for one base model.
+    """Patches of one library for one base model. Threads may share it.
 
     Args:
         library: whose documents.
         config: profile, gate and limits.
-        encoder: of the questions; the library's vectors are its.
+        encoder: of the questions; the library's vectors come from it.
         generator: gives the engine's generator, loaded when it is needed.
-        writer: another :class:`PatchWriter` in place of the gradient trainer.
+        writer: another :class:`PatchWriter` instead of the gradient writer.
         cache_salt: of the requests to the generator.
     """
 
     def __init__(
         self,
-        library: SqliteLibrary,
+        library: Library,
         config: Config,
         encoder: Encoder,
         generator: Callable[[], Generator],
         writer: PatchWriter | None = None,
         cache_salt: str = "",
     ) -> None:
+        if library.folder is None:
+            raise LibraryError(f"patches are kept beside a library in a folder; {library.place} is in PostgreSQL")
         self._library = library
         self._config = config
-        self._encoder = encoder
-        self._generator = generator
-        self._given_writer = writer
+        self._custom_writer = writer
         self._cache_salt = cache_salt
-        self._profile = profile_named(config.patch_profile)
+        self._profile = load_profile(config.patch_profile)
         self._hashes: tuple[int, dict[str, str]] = (-1, {})
+        self._model = BaseModel(config, generator)
         self.store = PatchStore(library.folder / "patches", config.patch_store_mib, config.patch_memory_mib)
+        portable = config.patch_portable
+        self._adapters = AdapterBuilder(self.store, lambda: self.base, config.patch_max_rank, portable)
+        self._chooser = Chooser(
+            library, self.store, encoder, lambda: self.base, self._writer_fingerprint, config.patch_gate, portable
+        )
 
-    @cached_property
+    @property
     def trainable(self) -> TransformersGenerator:
-        """The engine's generator where it can train; else the configured model, loaded for that."""
-        generator = self._generator()
-        if isinstance(generator, TransformersGenerator):
-            return generator
-        own = load_generator(self._config.model_copy(update={"engine": "transformers"}))
-        assert isinstance(own, TransformersGenerator)
-        return own
+        """The engine's generator if it can be trained; else the configured model, loaded for training."""
+        return self._model.trainable
 
-    @cached_property
+    @property
     def base(self) -> str:
         """Fingerprint of the base model."""
-        if isinstance(self._generator(), TransformersGenerator):
-            return model_fingerprint(self.trainable.model)
-        folder = Path(resolve_generator(self._config)[1])
-        # No second copy of the weights in memory where another engine has them already.
-        return folder_fingerprint(folder) if folder.is_dir() else model_fingerprint(self.trainable.model)
+        return self._model.fingerprint
+
+    @lazy_property
+    def writer(self) -> PatchWriter:
+        """Makes the patches."""
+        if self._custom_writer is not None:
+            return self._custom_writer
+        source = build_source(self._profile, self.trainable, self.store.folder / "samples", self._cache_salt)
+        return GradientWriter(self.trainable, self._profile, source)
 
     def check_engine(self) -> None:
-        """Refuse an engine that runs no patches, before anything is done for it.
+        """Refuse an engine that runs no patches, before any work is done for it.
 
         Raises:
             SettingError: it is a server.
@@ -102,7 +95,7 @@ class PatchSet:
     def build(
         self, docs: Sequence[str] = (), *, jobs: int | None = None, progress: Progress | None = None
     ) -> BuildReport:
-        """Make the patches that are missing; each is kept as soon as it is done, so a killed build goes on.
+        """Make the patches that are missing. Each is saved as soon as it is done, so a killed build can be resumed.
 
         Args:
             docs: sources, folders or doc_ids; all documents by default.
@@ -113,21 +106,25 @@ class PatchSet:
             LibraryError: a name that fits no document.
             ModelError: the model cannot be patched.
         """
-        documents = [document_of(self._library, doc_id, key) for doc_id, key in self._chosen(docs).items()]
+        hashes = self._match_documents(docs)
+        documents = [read_document(self._library, doc_id, content_hash) for doc_id, content_hash in hashes.items()]
         return self._builder(jobs).build(documents, progress or Progress())
 
-    def uses_of(self, documents: Sequence[PatchDocument]) -> list[PatchUse | None]:
+    def find_or_build(self, documents: Sequence[PatchDocument]) -> list[PatchUse | None]:
         """The patch of each document at full weight, made now where it is missing; ``None`` for one that makes none.
 
-        The library need not hold the documents: whoever chooses patches by hand, as an experiment does, names them.
+        The library need not hold the documents: an experiment that chooses patches by hand brings its own.
 
         Raises:
             ModelError: the model cannot be patched.
+            PatchError: the store has no room for all of them.
         """
         keys = [patch_key(document.content_hash, self.base, self._writer_fingerprint) for document in documents]
-        missing = {key: document for key, document in zip(keys, documents, strict=True) if key not in self.store}
-        if missing:
-            self._builder().build(list(missing.values()), Progress())
+        if any(key not in self.store for key in keys):
+            by_key = dict(zip(keys, documents, strict=True))
+            report = self._builder().build(list(by_key.values()), Progress())
+            if report.left_out:
+                raise PatchError(report.warning)
         return [
             PatchUse(document.doc_id, key, 1.0) if key in self.store else None
             for key, document in zip(keys, documents, strict=True)
@@ -140,8 +137,8 @@ class PatchSet:
     def patched(self) -> set[str]:
         """The documents whose present text has a patch by this writer; no model is loaded to find out."""
         hashes, writer = self._live_hashes(), self._writer_fingerprint
-        mine = (info for info in self.store.ls() if info.writer == writer and info.base_name == self._config.model)
-        return {info.doc_id for info in mine if hashes.get(info.doc_id) == info.content_hash}
+        infos = (info for info in self.store.ls() if info.writer == writer and info.base_name == self._model.name)
+        return {info.doc_id for info in infos if hashes.get(info.doc_id) == info.content_hash}
 
     def inspect(self, key: str) -> PatchInfo:
         """One patch, its weights checked.
@@ -149,7 +146,7 @@ class PatchSet:
         Raises:
             PatchError: there is none, or it is damaged.
         """
-        return self.store.load((keys_named(self.store.ls(), key) or [key])[0])[0]
+        return self.store.load((match_keys(self.store.ls(), key) or [key])[0])[0]
 
     def remove(self, names: Sequence[str]) -> list[str]:
         """Remove patches by key (its beginning is enough) or by document; returns their keys.
@@ -158,7 +155,7 @@ class PatchSet:
             PatchError: a name that fits none; nothing is removed then.
         """
         infos = self.store.ls()
-        keys = list(dict.fromkeys(key for name in names for key in keys_named(infos, name) or [name]))
+        keys = list(dict.fromkeys(key for name in names for key in match_keys(infos, name) or [name]))
         self.store.remove(keys)
         return keys
 
@@ -169,86 +166,35 @@ class PatchSet:
             PatchError: ``only`` was asked for and no retrieved document has a patch; or one is damaged, or was made
                 for another model.
         """
-        keys = self._keys_of(query, [scored.passage.doc_id for scored in ranking])
-        weights = self.weights(query.question, ranking)
-        uses = tuple(PatchUse(doc_id, keys[doc_id], weight) for doc_id, weight in weights.items() if doc_id in keys)
+        uses = tuple(self._chooser.choose(query, ranking, self._live_hashes()))
         return Patching(self.adapter(uses), uses)
 
     def weights(self, question: str, ranking: Sequence[ScoredPassage]) -> dict[str, float]:
         """Weight of each retrieved document's patch, by relevance; documents of weight 0 are left out."""
-        return gate_weights(self._relevance(question, ranking), self._config.patch_gate)
+        return self._chooser.weigh(question, ranking)
 
     def adapter(self, uses: Sequence[PatchUse]) -> Adapter | None:
         """Patches as one adapter, named by what it is made of; ``None`` for none."""
-        used = [use for use in uses if use.weight != 0]
-        if not used:
-            return None
-        parts = [(self._load(use.key), use.weight) for use in used]
-        composed = compose(parts, self._config.patch_max_rank)
-        recipe = " ".join(f"{use.key}*{use.weight:.4f}" for use in used) + f" rank {self._config.patch_max_rank}"
-        name = hashlib.sha256(recipe.encode()).hexdigest()[:32]
-        return Adapter(name, composed.rank, self.store.folder / "composed" / name, composed.tensors)
+        return self._adapters.build(uses)
 
     def _builder(self, jobs: int | None = None) -> Builder:
-        return Builder(
-            self.store, self.writer, self._profile, self.trainable, self._config.model, jobs, self._cache_salt
-        )
-
-    def _load(self, key: str) -> Tensors:
-        info, tensors = self.store.load(key)
-        check_base(info, self.base, is_portable=self._config.patch_portable)
-        return tensors
-
-    @cached_property
-    def writer(self) -> PatchWriter:
-        """Who makes the patches."""
-        return self._given_writer or GradientWriter(self.trainable, self._profile)
+        return Builder(self.store, self.writer, self._profile.name, self._model.name, jobs)
 
     @property
     def _writer_fingerprint(self) -> str:
-        return self._given_writer.fingerprint if self._given_writer else self._profile.fingerprint()
+        return self._custom_writer.fingerprint if self._custom_writer else self._profile.fingerprint()
 
-    def _chosen(self, docs: Sequence[str]) -> dict[str, str]:
+    def _match_documents(self, docs: Sequence[str]) -> dict[str, str]:
         """Content hash of the chosen documents."""
         hashes = self._live_hashes()
         if not hashes:
             raise LibraryError(f"the library at {self._library.folder} is empty; add documents first")
         if not docs:
             return hashes
-        return {doc_id: hashes[doc_id] for doc_id in documents_named(self._library, docs)}
+        return {doc_id: hashes[doc_id] for doc_id in find_documents(self._library, docs)}
 
     def _live_hashes(self) -> dict[str, str]:
         generation = self._library.generation
         if self._hashes[0] != generation:
             self._hashes = (generation, self._library.hashes(is_live=True))
         return self._hashes[1]
-
-    def _keys_of(self, query: Query, doc_ids: Sequence[str]) -> dict[str, str]:
-        """The patch of each retrieved document that has one."""
-        hashes = self._live_hashes()
-        known = [doc_id for doc_id in dict.fromkeys(doc_ids) if doc_id in hashes]
-        keys = {doc_id: patch_key(hashes[doc_id], self.base, self._writer_fingerprint) for doc_id in known}
-        found = {doc_id: key for doc_id, key in keys.items() if key in self.store}
-        is_refused = not found and query.patches == "only"
-        if len(found) < len(known) and (self._config.patch_portable or is_refused):
-            others = {info.content_hash: info for info in self.store.ls() if info.writer == self._writer_fingerprint}
-            for doc_id in known:
-                if doc_id not in found and hashes[doc_id] in others:
-                    check_base(others[hashes[doc_id]], self.base, is_portable=self._config.patch_portable)
-                    found[doc_id] = others[hashes[doc_id]].key
-        if not found and query.patches == "only":
-            raise PatchError(
-                f"none of the documents found for {query.question!r} has a patch; make them with 'concord patch build'"
-            )
-        return found
-
-    def _relevance(self, question: str, ranking: Sequence[ScoredPassage]) -> dict[str, float]:
-        """Cosine of the question and each document's best retrieved passage."""
-        asked = self._encoder.encode([question])[0]
-        best: dict[str, float] = {}
-        vectors = self._library.rows_of([scored.passage.passage_id for scored in ranking])
-        for scored in ranking:
-            if scored.passage.passage_id in vectors:
-                doc_id, (_, vector) = scored.passage.doc_id, vectors[scored.passage.passage_id]
-                best[doc_id] = max(best.get(doc_id, -1.0), float(np.dot(asked, vector)))
-        return best

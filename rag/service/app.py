@@ -13,20 +13,20 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import __version__
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.generation.base import Generator
-from rag.models.sentence_encoder import Encoder
 from rag.service import problems
 from rag.service.auth.limits import BodyLimit
+from rag.service.local_hosts import LocalHosts
 from rag.service.problems import RETRY_AFTER_S
 from rag.service.routes import chat as routes_chat
 from rag.service.routes import libraries as routes_libraries
 from rag.service.routes import patches as routes_patches
-from rag.service.routes.schemas import ErrorReply
+from rag.service.schemas import ErrorReply
 from rag.service.settings import ServiceSettings
 from rag.service.state import State
 from rag.service.telemetry import Telemetry
@@ -35,7 +35,6 @@ from rag.service.web import mount_page
 logger = logging.getLogger("rag.service")
 _RESUME_S = 30.0
 _ERRORS = (400, 401, 403, 404, 409, 413, 429, 500, 503, 504)
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def create_app(
@@ -75,8 +74,7 @@ def create_app(
     mount_page(app)
     app.add_middleware(BodyLimit, body_bytes=settings.max_body_bytes, upload_bytes=settings.max_upload_bytes)
     if settings.keys is None:
-        # Without keys a web page must not get in by way of a name of its own that resolves to this machine.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+        app.add_middleware(LocalHosts)
     app.add_middleware(RequestLog, telemetry=state.telemetry)
     return app
 

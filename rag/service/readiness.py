@@ -12,7 +12,7 @@ from typing import Literal
 
 from rag.core.errors import ConcordError
 from rag.generation.base import Checkable
-from rag.service.catalog.folder import LibraryCatalog
+from rag.service.catalog.base import LibraryCatalog
 
 logger = logging.getLogger("rag.service")
 _KEEP_S = 1.0

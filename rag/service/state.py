@@ -6,12 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import SettingError
 from rag.generation.base import Generator
-from rag.models.sentence_encoder import Encoder
 from rag.service.auth.keys import KeyFile
 from rag.service.auth.limits import RateLimit, Slots
-from rag.service.catalog.folder import LibraryCatalog
+from rag.service.catalog.base import LibraryCatalog
+from rag.service.catalog.folder import FolderCatalog
 from rag.service.jobs.jobs import Jobs
 from rag.service.readiness import Readiness
 from rag.service.settings import ServiceSettings
@@ -30,27 +31,27 @@ class State:
     ) -> None:
         self.settings = settings
         self.telemetry = Telemetry(settings.traces)
-        self.shelf = _shelf(settings, config, load, encoder)
-        self.jobs = Jobs(self.shelf, self.telemetry.job_ended)
+        self.catalog = _open_catalog(settings, config, load, encoder)
+        self.jobs = Jobs(self.catalog, self.telemetry.job_ended)
         self.keys = KeyFile(settings.keys) if settings.keys else None
         self.rate = RateLimit(settings.requests_per_minute)
         self.slots = Slots(settings.max_chats, settings.max_chats_per_client)
         self.readers = ThreadPoolExecutor(settings.max_chats, thread_name_prefix="chat")
-        self.readiness = Readiness(self.shelf)
+        self.readiness = Readiness(self.catalog)
 
     def close(self) -> None:
         """Stop generation and jobs; unfinished jobs go on at the next start."""
         self.readiness.close()
-        self.shelf.generator.close()
+        self.catalog.generator.close()
         self.jobs.close()
         self.readers.shutdown(wait=True, cancel_futures=True)
 
 
-def _shelf(
+def _open_catalog(
     settings: ServiceSettings, config: Config, load: Callable[[], Generator], encoder: Encoder | None
 ) -> LibraryCatalog:
     if settings.database is None:
-        return LibraryCatalog(settings.root, config, load, encoder)
+        return FolderCatalog(settings.root, config, load, encoder, has_tenants=settings.keys is not None)
     try:
         from rag.service.catalog.postgres import PostgresLibraryCatalog
     except ImportError as error:

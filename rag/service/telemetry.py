@@ -18,7 +18,7 @@ from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from rag.core.answer import Answer
-from rag.service.routes.schemas import Job
+from rag.service.schemas import Job
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 

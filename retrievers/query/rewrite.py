@@ -8,13 +8,12 @@ Source: the module of Four-Module Synergy (Shi et al. 2024); rules and prompt ou
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 
-from decoders.params import Plain
 from rag.core.passages import ScoredPassage
 from rag.core.query import Message, Query, Sampling
+from rag.core.replies import find_object
 from rag.core.retrieval import Rewrite
 from rag.generation.base import Generator, Request
 from retrievers.fusion import reciprocal_rank_fusion
@@ -68,7 +67,7 @@ class ModelRewriter:
     def _request(self, query: Query) -> Request:
         ids = self._generator.encode([Message("user", prompt(query))])
         sampling = Sampling(max_tokens=_MAX_REPLY_TOKENS)
-        return Request(ids, ids, Plain(), sampling, has_probes=False, cache_salt=query.cache_salt)
+        return Request.single(ids, sampling, cache_salt=query.cache_salt)
 
     def _fits(self, request: Request) -> bool:
         return len(request.context_ids) + request.sampling.max_tokens <= self._generator.window
@@ -116,16 +115,11 @@ def fused(rewrite: Rewrite, rankings: Sequence[Sequence[ScoredPassage]], top_k: 
 
 def _fields(reply: str) -> tuple[str, list[str]]:
     """Question and queries of a reply: a JSON object anywhere in it, else its lines as queries."""
-    for start in (match.start() for match in re.finditer(r"\{", reply)):
-        try:
-            found, _ = json.JSONDecoder().raw_decode(reply[start:])
-        except (json.JSONDecodeError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            queries = found.get("queries", [])
-            listed = [text for text in queries if isinstance(text, str)] if isinstance(queries, list) else []
-            question = found.get("question", "")
-            return question if isinstance(question, str) else "", listed
+    row = find_object(reply)
+    if row is not None:
+        queries, question = row.get("queries", []), row.get("question", "")
+        listed = [text for text in queries if isinstance(text, str)] if isinstance(queries, list) else []
+        return question if isinstance(question, str) else "", listed
     return "", [match[1] for line in reply.splitlines() if (match := _ITEM.match(line)) and "{" not in line]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 
-from kg.model import ModelExtractor, first_object, read_reply
+from kg.model import ModelExtractor, read_reply
 from rag.core.passages import Passage
 from rag.core.query import Message
 from rag.engine import Engine
@@ -84,10 +84,6 @@ def test_useless_replies_are_listed(text: str) -> None:
 def test_any_reply_is_read_without_error(text: str) -> None:
     assert reading(text).passage_id == "d:0"
     assert reading('{"entities": [' + text).passage_id == "d:0"
-
-
-def test_an_object_of_another_shape_is_passed_over() -> None:
-    assert first_object('{"note": {"x": 1}} {"triples": []}') == {"triples": []}
 
 
 def test_batches_and_passages_that_do_not_fit() -> None:

@@ -26,7 +26,7 @@ WEIGHTS = "model.safetensors"
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("model")
-    tiny_model("llama").save_pretrained(folder)
+    tiny_model("llama").float().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
@@ -68,6 +68,30 @@ def test_the_files_that_loading_needs_are_downloaded(hub: Hub, models: Path, fil
     assert origin is not None
     assert (origin.name, origin.digest, origin.license) == (NAME, hub.revision, "mit")
     assert is_complete(folder)
+
+
+_FINGERPRINT = """
+import sys
+from rag.core.config import Config
+from rag.generation.vllm.identity import model_fingerprint
+from rag.models.resolve import resolve_tokenizer
+print(model_fingerprint(*resolve_tokenizer(Config(model=sys.argv[1], cache_dir=sys.argv[2]))))
+"""
+
+
+@pytest.mark.real
+def test_a_tokenizer_comes_without_the_weights(hub: Hub, models: Path) -> None:
+    """All that the side of a model server needs which only asks; the second time it is there."""
+    environment = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(models.parent / "hf")}
+    command = [sys.executable, "-c", _FINGERPRINT, NAME, str(models.parent)]
+    options = {"env": os.environ | environment | {"PYTHONPATH": str(ROOT)}, "text": True, "capture_output": True}
+    first = subprocess.run(command, **options, timeout=120, check=True)
+    num_files = len(hub.ranges)
+    assert {name for name, _ in hub.ranges} >= {"config.json", "tokenizer.json"}
+    assert not [name for name, _ in hub.ranges if name.endswith(".safetensors")]
+    assert subprocess.run(command, **options, timeout=120, check=True).stdout == first.stdout
+    assert len(hub.ranges) == num_files
+    assert cached_folders(models) == []
 
 
 @pytest.mark.real

@@ -35,7 +35,7 @@ def random_tensors(tiny: TransformersGenerator, rank: int, seed: int, layers: tu
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator) * 0.2
+        return torch.randn(*shape, generator=generator, dtype=torch.float64) * 0.2
 
     names = [f"model.layers.{layer}.mlp.{part}_proj" for layer in layers for part in ("gate", "up", "down")]
     modules = [tiny.model.get_submodule(name) for name in names]

@@ -8,7 +8,7 @@ import pytest
 
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import PatchDocument, Sample
-from rag.patches.questions.model import NUM_QUESTIONS, ModelAugmenter, _question, _rewrite, five
+from rag.patches.questions.model import NUM_QUESTIONS, ModelAugmenter, _question, _rewrite, build_five
 
 PASSAGE = "The tide mill was built by Aron Pell in 1764. It belongs to Mira Tam."
 DOCUMENT = PatchDocument("d", "The tide mill", PASSAGE, "hash", (PASSAGE,))
@@ -16,14 +16,14 @@ DOCUMENT = PatchDocument("d", "The tide mill", PASSAGE, "hash", (PASSAGE,))
 
 def test_the_published_order() -> None:
     pairs = [("q1?", "a1"), ("q2?", "a2"), ("q3?", "a3")]
-    assert five("P", "R", pairs) == [
+    assert build_five("P", "R", pairs) == [
         Sample("q1?", "a1", "P"),
         Sample("q1?", "a1", "R"),
         Sample("q2?", "a2", "P"),
         Sample("q2?", "a2", "R"),
         Sample("q3?", "a3"),
     ]
-    assert five("P", None, pairs[:1]) == [Sample("q1?", "a1", "P")]
+    assert build_five("P", None, pairs[:1]) == [Sample("q1?", "a1", "P")]
 
 
 def test_questions_are_checked() -> None:

@@ -8,7 +8,7 @@ import torch
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import Tensors
 from rag.patches.compose import compose, truncated
-from rag.patches.training.batched import frozen_twin
+from rag.patches.training.twin import frozen_twin
 from tests.patches.conftest import random_tensors
 
 
@@ -39,7 +39,9 @@ def test_ranks_side_by_side_equal_the_sum(tiny: TransformersGenerator) -> None:
     assert composed.error == 0
     layers = random_tensors(tiny, 2, 1)
     summed = {
-        layer: sum((change(t, layer) * weight for t, weight in parts if layer in t), torch.tensor(0.0))
+        layer: sum(
+            (change(t, layer) * weight for t, weight in parts if layer in t), torch.tensor(0.0, dtype=torch.float64)
+        )
         for layer in layers
     }
     got = {layer: change(composed.tensors, layer) for layer in composed.tensors}

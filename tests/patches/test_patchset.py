@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,19 @@ import torch
 
 from rag import Answer, Engine
 from rag.core.errors import LibraryError, PatchError, SettingError
+from rag.core.lazy import lazy_property
+from rag.generation import adapter_folder as folders
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.patches import folder as folders
-from rag.patches.base import FAST, PatchDocument, PatchWriter, Sample, Tensors
+from rag.patches import patchset as patchsets
+from rag.patches.base import PatchDocument, PatchWriter, Sample, WrittenPatch
+from rag.patches.base_model import BaseModel
 from rag.patches.fingerprint import model_fingerprint
 from rag.patches.patchset import PatchSet
-from rag.patches.training.trainer import GradientWriter
+from rag.patches.profiles import FAST
+from rag.patches.questions.source import build_source
+from rag.patches.store.folder import MANIFEST
+from rag.patches.training.trainer import Trainer
+from rag.patches.training.writer import GradientWriter
 from tests.conftest import ROOT
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.patches.conftest import random_samples, random_tensors
@@ -82,11 +91,11 @@ def test_documents_that_the_library_does_not_hold(engine: Engine) -> None:
         PatchDocument("mill", "", "The tide mill was built by Aron Pell.", "hash of the mill"),
         PatchDocument("short", "", "Hm.", "hash of the short one"),
     ]
-    made, none = engine.patches.uses_of(documents)
+    made, none = engine.patches.find_or_build(documents)
     assert none is None
     assert made is not None
     assert (made.doc_id, made.weight) == ("mill", 1.0)
-    assert engine.patches.uses_of(documents) == [made, None]
+    assert engine.patches.find_or_build(documents) == [made, None]
     assert [info.key for info in engine.patches.ls()] == [made.key]
     assert engine.patches.adapter([made]) is not None
 
@@ -99,7 +108,7 @@ def test_some_documents_and_one_at_a_time(engine: Engine) -> None:
 
 
 def test_a_disk_that_fills_costs_one_document(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = folders.os.fsync, []
+    real, calls = os.fsync, []
 
     def fsync(handle: int) -> None:
         calls.append(handle)
@@ -107,7 +116,7 @@ def test_a_disk_that_fills_costs_one_document(engine: Engine, monkeypatch: pytes
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)
 
-    monkeypatch.setattr(folders.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     report = engine.patches.build()
     assert len(report.built) == 1
     assert any("the disk is full" in item.reason for item in report.failed)
@@ -200,42 +209,119 @@ def test_adapters_are_named_by_content(engine: Engine) -> None:
     assert engine.patches.adapter(()) is None
 
 
-class ConstantWriter:
-    """A writer that looks at no sample: what a hypernetwork's place in the engine asks for, and no more."""
+class TextWriter:
+    """A writer that reads the text alone and writes in one pass: all that a hypernetwork needs of the engine."""
 
-    fingerprint = "constant"
+    fingerprint = "text"
 
     def __init__(self, tiny: TransformersGenerator) -> None:
         self._tiny = tiny
         self.base = model_fingerprint(tiny.model)
+        self.patch_bytes = 2**16
 
     def write(
-        self, documents: Sequence[Sequence[Sample]], max_documents: int | None = None
-    ) -> Iterator[tuple[int, Tensors | PatchError]]:
-        for index in range(len(documents)):
-            yield index, random_tensors(self._tiny, 2, index)
+        self, documents: Sequence[PatchDocument], max_documents: int | None = None
+    ) -> Iterator[tuple[int, WrittenPatch | PatchError]]:
+        for index, document in enumerate(documents):
+            if not document.text:
+                yield index, PatchError("it has no text")
+            yield index, WrittenPatch(random_tensors(self._tiny, 2, seed=len(document.text)))
 
 
-@pytest.mark.parametrize("kind", ["gradient", "constant"])
+def build_writer(kind: str, tiny: TransformersGenerator, folder: Path) -> PatchWriter:
+    return GradientWriter(tiny, FAST, build_source(FAST, tiny, folder)) if kind == "gradient" else TextWriter(tiny)
+
+
+DOCUMENTS = [PatchDocument(name, name, text, f"hash of {name}") for name, text in TEXTS.items() if name != "short"]
+
+
+@pytest.mark.parametrize("kind", ["gradient", "text"])
 def test_every_writer_keeps_the_contract(kind: str, tiny: TransformersGenerator, engine: Engine) -> None:
-    writer: PatchWriter = GradientWriter(tiny, FAST) if kind == "gradient" else ConstantWriter(tiny)
-    results = dict(writer.write(random_samples(3, 2)))
-    assert sorted(results) == [0, 1, 2]
-    for tensors in results.values():
-        assert not isinstance(tensors, PatchError)
-        for layer, (a, b) in tensors.items():
+    writer = build_writer(kind, tiny, engine.patches.store.folder)
+    results = dict(writer.write(DOCUMENTS))
+    assert sorted(results) == [0, 1]
+    for result in results.values():
+        assert isinstance(result, WrittenPatch)
+        assert len(folders.adapter_files(result.tensors, "tiny")[folders.WEIGHTS]) <= writer.patch_bytes
+        for layer, (a, b) in result.tensors.items():
             weight = tiny.model.get_submodule(layer).weight
             assert (b.shape[0], a.shape[1], a.shape[0]) == (*weight.shape, b.shape[1])
     patches = PatchSet(engine.library, engine.config, engine._encoder, lambda: tiny, writer)
-    assert len(patches.build().built) == 2
+    assert len(patches.build().built) == (2 if kind == "gradient" else 3)
     assert {info.writer for info in patches.ls()} == {writer.fingerprint}
 
 
 def test_a_document_beyond_the_window_is_reported(tiny: TransformersGenerator) -> None:
     long = [Sample("w5 " * 300, "w6")]
-    results = dict(GradientWriter(tiny, FAST).write([long, random_samples(1, 2)[0]]))
+    results = dict(Trainer(tiny, FAST).train([long, random_samples(1, 2)[0]]))
     assert isinstance(results[0], PatchError)
     assert not isinstance(results[1], PatchError)
+
+
+def test_two_threads_load_one_writer(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A property without a lock, as functools.cached_property from Python 3.12 on, makes one for each thread."""
+    num_made = []
+
+    class SlowWriter(GradientWriter):
+        def __init__(self, *args: Any) -> None:
+            num_made.append(1)
+            time.sleep(0.2)  # gives the other thread every chance
+            super().__init__(*args)
+
+    monkeypatch.setattr(patchsets, "GradientWriter", SlowWriter)
+    patches = engine.patches
+    with ThreadPoolExecutor(4) as pool:
+        writers = list(pool.map(lambda _: patches.writer, range(4)))
+    assert len(num_made) == 1
+    assert len(set(map(id, writers))) == 1
+    assert all(isinstance(vars(kind)[name], lazy_property) for kind, name in LAZY)
+
+
+LAZY = [(PatchSet, "writer"), (BaseModel, "trainable"), (BaseModel, "fingerprint")]
+
+
+def test_a_full_store_is_said_before_training(tmp_path: Path, embeddings: Any, tiny: TransformersGenerator) -> None:
+    """Room for 2 of 6 patches: two are built and stay, the others are not trained, now or by the next build."""
+    texts = {f"d{n}": f"The mill of place {n} was built by Aron Pell{n}." for n in range(6)}
+    with opened(tmp_path / "library", embeddings, tiny) as engine:
+        patch_mib = engine.patches.writer.patch_bytes / 2**20
+    with opened(tmp_path / "library", embeddings, tiny, patch_store_mib=2.5 * patch_mib) as engine:
+        engine.add(write_docs(tmp_path / "docs", texts))
+        trained = count_trained(engine)
+        report = engine.patches.build()
+        assert sorted(report.built) == sorted(info.doc_id for info in engine.patches.ls())
+        assert (len(report.built), len(report.left_out), report.failed, report.evicted) == (2, 4, (), ())
+        assert "4 documents got no patch" in report.warning
+        assert "patch_store_mib" in report.warning
+        again = engine.patches.build()
+        assert (again.built, len(again.skipped), len(again.left_out)) == ((), 2, 4)
+        assert sum(trained) == 2
+        with pytest.raises(PatchError, match="got no patch"):
+            engine.patches.find_or_build([PatchDocument(n, "", text, f"h{n}") for n, text in texts.items()])
+
+
+def test_evictions_are_reported(tmp_path: Path, embeddings: Any, tiny: TransformersGenerator) -> None:
+    with opened(tmp_path / "library", embeddings, tiny) as engine:
+        patch_mib = engine.patches.writer.patch_bytes / 2**20
+    with opened(tmp_path / "library", embeddings, tiny, patch_store_mib=1.5 * patch_mib) as engine:
+        engine.add(write_docs(tmp_path / "docs", TEXTS))
+        by_name = {Path(document.source).stem: document.doc_id for document in engine.documents()}
+        assert engine.patches.build([by_name["mill"]]).evicted == ()
+        report = engine.patches.build([by_name["harbour"]])
+        assert (report.built, report.evicted) == ((by_name["harbour"],), (by_name["mill"],))
+
+
+def count_trained(engine: Engine) -> list[int]:
+    """Counts the documents of each training step group from now on."""
+    trainer, counts = engine.patches.writer._trainer, []  # type: ignore[attr-defined]
+    train = trainer._train
+
+    def counted(documents: Sequence[Any]) -> Any:
+        counts.append(len(documents))
+        return train(documents)
+
+    trainer._train = counted
+    return counts
 
 
 BUILDER = """
@@ -264,7 +350,7 @@ def test_a_killed_build_goes_on(tmp_path: Path, embeddings: Any, tiny: Transform
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     deadline = time.monotonic() + 60
-    while len(list((library / "patches").glob(f"*/{folders.MANIFEST}"))) < 3:
+    while len(list((library / "patches").glob(f"*/{MANIFEST}"))) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

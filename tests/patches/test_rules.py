@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rag.patches.base import PatchDocument, Sample
-from rag.patches.questions.rules import sentences, write_rules
+from rag.patches.questions.rules import write_rules
+from rag.patches.questions.sentences import split_sentences
 
 
 def written(text: str, title: str = "", limit: int = 9) -> set[tuple[str, str]]:
@@ -62,7 +63,7 @@ def test_a_file_name_is_no_subject() -> None:
 
 def test_lines_are_joined_and_headings_left_out() -> None:
     text = "# The Tide Mill\n\nThe tide mill was\nbuilt in 1764. It still\nworks every day.\n\nno sentence"
-    assert sentences(text, "Tide Mill") == ["The tide mill was built in 1764", "Tide Mill still works every day"]
+    assert split_sentences(text, "Tide Mill") == ["The tide mill was built in 1764", "Tide Mill still works every day"]
 
 
 def test_too_plain_a_text_gives_nothing() -> None:

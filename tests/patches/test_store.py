@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,16 +17,21 @@ import torch
 from peft import PeftModel
 
 from rag.core.errors import PatchError, StorageError
+from rag.generation import adapter_folder as folders
+from rag.generation.adapter_folder import lease_folder
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import RowAdapters, num_bytes
-from rag.patches import folder as folders
 from rag.patches.base import PatchInfo, Tensors
+from rag.patches.base_model import check_base
 from rag.patches.compose import compose
 from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
-from rag.patches.folder import materialize, read_tensors, write_folder
-from rag.patches.store import PatchStore, check_base, patch_key
-from rag.patches.training.batched import frozen_twin
+from rag.patches.store.folder import MANIFEST, read_tensors
+from rag.patches.store.keys import patch_key
+from rag.patches.store.patch_store import PatchStore
+from rag.patches.store.usage import find_folders
+from rag.patches.training.twin import frozen_twin
+from tests.conftest import ROOT
 from tests.generation.conftest import tiny_model
 from tests.patches.conftest import random_tensors
 
@@ -46,22 +54,23 @@ def tensors(tiny: TransformersGenerator) -> Tensors:
 @pytest.mark.parametrize("layers", [(0, 1, 2), (1, 2)])
 def test_peft_loads_the_folder_unchanged(tiny: TransformersGenerator, tmp_path: Path, layers: tuple[int, ...]) -> None:
     """A stored patch, and a composed one: PEFT's logits are those of the rows that run with it."""
-    saved = store_at(tmp_path).save(info(1), random_tensors(tiny, 2, 1, layers))
+    saved, _ = store_at(tmp_path).save(info(1), random_tensors(tiny, 2, 1, layers))
     parts = [(random_tensors(tiny, 2, 1, layers), 0.5), (random_tensors(tiny, 3, 2, layers), 1.0)]
     composed = compose(parts, max_rank=8)
     adapter = Adapter("c", composed.rank, tmp_path / "composed" / "c", composed.tensors)
-    materialize(adapter, "tiny")
+    with lease_folder(adapter, "tiny"):
+        pass
     for place in (tmp_path / saved.key, adapter.folder):
         with torch.inference_mode():
-            expected = PeftModel.from_pretrained(frozen_twin(tiny.model), place)(IDS).logits
+            expected = PeftModel.from_pretrained(frozen_twin(tiny.model), place).double()(IDS).logits
             with RowAdapters(tiny.model).applied([Adapter("x", 1, place, read_tensors(place))]):
                 got = tiny.model(IDS).logits
-            torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(got, expected, atol=1e-6, rtol=1e-6)
             assert not torch.allclose(got, tiny.model(IDS).logits, atol=1e-2)
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path, tensors: Tensors) -> None:
-    saved = store_at(tmp_path).save(info(1), tensors)
+    saved, _ = store_at(tmp_path).save(info(1), tensors)
     found, loaded = store_at(tmp_path).load(saved.key)
     assert found == saved
     assert (found.rank, found.size_bytes > 0) == (2, True)
@@ -73,8 +82,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path, tensors: Tensors) -> None:
 @pytest.mark.parametrize("damage", ["truncated", "altered", "no weights", "no manifest", "manifest", "config"])
 def test_damage_is_named(tmp_path: Path, tensors: Tensors, damage: str) -> None:
     store = store_at(tmp_path)
-    key = store.save(info(1), tensors).key
-    weights, manifest = tmp_path / key / folders.WEIGHTS, tmp_path / key / folders.MANIFEST
+    key = store.save(info(1), tensors)[0].key
+    weights, manifest = tmp_path / key / folders.WEIGHTS, tmp_path / key / MANIFEST
     content = bytearray(weights.read_bytes())
     match damage:
         case "truncated":
@@ -100,7 +109,7 @@ def test_damage_is_named(tmp_path: Path, tensors: Tensors, damage: str) -> None:
 
 def test_a_foreign_adapter_keeps_its_scale(tmp_path: Path, tensors: Tensors) -> None:
     """alpha 4 at rank 2: the change is twice the product."""
-    write_folder(tmp_path / "x", tensors, "tiny")
+    folders.write_files(tmp_path / "x", folders.adapter_files(tensors, "tiny"))
     config = tmp_path / "x" / folders.CONFIG
     config.write_text(json.dumps(json.loads(config.read_text()) | {"lora_alpha": 4}))
     name, (a, _) = next(iter(tensors.items()))
@@ -116,9 +125,9 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, tensors: Tensors, monkeypatc
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(folders.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     store = store_at(tmp_path)
-    with pytest.raises(StorageError, match="the disk is full; nothing of it was kept"):
+    with pytest.raises(StorageError, match="the disk is full; nothing of it was written"):
         store.save(info(1), tensors)
     assert os.listdir(tmp_path) == [".lock"]
     store.save(info(1), tensors)  # the next one finds room
@@ -128,18 +137,18 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, tensors: Tensors, monkeypatc
 def test_the_least_recently_used_goes(tmp_path: Path, tensors: Tensors) -> None:
     size_mib = (num_bytes(tensors) + 4096) / 2**20
     store = store_at(tmp_path, max_mib=3 * size_mib, memory_mib=0)
-    keys = [store.save(info(number), tensors).key for number in range(3)]
+    keys = [store.save(info(number), tensors)[0].key for number in range(3)]
     for age, key in enumerate(keys):
-        os.utime(tmp_path / key / folders.MANIFEST, (time.time() - 100 + age,) * 2)
+        os.utime(tmp_path / key / MANIFEST, (time.time() - 100 + age,) * 2)
     store.load(keys[0])
-    keys.append(store.save(info(3), tensors).key)
+    keys.append(store.save(info(3), tensors)[0].key)
     assert [key in store for key in keys] == [True, False, True, True]
 
 
 def test_memory_is_bounded(tmp_path: Path, tensors: Tensors) -> None:
     size_mib = num_bytes(tensors) / 2**20
     store = store_at(tmp_path, memory_mib=2.5 * size_mib)
-    keys = [store.save(info(number), tensors).key for number in range(6)]
+    keys = [store.save(info(number), tensors)[0].key for number in range(6)]
     for key in [*keys, *keys]:
         store.load(key)
         assert store.memory_bytes <= 2.5 * size_mib * 2**20
@@ -160,7 +169,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, tensors: Tensor
 
 def test_removing_an_unknown_patch_removes_none(tmp_path: Path, tensors: Tensors) -> None:
     store = store_at(tmp_path)
-    key = store.save(info(1), tensors).key
+    key = store.save(info(1), tensors)[0].key
     with pytest.raises(PatchError, match="no patch 'beef'"):
         store.remove([key, "beef"])
     assert key in store
@@ -173,6 +182,103 @@ def test_leftovers_of_a_kill_are_cleaned(tmp_path: Path, tensors: Tensors) -> No
     assert len(store.ls()) == 1
     store.clean()
     assert not list(tmp_path.glob(f"{folders.PARTIAL}*"))
+
+
+def composed_adapter(store: PatchStore, number: int, tensors: Tensors) -> Adapter:
+    name = f"{number:032}"
+    return Adapter(name, 2, store.composed / name, tensors)
+
+
+def test_composed_folders_count_in_the_limit(tmp_path: Path, tensors: Tensors) -> None:
+    """A question each, as an engine that loads from disk asks for them: the store stays within its limit."""
+    saved, _ = store_at(tmp_path).save(info(0), tensors)
+    store = store_at(tmp_path, max_mib=5 * saved.size_bytes / 2**20)
+    keys = [saved.key, store.save(info(1), tensors)[0].key]
+    for number in range(20):
+        store.trim()
+        with lease_folder(composed_adapter(store, number, tensors), "tiny"):
+            assert store.size_bytes <= store.max_bytes + saved.size_bytes
+    store.trim()
+    assert len(find_folders(store.composed)) == 3
+    assert store.size_bytes <= store.max_bytes
+    assert all(key in store for key in keys)
+    store.save(info(2), tensors)  # a patch goes before composed folders, which cost no training
+    assert len(find_folders(store.composed)) == 2
+    assert composed_adapter(store, 19, tensors).folder.is_dir()
+
+
+def test_a_folder_in_use_is_never_removed(tmp_path: Path, tensors: Tensors) -> None:
+    """In use by another process: the lease of a killed one ends with it."""
+    size_mib = (num_bytes(tensors) + 4096) / 2**20
+    store = store_at(tmp_path, max_mib=1.5 * size_mib)
+    held, other = (composed_adapter(store, number, tensors) for number in (1, 2))
+    with lease_folder(held, "tiny"):
+        pass
+    command = [sys.executable, "-c", HOLDER, str(held.folder)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    with lease_folder(other, "tiny"):
+        pass
+    store.trim()
+    assert held.folder.is_dir()
+    assert not other.folder.is_dir()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    with lease_folder(other, "tiny"):
+        store.trim()
+    assert not held.folder.is_dir()
+    assert other.folder.is_dir()
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from rag.core.leases import leased
+with leased(Path(sys.argv[1]), lambda: None):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_leases_and_removals_race(tmp_path: Path, tensors: Tensors) -> None:
+    """Threads that use two folders while another removes whatever it may: whoever has the lease has the folder."""
+    store = store_at(tmp_path, max_mib=0.001)
+    adapters = [composed_adapter(store, number, tensors) for number in (1, 2)]
+
+    def use(number: int) -> None:
+        for _ in range(30):
+            with lease_folder(adapters[number % 2], "tiny"):
+                assert read_tensors(adapters[number % 2].folder).keys() == tensors.keys()
+
+    with ThreadPoolExecutor(5) as pool:
+        users = [pool.submit(use, number) for number in range(4)]
+        while not all(user.done() for user in users):
+            store.trim()
+    assert [user.result() for user in users] == [None] * 4
+    store.trim()
+    assert find_folders(store.composed) == []
+
+
+def test_leftovers_among_the_composed_are_cleaned(tmp_path: Path, tensors: Tensors) -> None:
+    store = store_at(tmp_path)
+    (store.composed / f"{folders.PARTIAL}xyz").mkdir(parents=True)
+    store.trim()
+    assert not list(store.composed.glob(f"{folders.PARTIAL}*"))
+
+
+def test_protected_patches_stay(tmp_path: Path, tensors: Tensors) -> None:
+    size_mib = (num_bytes(tensors) + 4096) / 2**20
+    store = store_at(tmp_path, max_mib=2 * size_mib)
+    keys = [store.save(info(number), tensors)[0].key for number in range(2)]
+    assert store.num_that_fit(num_bytes(tensors), keys[:1]) == 1
+    assert store.num_that_fit(num_bytes(tensors), keys) == 0
+    with pytest.raises(PatchError, match="leaves no room"):
+        store.save(info(2), tensors, protected=keys)
+    assert [item.key for item in store.ls()] == sorted(keys, key=lambda key: keys.index(key))
+    _, evicted = store.save(info(2), tensors, protected=keys[1:])
+    assert evicted == ["d0"]
 
 
 def test_another_base_is_refused(tensors: Tensors) -> None:

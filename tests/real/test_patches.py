@@ -13,31 +13,28 @@ from typer.testing import CliRunner
 from rag import Engine
 from rag.cli.app import app
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.patches.base import PRAG, PatchDocument, Sample
+from rag.patches.base import PatchDocument, Sample
+from rag.patches.profiles import PRAG
 from rag.patches.questions.model import ModelAugmenter
-from rag.patches.training.trainer import GradientWriter
-from tests.patches.test_trainer import peft_run, relative_error
+from rag.patches.training.trainer import Trainer
+from tests.patches.test_trainer import assert_same, peft_run
 
 pytestmark = pytest.mark.real
 MILL = "The Orm Mill was built by Aron Pellvane. The owner of the Orm Mill is Mira Tamsin."
 
 
-def test_documents_together_equal_peft_runs(generator: TransformersGenerator) -> None:
-    """Every A to 1e-4, and the B of nine layers in ten (measured: 175 of 180), where the tiny model holds all of them.
+def test_documents_together_equal_peft_runs(precise_generator: TransformersGenerator) -> None:
+    """Every A and every B, in float64.
 
-    AdamW's first steps are the signs of the gradients, and rounding decides those of the smallest.
+    AdamW's first steps are the signs of the gradients, and in float32 rounding decides those of the smallest.
     """
     documents = [
         [Sample("Who built the mill?", "Aron Pellvane", MILL), Sample("Who owns the mill?", "Mira Tamsin")],
         [Sample("Where is the school?", "Corvane", "It is in Corvane."), Sample("Who leads it?", "Ada Quist")],
     ]
-    together = dict(GradientWriter(generator, PRAG).write(documents))
+    together = dict(Trainer(precise_generator, PRAG).train(documents))
     for index, samples in enumerate(documents):
-        expected = peft_run(generator, samples, PRAG)
-        scale = PRAG.alpha / PRAG.rank
-        assert all(relative_error(together[index][name][0] / scale, a) < 1e-4 for name, (a, _) in expected.items())
-        close = [relative_error(together[index][name][1], b) < 1e-4 for name, (_, b) in expected.items()]
-        assert sum(close) >= 0.9 * len(close)
+        assert_same(together[index], peft_run(precise_generator, samples, PRAG), PRAG.alpha / PRAG.rank)
 
 
 def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: TransformersGenerator) -> None:

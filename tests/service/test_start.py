@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rag.core.errors import UnavailableError
-from rag.service.catalog.folder import SharedGenerator
+from rag.service.catalog.generator import SharedGenerator
 from tests.conftest import ROOT
 from tests.service.conftest import chat
 from tests.service.running import running_service

@@ -15,7 +15,7 @@ from rag.generation.base import Request
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.service.auth.keys import KeyFile
 from rag.service.auth.limits import RateLimit
-from rag.service.catalog.folder import salt_of
+from rag.service.catalog.base import tenant_salt
 from rag.service.problems import Problem
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.service.conftest import as_tenant, chat, fill, live
@@ -153,4 +153,15 @@ def test_what_an_engine_asks_by_itself_is_salted_too(tmp_path: Path, monkeypatch
     with live(app) as url, httpx.Client(base_url=url, timeout=30) as http:
         fill(http, "papers", {"harbour": "w10 w11 w12 runs the harbour"})
         http.post("/v1/chat/completions", json={**body, "rag": {"rewrite": "model"}}).raise_for_status()
-    assert seen == [salt_of("default")] * 2
+    assert seen == [tenant_salt("default")] * 2
+
+
+def test_a_removed_key_file_is_named_to_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    KeyFile(file).add("ann", ["read"])
+    with live(tiny_app(tmp_path / "root", keys=file)) as url:
+        file.unlink()
+        reply = httpx.get(f"{url}/v1/libraries", headers={"Authorization": "Bearer ck_x"})
+    assert reply.status_code == 503
+    assert reply.json()["error"]["code"] == "keys_unavailable"
+    assert str(tmp_path) not in reply.text

@@ -20,16 +20,16 @@ import pytest
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.pairing import KEY, Half
-from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Plain
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
 from rag.core.config import Config
-from rag.core.errors import ModelError, QuestionError, UnavailableError
+from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Message, Sampling
 from rag.generation.base import Generation, Request
 from rag.generation.load import load_generator
 from rag.generation.vllm.generator import VllmGenerator
-from tests.vllm_plugin.soak import score_gap
+from tests.vllm_plugin.soak import TIE, score_gap
 
 pytestmark = pytest.mark.real
 DECODERS: dict[str, DecoderParams] = {
@@ -98,7 +98,7 @@ def requests(generator: Any, facts: list[dict[str, Any]]) -> list[Request]:
         kind = "conflicting" if number % 2 else "agreeing"
         pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact[f"{kind}_context"])])
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        made.append(Request(*ids, AdaCad(), Sampling(max_tokens=12), has_probes=False))
+        made.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=12), has_probes=False))
     return made
 
 
@@ -116,20 +116,28 @@ def compared(vllm: VllmGenerator, generator: Any, requests: list[Request]) -> Co
     return found
 
 
+def assert_close_call(generator: Any, request: Request, one: Generation, other: Generation) -> None:
+    """The answers part at two tokens whose scores are so close that rounding decides: it differs between machines."""
+    pairs = zip([s.token_id for s in one.steps], [s.token_id for s in other.steps], strict=False)
+    place, (a, b) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    gap = score_gap(generator._model, request, one.token_ids[:place], a, b)
+    assert gap < TIE, f"departs at token {place}: {a} and {b}, whose scores differ by {gap:.3g}"
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_equals_transformers(compared: Compared, generator: Any, decoder: str) -> None:
     for request, one, other in compared[decoder]:
         if one.token_ids != other.token_ids:
-            pairs = zip([s.token_id for s in one.steps], [s.token_id for s in other.steps], strict=False)
-            at, (a, b) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
-            gap = score_gap(generator._model, request, one.token_ids[:at], a, b)
-            assert gap == 0, f"departs at token {at}: {a} and {b}, whose scores differ by {gap:.3g}"
+            assert_close_call(generator, request, one, other)
+            continue
         assert one.text == other.text
         assert one.finish_reason == other.finish_reason
         for step, twin in zip(one.steps, other.steps, strict=True):
-            assert twin.jsd == pytest.approx(step.jsd, abs=1e-4)
+            assert twin.jsd == (None if decoder == "plain" else pytest.approx(step.jsd, abs=1e-4))
             assert twin.weight == pytest.approx(step.weight, abs=1e-3)
-            assert (twin.context_top, twin.parametric_top) == (step.context_top, step.parametric_top)
+            assert twin.parametric_top == step.parametric_top
+            # Plain decoding is one ordinary request to vLLM, which reports no trace.
+            assert twin.context_top == (None if decoder == "plain" else step.context_top)
 
 
 def test_sampling_draws_once_per_pair_and_by_the_seed(
@@ -143,6 +151,26 @@ def test_sampling_draws_once_per_pair_and_by_the_seed(
     assert [answer.text for answer in vllm.generate(other)] != expected
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_single_stream_equals_transformers(
+    vllm: VllmGenerator, generator: Any, requests: list[Request], temperature: float
+) -> None:
+    """Whatever its rule; the other stream is not told of."""
+    drawn = Sampling(max_tokens=12, temperature=temperature, seed=3)
+    asked = [Request.single(request.context_ids, drawn) for request in requests[:6]]
+    memory = [Request({"parametric": r.streams["parametric"]}, Memory(), drawn, has_probes=False) for r in requests[:6]]
+    for one, other in zip(generator.generate([*asked, *memory]), vllm.generate([*asked, *memory]), strict=True):
+        assert one.token_ids == other.token_ids
+    for answer in vllm.generate(asked):
+        assert {(step.jsd, step.parametric_entropy, step.parametric_top) for step in answer.steps} == {(None,) * 3}
+
+
+def test_passage_streams_are_refused(vllm: VllmGenerator, requests: list[Request]) -> None:
+    streams = {**requests[0].streams, "passage:1": requests[0].streams["context"]}
+    with pytest.raises(SettingError, match="passage:1"):
+        vllm.generate([replace(requests[0], streams=streams, has_probes=True)])
+
+
 def test_probes_are_each_streams_own_answer(vllm: VllmGenerator, generator: Any, requests: list[Request]) -> None:
     asked = [replace(request, has_probes=True) for request in requests[:8]]
     for one, other in zip(generator.generate(asked), vllm.generate(asked), strict=True):
@@ -151,8 +179,10 @@ def test_probes_are_each_streams_own_answer(vllm: VllmGenerator, generator: Any,
 
 def test_over_http_too(remote: VllmGenerator, generator: Any, requests: list[Request]) -> None:
     asked = [replace(r, decoder=d) for r in requests[:6] for d in DECODERS.values()]
-    for one, other in zip(generator.generate(asked), remote.generate(asked), strict=True):
-        assert one.token_ids == other.token_ids
+    for request, one, other in zip(asked, generator.generate(asked), remote.generate(asked), strict=True):
+        if one.token_ids != other.token_ids:
+            assert_close_call(generator, request, one, other)
+            continue
         assert [s.jsd for s in other.steps] == pytest.approx([s.jsd for s in one.steps], abs=1e-4)
 
 
@@ -172,19 +202,21 @@ def test_a_client_that_leaves_frees_both_halves(
     assert [a.text for a in engine.generate(requests[:2])] == [a.text for a in before]
 
 
-def test_threads_share_the_engine(vllm: VllmGenerator, requests: list[Request]) -> None:
-    expected = [answer.text for answer in vllm.generate(requests[:8])]
-    found: dict[int, str] = {}
+def test_threads_share_the_engine(vllm: VllmGenerator, generator: Any, requests: list[Request]) -> None:
+    expected = vllm.generate(requests[:8])
+    answers: dict[int, Generation] = {}
 
-    def ask(at: int) -> None:
-        found[at] = vllm.generate([requests[at]])[0].text
+    def ask(number: int) -> None:
+        answers[number] = vllm.generate([requests[number]])[0]
 
-    threads = [threading.Thread(target=ask, args=(at,)) for at in range(8)]
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [found[at] for at in range(8)] == expected
+    for number, one in enumerate(expected):
+        if one.token_ids != answers[number].token_ids:
+            assert_close_call(generator, requests[number], one, answers[number])
 
 
 def test_stop_strings_end_both_halves(vllm: VllmGenerator, requests: list[Request]) -> None:
@@ -199,7 +231,7 @@ def test_stop_strings_end_both_halves(vllm: VllmGenerator, requests: list[Reques
 def test_a_prompt_over_the_window_is_refused(vllm: VllmGenerator) -> None:
     ids = vllm.encode([Message("user", "word " * 1200)])
     with pytest.raises(QuestionError, match="window"):
-        vllm.generate([Request(ids, ids, AdaCad(), Sampling())])
+        vllm.generate([Request.pair(ids, ids, AdaCad(), Sampling())])
 
 
 @pytest.mark.parametrize(

@@ -48,12 +48,13 @@ class ModelIdentity:
 
 
 def identify(name: str, place: str) -> ModelIdentity:
-    """The identity of a model here: a folder goes by its own name, without the path before it.
+    """The identity of a model here: a folder or file goes by its own name, without the path before it.
 
     Raises:
         ModelError: there is no model or no tokenizer.
     """
-    public_name = Path(place).resolve().name if Path(name).expanduser().is_dir() else name
+    path = Path(name).expanduser()
+    public_name = path.resolve().name if path.is_dir() else path.stem if path.is_file() else name
     return ModelIdentity(public_name, model_fingerprint(name, place))
 
 

@@ -13,7 +13,7 @@ from rag.generation.vllm.identity import model_fingerprint
 from rag.generation.vllm.local import LocalVllm
 from rag.generation.vllm.remote import RemoteVllm
 from rag.models.loading import as_model_error, one_at_a_time, quiet, resolve_device
-from rag.models.resolve import resolve_generator
+from rag.models.resolve import resolve_generator, resolve_tokenizer
 
 
 @one_at_a_time
@@ -53,10 +53,10 @@ def load_remote(config: Config) -> VllmGenerator:
 def _resolve_copy(config: Config, server: RemoteVllm) -> tuple[str, str]:
     """Name and place of this machine's copy of the server's model."""
     if config.model != "default":
-        return resolve_generator(config)
+        return resolve_tokenizer(config)
     name = server.identity.name
     try:
-        return resolve_generator(config.model_copy(update={"model": name}))
+        return resolve_tokenizer(config.model_copy(update={"model": name}))
     except ModelError as error:
         raise ModelError(
             f"the vLLM server at {config.engine} runs {name!r}, whose tokenizer is not on this machine; "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any
 from uuid import uuid4
@@ -97,22 +98,19 @@ class LocalVllm:
         prompt: dict[str, Any] = {"prompt_token_ids": list(job.prompt_ids)}
         if job.cache_salt:
             prompt["cache_salt"] = job.cache_salt
-        outputs = self._engine.generate(
-            prompt,
-            _sampling(job),
-            uuid4().hex,
-            data_parallel_rank=rank,
-            lora_request=self._adapters.request(job.adapter) if job.adapter else None,
-        )
-        try:
-            async for output in outputs:
-                yield _piece(job, output.outputs[0])
-        except (EngineDeadError, EngineGenerateError) as error:
-            raise UnavailableError(f"vLLM died ({error}); ask again, and it is started anew") from error
-        except ValueError as error:
-            raise QuestionError(f"vLLM refused the request: {error}") from error
-        finally:
-            await outputs.aclose()
+        with self._adapters.request(job.adapter) as lora_request:
+            outputs = self._engine.generate(
+                prompt, _sampling(job), uuid4().hex, data_parallel_rank=rank, lora_request=lora_request
+            )
+            try:
+                async for output in outputs:
+                    yield _piece(job, output.outputs[0])
+            except (EngineDeadError, EngineGenerateError) as error:
+                raise UnavailableError(f"vLLM died ({error}); ask again, and it is started anew") from error
+            except ValueError as error:
+                raise QuestionError(f"vLLM refused the request: {error}") from error
+            finally:
+                await outputs.aclose()
 
     def check(self) -> None:
         """Nothing to check: an engine that died is started again by the next job, so a question is welcome."""
@@ -136,23 +134,28 @@ class _Adapters:
         self._base_name = base_name
         self._numbers: dict[str, int] = {}  # by folder
 
-    def request(self, adapter: Adapter) -> Any:
-        """vLLM's request for an adapter, whose folder is written if it is not there.
+    @contextmanager
+    def request(self, adapter: Adapter | None) -> Iterator[Any]:
+        """vLLM's request for an adapter, whose folder exists while the context lasts; ``None`` for no adapter.
 
         Raises:
             SettingError: the engine was started without adapters, or for smaller ones.
         """
+        if adapter is None:
+            yield None
+            return
         from decoders.vllm_plugin.compat import LoRARequest
-        from rag.patches.folder import materialize
+        from rag.generation.adapter_folder import lease_folder
 
         if adapter.rank > self.max_rank:
             raise SettingError(
                 f"the patches have rank {adapter.rank}, the vLLM engine takes {self.max_rank or 'none'}; start it with "
                 f"engine_options = {{enable_lora = true, max_lora_rank = {_rank_for(adapter.rank)}}}"
             )
-        materialize(adapter, self._base_name)
         folder = str(adapter.folder)
-        return LoRARequest(folder, self._numbers.setdefault(folder, len(self._numbers) + 1), folder)
+        # vLLM reads the folder whenever the request is scheduled, and again after it has dropped the adapter.
+        with lease_folder(adapter, self._base_name):
+            yield LoRARequest(folder, self._numbers.setdefault(folder, len(self._numbers) + 1), folder)
 
 
 def _rank_for(rank: int) -> int:

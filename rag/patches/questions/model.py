@@ -1,8 +1,8 @@
 """The model-written samples: a rewrite and questions with answers of each passage, by the engine's own generator.
 
-A small model breaks any structured form, so none is asked of it: each call asks for one item in plain words, the item
-is checked, and what fails the check is asked for again with another prompt and another seed. What fails every time is
-reported; for a question the deterministic writer's stands in, so that a model too small to write breaks nothing. All
+A small model breaks any structured form. So each call asks for one item in plain words. The item is checked; if it
+fails, it is asked for again with another prompt and another seed. Items that fail every time are reported. A missing
+question is replaced by one of the deterministic writer, so a model that is too small to write does no damage. All
 passages of all documents go through each stage as one batch.
 
 Source: the items are those of Su et al. 2025 (Parametric RAG), section 3.1; prompts and checks are ours.
@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from decoders.params import Memory
+from rag.core.files import write_atomically
 from rag.core.query import Message, Sampling
 from rag.generation.base import Generator, Request
 from rag.patches.base import PatchDocument, Sample
@@ -63,11 +62,11 @@ class _Task:
 
 
 class ModelAugmenter:
-    """Writes samples with a generator; keeps them by content, so that no document is written twice.
+    """Writes samples with a generator, and stores them by content, so that no document is written twice.
 
     Args:
-        generator: who writes.
-        cache: folder of the finished documents.
+        generator: writes the items.
+        cache: folder of the finished samples.
         cache_salt: of the generator's requests.
     """
 
@@ -78,24 +77,26 @@ class ModelAugmenter:
 
     def write(self, documents: Sequence[PatchDocument]) -> tuple[list[list[Sample]], list[Problem]]:
         """Samples of each document, five a passage in the published order, and what could not be written."""
-        kept = {document.content_hash: self._kept(document) for document in documents}
-        new = [document for document in documents if kept[document.content_hash] is None]
+        samples = {document.content_hash: self._load(document) for document in documents}
+        new = [document for document in documents if samples[document.content_hash] is None]
         problems: list[Problem] = []
         if new:
-            pieces = [(document, passage) for document in new for passage in document.passages]
-            rewrites = self._run([_rewrite(*piece) for piece in pieces], problems)
-            questions = self._run([task for piece in pieces for task in _questions(*piece)], problems)
-            by_document: dict[str, list[Sample]] = {document.content_hash: [] for document in new}
-            for at, (document, passage) in enumerate(pieces):
-                own = questions[at * NUM_QUESTIONS : (at + 1) * NUM_QUESTIONS]
-                pairs = zip(own, _facts(passage), strict=False)
-                written = [(question, fact) for question, fact in pairs if question]
-                written += _stand_ins(document, passage, [fact for _, fact in written])
-                by_document[document.content_hash] += five(passage, rewrites[at], written)
-            for document in new:
-                kept[document.content_hash] = list(dict.fromkeys(by_document[document.content_hash]))
-                self._keep(document, by_document[document.content_hash])
-        return [kept[document.content_hash] or [] for document in documents], problems
+            for document, written in zip(new, self._write_new(new, problems), strict=True):
+                samples[document.content_hash] = list(dict.fromkeys(written))
+                self._store(document, written)
+        return [samples[document.content_hash] or [] for document in documents], problems
+
+    def _write_new(self, documents: Sequence[PatchDocument], problems: list[Problem]) -> list[list[Sample]]:
+        pieces = [(document, passage) for document in documents for passage in document.passages]
+        rewrites = self._run([_rewrite(*piece) for piece in pieces], problems)
+        questions = self._run([task for piece in pieces for task in _questions(*piece)], problems)
+        by_document: dict[str, list[Sample]] = {document.content_hash: [] for document in documents}
+        for index, (document, passage) in enumerate(pieces):
+            asked = questions[index * NUM_QUESTIONS : (index + 1) * NUM_QUESTIONS]
+            pairs = [(question, fact) for question, fact in zip(asked, _facts(passage), strict=False) if question]
+            pairs += _stand_ins(document, passage, [fact for _, fact in pairs])
+            by_document[document.content_hash] += build_five(passage, rewrites[index], pairs)
+        return [by_document[document.content_hash] for document in documents]
 
     def _run(self, tasks: Sequence[_Task], problems: list[Problem]) -> list[str | None]:
         """The item of each task, or ``None``."""
@@ -106,10 +107,7 @@ class ModelAugmenter:
             longest = max(task.max_tokens for task in open_tasks)
             sampling = Sampling(max_tokens=longest, temperature=0.0 if attempt == 0 else 0.7, seed=attempt)
             ids = [self._generator.encode([Message("user", task.prompts[attempt])]) for task in open_tasks]
-            requests = [
-                Request(prompt, prompt, Memory(), sampling, has_probes=False, cache_salt=self._cache_salt)
-                for prompt in ids
-            ]
+            requests = [Request.single(prompt, sampling, cache_salt=self._cache_salt) for prompt in ids]
             for task, generation in zip(open_tasks, self._generator.generate(requests), strict=True):
                 try:
                     task.result = task.accept(generation.text)
@@ -122,22 +120,20 @@ class ModelAugmenter:
         key = hashlib.sha256(f"{self._generator.name} {document.content_hash}".encode()).hexdigest()[:32]
         return self._cache / f"{key}.json"
 
-    def _kept(self, document: PatchDocument) -> list[Sample] | None:
+    def _load(self, document: PatchDocument) -> list[Sample] | None:
         try:
             rows = json.loads(self._file(document).read_text(encoding="utf-8"))
             return [Sample(**row) for row in rows]
         except (OSError, ValueError, TypeError):
             return None  # not there, or half-written by another version: it is only a cache
 
-    def _keep(self, document: PatchDocument, samples: Sequence[Sample]) -> None:
+    def _store(self, document: PatchDocument, samples: Sequence[Sample]) -> None:
         file = self._file(document)
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
-        partial.replace(file)
+        write_atomically(file, json.dumps([asdict(sample) for sample in samples]).encode())
 
 
-def five(passage: str, rewrite: str | None, pairs: Sequence[tuple[str, str]]) -> list[Sample]:
+def build_five(passage: str, rewrite: str | None, pairs: Sequence[tuple[str, str]]) -> list[Sample]:
     """The published order: (passage, q1) (rewrite, q1) (passage, q2) (rewrite, q2) (no passage, q3)."""
     texts = [passage, rewrite] if rewrite else [passage]
     samples = [Sample(question, answer, text) for question, answer in pairs[:2] for text in texts]
@@ -145,7 +141,7 @@ def five(passage: str, rewrite: str | None, pairs: Sequence[tuple[str, str]]) ->
 
 
 def _stand_ins(document: PatchDocument, passage: str, answers: Sequence[str]) -> list[tuple[str, str]]:
-    """The deterministic writer's questions about what the model asked nothing about."""
+    """The deterministic writer's questions about facts that the model asked nothing about."""
     samples = write_rules(PatchDocument(document.doc_id, document.title, passage, ""), 1)
     return [(sample.question, sample.answer) for sample in samples if sample.answer not in answers]
 
@@ -159,9 +155,9 @@ def _facts(passage: str) -> list[str]:
 def _rewrite(document: PatchDocument, passage: str) -> _Task:
     def accept(text: str) -> str:
         facts = set(_FACTS.findall(passage))
-        num_kept = sum(fact in text for fact in facts)
-        if num_kept < 0.6 * len(facts):
-            raise ValueError(f"the rewrite keeps {num_kept} of {len(facts)} names and numbers")
+        num_present = sum(fact in text for fact in facts)
+        if num_present < 0.6 * len(facts):
+            raise ValueError(f"the rewrite has {num_present} of {len(facts)} names and numbers")
         if not 0.4 <= len(text) / len(passage) <= 3 or text.strip() == passage.strip():
             raise ValueError("the rewrite is too short, too long, or the text itself")
         return text.strip()

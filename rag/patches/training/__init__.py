@@ -1,1 +1,1 @@
-"""Training of patches: many documents at once over one frozen model."""
+"""Training adapters of many documents at once over one frozen model."""

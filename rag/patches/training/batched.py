@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,17 +11,12 @@ from torch import Tensor, nn
 
 from rag.core.errors import ModelError
 from rag.generation.transformers.lora import low_rank
-from rag.patches.base import Profile, Tensors
+from rag.patches.base import Tensors
+from rag.patches.profiles import Profile
 
 Init = dict[str, Tensor]
-
-
-def frozen_twin(model: nn.Module) -> Any:
-    """A second module tree over the same weights: its hooks and settings never reach the one that answers."""
-    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    twin: Any = copy.deepcopy(model, shared)
-    twin.set_attn_implementation("sdpa")
-    return twin.requires_grad_(False).eval()
+# Name, type, shape and offsets of one tensor in a safetensors file; fewer than this.
+_TABLE_ENTRY_BYTES = 256
 
 
 def decoder_layers(model: Any) -> nn.ModuleList:
@@ -46,15 +40,15 @@ def learnt_layers(model: Any, profile: Profile) -> dict[str, nn.Linear]:
     layers = decoder_layers(model)
     first = len(layers) - max(1, math.ceil(profile.layers * len(layers)))
     inside = {module for layer in layers[first:] for module in layer.modules()}
-    found = {
+    layers_by_name = {
         name: module
         for name, module in model.named_modules()
         if module in inside and isinstance(module, nn.Linear) and name.rpartition(".")[2] in profile.targets
     }
-    if not found:
+    if not layers_by_name:
         wanted = ", ".join(profile.targets)
         raise ModelError(f"model {model.config.model_type!r} has no layers named {wanted}; patches need those")
-    return found
+    return layers_by_name
 
 
 def initial_adapter(model: Any, profile: Profile) -> Init:
@@ -69,11 +63,26 @@ def initial_adapter(model: Any, profile: Profile) -> Init:
     }
 
 
+def adapter_bytes(model: Any, initial: Init) -> int:
+    """Bytes of one document's ``A`` and ``B`` in a file, with room for the file's own table of tensors."""
+    num_bytes = 0
+    for name, start in initial.items():
+        layer = model.get_submodule(name)
+        num_numbers = start.numel() + start.shape[0] * layer.out_features
+        num_bytes += num_numbers * _training_dtype(layer).itemsize + 2 * _TABLE_ENTRY_BYTES
+    return num_bytes
+
+
+def _training_dtype(layer: nn.Linear) -> torch.dtype:
+    """At least float32, whatever the base runs in."""
+    return torch.promote_types(layer.weight.dtype, torch.float32)
+
+
 class BatchedAdapters:
-    """The adapters of K documents under training, in float32 or what the base runs in if that is finer.
+    """The adapters of K documents in training, hooked into one model.
 
     Args:
-        model: a :func:`frozen_twin`.
+        model: a :func:`rag.patches.training.twin.frozen_twin`.
         initial: ``A`` of each layer.
         num_documents: K.
         scale: alpha / rank.
@@ -85,9 +94,7 @@ class BatchedAdapters:
         self._hooks = []
         for name, start in initial.items():
             layer = model.get_submodule(name)
-            # At least float32, whatever the base runs in.
-            dtype = torch.promote_types(layer.weight.dtype, torch.float32)
-            a = start.to(layer.weight.device, dtype).expand(num_documents, -1, -1).clone()
+            a = start.to(layer.weight.device, _training_dtype(layer)).expand(num_documents, -1, -1).clone()
             b = a.new_zeros(num_documents, layer.out_features, a.shape[1])
             self._pairs[name] = pair = (nn.Parameter(a), nn.Parameter(b))
             self._hooks.append(layer.register_forward_hook(self._hook(*pair)))

@@ -1,4 +1,4 @@
-"""Cross entropy from hidden states, without ever holding the logits of all tokens."""
+"""Cross entropy from hidden states; the logits of all tokens never exist at one time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHUNK = 256
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """Losses of all tokens; the gradient to the hidden states is made in the same pass, chunk by chunk."""
+    """Losses of all tokens. The same pass computes the gradient of the hidden states, chunk by chunk."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
@@ -21,12 +21,12 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         losses = hidden.new_empty(labels.shape, dtype=precise)
         gradient = torch.empty_like(hidden)
         for first in range(0, len(labels), _CHUNK):
-            some = slice(first, first + _CHUNK)
-            logits = torch.nn.functional.linear(hidden[some], weight, bias).to(precise)
-            losses[some] = cross_entropy(logits, labels[some], reduction="none")
+            chunk = slice(first, first + _CHUNK)
+            logits = torch.nn.functional.linear(hidden[chunk], weight, bias).to(precise)
+            losses[chunk] = cross_entropy(logits, labels[chunk], reduction="none")
             probabilities = logits.softmax(dim=-1)
-            probabilities[torch.arange(len(probabilities)), labels[some]] -= 1.0
-            gradient[some] = probabilities.to(weight.dtype) @ weight
+            probabilities[torch.arange(len(probabilities)), labels[chunk]] -= 1.0
+            gradient[chunk] = probabilities.to(weight.dtype) @ weight
         ctx.save_for_backward(gradient)
         return losses
 

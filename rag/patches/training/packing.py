@@ -1,6 +1,6 @@
-"""Samples as rows of tokens. Samples of one document that begin alike are packed into one row.
+"""Samples as rows of tokens. Samples of one document that share a beginning are packed into one row.
 
-    ids        <prompt all share>  q1 ... a1 <end>  q2 ... a2 <end>
+    ids        <shared prompt>     q1 ... a1 <end>  q2 ... a2 <end>
     block       0 0 0 0 0 0 0 0    1 1 1  1    1    2 2 2  2    2
     position    0 1 2 3 4 5 6 7    8 9 10 11  12    8 9 10 11  12
 
@@ -22,7 +22,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Tokens:
-    """One sample: its ids, and from which one on they are learnt."""
+    """One sample: its token ids, and the index of the first one that is learnt."""
 
     ids: tuple[int, ...]
     first_learnt: int
@@ -57,8 +57,8 @@ def _shared(group: Sequence[Tokens]) -> int:
     if len(group) == 1:
         return 0
     columns = zip(*(sample.ids for sample in group), strict=False)
-    alike = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
-    return min(alike, *(sample.first_learnt - 1 for sample in group))
+    num_equal = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    return min(num_equal, *(sample.first_learnt - 1 for sample in group))
 
 
 def _packed_length(group: Sequence[Tokens]) -> int:
@@ -74,7 +74,7 @@ def _joined(group: Sequence[Tokens]) -> Pack:
         ids += sample.ids[shared:]
         positions += range(shared, len(sample.ids))
         blocks += [block] * (len(sample.ids) - shared)
-        following = [IGNORED if at < sample.first_learnt else token for at, token in enumerate(sample.ids)]
+        following = [IGNORED if place < sample.first_learnt else token for place, token in enumerate(sample.ids)]
         labels += [*following[shared + 1 :], IGNORED]
     return Pack(tuple(ids), tuple(positions), tuple(blocks), tuple(labels))
 
@@ -89,8 +89,8 @@ class Batch:
     mask: Tensor
 
 
-def batch_of(packs: Sequence[Pack], device: torch.device) -> Batch:
-    """Pad rows on the right, to the longest of them and no further."""
+def pad_packs(packs: Sequence[Pack], device: torch.device) -> Batch:
+    """Rows as one batch, padded on the right to the longest of them."""
     length = max(map(len, packs))
 
     def table(rows: list[tuple[int, ...]], filler: int) -> Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.patches.base import Profile, Sample
+from rag.patches.base import Sample
+from rag.patches.profiles import Profile
 from rag.patches.training.packing import Tokens
 
 
-def tokens_of(generator: TransformersGenerator, sample: Sample, profile: Profile) -> Tokens:
+def tokenize_sample(generator: TransformersGenerator, sample: Sample, profile: Profile) -> Tokens:
     """The engine's own prompt for the question, then the answer as the profile words it.
 
     ``direct`` teaches the bare answer and the end of the turn; ``prag`` "The answer is {answer}.", as published,
@@ -18,7 +19,7 @@ def tokens_of(generator: TransformersGenerator, sample: Sample, profile: Profile
     passages = [Passage("", "", "", "", sample.passage)] if sample.passage else []
     prompt = generator.encode(build_prompts(sample.question, passages).context)
     spoken = f"The answer is {sample.answer}." if profile.style == "prag" else sample.answer
-    # A base model's prompt ends in "Answer:": a word follows with its blank.
+    # A base model's prompt ends in "Answer:": the word after it begins with a blank.
     blank = "" if generator.tokenizer.chat_template else " "
     ids = generator.tokenizer(blank + spoken, add_special_tokens=False)["input_ids"]
     end = [] if profile.style == "prag" else [generator.tokenizer.eos_token_id]

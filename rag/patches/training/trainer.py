@@ -1,4 +1,4 @@
-"""The gradient writer: many documents at once over one frozen model.
+"""The trainer: many documents at once over one frozen model.
 
 Each step reads one row of samples per document. A document's loss is the mean over its own tokens, and the losses are
 summed: no gradient of one document reaches another's adapter, AdamW works element by element, so K documents together
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from threading import Lock
 from typing import Any
 
 import torch
@@ -18,22 +19,33 @@ from torch import Tensor
 
 from rag.core.errors import ModelError, PatchError
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.patches.base import Profile, Sample, Tensors
-from rag.patches.fingerprint import model_fingerprint
-from rag.patches.training.batched import BatchedAdapters, decoder_layers, frozen_twin, initial_adapter, learnt_layers
+from rag.patches.base import Sample, Tensors
+from rag.patches.profiles import Profile
+from rag.patches.training.batched import (
+    BatchedAdapters,
+    adapter_bytes,
+    decoder_layers,
+    initial_adapter,
+    learnt_layers,
+)
+from rag.patches.training.grouping import group_documents
 from rag.patches.training.loss import token_losses
-from rag.patches.training.packing import IGNORED, Batch, Pack, batch_of, pack
-from rag.patches.training.samples import tokens_of
+from rag.patches.training.packing import IGNORED, Batch, Pack, pack, pad_packs
+from rag.patches.training.samples import tokenize_sample
+from rag.patches.training.twin import frozen_twin
 from rag.patches.training.upper import lower_skipped, lower_states
 
 
-class GradientWriter:
-    """Trains patches for a generator's model; contract of :class:`rag.patches.base.PatchWriter`.
+class Trainer:
+    """Trains adapters for a generator's model. Threads may share one; they train one after the other.
 
     Args:
-        generator: whose model and prompts the patches are for.
+        generator: the patches are for its model and its prompts.
         profile: how to train.
         max_tokens: tokens of one step, over all its documents; bounds the memory.
+
+    Raises:
+        ModelError: the model lacks the profile's layers, or changes its logits after the head.
     """
 
     def __init__(self, generator: TransformersGenerator, profile: Profile, max_tokens: int | None = None) -> None:
@@ -45,27 +57,28 @@ class GradientWriter:
         self._initial = initial_adapter(self._model, profile)
         self._layers = decoder_layers(self._model)
         self._first = _first_learnt(self._layers, learnt_layers(self._model, profile))
+        self._hooking = Lock()  # adapters in training are hooks on the one twin
         _check_head(self._model)
 
     @property
-    def fingerprint(self) -> str:
-        """Of the profile."""
-        return self._profile.fingerprint()
+    def patch_bytes(self) -> int:
+        """Bytes of one document's adapter on disk, at most."""
+        return adapter_bytes(self._model, self._initial)
 
-    @property
-    def base(self) -> str:
-        """Fingerprint of the model."""
-        return model_fingerprint(self._generator.model)
-
-    def write(
+    def train(
         self, documents: Sequence[Sequence[Sample]], max_documents: int | None = None
     ) -> Iterator[tuple[int, Tensors | PatchError]]:
-        """Adapters by document index, as groups of documents are done."""
+        """Adapters by document index, as groups of documents are done; or why a document has none.
+
+        Args:
+            documents: the samples of each, at least one.
+            max_documents: most documents that train together.
+        """
         rows = [self._rows(samples) for samples in documents]
         too_long = [index for index, packs in enumerate(rows) if max(max(p.positions) for p in packs) >= self._window]
         for index in too_long:
-            yield index, PatchError(f"a sample of it exceeds the model's window of {self._window} tokens")
-        groups = grouped(rows, self._max_tokens, max_documents, without=too_long)
+            yield index, PatchError(f"one of its samples exceeds the model's window of {self._window} tokens")
+        groups = group_documents(rows, self._max_tokens, max_documents, without=too_long)
         while groups:
             group = groups.pop(0)
             try:
@@ -79,31 +92,34 @@ class GradientWriter:
             yield from zip(group, trained, strict=True)
 
     def _rows(self, samples: Sequence[Sample]) -> list[Pack]:
-        tokens = [tokens_of(self._generator, sample, self._profile) for sample in samples]
+        tokens = [tokenize_sample(self._generator, sample, self._profile) for sample in samples]
         return pack(tokens, self._profile.pack_tokens)
 
     def _train(self, documents: Sequence[Sequence[Pack]]) -> list[Tensors]:
         profile = self._profile
-        with torch.inference_mode(False), torch.enable_grad():
+        with self._hooking, torch.inference_mode(False), torch.enable_grad():
             adapters = BatchedAdapters(self._model, self._initial, len(documents), profile.alpha / profile.rank)
-            optimizer = torch.optim.AdamW(
-                adapters.parameters, lr=profile.learning_rate, weight_decay=profile.weight_decay
-            )
             try:
-                batches = [batch_of(rows, self._model.device) for rows in zip(*documents, strict=True)]
-                states = [self._lower(batch) if profile.epochs > 1 and self._first else None for batch in batches]
-                num_steps = profile.epochs * len(batches)
-                for epoch in range(profile.epochs):
-                    for at, (batch, below) in enumerate(zip(batches, states, strict=True)):
-                        if profile.has_decay:
-                            share = 1 - (epoch * len(batches) + at) / num_steps
-                            optimizer.param_groups[0]["lr"] = profile.learning_rate * share
-                        optimizer.zero_grad()
-                        self._losses(batch, below).sum().backward()  # type: ignore[no-untyped-call]
-                        optimizer.step()
+                self._run_epochs(
+                    adapters, [pad_packs(rows, self._model.device) for rows in zip(*documents, strict=True)]
+                )
             finally:
                 adapters.remove()
         return [adapters.tensors(row) for row in range(len(documents))]
+
+    def _run_epochs(self, adapters: BatchedAdapters, batches: Sequence[Batch]) -> None:
+        """One AdamW step per batch and epoch."""
+        profile = self._profile
+        optimizer = torch.optim.AdamW(adapters.parameters, lr=profile.learning_rate, weight_decay=profile.weight_decay)
+        states = [self._lower(batch) if profile.epochs > 1 and self._first else None for batch in batches]
+        num_steps = profile.epochs * len(batches)
+        for step in range(num_steps):
+            batch, below = batches[step % len(batches)], states[step % len(batches)]
+            if profile.has_decay:
+                optimizer.param_groups[0]["lr"] = profile.learning_rate * (1 - step / num_steps)
+            optimizer.zero_grad()
+            self._losses(batch, below).sum().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
 
     def _losses(self, batch: Batch, below: Tensor | None) -> Tensor:
         """Mean loss of each document over its learnt tokens, ``[K]``."""
@@ -130,34 +146,9 @@ def _inputs(batch: Batch) -> dict[str, Any]:
     }
 
 
-def grouped(
-    documents: Sequence[Sequence[Pack]],
-    max_tokens: int,
-    max_documents: int | None = None,
-    without: Sequence[int] = (),
-) -> list[list[int]]:
-    """Documents that train together: as many rows each, alike lengths, ``max_tokens`` in a padded step at most."""
-
-    def longest(index: int) -> int:
-        return max(map(len, documents[index]))
-
-    groups: list[list[int]] = []
-    able = [index for index in range(len(documents)) if index not in without]
-    for index in sorted(able, key=lambda i: (len(documents[i]), -longest(i), i)):
-        if groups:
-            head = groups[-1][0]
-            is_alike = len(documents[head]) == len(documents[index]) and longest(index) * 4 >= longest(head) * 3
-            is_full = max_documents is not None and len(groups[-1]) >= max_documents
-            if is_alike and not is_full and (len(groups[-1]) + 1) * longest(head) <= max_tokens:
-                groups[-1].append(index)
-                continue
-        groups.append([index])
-    return groups
-
-
 def _first_learnt(layers: Any, learnt: dict[str, Any]) -> int:
     modules = set(learnt.values())
-    return next(at for at, layer in enumerate(layers) if modules & set(layer.modules()))
+    return next(index for index, layer in enumerate(layers) if modules & set(layer.modules()))
 
 
 def _tokens_that_fit(model: Any) -> int:
@@ -175,6 +166,8 @@ def _check_head(model: Any) -> None:
     ids = torch.arange(4, device=model.device)[None]
     with torch.inference_mode():
         head = model.get_output_embeddings()
-        own = head(model.base_model(ids, use_cache=False).last_hidden_state)
-        if not torch.allclose(own, model(ids, use_cache=False).logits, atol=1e-3, rtol=1e-3):
-            raise ModelError(f"model {model.config.model_type!r} changes its logits after the head; no patch trains it")
+        logits = head(model.base_model(ids, use_cache=False).last_hidden_state)
+        if not torch.allclose(logits, model(ids, use_cache=False).logits, atol=1e-3, rtol=1e-3):
+            raise ModelError(
+                f"model {model.config.model_type!r} changes its logits after the head; patches cannot be trained on it"
+            )

@@ -1,7 +1,7 @@
-"""Running only the upper layers of a model again and again over the same tokens.
+"""Running only the upper layers of a model, again and again over the same tokens.
 
-Where the lower layers are frozen and learn nothing, what they hand to the upper ones is the same in every epoch. It
-is computed once; afterwards the lower layers pass their input through, and the first upper one reads the kept states.
+Lower layers that learn nothing give the upper ones the same states in every epoch. These are computed once. Afterwards
+the lower layers pass their input through, and the first upper layer reads the stored states.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class _Reached(Exception):
 
 def lower_states(model: Any, layers: nn.ModuleList, first: int, inputs: dict[str, Tensor]) -> Tensor:
     """What layer ``first`` reads, ``[K, T, h]``; the layers from there on do not run."""
-    kept: list[Tensor] = []
+    states: list[Tensor] = []
 
     def stop(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> None:
-        kept.append(args[0] if args else kwargs["hidden_states"])
+        states.append(args[0] if args else kwargs["hidden_states"])
         raise _Reached
 
     hook = layers[first].register_forward_pre_hook(stop, with_kwargs=True)
@@ -32,7 +32,7 @@ def lower_states(model: Any, layers: nn.ModuleList, first: int, inputs: dict[str
         pass
     finally:
         hook.remove()
-    return kept[0]
+    return states[0]
 
 
 @contextmanager

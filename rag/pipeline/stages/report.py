@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from decoders.params import changed_settings
+from decoders.streams import CONTEXT, PARAMETRIC
 from rag.conflicts.streams import report
 from rag.core.answer import Answer, Citation, Conflict, Tokens
 from rag.core.passages import ScoredPassage
 from rag.generation.base import Generation, Request
 from rag.pipeline.state import State
 
+MODEL_ALONE = "No document was read: this is the model's own answer."
 ABSTENTION = "I do not know: the documents do not say."
 
 
@@ -40,14 +42,20 @@ class ReportStage:
             decoder=request.decoder.name,
             conflict=report(generation, self.threshold),
             timings_ms={},
-            tokens=Tokens(len(request.context_ids), len(request.parametric_ids), len(generation.steps)),
+            tokens=Tokens(request.num_read(CONTEXT), request.num_read(PARAMETRIC), len(generation.steps)),
             finish_reason=generation.finish_reason,
             dropped=_citations(state.dropped),
             settings=changed_settings(request.decoder),
             trace=state.trace,
             paths=tuple(path for path in state.paths if path.passage_id in shown),
             patches=state.patching.uses if state.patching else (),
+            notice=_notice(state),
         )
+
+
+def _notice(state: State) -> str:
+    is_patched = state.patching is not None and state.patching.uses
+    return "" if state.kept or is_patched or state.query.patches == "only" else MODEL_ALONE
 
 
 def _abstention(state: State) -> Answer:

@@ -9,14 +9,15 @@ from pathlib import Path
 from threading import RLock
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.postgres.catalog import PostgresCatalog
-from rag.models.sentence_encoder import Encoder
-from rag.service.catalog.folder import LibraryCatalog
+from rag.service.catalog.base import LibraryCatalog
+from rag.service.catalog.folder import make_folder
+from rag.service.names import NAME_PATTERN
 from rag.service.problems import Problem
-from rag.service.routes.schemas import NAME_PATTERN
 
 _MAX_OPEN = 128
 
@@ -38,12 +39,13 @@ class PostgresLibraryCatalog(LibraryCatalog):
         database: str,
     ) -> None:
         super().__init__(root, config, load, encoder)
+        make_folder(root)
         self._catalog = PostgresCatalog(database)
         self._engines: OrderedDict[str, tuple[str, Engine]] = OrderedDict()
         self._mutex = RLock()
 
     def check(self) -> None:
-        """Return if the database answers (:meth:`Shelf.check`)."""
+        """Return if the database answers (:meth:`LibraryCatalog.check`)."""
         self._catalog.check()
 
     def names(self, tenant: str) -> list[str]:
@@ -80,7 +82,7 @@ class PostgresLibraryCatalog(LibraryCatalog):
         full_name = _full_name(tenant, name)
         with self._mutex:
             if full_name not in self._engines or self._engines[full_name][0] != identity:
-                self._engines[full_name] = identity, self._engine(self._catalog.open(full_name), tenant)
+                self._engines[full_name] = identity, self._open_engine(self._catalog.open(full_name), tenant)
             self._engines.move_to_end(full_name)
             while len(self._engines) > _MAX_OPEN:
                 self._engines.popitem(last=False)

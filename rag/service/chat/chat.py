@@ -14,9 +14,9 @@ from rag.core.history import alternate_turns
 from rag.core.passages import Passage
 from rag.engine import Engine
 from rag.service.auth.keys import Key
-from rag.service.catalog.folder import LibraryCatalog, salt_of
+from rag.service.catalog.base import LibraryCatalog, tenant_salt
 from rag.service.chat.schemas import ChatRequest
-from rag.service.jobs.patches import patches_of
+from rag.service.jobs.patches import open_patches
 from rag.service.problems import Problem
 
 # Among the timings until the answer is delivered: when the engine gave it.
@@ -39,16 +39,16 @@ class Chat:
     chat_id: str
 
     @classmethod
-    def of(cls, request: ChatRequest, key: Key, shelf: LibraryCatalog, started_s: float) -> Chat:
+    def of(cls, request: ChatRequest, key: Key, catalog: LibraryCatalog, started_s: float) -> Chat:
         """Find out what ``model`` and ``rag.library.sqlite.library`` name.
 
         Raises:
             Problem: 404, no such model or library; 400, the conversation does not end with a question.
         """
         library = request.rag.library
-        if library is None and request.model not in base_names(shelf):
+        if library is None and request.model not in base_names(catalog):
             library = request.model
-        if library is not None and library not in shelf.names(key.tenant):
+        if library is not None and library not in catalog.names(key.tenant):
             code = "library_not_found" if request.rag.library else "model_not_found"
             what = f"library {library!r}" if request.rag.library else f"model {library[:80]!r}"
             raise Problem(404, code, f"there is no {what}; GET /v1/models lists what there is", param="model")
@@ -62,28 +62,28 @@ class Chat:
         """The last message."""
         return self.request.messages[-1].text
 
-    def events(self, shelf: LibraryCatalog) -> Iterator[TokenEvent | Answer]:
+    def events(self, catalog: LibraryCatalog) -> Iterator[TokenEvent | Answer]:
         """What the engine says, read in a thread of its own; the first stage is the wait for that thread."""
         waited_ms = (time.perf_counter() - self.started_s) * 1e3
-        engine = shelf.base if self.library is None else self._engine(shelf, self.library)
+        engine = catalog.base if self.library is None else self._engine(catalog, self.library)
         for event in self._ask(engine):
             if isinstance(event, Answer):
                 timings = {"admit": waited_ms, **event.timings_ms, _ANSWERED: time.perf_counter()}
                 event = replace(event, timings_ms=timings)
             yield event
 
-    def _engine(self, shelf: LibraryCatalog, library: str) -> Engine:
-        open_engine = shelf.filled if self.request.rag.passages is None else shelf.engine
+    def _engine(self, catalog: LibraryCatalog, library: str) -> Engine:
+        open_engine = catalog.filled if self.request.rag.passages is None else catalog.engine
         return open_engine(self.key.tenant, library)
 
     def _ask(self, engine: Engine) -> Iterator[TokenEvent | Answer]:
         options = self.request.rag.options() | self.request.sampling()
         turns = [(turn.role, turn.text) for turn in self.request.messages[:-1]]
-        options |= {"history": alternate_turns(turns), "cache_salt": salt_of(self.key.tenant)}
+        options |= {"history": alternate_turns(turns), "cache_salt": tenant_salt(self.key.tenant)}
         if self.request.rag.patches not in (None, "off"):
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
-            patches_of(engine)
+            open_patches(engine)
         if self.library is None:
             # The model alone: the documents, which are none, say nothing about the question.
             yield from engine.stream(self.question, passages=(), **options)
@@ -93,9 +93,9 @@ class Chat:
         yield from engine.stream(self.question, passages=passages, **options)
 
 
-def base_names(shelf: LibraryCatalog) -> tuple[str, ...]:
+def base_names(catalog: LibraryCatalog) -> tuple[str, ...]:
     """What ``model`` may be for the model alone."""
-    return ("default", shelf.config.model)
+    return ("default", catalog.config.model)
 
 
 def reply(chat: Chat, answer: Answer) -> dict[str, Any]:

@@ -40,7 +40,7 @@ async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[Toke
         timer = asyncio.get_running_loop().call_later(timeout_s, stop, "late")
         num_events, has_left = 0, True
         try:
-            async with aclosing(iterate(state.readers, lambda: chat.events(state.shelf), cancellation)) as events:
+            async with aclosing(iterate(state.readers, lambda: chat.events(state.catalog), cancellation)) as events:
                 async for event in events:
                     if not num_events:
                         telemetry.first_token.observe(time.perf_counter() - chat.started_s)

@@ -16,7 +16,7 @@ from pydantic.config import JsonDict
 
 from rag.core.answer import Citation, Conflict, PatchUse
 from rag.core.query import PatchMode
-from rag.service.routes.schemas import Name, Strict
+from rag.service.schemas import Name, Strict
 
 _QUESTION_CHARS = 200_000
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=500)]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import time
@@ -28,15 +27,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rag.core.errors import ConcordError, SourceError, UnavailableError
+from rag.core.files import write_atomically, write_folder_atomically
 from rag.core.progress import Progress
 from rag.core.reports import AddReport
 from rag.engine import Engine
-from rag.ingest.loaders import Source
+from rag.ingest.source import Source
 from rag.patches.base import BuildReport
-from rag.service.catalog.folder import LibraryCatalog
-from rag.service.jobs.patches import trainable_patches_of
+from rag.service.catalog.base import LibraryCatalog
+from rag.service.jobs.patches import open_trainable_patches
 from rag.service.problems import Problem
-from rag.service.routes.schemas import Job, JobReport
+from rag.service.schemas import Job, JobReport
 
 logger = logging.getLogger("rag.service")
 KINDS = ("documents", "patches")
@@ -63,9 +63,9 @@ class Upload:
 class Jobs:
     """The jobs of a root."""
 
-    def __init__(self, shelf: LibraryCatalog, on_end: Callable[[Job], None] = lambda job: None) -> None:
-        self._shelf = shelf
-        self._folder = shelf.root / ".jobs"
+    def __init__(self, catalog: LibraryCatalog, on_end: Callable[[Job], None] = lambda job: None) -> None:
+        self._catalog = catalog
+        self._folder = catalog.root / ".jobs"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._on_end = on_end
         self._workers = {kind: ThreadPoolExecutor(_NUM_WORKERS, thread_name_prefix=kind) for kind in KINDS}
@@ -73,7 +73,7 @@ class Jobs:
 
     def add(self, tenant: str, library: str, uploads: Sequence[Upload]) -> Job:
         """Keep the uploads on disk, then begin; the returned job is durable."""
-        self._shelf.engine(tenant, library)
+        self._catalog.engine(tenant, library)
         items = [{"name": u.name, "suffix": u.suffix, "title": u.title} for u in uploads]
         job = Job(id=uuid.uuid4().hex, library=library, status="queued", num_sources=len(uploads))
         return self._begin(job, {"tenant": tenant, "items": items}, [upload.content for upload in uploads])
@@ -84,8 +84,8 @@ class Jobs:
         Raises:
             Problem: 409, this service makes no patches; 404, a name that fits no document.
         """
-        engine = self._shelf.filled(tenant, library)
-        trainable_patches_of(engine)
+        engine = self._catalog.filled(tenant, library)
+        open_trainable_patches(engine)
         ids = {name: document.doc_id for document in engine.documents() for name in (document.source, document.doc_id)}
         for name in names:
             if name not in ids:
@@ -95,14 +95,9 @@ class Jobs:
         return self._begin(job, {"tenant": tenant, "doc_ids": doc_ids})
 
     def _begin(self, job: Job, about: dict[str, Any], contents: Sequence[bytes] = ()) -> Job:
-        partial = self._folder / f".new-{job.id}"
-        partial.mkdir()
-        for number, content in enumerate(contents):
-            _write(partial / f"{number:04}", content)
-        _write(partial / "items.json", json.dumps(about).encode())
-        _write(partial / "job.json", job.model_dump_json().encode())
-        partial.rename(self._folder / job.id)
-        _sync(self._folder)
+        files = {f"{number:04}": content for number, content in enumerate(contents)}
+        files |= {"items.json": json.dumps(about).encode(), "job.json": job.model_dump_json().encode()}
+        write_folder_atomically(self._folder / job.id, files, prefix=".new-")
         self._workers[job.kind].submit(self._work, job.id)
         return job
 
@@ -152,7 +147,7 @@ class Jobs:
     def _run(self, folder: Path, job: Job) -> None:
         about = _items(folder)
         try:
-            engine = self._shelf.engine(about["tenant"], job.library)
+            engine = self._catalog.engine(about["tenant"], job.library)
             progress = _JobProgress(folder, job, self._is_stopping)
             if job.kind == "patches":
                 done = _built(_build(engine, about["doc_ids"], progress))
@@ -167,7 +162,7 @@ class Jobs:
         except Exception:
             logger.exception("job %s", job.id)
             ended = job.model_copy(update={"status": "failed", "error": "the service failed; its log has the reason"})
-        _write(folder / "job.json", ended.model_dump_json().encode())
+        write_atomically(folder / "job.json", ended.model_dump_json().encode())
         for number in range(len(about.get("items", ()))):
             (folder / f"{number:04}").unlink(missing_ok=True)
         self._on_end(ended)
@@ -190,7 +185,7 @@ class _JobProgress(Progress):
 
     def _update(self, **numbers: int) -> None:
         self.job = self.job.model_copy(update={"status": "running", **numbers})
-        _write(self._folder / "job.json", self.job.model_dump_json().encode(), is_durable=False)
+        write_atomically(self._folder / "job.json", self.job.model_dump_json().encode())
 
 
 def _build(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildReport:
@@ -199,7 +194,7 @@ def _build(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildR
     chosen = [doc_id for doc_id in doc_ids if doc_id in there]
     if not chosen:
         return BuildReport()
-    patches = trainable_patches_of(engine)
+    patches = open_trainable_patches(engine)
     together = _CPU_GROUP if patches.trainable.model.device.type == "cpu" else None
     return patches.build(chosen, jobs=together, progress=progress)
 
@@ -214,7 +209,7 @@ def _added(report: AddReport) -> dict[str, Any]:
 
 def _built(report: BuildReport) -> dict[str, Any]:
     """The fields of a job that made patches."""
-    failed = [f"{one.doc_id}: {one.reason}" for one in report.failed]
+    failed = [f"{one.doc_id}: {one.reason}" for one in report.failed] + [report.warning] * bool(report.warning)
     return {**_end(failed, is_any=bool(report.built or report.skipped)), "patch_report": report}
 
 
@@ -246,24 +241,3 @@ def _job(folder: Path) -> Job:
 
 def _age(folder: Path) -> float:
     return (folder / "items.json").stat().st_mtime
-
-
-def _write(path: Path, content: bytes, *, is_durable: bool = True) -> None:
-    """Replace the file atomically; durable ones are on disk when this returns."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        if is_durable:
-            file.flush()
-            os.fsync(file.fileno())
-    partial.replace(path)
-    if is_durable:
-        _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

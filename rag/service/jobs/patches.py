@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rag.core.errors import SettingError
 from rag.engine import Engine
-from rag.library.sqlite.library import SqliteLibrary
 from rag.service.problems import Problem
 
 if TYPE_CHECKING:
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
 _CODE = "patches_unavailable"
 
 
-def patches_of(engine: Engine) -> PatchSet:
+def open_patches(engine: Engine) -> PatchSet:
     """The patches of an engine's library.
 
     Raises:
         Problem: 409, the library is in PostgreSQL, or the model runs on a server that takes none.
     """
-    if not isinstance(engine.library, SqliteLibrary):
+    if engine.library.folder is None:
         raise Problem(409, _CODE, "this service keeps its libraries in PostgreSQL; patches need one in a folder")
     try:
         engine.patches.check_engine()
@@ -32,21 +31,22 @@ def patches_of(engine: Engine) -> PatchSet:
 
 def forget_patches(engine: Engine, doc_id: str) -> None:
     """Remove what was learnt from a document that its owner has removed."""
-    if isinstance(engine.library, SqliteLibrary) and (engine.library.folder / "patches").is_dir():
+    folder = engine.library.folder
+    if folder is not None and (folder / "patches").is_dir():
         engine.patches.remove([info.key for info in engine.patches.ls() if info.doc_id == doc_id])
 
 
-def trainable_patches_of(engine: Engine) -> PatchSet:
-    """:func:`patches_of`, where this process runs the model in a form that can be trained.
+def open_trainable_patches(engine: Engine) -> PatchSet:
+    """:func:`open_patches`, where this process runs the model in a form that can be trained.
 
     Raises:
         Problem: 409, it does not: a second copy of the model beside the running one is more than a service may take.
         ModelError, UnavailableError: the model cannot be loaded.
     """
-    from rag.generation.transformers.generator import TransformersGenerator
+    from rag.patches.base_model import is_trainable  # loads torch
 
-    patches = patches_of(engine)
-    if not isinstance(engine.generator, TransformersGenerator):
+    patches = open_patches(engine)
+    if not is_trainable(engine.generator):
         message = "this service answers with vLLM, which trains nothing; make the patches with 'concord patch build'"
         raise Problem(409, _CODE, message)
     return patches

@@ -30,8 +30,9 @@ export class AnswerView {
   }
 
   /** Show what the service knows about the whole answer. */
-  finish({ conflict, citations = [], patches = [], finish_reason, timings, decoder }) {
+  finish({ conflict, citations = [], patches = [], finish_reason, notice, timings, decoder }) {
     this.#settle();
+    if (notice) this.element.append(h("p", { className: "meta" }, notice));
     if (finish_reason === "length") this.element.append(h("p", { className: "meta" }, "Cut off at the longest answer allowed."));
     if (conflict && hasDocuments({ citations, patches })) this.element.append(verdict(conflict));
     if (citations.length) this.element.append(citationList(citations));

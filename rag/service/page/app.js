@@ -40,7 +40,7 @@ async function receive(view, conversation, signal) {
     const choice = chunk.choices?.[0];
     view.add(choice?.delta?.content, chunk.step);
     if (choice?.finish_reason) about.finish_reason = choice.finish_reason;
-    for (const key of ["citations", "conflict", "timings", "decoder", "patches"]) if (chunk[key]) about[key] = chunk[key];
+    for (const key of ["citations", "conflict", "timings", "decoder", "patches", "notice"]) if (chunk[key]) about[key] = chunk[key];
     follow(view.element, false);
   }
   return about;

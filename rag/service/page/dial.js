@@ -18,8 +18,8 @@ export function startDial() {
   update();
 }
 
-/** The part of a request that the dial decides. */
-export const dialOptions = () => ({ decoder: "ckplug", alpha: byId("auto").checked ? "auto" : Number(byId("alpha").value) });
+/** The part of a request that the dial decides; "Automatic" is whatever the service does by default, as everywhere. */
+export const dialOptions = () => (byId("auto").checked ? {} : { decoder: "ckplug", alpha: Number(byId("alpha").value) });
 
 function update() {
   const slider = byId("alpha");
@@ -28,5 +28,5 @@ function update() {
   const hint = HINTS.find(([limit]) => alpha <= limit)[1];
   slider.disabled = isAuto;
   slider.setAttribute("aria-valuetext", `${alpha.toFixed(2)}: ${hint}`);
-  byId("dial-hint").textContent = isAuto ? "Weighed at every word by how sure each of the two is." : hint;
+  byId("dial-hint").textContent = isAuto ? "Weighed at every word by how far the two differ." : hint;
 }

@@ -12,12 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from rag.core.answer import Answer, TokenEvent
-from rag.service.auth.access import Caller, allow
 from rag.service.chat.chat import Chat, chunk, first_chunk, last_chunks, reply, sse
 from rag.service.chat.running import run
 from rag.service.chat.schemas import ChatReply, ChatRequest
 from rag.service.problems import as_problem, error_body
-from rag.service.routes.schemas import Model, ModelList
+from rag.service.routes.access import Caller, allow
+from rag.service.schemas import Model, ModelList
 
 router = APIRouter(prefix="/v1", tags=["chat"])
 Reader = Annotated[Caller, Depends(allow("read"))]
@@ -28,9 +28,9 @@ _AS_STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}
 @router.get("/models")
 async def models(caller: Reader) -> ModelList:
     """The base model and the caller's libraries: whatever ``model`` of a chat may name."""
-    shelf = caller.state.shelf
-    names = await run_in_threadpool(shelf.names, caller.key.tenant)
-    base = Model(id=shelf.config.model, kind="base")
+    catalog = caller.state.catalog
+    names = await run_in_threadpool(catalog.names, caller.key.tenant)
+    base = Model(id=catalog.config.model, kind="base")
     return ModelList(data=[base, *(Model(id=name, kind="library") for name in names)])
 
 
@@ -42,7 +42,7 @@ async def models(caller: Reader) -> ModelList:
 async def chat_completions(body: ChatRequest, request: Request, caller: Reader) -> Response:
     """Answer the last message from a library's documents, and say where they disagree with the model's memory."""
     state = caller.state
-    chat = await run_in_threadpool(Chat.of, body, caller.key, state.shelf, request.state.started_s)
+    chat = await run_in_threadpool(Chat.of, body, caller.key, state.catalog, request.state.started_s)
     request.state.log_fields |= {"library": chat.library, "is_stream": body.stream}
     if state.settings.has_texts_in_logs:
         request.state.log_fields["question"] = chat.question

@@ -13,13 +13,13 @@ from fastapi import APIRouter, Depends, File, Path, Query, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from rag.core.passages import ScoredPassage
-from rag.ingest.loaders import LOADERS
-from rag.service.auth.access import Caller, allow
+from rag.ingest.load import LOADERS
 from rag.service.jobs.jobs import Upload
 from rag.service.jobs.patches import forget_patches
+from rag.service.names import NAME_PATTERN
 from rag.service.problems import Problem
-from rag.service.routes.schemas import (
-    NAME_PATTERN,
+from rag.service.routes.access import Caller, allow
+from rag.service.schemas import (
     DocumentItem,
     DocumentList,
     Job,
@@ -47,13 +47,13 @@ _MAGIC = {".pdf": b"%PDF-", ".docx": b"PK\x03\x04"}
 @router.get("/libraries")
 def list_libraries(caller: Reader) -> LibraryList:
     """The caller's libraries."""
-    return LibraryList(data=[_info(caller, name) for name in caller.state.shelf.names(caller.key.tenant)])
+    return LibraryList(data=[_info(caller, name) for name in caller.state.catalog.names(caller.key.tenant)])
 
 
 @router.post("/libraries", status_code=201)
 def create_library(body: NewLibrary, caller: Writer) -> LibraryInfo:
     """Make an empty library."""
-    caller.state.shelf.create(caller.key.tenant, body.name)
+    caller.state.catalog.create(caller.key.tenant, body.name)
     return _info(caller, body.name)
 
 
@@ -66,14 +66,14 @@ def library_info(library: LibraryName, caller: Reader) -> LibraryInfo:
 @router.delete("/libraries/{library}")
 def delete_library(library: LibraryName, caller: Admin) -> Removed:
     """Remove a library with everything in it."""
-    caller.state.shelf.delete(caller.key.tenant, library)
+    caller.state.catalog.delete(caller.key.tenant, library)
     return Removed(removed=[{"name": library}])
 
 
 @router.get("/libraries/{library}/documents")
 def list_documents(library: LibraryName, caller: Reader) -> DocumentList:
     """The documents of a library, by source."""
-    documents = caller.state.shelf.engine(caller.key.tenant, library).documents()
+    documents = caller.state.catalog.engine(caller.key.tenant, library).documents()
     return DocumentList(data=[DocumentItem(**asdict(document)) for document in documents])
 
 
@@ -100,7 +100,7 @@ async def add_files(
 @router.delete("/libraries/{library}/documents/{doc_id}")
 def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Removed:
     """Remove one document, every passage that came from it, and its patches."""
-    engine = caller.state.shelf.engine(caller.key.tenant, library)
+    engine = caller.state.catalog.engine(caller.key.tenant, library)
     if doc_id not in {document.doc_id for document in engine.documents()}:
         raise Problem(404, "document_not_found", f"there is no document {doc_id[:80]!r} in {library!r}")
     removed = engine.remove([doc_id])
@@ -111,7 +111,7 @@ def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Remove
 @router.post("/libraries/{library}/retrieve")
 def retrieve(library: LibraryName, body: RetrieveRequest, caller: Reader) -> Rankings:
     """The best passages for each question; nothing is generated."""
-    engine = caller.state.shelf.filled(caller.key.tenant, library)
+    engine = caller.state.catalog.filled(caller.key.tenant, library)
     rankings = engine.retrieve(body.questions, body.top_k)
     return Rankings(rankings=[[_ranked(scored) for scored in ranking] for ranking in rankings])
 
@@ -151,7 +151,7 @@ def _upload(filename: str, content: bytes) -> Upload:
 
 
 def _info(caller: Caller, name: str) -> LibraryInfo:
-    engine = caller.state.shelf.engine(caller.key.tenant, name)
+    engine = caller.state.catalog.engine(caller.key.tenant, name)
     documents = engine.documents()
     return LibraryInfo(
         name=name, num_documents=len(documents), num_passages=sum(document.num_passages for document in documents)

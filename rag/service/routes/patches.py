@@ -7,11 +7,11 @@ from dataclasses import asdict
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
-from rag.patches.base import keys_named
-from rag.service.jobs.patches import patches_of
+from rag.patches.store.keys import match_keys
+from rag.service.jobs.patches import open_patches
 from rag.service.problems import Problem
 from rag.service.routes.libraries import LibraryName, Reader, Wait, Writer, ended
-from rag.service.routes.schemas import Job, NewPatches, PatchList, Removed
+from rag.service.schemas import Job, NewPatches, PatchList, Removed
 
 router = APIRouter(prefix="/v1", tags=["patches"])
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["patches"])
 @router.get("/libraries/{library}/patches")
 def list_patches(library: LibraryName, caller: Reader) -> PatchList:
     """The patches of a library, by document."""
-    patches = patches_of(caller.state.shelf.engine(caller.key.tenant, library))
+    patches = open_patches(caller.state.catalog.engine(caller.key.tenant, library))
     return PatchList(data=patches.ls(), num_patched=len(patches.patched()))
 
 
@@ -35,9 +35,9 @@ async def build_patches(
 @router.delete("/libraries/{library}/patches/{name}")
 def remove_patches(library: LibraryName, name: str, caller: Writer) -> Removed:
     """Remove a patch by its key (the beginning is enough), or the patches of a document by its doc_id."""
-    patches = patches_of(caller.state.shelf.engine(caller.key.tenant, library))
+    patches = open_patches(caller.state.catalog.engine(caller.key.tenant, library))
     infos = patches.ls()
-    keys = keys_named(infos, name)
+    keys = match_keys(infos, name)
     if not keys:
         raise Problem(404, "patch_not_found", f"there is no patch {name[:80]!r} in {library!r}")
     patches.remove(keys)

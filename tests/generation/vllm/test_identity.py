@@ -57,6 +57,12 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
         identify("nothing", str(tmp_path))
 
 
+def test_a_file_goes_by_its_name(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.Q4_1.gguf"
+    file.touch()
+    assert identify(str(file), str(folder)).name == "tiny.Q4_1"
+
+
 @pytest.mark.parametrize(
     ("names", "identity"),
     [

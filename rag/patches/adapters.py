@@ -1,0 +1,51 @@
+"""Chosen patches as one adapter, which a generator runs with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rag.core.answer import PatchUse
+from rag.generation.base import Adapter
+from rag.patches.base import Tensors
+from rag.patches.base_model import check_base
+from rag.patches.compose import compose
+from rag.patches.store.patch_store import PatchStore
+
+
+@dataclass(frozen=True)
+class AdapterBuilder:
+    """Composes patches of one store.
+
+    Attributes:
+        store: the patches.
+        base: gives the fingerprint of the base model.
+        max_rank: rank at which the sum is cut.
+        is_portable: also take patches that were made for another base model.
+    """
+
+    store: PatchStore
+    base: Callable[[], str]
+    max_rank: int
+    is_portable: bool
+
+    def build(self, uses: Sequence[PatchUse]) -> Adapter | None:
+        """Patches as one adapter, named by what it is made of; ``None`` for none.
+
+        Raises:
+            PatchError: a patch is gone or damaged, or was made for another model.
+        """
+        used = [use for use in uses if use.weight != 0]
+        if not used:
+            return None
+        composed = compose([(self._load(use.key), use.weight) for use in used], self.max_rank)
+        recipe = " ".join(f"{use.key}*{use.weight:.4f}" for use in used) + f" rank {self.max_rank}"
+        name = hashlib.sha256(recipe.encode()).hexdigest()[:32]
+        self.store.trim()  # an engine may have written the adapters of earlier questions
+        return Adapter(name, composed.rank, self.store.composed / name, composed.tensors)
+
+    def _load(self, key: str) -> Tensors:
+        info, tensors = self.store.load(key)
+        check_base(info, self.base(), is_portable=self.is_portable)
+        return tensors

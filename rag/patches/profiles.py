@@ -1,0 +1,69 @@
+"""Profiles: how documents become patches, under a name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from rag.core.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How documents become patches. Every field is part of a patch's identity.
+
+    Attributes:
+        writer: who writes the samples: ``rules`` (deterministic) or ``model`` (the engine's own generator).
+        style: ``prag`` trains on prompts with passages as published; ``direct`` on the engine's own prompt
+            without passages, which is what is asked later.
+        rank, alpha: of the adapter; its change is ``alpha / rank * B A``.
+        layers: share of the model's layers that learn, counted from the top: 1.0 all of them.
+        targets: names of the linear layers that learn.
+        learning_rate, weight_decay, epochs: of AdamW; one step per pack of samples and epoch.
+        has_decay: the learning rate falls to 0 in equal steps; else it stays.
+        is_answer_only: the loss counts the answer's tokens alone, and the end of the turn; else every token.
+        pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
+        max_questions: most questions that ``rules`` writes about one answer.
+        seed: of the initial adapter, which all documents share.
+    """
+
+    name: str
+    writer: Literal["rules", "model"]
+    style: Literal["prag", "direct"]
+    rank: int
+    alpha: float
+    layers: float
+    targets: tuple[str, ...]
+    learning_rate: float
+    weight_decay: float
+    epochs: int
+    has_decay: bool
+    is_answer_only: bool
+    pack_tokens: int
+    max_questions: int
+    seed: int = 0
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits that differ when a field differs."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+_MLP = ("gate_proj", "up_proj", "down_proj")
+# The published procedure: Su et al. 2025, Parametric RAG, section 3.2, with the hyper-parameters of its release.
+PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, False, 0, 0)
+# Ours; how each lever was chosen is in docs/LOG.md.
+FAST = Profile("fast", "rules", "direct", 8, 64.0, 0.4, _MLP, 4.5e-3, 0.0, 4, True, True, 115, 3)
+PROFILES = {profile.name: profile for profile in (PRAG, FAST)}
+
+
+def load_profile(name: str) -> Profile:
+    """The profile of this name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    if name not in PROFILES:
+        raise SettingError(f"unknown patch profile {name!r}; known are {', '.join(PROFILES)}")
+    return PROFILES[name]

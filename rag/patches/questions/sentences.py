@@ -1,0 +1,42 @@
+"""The sentences of a document, each one naming its subject."""
+
+from __future__ import annotations
+
+import re
+
+from kg.names import FUNCTION_WORDS
+from rag.patches.base import PatchDocument
+
+NAME = r"[A-Z][\w'\u2019&-]*(?:\s+(?:(?:of|the|de|la|von|van|and)\s+)*(?:[A-Z][\w'\u2019&-]*|\d+))*"
+_SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+_PRONOUN = re.compile(r"^(It|He|She|They|Its|His|Her|Their)\s")
+_POSSESSIVE = frozenset(("Its", "His", "Her", "Their"))
+_MIN_WORDS, _MAX_WORDS = 4, 40
+
+
+def find_subject(document: PatchDocument) -> str:
+    """What the text is about: its title where the text names it, else the name that it begins with."""
+    if document.title and document.title.casefold() in document.text.casefold():
+        return document.title
+    first = re.match(rf"(?:The\s)?({NAME})", document.text.lstrip("#* "))
+    return first.group(1) if first and first.group(1).lower() not in FUNCTION_WORDS else ""
+
+
+def split_sentences(text: str, subject: str) -> list[str]:
+    """The text's sentences, headings left out; one that begins with a pronoun gets the subject in its place."""
+    sentences = []
+    for block in re.split(r"\n\s*\n|\n(?=#)", text):
+        lines = [line for line in block.splitlines() if not line.lstrip().startswith("#")]
+        for raw in _SENTENCE.split(" ".join(" ".join(lines).split())):
+            sentence = raw.strip("*-> \t")
+            if _MIN_WORDS <= len(sentence.split()) <= _MAX_WORDS and sentence.endswith((".", "!", '."')):
+                sentences.append(_resolved(sentence.rstrip('.!"'), subject))
+    return sentences
+
+
+def _resolved(text: str, title: str) -> str:
+    match = _PRONOUN.match(text)
+    if not match or not title:
+        return text
+    owner = f"{title}'s" if match.group(1) in _POSSESSIVE else title
+    return f"{owner} {text[match.end() :]}"

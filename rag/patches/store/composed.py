@@ -1,0 +1,32 @@
+"""Composed adapters on disk, for engines that load adapters from folders (:mod:`rag.core.leases`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rag.core.leases import remove_unless_leased, writer_lock
+from rag.generation.adapter_folder import PARTIAL
+from rag.patches.store.folder import remove_partial
+from rag.patches.store.usage import find_folders, sum_bytes
+
+
+def trim_composed(composed: Path, max_bytes: int) -> bool:
+    """Remove the least recently used folders until the others take at most ``max_bytes``, except those in use.
+
+    Also removes what killed processes left half-written.
+
+    Returns:
+        Whether the limit holds now.
+    """
+    if not composed.is_dir():
+        return True
+    with writer_lock(composed):
+        remove_partial(composed)
+        items = find_folders(composed)
+        total = sum_bytes(items)
+        for item in items:
+            if total <= max_bytes:
+                break
+            if remove_unless_leased(item.path, composed / f"{PARTIAL}{item.path.name}"):
+                total -= item.size_bytes
+    return total <= max_bytes
