@@ -106,15 +106,15 @@ def build_requests(generator: Any, num_documents: int, num_prompts: int, max_tok
     lines = (ROOT / "examples" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     names = sorted(texts)
-    made = []
+    requests = []
     for number in range(num_prompts):
         row = rows[number % len(rows)]
         first = names.index(row["source"])
         passages = [texts[names[(first + offset) % len(names)]] for offset in range(num_documents)]
         pair = build_prompts(row["question"], passages)
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        made.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
-    return made
+        requests.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
+    return requests
 
 
 def num_tokens(generation: Generation) -> int:

@@ -187,10 +187,10 @@ def measure(generator: VllmGenerator, args: argparse.Namespace, console: Console
     rates: dict[int, dict[str, list[float]]] = {c: {arm: [] for arm in ARMS} for c in args.concurrency}
     for number in range(args.rounds):
         for concurrency in args.concurrency:
-            some = requests[: max(6, 2 * concurrency)]
+            asked = requests[: max(6, 2 * concurrency)]
             # Turn and turn about, so that no arm always comes first.
             for arm in ARMS[number % 3 :] + ARMS[: number % 3]:
-                rates[concurrency][arm].append(bench.rate(arm, some, concurrency))
+                rates[concurrency][arm].append(bench.rate(arm, asked, concurrency))
             console.print(f"round {number + 1}, {concurrency} at once: {_line(rates[concurrency])}")
     medians = {str(c): {arm: statistics.median(v) for arm, v in by_arm.items()} for c, by_arm in rates.items()}
     result: dict[str, Any] = {
