@@ -152,8 +152,8 @@ def found(retriever: BatchRetriever, test_set: TestSet) -> list[list[str]]:
 
 def ppr_found(test_set: TestSet, retriever: GraphRetriever, encoder: RecentEncoder) -> list[list[str]]:
     """The same by personalised PageRank from the question's entities and the dense scores."""
-    matrices = GraphMatrices.of(retriever.graph, [passage.passage_id for passage in test_set.passages])
-    transition = Transition.of(matrices.adjacency)
+    matrices = GraphMatrices.from_graph(retriever.graph, [passage.passage_id for passage in test_set.passages])
+    transition = Transition.from_adjacency(matrices.adjacency)
     _, vectors, _ = test_set.library.vectors()
     cosines = (encoder.encode(test_set.questions) @ vectors.T).astype(np.float64)
     out = []
@@ -189,8 +189,8 @@ def walker_hits(data: Path, encoder: SentenceEncoder, is_quick: bool) -> tuple[f
 def pagerank_figures(data: Path) -> dict[str, float]:
     """Speed against networkx on MuSiQue's graph, both walking to the same precision, and the largest difference."""
     graph = KnowledgeGraph(import_triples(data / "musique" / "triples.jsonl").extractions)
-    adjacency = GraphMatrices.of(graph).adjacency
-    transition = Transition.of(adjacency)
+    adjacency = GraphMatrices.from_graph(graph).adjacency
+    transition = Transition.from_adjacency(adjacency)
     peer = nx.from_scipy_sparse_array(adjacency, create_using=nx.DiGraph)
     seeds = np.zeros(adjacency.shape[0])
     seeds[: len(graph.passage_ids) : 20] = 1.0

@@ -165,21 +165,21 @@ def graph_figures(
         say(f"reading a graph of {size} passages")
         with filled(folder / str(size), rows, size, embeddings) as engine:
             before_mb = reset_peak_mb()
-            retriever = graph_of(engine.library)
+            retriever = build_graph(engine.library)
             result[f"graph_build_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
             result[f"graph_peak_growth_mb_{label}"] = round(peak_mb() - before_mb)
             doc_ids = [document.doc_id for document in engine.documents()[::19]][:100]
             engine.library.remove(doc_ids)
             result[f"graph_remove_100_documents_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
             del retriever
-            result[f"graph_open_s_{label}"] = round(cpu_seconds(lambda e=engine: graph_of(e.library).graph), 2)  # type: ignore[misc]
+            result[f"graph_open_s_{label}"] = round(cpu_seconds(lambda e=engine: build_graph(e.library).graph), 2)  # type: ignore[misc]
     factor = sizes[1] / sizes[0]
     result["graph_build_ratio_100k_over_10k"] = round(result["graph_build_s_100k"] / result["graph_build_s_10k"], 2)
     result["graph_build_ratio_if_linear"] = factor
     return result
 
 
-def graph_of(library: SqliteLibrary) -> GraphRetriever:
+def build_graph(library: SqliteLibrary) -> GraphRetriever:
     """A graph retriever that has read nothing yet; its encoder is only asked by questions."""
     return GraphRetriever(library=library, encoder=None)
 

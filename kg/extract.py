@@ -50,9 +50,9 @@ class ImportedExtractor:
 
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
         """One extraction per passage; an empty one where the file had nothing."""
-        return [self._of(passage) for passage in passages]
+        return [self._merge(passage) for passage in passages]
 
-    def _of(self, passage: Passage) -> Extraction:
+    def _merge(self, passage: Passage) -> Extraction:
         rows = self._by_passage.get(passage.passage_id, ())
         mentions = tuple(dict.fromkeys(mention for row in rows for mention in row.mentions))
         triples = tuple(dict.fromkeys(triple for row in rows for triple in row.triples))

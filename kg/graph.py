@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from kg.packed import Packed
+from kg.packed import PackedExtraction
 from kg.types import Claim, Extraction, Provenance, Triple
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class KnowledgeGraph:
     """Entities, claims and passages with their sources. Iteration is always in the order of adding."""
 
     def __init__(self, extractions: Iterable[Extraction] = ()) -> None:
-        self._passages: dict[str, Packed] = {}
+        self._passages: dict[str, PackedExtraction] = {}
         self._by_document: dict[str, dict[str, None]] = {}
         # Per edge the passages that support it (a dict as an ordered set): an edge goes with its last supporter.
         self._mentions: dict[str, dict[str, None]] = {}
@@ -41,10 +41,10 @@ class KnowledgeGraph:
             parts.setdefault(extraction.passage_id, []).append(extraction)
         for passage_id, new_parts in parts.items():
             old = self._passages.get(passage_id)
-            new = _merge(new_parts if old is None else [old.extraction(passage_id), *new_parts])
+            new = _merge(new_parts if old is None else [old.unpack(passage_id), *new_parts])
             if old is not None:
                 self._forget(passage_id)
-            packed = self._passages[new.passage_id] = Packed.of(new)
+            packed = self._passages[new.passage_id] = PackedExtraction.pack(new)
             self._by_document.setdefault(new.doc_id, {})[new.passage_id] = None
             for name in packed.names:
                 self._mentions.setdefault(name, {})[new.passage_id] = None
@@ -81,18 +81,18 @@ class KnowledgeGraph:
     def extraction(self, passage_id: str) -> Extraction:
         """What one passage says; empty for a passage that is not there."""
         packed = self._passages.get(passage_id)
-        return Extraction("", passage_id) if packed is None else packed.extraction(passage_id)
+        return Extraction("", passage_id) if packed is None else packed.unpack(passage_id)
 
     def named_in(self, passage_id: str) -> Iterator[tuple[str, bool]]:
         """Every entity that one passage mentions, and whether it does so by its title."""
         packed = self._passages.get(passage_id)
         return iter(()) if packed is None else packed.named()
 
-    def passages_of(self, entity: str) -> tuple[str, ...]:
+    def passages_naming(self, entity: str) -> tuple[str, ...]:
         """The passages that name an entity."""
         return tuple(self._mentions.get(entity, ()))
 
-    def claims_of(self, subject: str) -> tuple[Claim, ...]:
+    def claims_about(self, subject: str) -> tuple[Claim, ...]:
         """Every distinct claim about a subject."""
         return tuple(self._by_subject.get(subject, ()))
 

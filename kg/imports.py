@@ -110,7 +110,7 @@ def checked_items(row: Mapping[str, Any]) -> tuple[list[str], list[Claim], list[
 
 def _extractions(row: _Row, by_name: Mapping[str, list[Passage]]) -> list[Extraction]:
     if not by_name:
-        return [extraction_of(Passage(row.doc_id, row.doc_id, row.doc_id, "", ""), row.entities, row.triples)]
+        return [build_extraction(Passage(row.doc_id, row.doc_id, row.doc_id, "", ""), row.entities, row.triples)]
     if row.doc_id not in by_name:
         raise ValueError(f"doc_id {row.doc_id!r} names no passage of the library")
     passages = by_name[row.doc_id]
@@ -122,7 +122,7 @@ def _extractions(row: _Row, by_name: Mapping[str, list[Passage]]) -> list[Extrac
     for claim in row.triples:
         triples.setdefault(_holder(texts, (claim[0], claim[2])), []).append(claim)
     return [
-        extraction_of(passage, entities.get(i, []), triples.get(i, []))
+        build_extraction(passage, entities.get(i, []), triples.get(i, []))
         for i, passage in enumerate(passages)
         if i in entities or i in triples or len(passages) == 1
     ]
@@ -169,7 +169,7 @@ def _claim(reasons: list[str], item: object) -> Claim | None:
     return None
 
 
-def extraction_of(passage: Passage, entities: Sequence[str], triples: Sequence[Claim]) -> Extraction:
+def build_extraction(passage: Passage, entities: Sequence[str], triples: Sequence[Claim]) -> Extraction:
     """Entities and triples as what ``passage`` says, in the graph's spelling, with their spans."""
     claims = tuple(
         Triple(canonical(s), r.strip(), canonical(o), _locate(passage, o if o in passage.text else s))

@@ -36,7 +36,7 @@ class GraphMatrices:
     relations: csr_matrix
 
     @classmethod
-    def of(
+    def from_graph(
         cls,
         graph: KnowledgeGraph,
         passage_ids: Sequence[str] | None = None,
@@ -71,7 +71,7 @@ class GraphMatrices:
     def _without_strays(self) -> GraphMatrices:
         """Less the entities that nothing names any more: they would still count among those of a question."""
         related = self.relations.sum(axis=0).A1 + self.relations.sum(axis=1).A1
-        columns = np.flatnonzero(self.num_passages_of + related)
+        columns = np.flatnonzero(self.passage_counts + related)
         if len(columns) == len(self.entity_ids):
             return self
         names = self.entities
@@ -104,7 +104,7 @@ class GraphMatrices:
         return tuple(self.entity_ids)
 
     @cached_property
-    def num_passages_of(self) -> NDArray[np.float64]:
+    def passage_counts(self) -> NDArray[np.float64]:
         """``[E]``, how many passages name each entity."""
         return np.asarray(self.named.sum(axis=0), dtype=np.float64).ravel()
 
@@ -112,7 +112,7 @@ class GraphMatrices:
     def specificity(self) -> NDArray[np.float64]:
         """``[E]``, inverse document frequency scaled so that an entity of one passage has 1."""
         size = len(self.passage_ids)
-        scaled: NDArray[np.float64] = np.log1p(size / np.maximum(self.num_passages_of, 1)) / np.log1p(max(size, 1))
+        scaled: NDArray[np.float64] = np.log1p(size / np.maximum(self.passage_counts, 1)) / np.log1p(max(size, 1))
         return scaled
 
     @cached_property

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from decoders.params import Plain
-from kg.imports import checked_items, extraction_of
+from kg.imports import build_extraction, checked_items
 from kg.names import canonical
 from kg.types import Claim, Extraction
 from rag.core.passages import Passage
@@ -50,7 +50,7 @@ class ModelExtractor:
 
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
         """One extraction per passage; those whose reply is of no use have only a reason."""
-        prompts = [self._generator.encode([Message("user", _PROMPT % _text_of(p))]) for p in passages]
+        prompts = [self._generator.encode([Message("user", _PROMPT % _full_text(p))]) for p in passages]
         room = self._generator.window - self._sampling.max_tokens
         asked = [i for i, ids in enumerate(prompts) if len(ids) <= room]
         requests = [
@@ -79,10 +79,10 @@ def read_reply(reply: Generation, passage: Passage) -> Extraction:
     except ValueError as error:
         cut = " (it was cut off)" if reply.finish_reason == "length" else ""
         return _refused(passage, f"{error}{cut}: {' '.join(reply.text.split())[:80]!r}")
-    words = f" {canonical(_text_of(passage))} "
+    words = f" {canonical(_full_text(passage))} "
     missing = [claim for claim in claims if not _stands_in(words, claim[0]) or not _stands_in(words, claim[2])]
     reasons += [f"{list(claim)!r} names what the passage does not; left out" for claim in missing]
-    kept = extraction_of(
+    kept = build_extraction(
         passage,
         [entity for entity in entities if _stands_in(words, entity)],
         [claim for claim in claims if claim not in missing],
@@ -105,5 +105,5 @@ def _refused(passage: Passage, reason: str) -> Extraction:
     return Extraction(passage.doc_id, passage.passage_id, rejected=(reason,))
 
 
-def _text_of(passage: Passage) -> str:
+def _full_text(passage: Passage) -> str:
     return f"{passage.title}\n{passage.text}"

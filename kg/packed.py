@@ -10,7 +10,7 @@ from kg.types import Extraction, Mention, Provenance, Triple
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedExtraction:
     """What one passage says.
 
     Attributes:
@@ -28,7 +28,7 @@ class Packed:
     rejected: tuple[str, ...]
 
     @classmethod
-    def of(cls, extraction: Extraction) -> Packed:
+    def pack(cls, extraction: Extraction) -> PackedExtraction:
         """The same, packed."""
         numbers: dict[str, int] = {}
         places = array("I")
@@ -37,7 +37,7 @@ class Packed:
             places.extend((number, mention.is_title, mention.source.start, mention.source.end))
         return cls(extraction.doc_id, tuple(numbers), places, extraction.triples, extraction.rejected)
 
-    def extraction(self, passage_id: str) -> Extraction:
+    def unpack(self, passage_id: str) -> Extraction:
         """The same, unpacked."""
         places = zip(self.places[::4], self.places[1::4], self.places[2::4], self.places[3::4], strict=True)
         mentions = tuple(

@@ -29,7 +29,7 @@ class Transition:
     is_dangling: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, adjacency: csr_matrix) -> Transition:
+    def from_adjacency(cls, adjacency: csr_matrix) -> Transition:
         """From ``[N, N]`` weights, 0 or more, row to column.
 
         Raises:

@@ -137,7 +137,7 @@ class Walker:
             walks = [
                 (*walk, claim)
                 for walk in walks
-                for claim in self._graph.claims_of(walk[-1][2] if walk else plan.subject)
+                for claim in self._graph.claims_about(walk[-1][2] if walk else plan.subject)
                 if claim[1] == relation
             ]
         paths = [
@@ -156,7 +156,7 @@ class Walker:
             for first in range(len(words) - length + 1):
                 name = " ".join(words[first : first + length])
                 is_free = not any(taken[first : first + length])
-                if is_free and name not in FUNCTION_WORDS and self._graph.claims_of(name):
+                if is_free and name not in FUNCTION_WORDS and self._graph.claims_about(name):
                     subjects[name] = None
                     taken[first : first + length] = [True] * length
         return list(subjects)
@@ -169,7 +169,7 @@ class Walker:
             deeper: dict[tuple[str, ...], set[str]] = {}
             for path, ends in level.items():
                 for end in sorted(ends):
-                    for _, relation, target in self._graph.claims_of(end):
+                    for _, relation, target in self._graph.claims_about(end):
                         deeper.setdefault((*path, relation), set()).add(target)
             found += sorted(deeper)
             if len(found) >= self._max_plans:

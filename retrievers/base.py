@@ -32,14 +32,16 @@ class BatchRetriever(BaseRetriever):
     def find(self, queries: Sequence[str], top_k: int) -> list[Found]:
         """:meth:`search` with what led to it; retrievers of several parts tell more than this one."""
         stage = type(self).__name__.removesuffix("Retriever").lower()
-        return [Found(tuple(ranking), (stage_of(stage, ranking),)) for ranking in self.search(queries, top_k)]
+        return [
+            Found(tuple(ranking), (build_stage_ranking(stage, ranking),)) for ranking in self.search(queries, top_k)
+        ]
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         ranking = self.search([query], self.top_k)[0]
         return [scored.passage.to_document(scored.score) for scored in ranking]
 
 
-def ranking_of(library: Library, hits: Iterable[tuple[int, float]]) -> list[ScoredPassage]:
+def build_ranking(library: Library, hits: Iterable[tuple[int, float]]) -> list[ScoredPassage]:
     """The ranking behind (row id, score) pairs; rows that were removed meanwhile are left out."""
     scores = dict(hits)
     passages = library.passages(list(scores))
@@ -47,7 +49,7 @@ def ranking_of(library: Library, hits: Iterable[tuple[int, float]]) -> list[Scor
     return sorted(scored, key=lambda item: (-item.score, item.passage.passage_id))
 
 
-def stage_of(stage: str, ranking: Iterable[ScoredPassage]) -> StageRanking:
+def build_stage_ranking(stage: str, ranking: Iterable[ScoredPassage]) -> StageRanking:
     """A ranking as the trace keeps it."""
     return StageRanking(stage, tuple((scored.passage.passage_id, scored.score) for scored in ranking))
 
@@ -57,7 +59,7 @@ def find(retriever: BaseRetriever, queries: Sequence[str], top_k: int) -> list[F
     if isinstance(retriever, BatchRetriever):
         return retriever.find(queries, top_k)
     rankings = search(retriever, queries, top_k)
-    return [Found(tuple(ranking), (stage_of(type(retriever).__name__, ranking),)) for ranking in rankings]
+    return [Found(tuple(ranking), (build_stage_ranking(type(retriever).__name__, ranking),)) for ranking in rankings]
 
 
 def search(retriever: BaseRetriever, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:

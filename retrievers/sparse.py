@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rag.core.passages import ScoredPassage
 from rag.library.base import Library
-from retrievers.base import BatchRetriever, ranking_of
+from retrievers.base import BatchRetriever, build_ranking
 
 # Words that say nothing about the subject of an English question; BM25 would only pay for their long postings.
 _STOP_WORDS = frozenset(
@@ -36,7 +36,7 @@ class SparseRetriever(BatchRetriever):
         expression = match_expression(query)
         if not expression:
             return []
-        return ranking_of(self.library, self.library.match(expression, top_k))
+        return build_ranking(self.library, self.library.match(expression, top_k))
 
 
 def match_expression(query: str) -> str:

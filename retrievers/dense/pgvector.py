@@ -8,7 +8,7 @@ from typing import Any
 from rag.core.passages import ScoredPassage
 from rag.library.postgres.library import PostgresLibrary
 from rag.models.sentence_encoder import Encoder
-from retrievers.base import BatchRetriever, ranking_of
+from retrievers.base import BatchRetriever, build_ranking
 
 
 class PgVectorRetriever(BatchRetriever):
@@ -22,4 +22,4 @@ class PgVectorRetriever(BatchRetriever):
         if not queries:
             return []
         encoder: Encoder = self.encoder
-        return [ranking_of(self.library, hits) for hits in self.library.nearest(encoder.encode(queries), top_k)]
+        return [build_ranking(self.library, hits) for hits in self.library.nearest(encoder.encode(queries), top_k)]

@@ -13,7 +13,7 @@ from rag.core.passages import ScoredPassage
 from rag.library.base import Library
 from rag.library.sqlite.library import SqliteLibrary
 from rag.models.sentence_encoder import Encoder
-from retrievers.base import BatchRetriever, ranking_of
+from retrievers.base import BatchRetriever, build_ranking
 from retrievers.dense.index_file import IndexFileError, read, save
 from retrievers.dense.vector_index import VectorIndex, build, followed
 
@@ -40,7 +40,7 @@ class DenseRetriever(BatchRetriever):
         if index is None or not queries:
             return [[] for _ in queries]
         hits = index.search(self.library, encoder.encode(queries), top_k)
-        return [ranking_of(self.library, row) for row in hits]
+        return [build_ranking(self.library, row) for row in hits]
 
     @property
     def index(self) -> VectorIndex | None:

@@ -47,7 +47,7 @@ class GraphIndex:
     word_weights: Scores
 
     @classmethod
-    def of(
+    def build(
         cls,
         graph: KnowledgeGraph,
         passages: Sequence[Passage],
@@ -71,11 +71,11 @@ class GraphIndex:
         words = vstack([old, new], format="csc")
         weights = np.log1p(len(passages) / (1 + np.diff(words.indptr)))
         names = [passage.passage_id for passage in passages]
-        matrices = GraphMatrices.of(graph, names, None if former is None else former.matrices, is_kept)
+        matrices = GraphMatrices.from_graph(graph, names, None if former is None else former.matrices, is_kept)
         return cls(tuple(passages), vectors, matrices, words, word_ids, weights)
 
     @cached_property
-    def row_of(self) -> dict[str, int]:
+    def rows_by_passage_id(self) -> dict[str, int]:
         """Row of each passage, by passage_id."""
         return {passage.passage_id: row for row, passage in enumerate(self.passages)}
 

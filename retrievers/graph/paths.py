@@ -37,7 +37,7 @@ class Evidence:
     entity: str = ""
 
 
-def evidence_of(index: GraphIndex, ranking: Ranking, row: int) -> Evidence:
+def build_evidence(index: GraphIndex, ranking: Ranking, row: int) -> Evidence:
     """Where the score of the passage at ``row`` comes from."""
     seed = int(ranking.via[row])
     return Evidence(

@@ -63,7 +63,7 @@ def seeds_by_name(matrices: GraphMatrices, question: str) -> Scores:
     """``[E]``: entities that the question names, each divided by the number of passages that name it."""
     seeds = np.zeros(len(matrices.entity_ids))
     linked = matrices.linked(ngrams(question))
-    seeds[linked] = 1 / np.maximum(matrices.num_passages_of[linked], 1)
+    seeds[linked] = 1 / np.maximum(matrices.passage_counts[linked], 1)
     return seeds
 
 
@@ -85,5 +85,5 @@ def seeds_by_fact(
         for entity in matrices.linked((triples[row].subject, triples[row].object)):
             total[entity] += max(float(similarities[row]), 0.0)
             times[entity] += 1
-    mean: Scores = total / np.maximum(times, 1) / np.maximum(matrices.num_passages_of, 1)
+    mean: Scores = total / np.maximum(times, 1) / np.maximum(matrices.passage_counts, 1)
     return mean

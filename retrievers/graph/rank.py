@@ -145,7 +145,7 @@ def best_chains(
 def links(index: GraphIndex, seeds: np.ndarray[tuple[int], np.dtype[np.int64]], settings: GraphSettings) -> csr_matrix:
     """``[S, P]``, 0 to 1: how firmly each seed is linked to each passage."""
     matrices = index.matrices
-    counts = matrices.num_passages_of
+    counts = matrices.passage_counts
     by_title = (matrices.mentions[seeds] @ matrices.titled).tocsr()
     by_title.data[:] = 1.0
     weights = np.where(counts <= settings.max_shared, matrices.specificity**2, 0.0)

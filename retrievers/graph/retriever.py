@@ -21,10 +21,10 @@ from rag.core.passages import Passage, ScoredPassage
 from rag.core.retrieval import Found
 from rag.library.base import Library
 from rag.models.sentence_encoder import Encoder
-from retrievers.base import BatchRetriever, stage_of
+from retrievers.base import BatchRetriever, build_stage_ranking
 from retrievers.graph.facets import facets
 from retrievers.graph.index import GraphIndex, Scores
-from retrievers.graph.paths import Evidence, chains, claim_paths, evidence_of
+from retrievers.graph.paths import Evidence, build_evidence, chains, claim_paths
 from retrievers.graph.rank import GraphSettings, Ranking, rank
 from retrievers.graph.store import IMPORTED, batches, kept_extractions, read_passages
 
@@ -60,25 +60,25 @@ class GraphRetriever(BatchRetriever):
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
         """Rankings by the sum of the three parts; plain dense ones where nothing links."""
         index, rankings = self.rankings(queries)
-        return [scored(index, ranking.scores, best(index, ranking.scores, top_k)) for ranking in rankings]
+        return [scored_passages(index, ranking.scores, top_rows(index, ranking.scores, top_k)) for ranking in rankings]
 
     def find(self, queries: Sequence[str], top_k: int) -> list[Found]:
         """The rankings, that of meaning alone beside them, and the paths to the passages."""
         index, rankings = self.rankings(queries)
         return [
-            self.found(query, index, ranking, best(index, ranking.scores, top_k))
+            self.describe_rows(query, index, ranking, top_rows(index, ranking.scores, top_k))
             for query, ranking in zip(queries, rankings, strict=True)
         ]
 
-    def found(self, query: str, index: GraphIndex, ranking: Ranking, rows: Sequence[int]) -> Found:
+    def describe_rows(self, query: str, index: GraphIndex, ranking: Ranking, rows: Sequence[int]) -> Found:
         """What the trace tells of the passages at ``rows``, in this order."""
-        dense = best(index, ranking.similarity, len(rows))
-        graph = best(index, ranking.scores, len(rows))
+        dense = top_rows(index, ranking.similarity, len(rows))
+        graph = top_rows(index, ranking.scores, len(rows))
         stages = (
-            stage_of("dense", scored(index, ranking.similarity, dense)),
-            stage_of("graph", scored(index, ranking.scores, graph)),
+            build_stage_ranking("dense", scored_passages(index, ranking.similarity, dense)),
+            build_stage_ranking("graph", scored_passages(index, ranking.scores, graph)),
         )
-        evidence = [evidence_of(index, ranking, row) for row in rows]
+        evidence = [build_evidence(index, ranking, row) for row in rows]
         passage_ids = [index.passages[row].passage_id for row in rows]
         # The walker reads the graph, which another question may be bringing up to date: under the lock. It encodes
         # without the lock, which every question needs.
@@ -92,7 +92,7 @@ class GraphRetriever(BatchRetriever):
     def explain(self, query: str, top_k: int) -> list[Evidence]:
         """The ranking of one query with the share of each part, and the chain behind every passage."""
         index, (ranking,) = self.rankings([query])
-        return [evidence_of(index, ranking, row) for row in best(index, ranking.scores, top_k)]
+        return [build_evidence(index, ranking, row) for row in top_rows(index, ranking.scores, top_k)]
 
     @property
     def graph(self) -> KnowledgeGraph:
@@ -153,9 +153,9 @@ class GraphRetriever(BatchRetriever):
         self._ids = np.concatenate([self._ids[is_kept], new_ids[is_there]])
         passages = [self._rows[row_id] for row_id in self._ids.tolist()]
         if self._index is None:
-            return GraphIndex.of(self._graph, passages, new_vectors[is_there])
+            return GraphIndex.build(self._graph, passages, new_vectors[is_there])
         vectors = _joined([self._index.vectors[is_kept], new_vectors[is_there]])
-        return GraphIndex.of(self._graph, passages, vectors, self._index, is_kept)
+        return GraphIndex.build(self._graph, passages, vectors, self._index, is_kept)
 
     def _read(self, new: dict[int, Passage]) -> None:
         """Add what the extractors and the imported files say of new passages."""
@@ -180,7 +180,7 @@ def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.concatenate(filled) if filled else parts[0]
 
 
-def best(index: GraphIndex, scores: Scores, top_k: int) -> list[int]:
+def top_rows(index: GraphIndex, scores: Scores, top_k: int) -> list[int]:
     """Rows of the ``top_k`` highest scores, best first, ties by passage_id."""
     top_k = min(top_k, len(scores))
     if top_k <= 0:
@@ -190,6 +190,6 @@ def best(index: GraphIndex, scores: Scores, top_k: int) -> list[int]:
     return sorted(rows, key=lambda i: (-scores[i], index.passages[i].passage_id))[:top_k]
 
 
-def scored(index: GraphIndex, scores: Scores, rows: Sequence[int]) -> list[ScoredPassage]:
+def scored_passages(index: GraphIndex, scores: Scores, rows: Sequence[int]) -> list[ScoredPassage]:
     """The passages at ``rows`` with their scores, in this order."""
     return [ScoredPassage(index.passages[row], float(scores[row])) for row in rows]

@@ -78,18 +78,18 @@ class EncoderJudge:
 
     Args:
         encoder: for questions and their clauses.
-        vectors_of: ``[len(passages), D]`` unit vectors of passages; by default they are encoded.
+        passage_vectors: ``[len(passages), D]`` unit vectors of passages; by default they are encoded.
         weights: of the evidence.
     """
 
     def __init__(
         self,
         encoder: Encoder,
-        vectors_of: Callable[[Sequence[Passage]], NDArray[np.float32]] | None = None,
+        passage_vectors: Callable[[Sequence[Passage]], NDArray[np.float32]] | None = None,
         weights: EncoderWeights = EncoderWeights(),
     ) -> None:
         self._encoder = encoder
-        self._vectors_of = vectors_of or self._encoded
+        self._passage_vectors = passage_vectors or self._encoded
         self._weights = weights
         self._extractor = NameExtractor()
 
@@ -122,7 +122,7 @@ class EncoderJudge:
     def evidence(self, question: str, asked: NDArray[np.float32], passages: Sequence[Passage]) -> tuple[Scores, Scores]:
         """Both parts of the evidence, ``[len(passages)]`` each: graph score, sentence coverage."""
         graph = KnowledgeGraph(self._extractor.extract(passages))
-        index = GraphIndex.of(graph, passages, self._vectors_of(passages))
+        index = GraphIndex.build(graph, passages, self._passage_vectors(passages))
         scores = rank(index, question, (asked @ index.vectors.T).astype(np.float64), _GRAPH).scores
         return scores, np.array([sentence_coverage(index, question, passage) for passage in passages])
 

@@ -20,7 +20,7 @@ from rag.generation.base import Generator, Request
 from retrievers.fusion import reciprocal_rank_fusion
 from retrievers.graph.index import stems
 from retrievers.query.follow_up import stand_alone
-from retrievers.query.length_class import num_facets_of
+from retrievers.query.length_class import default_num_facets
 
 MAX_FACETS = 5
 # A question this long says all that a search can use.
@@ -58,15 +58,15 @@ class ModelRewriter:
         fitting = [(i, r) for i, r in zip(asked, requests, strict=True) if self._fits(r)]
         replies = self._generator.generate([request for _, request in fitting]) if fitting else []
         for (i, _), reply in zip(fitting, replies, strict=True):
-            rewrites[i] = parsed(reply.text, queries[i], rewrites[i])
+            rewrites[i] = parse_reply(reply.text, queries[i], rewrites[i])
         return rewrites
 
     def _is_worth_asking(self, query: Query) -> bool:
         num_words = len(query.question.split())
-        return num_words <= _MAX_WORDS and bool(query.history or num_facets_of(query.question))
+        return num_words <= _MAX_WORDS and bool(query.history or default_num_facets(query.question))
 
     def _request(self, query: Query) -> Request:
-        ids = self._generator.encode([Message("user", prompt(query))])
+        ids = self._generator.encode([Message("user", build_prompt(query))])
         sampling = Sampling(max_tokens=_MAX_REPLY_TOKENS)
         return Request(ids, ids, Plain(), sampling, has_probes=False, cache_salt=query.cache_salt)
 
@@ -74,11 +74,11 @@ class ModelRewriter:
         return len(request.context_ids) + request.sampling.max_tokens <= self._generator.window
 
 
-def prompt(query: Query) -> str:
+def build_prompt(query: Query) -> str:
     """What the generator is asked."""
     turns = [f"{message.role}: {message.content}" for message in query.history[-_MAX_TURNS:]]
     talk = "Conversation so far:\n" + "\n".join(turns) + "\n\n" if turns else ""
-    num_facets = min(num_facets_of(query.question), MAX_FACETS)
+    num_facets = min(default_num_facets(query.question), MAX_FACETS)
     return (
         f"{talk}Question: {query.question}\n\n"
         "Prepare a document search for this question. Reply with one JSON object and nothing else:\n"
@@ -89,7 +89,7 @@ def prompt(query: Query) -> str:
     )
 
 
-def parsed(reply: str, query: Query, fallback: Rewrite) -> Rewrite:
+def parse_reply(reply: str, query: Query, fallback: Rewrite) -> Rewrite:
     """The rewrite that a reply holds; ``fallback`` for the parts that are missing or make no sense."""
     question, queries = _fields(reply)
     known = set(stems(" ".join([query.question, fallback.question, *(message.content for message in query.history)])))
@@ -98,12 +98,12 @@ def parsed(reply: str, query: Query, fallback: Rewrite) -> Rewrite:
     is_faithful = _is_sound(question, known) and len(asked & set(stems(question))) * 2 >= len(asked)
     clear = question if query.history and is_faithful else fallback.question
     facets = [text for text in queries if _is_sound(text, known)]
-    num_facets = min(num_facets_of(query.question), MAX_FACETS)
+    num_facets = min(default_num_facets(query.question), MAX_FACETS)
     main = _distinct([query.question, clear])
     return Rewrite(main[-1], _distinct([*main, *facets])[: len(main) + num_facets])
 
 
-def fused(rewrite: Rewrite, rankings: Sequence[Sequence[ScoredPassage]], top_k: int) -> list[ScoredPassage]:
+def fuse_rankings(rewrite: Rewrite, rankings: Sequence[Sequence[ScoredPassage]], top_k: int) -> list[ScoredPassage]:
     """One ranking from those of ``rewrite.queries``: that of the clarified question, helped by the others.
 
     A single query keeps its scores; several are fused by weighted reciprocal rank.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kg.graph import KnowledgeGraph
 from kg.matrices import GraphMatrices
-from kg.packed import Packed
+from kg.packed import PackedExtraction
 from kg.types import Extraction, Mention, Provenance, Triple
 
 NAMES = st.sampled_from(["ada", "mill", "port", "tide"])
@@ -34,8 +34,8 @@ def documents(draw: st.DrawFn) -> list[list[Extraction]]:
 def picture(graph: KnowledgeGraph) -> tuple[object, ...]:
     """All that the graph holds, in no order."""
     claims = {claim: set(graph.sources(claim)) for claim in graph.claims}
-    by_subject = {name: set(graph.claims_of(name)) for name in graph.entities}
-    named = {name: set(graph.passages_of(name)) for name in graph.entities}
+    by_subject = {name: set(graph.claims_about(name)) for name in graph.entities}
+    named = {name: set(graph.passages_naming(name)) for name in graph.entities}
     return set(graph.passage_ids), graph.entities, claims, by_subject, named
 
 
@@ -93,12 +93,12 @@ def test_networkx_edges_carry_their_sources() -> None:
 @given(documents())
 def test_matrices_agree_with_the_graph(docs: list[list[Extraction]]) -> None:
     graph = KnowledgeGraph(item for passages in docs for item in passages)
-    matrices = GraphMatrices.of(graph)
+    matrices = GraphMatrices.from_graph(graph)
     named = {
         (passage_id, name)
         for passage_id in graph.passage_ids
         for name in graph.entities
-        if passage_id in graph.passages_of(name)
+        if passage_id in graph.passages_naming(name)
     }
     rows, columns = matrices.named.nonzero()
     entities = list(matrices.entity_ids)
@@ -108,7 +108,7 @@ def test_matrices_agree_with_the_graph(docs: list[list[Extraction]]) -> None:
 
 
 def test_an_empty_graph_has_empty_matrices() -> None:
-    matrices = GraphMatrices.of(KnowledgeGraph())
+    matrices = GraphMatrices.from_graph(KnowledgeGraph())
     assert matrices.adjacency.shape == (0, 0)
     assert matrices.linked(["anything"]) == []
 
@@ -116,8 +116,10 @@ def test_an_empty_graph_has_empty_matrices() -> None:
 def test_many_rows_of_one_passage_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bare triples come one to a row. Packing the passage again for each of them costs the square of their number."""
     packed: list[str] = []
-    pack = Packed.of
-    monkeypatch.setattr(Packed, "of", lambda extraction: packed.append(extraction.passage_id) or pack(extraction))
+    pack = PackedExtraction.pack
+    monkeypatch.setattr(
+        PackedExtraction, "pack", lambda extraction: packed.append(extraction.passage_id) or pack(extraction)
+    )
     source = Provenance("d", "d:0", 0, 1)
     rows = [Extraction("d", "d:0", (), (Triple(f"s{i}", "r", "o", source),)) for i in range(500)]
     graph = KnowledgeGraph(rows)

@@ -1,4 +1,4 @@
-"""The gate: words count by complexity and agreement, chains by what they complete."""
+"""The gate: words count by length_class and agreement, chains by what they complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from rag import Engine
 from retrievers.hybrid import GateSettings, HybridRetriever
-from retrievers.query.length_class import complexity, num_facets_of, top_k_of
+from retrievers.query.length_class import default_num_facets, default_top_k, length_class
 
 TEXTS = {
     "mill": "The tide mill grinds corn. It was built by Ada Penrose.",
@@ -40,7 +40,11 @@ def gated(engine: Engine, settings: GateSettings = GateSettings()) -> HybridRetr
 )
 def test_complexity(num_words: int, expected: str, top_k: int, num_facets: int) -> None:
     question = " ".join(["word"] * num_words)
-    assert (complexity(question), top_k_of(question), num_facets_of(question)) == (expected, top_k, num_facets)
+    assert (length_class(question), default_top_k(question), default_num_facets(question)) == (
+        expected,
+        top_k,
+        num_facets,
+    )
 
 
 def test_scores_by_hand(engine: Engine) -> None:
@@ -53,7 +57,7 @@ def test_scores_by_hand(engine: Engine) -> None:
     assert [Path(item.passage.source).stem for item in found][:2] == ["mill", "bell"]
     for item, weight in zip(found, (0.8, 0.5, 0.5), strict=True):
         name = item.passage.passage_id
-        row = index.row_of[name]
+        row = index.rows_by_passage_id[name]
         graph = ranking.scores[row] - ranking.covered * ranking.chains[row]
         assert item.score == pytest.approx(graph + weight * words.get(name, 0.0) / max(words.values()))
 
@@ -64,7 +68,7 @@ def test_words_count_more_where_meaning_agrees(engine: Engine, depth: int, weigh
     query = "tide mill corn bell"
     index, (ranking,) = engine.graph.rankings([query])
     words = engine.components.retriever("sparse").search([query], 2)[0]
-    row = index.row_of[words[1].passage.passage_id]
+    row = index.rows_by_passage_id[words[1].passage.passage_id]
     other = replace(ranking, similarity=np.eye(3)[row], scores=np.zeros(3), chains=np.zeros(3))
     scores = gated(engine, GateSettings(agreement_depth=depth)).scores(query, index, other, words)
     assert scores[row] == pytest.approx(weight * words[1].score / words[0].score)

@@ -25,8 +25,8 @@ GRAPH = KnowledgeGraph(
         extraction("p2", "garden"),
     ]
 )
-MATRICES = GraphMatrices.of(GRAPH)
-TRANSITION = Transition.of(MATRICES.adjacency)
+MATRICES = GraphMatrices.from_graph(GRAPH)
+TRANSITION = Transition.from_adjacency(MATRICES.adjacency)
 
 
 def test_the_walk_reaches_a_linked_passage() -> None:

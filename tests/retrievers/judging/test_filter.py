@@ -87,7 +87,7 @@ def test_sentence_coverage_by_hand(embeddings: Any) -> None:
     from kg.graph import KnowledgeGraph
 
     passages = [MILL, NOISE]
-    index = GraphIndex.of(KnowledgeGraph(NameExtractor().extract(passages)), passages, np.zeros((2, 4), np.float32))
+    index = GraphIndex.build(KnowledgeGraph(NameExtractor().extract(passages)), passages, np.zeros((2, 4), np.float32))
     # "built" and "mill" stand in one sentence of one of two passages, "moon" in none.
     held = 2 * math.log1p(2 / 2)
     assert sentence_coverage(index, "built mill moon", MILL) == pytest.approx(held / (held + math.log1p(2)))
