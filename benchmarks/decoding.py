@@ -33,7 +33,8 @@ from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.generation.base import Generation, Request
 from rag.generation.load import load_generator
-from rag.ingest.loaders import gather, load
+from rag.ingest.gather import gather
+from rag.ingest.load import load
 from tests.oracles import twin
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,7 +113,7 @@ def requests_of(generator: Any, num_documents: int, num_prompts: int, max_tokens
         passages = [texts[names[(first + offset) % len(names)]] for offset in range(num_documents)]
         pair = build_prompts(row["question"], passages)
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        made.append(Request(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
+        made.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
     return made
 
 

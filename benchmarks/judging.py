@@ -13,10 +13,11 @@ import numpy as np
 
 from benchmarks.sets import TestSet, area_under_curve, recall
 from rag.core.config import Config
+from rag.core.encoding import Encoder, passage_text
 from rag.core.passages import Passage
 from rag.engine import Engine
 from rag.generation.base import Generator
-from rag.models.sentence_encoder import Encoder, SentenceEncoder, passage_text
+from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.judging.judges import EncoderJudge, Judge, ModelJudge

@@ -65,7 +65,7 @@ def build_requests(generator: TransformersGenerator, load: Load, num_requests: i
         beside = [passages[(number + offset) % len(passages)] for offset in range(load.num_passages)]
         pair = build_prompts(question, beside)
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        requests.append(Request(*ids, AdaCad(), Sampling(max_tokens=load.max_tokens), has_probes=False))
+        requests.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=load.max_tokens), has_probes=False))
     return requests
 
 

@@ -239,12 +239,10 @@ def first_token_ms(generator: TransformersGenerator, question: str, adapter: Ada
 
 def answers_first(generator: TransformersGenerator, question: str, adapter: Adapter | None) -> None:
     """Generate one token."""
-    from decoders.params import Plain
     from rag.core.query import Sampling
 
     ids = generator.encode(build_prompts(question, []).context)
-    both = {"context_adapter": adapter, "parametric_adapter": adapter}  # one row, as without: the load alone differs
-    generator.generate([Request(ids, ids, Plain(), Sampling(max_tokens=1), has_probes=False, **both)])
+    generator.generate([Request.single(ids, Sampling(max_tokens=1), adapter=adapter)])
 
 
 # ---- helpers

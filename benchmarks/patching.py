@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from decoders.params import Plain
 from eval.metrics.answers import contains_answer
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
@@ -91,7 +90,7 @@ def answers(
     """Greedy answers without passages, each with its adapter or with none."""
     ids = [generator.encode(build_prompts(question, []).context) for question in questions]
     requests = [
-        Request(prompt, prompt, Plain(), Sampling(max_tokens=MAX_TOKENS), has_probes=False, context_adapter=adapter)
+        Request.single(prompt, Sampling(max_tokens=MAX_TOKENS), adapter=adapter)
         for prompt, adapter in zip(ids, adapters, strict=True)
     ]
     return [generation.text for generation in generator.generate(requests)]

@@ -31,12 +31,13 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder, passage_text
 from rag.engine import Engine
-from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import Encoder, SentenceEncoder, passage_text
-from retrievers.dense.index_file import size_bytes
+from rag.library.base import Library
+from rag.library.sqlite.index_file import index_size_bytes
+from rag.library.sqlite.vector_index import exact_neighbours
+from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
-from retrievers.dense.vector_index import exact_neighbours
 from retrievers.fusion import FusedRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.sparse import SparseRetriever
@@ -114,15 +115,16 @@ def filled(
     return engine
 
 
-def search_figures(library: SqliteLibrary, encoder: Encoder, questions: list[str]) -> dict[str, Any]:
+def search_figures(library: Library, encoder: Encoder, questions: list[str]) -> dict[str, Any]:
     """Time per question, its encoding included (but for ``index_ms``), and the share of the exact neighbours found."""
     dense = DenseRetriever(library=library, encoder=encoder)
     encoded = {question: encoder.encode([question]) for question in questions}
     sparse = SparseRetriever(library=library)
     hybrid = FusedRetriever(retrievers=[dense, sparse])
     say("building the index")
-    build_s = seconds(lambda: dense.index)
-    index = dense.index
+    faiss_index: Any = library.dense_index()  # of a library in a folder
+    build_s = seconds(lambda: faiss_index.current)
+    index = faiss_index.current
     assert index is not None
     say(f"searching: {index.info}")
     vectors = np.concatenate(list(encoded.values()))
@@ -138,11 +140,11 @@ def search_figures(library: SqliteLibrary, encoder: Encoder, questions: list[str
         "recall_at_10_when_built": round(index.info.recall_at_10, 4),
         "index_kind": index.info.kind,
         "index_build_s": round(build_s, 1),
-        "bytes_per_passage": round(size_bytes(index) / len(index.ids), 1),
+        "bytes_per_passage": round(index_size_bytes(index) / len(index.ids), 1),
     }
 
 
-def removal_figures(library: SqliteLibrary, encoder: Encoder) -> dict[str, Any]:
+def removal_figures(library: Library, encoder: Encoder) -> dict[str, Any]:
     """One hundred documents out of the library and out of the dense index, up to the next answer."""
     dense = DenseRetriever(library=library, encoder=encoder)
     dense.search(["warm"], 1)
@@ -179,7 +181,7 @@ def graph_figures(
     return result
 
 
-def build_graph(library: SqliteLibrary) -> GraphRetriever:
+def build_graph(library: Library) -> GraphRetriever:
     """A graph retriever that has read nothing yet; its encoder is only asked by questions."""
     return GraphRetriever(library=library, encoder=None)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from rag.core.encoding import Encoder, passage_text
 from rag.core.passages import Passage
-from rag.library.base import Staged
-from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import Encoder, passage_text
+from rag.library.base import Library, Staged
+from rag.library.open import open_library
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 Row = dict[str, Any]
@@ -27,7 +27,7 @@ class TestSet:
     __test__ = False  # no test class, whatever pytest thinks of the name
 
     name: str
-    library: SqliteLibrary
+    library: Library
     passages: list[Passage]
     questions: list[str]
     gold: list[set[str]]
@@ -45,7 +45,7 @@ def load(data: Path, name: str, folder: Path, encoder: Encoder) -> TestSet:
         Passage(f"{row['doc_id']}:0", row["doc_id"], row["doc_id"], row["title"], row["text"]) for row in corpus
     ]
     vectors = encoder.encode([passage_text(passage.title, passage.text) for passage in passages])
-    library = SqliteLibrary.open(folder / name)
+    library = open_library(folder / name)
     library.stage(
         [
             Staged(p.doc_id, p.source, p.title, p.doc_id, len(p.text), [p], vectors[i : i + 1])

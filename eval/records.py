@@ -155,6 +155,7 @@ def _of_trial(trial: Trial) -> dict[str, Any]:
 def _trace(conflict: Conflict) -> Trace:
     steps = conflict.steps
     num = len(steps)
+    jsds = [step.jsd for step in steps if step.jsd is not None]
     return Trace(
         score=conflict.score,
         is_conflict=conflict.is_conflict,
@@ -162,8 +163,8 @@ def _trace(conflict: Conflict) -> Trace:
         memory_answer=conflict.memory_answer,
         num_steps=num,
         num_open=sum(abs(step.parametric_coefficient) > _NEUTRAL for step in steps),
-        mean_jsd=sum(step.jsd for step in steps) / num if num else 0.0,
-        max_jsd=max((step.jsd for step in steps), default=0.0),
+        mean_jsd=sum(jsds) / len(jsds) if jsds else 0.0,
+        max_jsd=max(jsds, default=0.0),
         mean_weight=sum(step.weight for step in steps) / num if num else 0.0,
     )
 

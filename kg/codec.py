@@ -56,3 +56,13 @@ def _extraction(fields: dict[str, Any], passage: Passage) -> Extraction:
         for s, r, o, start, end in fields["c"]
     )
     return Extraction(doc_id, passage_id, (*titles, *mentions), triples, tuple(fields["r"]))
+
+
+def is_readable(body: bytes, text: str) -> bool:
+    """Whether ``body`` holds an extraction whose places lie within the passage's ``text``."""
+    try:
+        extraction = from_bytes(body, Passage("", "", "", "", text))
+    except ValueError:
+        return False
+    places = [mention.source for mention in extraction.mentions] + [triple.source for triple in extraction.triples]
+    return all(0 <= place.start <= place.end <= len(text) for place in places)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from decoders.params import Plain
 from kg.imports import build_extraction, checked_items
 from kg.names import canonical
 from kg.types import Claim, Extraction
@@ -53,10 +52,7 @@ class ModelExtractor:
         prompts = [self._generator.encode([Message("user", _PROMPT % _full_text(p))]) for p in passages]
         room = self._generator.window - self._sampling.max_tokens
         asked = [i for i, ids in enumerate(prompts) if len(ids) <= room]
-        requests = [
-            Request(prompts[i], prompts[i], Plain(), self._sampling, has_probes=False, cache_salt=self._cache_salt)
-            for i in asked
-        ]
+        requests = [Request.single(prompts[i], self._sampling, cache_salt=self._cache_salt) for i in asked]
         replies: dict[int, Generation] = {}
         for first in range(0, len(asked), self.batch_size):
             some = slice(first, first + self.batch_size)

@@ -20,6 +20,7 @@ from langchain_core.retrievers import BaseRetriever
 from kg.types import Extractor
 from rag.core.answer import Answer, TokenEvent
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError
 from rag.core.lazy import lazy_property
 from rag.core.options import build_query
@@ -30,11 +31,12 @@ from rag.core.reports import AddReport, DocumentInfo
 from rag.generation.base import Generator
 from rag.generation.load import load_generator
 from rag.ingest.add import Ingestor
-from rag.ingest.loaders import Source
-from rag.library.base import Library, documents_named
+from rag.ingest.source import Source
+from rag.library.base import Library
+from rag.library.encoder import CheckedEncoder
+from rag.library.find import find_documents
 from rag.library.open import open_library
-from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder
+from rag.models.sentence_encoder import EmbeddingsEncoder, SentenceEncoder
 from rag.pipeline.build import build, build_search
 from rag.pipeline.components import Components
 from rag.pipeline.run import Pipeline, collect, run_stages
@@ -43,7 +45,7 @@ from rag.pipeline.timings import Timings
 from retrievers.graph.retriever import GraphRetriever
 
 if TYPE_CHECKING:
-    from rag.library.sqlite.check import Finding
+    from rag.library.checking import Finding
     from rag.patches.patchset import PatchSet
 
 
@@ -55,7 +57,7 @@ class Engine:
         library: Library,
         config: Config,
         *,
-        encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder | None = None,
+        encoder: Encoder | None = None,
         retriever: BaseRetriever | None = None,
         generator: Generator | Callable[[], Generator] | None = None,
         cache_salt: str = "",
@@ -64,7 +66,7 @@ class Engine:
         requests carry ``cache_salt``, so that two tenants' engines on one generator share no rows and no prefixes."""
         self.library = library
         self.config = config
-        self._encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder = encoder or SentenceEncoder(config)
+        self._encoder = CheckedEncoder(encoder or SentenceEncoder(config), library)
         self._foreign_retriever = retriever
         self._given_generator = generator
         self._cache_salt = cache_salt
@@ -107,7 +109,7 @@ class Engine:
         """
         config = config.updated(**settings) if config else Config.load(**settings)
         library = open_library(path, must_exist=must_exist)
-        encoder = EmbeddingsEncoder(embeddings, type(embeddings).__name__) if embeddings else None
+        encoder = EmbeddingsEncoder(embeddings) if embeddings else None
         return cls(library, config, encoder=encoder, retriever=retriever, generator=generator)
 
     def __enter__(self) -> Engine:
@@ -148,7 +150,7 @@ class Engine:
         Raises:
             LibraryError: a name that fits no document; nothing is removed then.
         """
-        chosen = documents_named(self.library, sources)
+        chosen = find_documents(self.library, sources)
         with self._adding, self.library.writing():
             self.library.remove(list(chosen))
         return list(chosen.values())
@@ -157,18 +159,16 @@ class Engine:
         """The documents of the library, by source."""
         return self.library.documents()
 
-    def examine(self, *, is_mending: bool = False) -> list[Finding]:
-        """Check the parts of the library against each other, and mend them if asked to.
+    def check(self, *, is_repairing: bool = False) -> list[Finding]:
+        """Check the parts of the library against each other, and repair them if asked to.
 
         Raises:
-            LibraryError: the library is in PostgreSQL, whose own constraints and tools keep it whole.
+            StorageError: another process is writing, or the library is out of reach.
         """
-        from rag.library.sqlite.check import examine
+        from kg.codec import is_readable
 
-        if not isinstance(self.library, SqliteLibrary):
-            raise LibraryError(f"the library at {self.library.place} is PostgreSQL's to check; use its amcheck")
         with self._adding:
-            return examine(self.library, self._encoder, is_mending=is_mending)
+            return self.library.check(self._encoder, is_readable, is_repairing=is_repairing)
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
         """The ranking of each question; no generator is loaded, unless a setting asks for one."""
@@ -297,8 +297,6 @@ class Engine:
         # Loads torch: not before a model is needed.
         from rag.patches.patchset import PatchSet
 
-        if not isinstance(self.library, SqliteLibrary):
-            raise LibraryError(f"patches are kept beside a library in a folder; {self.library.place} is in PostgreSQL")
         return PatchSet(
             self.library, self.config, self.components.encoder, lambda: self.generator, cache_salt=self._cache_salt
         )

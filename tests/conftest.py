@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 
+from rag.core.threads import configure_threads, num_threads
+
 # No test may reach a model hub: everything comes from packages or is made here.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -24,7 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT / "examples" / "corpus"
 
 
-_NUM_THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+# Before torch is imported. Processes that tests start inherit it.
+configure_threads()
+_NUM_THREADS = num_threads()
 
 
 @pytest.fixture(autouse=True)

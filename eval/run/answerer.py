@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from decoders.params import DecoderParams
 from eval.run.config import RunConfig
 from eval.types import Trial
 from rag.core.answer import Answer, PatchUse
-from rag.core.errors import QuestionError, SettingError
+from rag.core.config import Config
+from rag.core.errors import QuestionError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
-from rag.library.sqlite.library import SqliteLibrary
+from rag.library.base import Library
 from rag.patches.base import PatchDocument
 from rag.patches.profiles import load_profile
 
@@ -120,10 +120,8 @@ class EngineAnswerer:
         return [[answers[place * num + at] for at in range(num)] for place in range(len(decoders))]
 
     def maker(self) -> Callable[[], Answerer]:
-        """Opens the same library, which must lie where the other process can read it."""
-        if not isinstance(self.engine.library, SqliteLibrary):
-            raise SettingError("workers open the library themselves; give the run a library in a folder")
-        return partial(_reopen, self.engine.library.folder, self.config)
+        """Opens the same library, which the other process must be able to reach."""
+        return partial(_reopen, self.engine.library.opener(), self.config)
 
     def _state(self, trial: Trial, patching: Patching | None) -> State:
         """The trial on its way: the engine finds the passages where the trial brings none."""
@@ -162,10 +160,10 @@ def _document(passage: Passage) -> PatchDocument:
     return PatchDocument(passage.doc_id, passage.title, passage.text, content, (passage.text,))
 
 
-def _reopen(folder: Path, config: RunConfig) -> EngineAnswerer:
+def _reopen(open_library: Callable[[], Library], config: RunConfig) -> EngineAnswerer:
     from rag import Engine
 
-    return EngineAnswerer(Engine.open(folder, must_exist=True, **config.engine), config)
+    return EngineAnswerer(Engine(open_library(), Config.load(**config.engine)), config)
 
 
 def installed_versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from eval.run.answerer import Answerer
 from eval.run.batches import Outcome, TrialBatch, ask
 from eval.run.config import RunConfig
 from rag.core.errors import ConcordError, SettingError
+from rag.core.threads import configure_threads
 
 
 class BatchWorker:
@@ -27,6 +28,7 @@ class BatchWorker:
 
     def start(self) -> tuple[str, dict[str, str]] | ConcordError:
         """Load the models; the host's name, and on what the answers depend there."""
+        configure_threads()
         try:
             self._answerer = self._make()
             if not self._configs[0].is_retrieval_only:

@@ -14,6 +14,7 @@ from rag.cli.models import models_app
 from rag.cli.patches import patch_app
 from rag.cli.serve import serve
 from rag.cli.serve_llm import serve_llm
+from rag.core.threads import configure_threads
 
 app = typer.Typer(
     help="Ask your documents, and see where they disagree with the model's own memory.\n\n"
@@ -41,4 +42,5 @@ app.add_typer(eval_app, name="eval")
 
 def main() -> None:
     """Entry point of the ``concord`` command."""
+    configure_threads()
     app()

@@ -67,12 +67,12 @@ def check(
 ) -> None:
     """Check texts, vectors, indexes and graph of a library against each other. Exit code 1: something is wrong."""
     with open_engine(library, config, encoder=encoder) as engine:
-        findings = engine.examine(is_mending=is_repairing)
+        findings = engine.check(is_repairing=is_repairing)
         num_passages = engine.library.num_passages
     for finding in findings:
-        mark, style = ("mended", "green") if finding.is_mended else ("wrong", "red")
+        mark, style = ("repaired", "green") if finding.is_repaired else ("wrong", "red")
         say(f"{mark}: {finding.part}: {finding.problem}", style)
     if not findings:
         say(f"the library is sound; it holds {num_passages} passages", "green")
-    if not all(finding.is_mended for finding in findings):
+    if not all(finding.is_repaired for finding in findings):
         raise typer.Exit(1)

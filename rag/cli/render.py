@@ -19,8 +19,10 @@ _SNIPPET_CHARS = 160
 _NUM_HITS = 5
 
 
-def tint(jsd: float) -> str:
-    """Style of a token whose streams diverge by ``jsd`` nats."""
+def tint(jsd: float | None) -> str:
+    """Style of a token whose streams diverge by ``jsd`` nats; no style where only one stream ran."""
+    if jsd is None:
+        return ""
     share = jsd / MAX_JSD
     return next(style for limit, style in _TINTS if share < limit)
 
@@ -74,8 +76,8 @@ def steps_table(steps: tuple[Step, ...]) -> Table:
         factors = (step.context_coefficient, step.parametric_coefficient)
         numbers = (*factors, step.jsd, step.context_entropy, step.parametric_entropy)
         token_cell = Text(repr(step.token), style=tint(step.jsd))
-        tops = (repr(step.context_top), repr(step.parametric_top))
-        table.add_row(token_cell, *(f"{number:.3f}" for number in numbers), *tops)
+        tops = ("-" if top is None else repr(top) for top in (step.context_top, step.parametric_top))
+        table.add_row(token_cell, *("-" if number is None else f"{number:.3f}" for number in numbers), *tops)
     return table
 
 

@@ -28,7 +28,8 @@ from rag.core.errors import (
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.query import Message, Sampling
 from rag.core.reports import AddCost, AddReport, DocumentInfo
-from rag.ingest.loaders import LOADERS, gather
+from rag.ingest.gather import gather
+from rag.ingest.load import LOADERS
 from rag.patches.base import BuildReport
 
 T = TypeVar("T")

@@ -39,9 +39,10 @@ def conflict_score(steps: Sequence[Step]) -> float:
 
     Source: ours, from AdaCAD's divergence (Wang et al. 2024).
     """
-    if not steps:
+    divergences = [step.jsd for step in steps if step.jsd is not None]
+    if not divergences:
         return 0.0
-    return sum(step.jsd for step in steps) / len(steps) / MAX_JSD
+    return sum(divergences) / len(divergences) / MAX_JSD
 
 
 def same_answer(one: str, other: str) -> bool:

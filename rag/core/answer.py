@@ -23,14 +23,16 @@ class Citation:
 
 @dataclass(frozen=True)
 class Step:
-    """What both streams said at one generated token. Entropies and JSD in nats, whole vocabulary.
+    """What the streams said at one generated token. Entropies and divergence in nats, whole vocabulary.
+
+    What a stream says is ``None`` where that stream was not run (plain decoding without a conflict report).
 
     Attributes:
         token: text of the token.
         token_id: its id.
         weight: deprecated, read the coefficients: the decoder's alpha, which means contrast in one decoder and
             the share of memory in another.
-        jsd: Jensen-Shannon divergence of the streams, 0 to ln 2.
+        jsd: Jensen-Shannon divergence of the context and the parametric stream, 0 to ln 2.
         context_entropy, parametric_entropy: each stream's doubt.
         context_top, parametric_top: each stream's own best token.
         context_logprob, parametric_logprob: what each stream gave the emitted token.
@@ -41,13 +43,13 @@ class Step:
     token: str
     token_id: int
     weight: float
-    jsd: float
-    context_entropy: float
-    parametric_entropy: float
-    context_top: str
-    parametric_top: str
-    context_logprob: float
-    parametric_logprob: float
+    jsd: float | None
+    context_entropy: float | None
+    parametric_entropy: float | None
+    context_top: str | None
+    parametric_top: str | None
+    context_logprob: float | None
+    parametric_logprob: float | None
     context_coefficient: float
     parametric_coefficient: float
 

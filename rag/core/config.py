@@ -60,7 +60,7 @@ class Config(BaseModel):
         "auto", description="'chat' uses the model's chat template, 'plain' none, 'auto' chat where there is one."
     )
     window: Count | None = Field(None, description="Most tokens of prompt and answer; None is the model's own.")
-    max_rows: Annotated[int, Field(ge=2)] = Field(64, description="Rows of one forward; bounds a batch's memory.")
+    max_rows: Annotated[int, Field(ge=2)] = Field(128, description="Most rows of one forward: bounds memory.")
     chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
     chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
     top_k: Count | Literal["auto"] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from rag.core.query import Message, Sampling
 
 
 class Codec:
-    """A tokenizer and the way its model wants to be asked.
+    """A tokenizer and the prompt style of its model.
 
     Args:
         tokenizer: the model's tokenizer, of the ``transformers`` kind.
@@ -38,7 +39,7 @@ class Codec:
             ids = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
             return tuple(ids)
         ids = list(self.tokenizer(plain_text(messages))["input_ids"])
-        # Some tokenizers end every text, which would end the answer before it began.
+        # Some tokenizers append end-of-text to every text. It would end the answer before its first token.
         while ids and ids[-1] in self.eos:
             ids.pop()
         return tuple(ids)
@@ -47,23 +48,38 @@ class Codec:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def step(self, token_id: int, trace: StepTrace, decoder: DecoderParams) -> Step:
-        """A step of the conflict report, token ids as text."""
-        context, parametric = trace.streams[CONTEXT], trace.streams[PARAMETRIC]
+    def step(self, token_id: int, trace: StepTrace | None, decoder: DecoderParams) -> Step:
+        """A step of the conflict report, token ids as text.
+
+        Args:
+            trace: what the streams said; ``None`` where one stream ran alone and its engine reports no trace.
+        """
+        context, parametric = self._fields(CONTEXT, trace), self._fields(PARAMETRIC, trace)
+        if trace is None:
+            alone = PARAMETRIC if isinstance(decoder, Memory) else CONTEXT
+            coefficients = {name: float(name == alone) for name in (CONTEXT, PARAMETRIC)}
+        else:
+            coefficients = {name: stream.coefficient for name, stream in trace.streams.items()}
+        # The rule does not read a stream that did not run: its factor is 0.
+        factors = coefficients.get(CONTEXT, 0.0), coefficients.get(PARAMETRIC, 0.0)
         return Step(
             token=self.tokenizer.decode([token_id]),
             token_id=token_id,
-            weight=decoder_alpha(decoder, context.coefficient, parametric.coefficient),
-            jsd=trace.jsd,
-            context_entropy=context.entropy,
-            parametric_entropy=parametric.entropy,
-            context_top=self.tokenizer.decode([context.top]),
-            parametric_top=self.tokenizer.decode([parametric.top]),
-            context_logprob=context.logprob,
-            parametric_logprob=parametric.logprob,
-            context_coefficient=context.coefficient,
-            parametric_coefficient=parametric.coefficient,
+            weight=decoder_alpha(decoder, *factors),
+            jsd=None if trace is None or math.isnan(trace.jsd) else trace.jsd,
+            context_coefficient=factors[0],
+            parametric_coefficient=factors[1],
+            **context,
+            **parametric,
         )
+
+    def _fields(self, name: str, trace: StepTrace | None) -> dict[str, Any]:
+        """The fields of a step that one stream fills; ``None`` for a stream that did not run."""
+        stream = trace.streams.get(name) if trace is not None else None
+        if stream is None:
+            return dict.fromkeys((f"{name}_entropy", f"{name}_top", f"{name}_logprob"))
+        top = self.tokenizer.decode([stream.top])
+        return {f"{name}_entropy": stream.entropy, f"{name}_top": top, f"{name}_logprob": stream.logprob}
 
 
 def decoder_alpha(decoder: DecoderParams, context: float, parametric: float) -> float:
@@ -76,7 +92,7 @@ def decoder_alpha(decoder: DecoderParams, context: float, parametric: float) -> 
     return abs(parametric)
 
 
-def draw_of(sampling: Sampling) -> Draw:
+def build_draw(sampling: Sampling) -> Draw:
     """How a request's tokens are chosen from the mixture."""
     return Draw(
         temperature=sampling.temperature,

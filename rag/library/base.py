@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.core.errors import LibraryError
+from rag.core.encoding import Encoder, Vectors
+from rag.core.errors import LibraryError, StorageError
 from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
+from rag.library.checking import Finding, IsReadable
+from rag.library.question_store import QuestionStore
 
-Vectors = NDArray[np.float32]
 RowIds = NDArray[np.int64]
+_PASSAGE_ID = re.compile(r"(?P<doc_id>.*):(?P<ordinal>0|[1-9][0-9]{0,8})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -32,18 +39,36 @@ class Staged:
     vectors: Vectors
 
 
+class DenseIndex(Protocol):
+    """Nearest passages by their vectors; follows the library by itself."""
+
+    def search(self, queries: Vectors, top_k: int) -> list[list[tuple[int, float]]]:
+        """For each of ``queries`` ``[Q, D]`` at most ``top_k`` (row id, cosine) pairs, best first, ties by row id."""
+        ...
+
+
 class Library(ABC):
-    """The contract that ``Ingestor``, ``Engine`` and the retrievers rely on; one test suite holds every kind to it.
+    """The contract that all other rooms rely on; one test suite holds every kind to it.
 
     A base class and no ``Protocol``: pydantic checks a retriever's library by its class, and would read every
-    property of a protocol to do the same. Row ids are never used twice, so a row id stands for one text and one
-    vector for ever. Safe for threads of one process and for several processes.
+    property of a protocol to do the same. A row id is never used twice: it stands for one text and one vector, so
+    what is derived from a library follows it by dropping ids that are gone and adding new ones. Safe for threads of
+    one process and for several processes.
     """
 
     @property
     @abstractmethod
     def place(self) -> str:
         """Where it is kept, for messages; never with credentials."""
+
+    @property
+    @abstractmethod
+    def folder(self) -> Path | None:
+        """Where files beside the library may be kept; ``None`` when it is not in a folder."""
+
+    @abstractmethod
+    def opener(self) -> Callable[[], Library]:
+        """Opens this library in another process. It can be pickled, and then holds the credentials of the address."""
 
     @abstractmethod
     def meta(self, key: str) -> str | None:
@@ -60,8 +85,14 @@ class Library(ABC):
         return self.meta("encoder")
 
     @property
+    def probe(self) -> Vectors | None:
+        """The vector ``[D]`` by which the encoder is known (:mod:`rag.library.encoder`); ``None`` in old libraries."""
+        text = self.meta("encoder_probe")
+        return None if text is None else np.frombuffer(b64decode(text), dtype=np.float32)
+
+    @property
     def identity(self) -> str:
-        """Names this library among all that ever stood in its place."""
+        """Names this library among all that were ever kept in its place."""
         return self.meta("identity") or ""
 
     @property
@@ -80,12 +111,20 @@ class Library(ABC):
         """What it takes on disk, with everything derived from it."""
 
     def check_encoder(self, name: str) -> None:
-        """Raise :class:`LibraryError` when the library holds vectors of another encoder than ``name``."""
-        if self.encoder not in (None, name):
-            raise LibraryError(
-                f"the library at {self.place} was made with encoder {self.encoder!r}, not {name!r}; "
-                "use that encoder, or add the documents to a new library"
-            )
+        """Compare an encoder's name with that of the encoder whose vectors the library holds.
+
+        Raises:
+            LibraryError: they differ.
+        """
+        if self.encoder in (None, name):
+            return
+        # Versions that kept no probe named a foreign encoder by its class alone.
+        if self.probe is None and self.encoder == name.partition("(")[0]:
+            return
+        raise LibraryError(
+            f"the library at {self.place} was made with encoder {self.encoder!r}, not {name!r}; "
+            "use that encoder, or add the documents to a new library"
+        )
 
     @abstractmethod
     def close(self) -> None:
@@ -93,10 +132,13 @@ class Library(ABC):
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[None]:
-        """Hold the one writer's place of this library, across processes.
+        """Be the one writer of this library, across processes.
+
+        A writer that loses its place meanwhile (its connection was cut) can change nothing any more: its methods
+        raise :class:`StorageError`.
 
         Raises:
-            StorageError: another process kept it for a minute.
+            StorageError: another process is writing, and was still at it after a minute.
         """
 
     @abstractmethod
@@ -112,6 +154,10 @@ class Library(ABC):
         """The live passages with these row ids, in this order; ids that are gone are left out."""
 
     @abstractmethod
+    def document_passages(self, doc_id: str) -> list[Passage]:
+        """The passages of one live document, in order; empty when there is none."""
+
+    @abstractmethod
     def live_ids(self) -> tuple[RowIds, int]:
         """Row ids ``[N]`` of all live passages, ascending, and the generation they belong to."""
 
@@ -120,16 +166,28 @@ class Library(ABC):
         """Row ids ``[N]`` and vectors ``[N, D]`` of all live passages, and the generation they belong to."""
 
     @abstractmethod
-    def vectors_of(self, ids: Iterable[int]) -> tuple[RowIds, Vectors]:
+    def vectors_by_id(self, ids: Iterable[int]) -> tuple[RowIds, Vectors]:
         """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
 
     @abstractmethod
-    def rows_of(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Vectors]]:
-        """Row id and vector ``[D]`` of live passages by passage_id; those that are gone are left out."""
+    def rows_by_passage_id(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Vectors]]:
+        """Row id and vector ``[D]`` of live passages by passage_id; ids that are gone or foreign are left out."""
 
     @abstractmethod
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
         """Best ``top_k`` passages for quoted words joined by OR: row ids and BM25 scores, higher is better."""
+
+    @abstractmethod
+    def dense_index(self) -> DenseIndex:
+        """The index over the library's vectors; the same object at every call."""
+
+    @abstractmethod
+    def question_store(self) -> QuestionStore:
+        """Where questions that passages served are kept; whoever asks for it closes it.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
 
     @abstractmethod
     def extractions(self, extractor: str, ids: Sequence[int]) -> dict[int, bytes]:
@@ -139,9 +197,13 @@ class Library(ABC):
     def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
         """Keep what an extractor read from passages, under its fingerprint; replaces what it read before.
 
-        It belongs to the passages' content: it goes with the last passage that has this content, and comes to those
-        that have the same. ``is_import``: it is news to whoever has read the library, so a new generation begins.
+        It belongs to the passages' content: it is shared by all passages with this content, and goes with the last.
+        ``is_import``: readers must learn of it, so a new generation begins.
         """
+
+    @abstractmethod
+    def keep_probe(self, probe: Vectors) -> None:
+        """Keep the vector ``[D]`` by which the encoder is known; replaces a former one."""
 
     @abstractmethod
     def stage(self, documents: Sequence[Staged]) -> None:
@@ -149,7 +211,11 @@ class Library(ABC):
 
     @abstractmethod
     def publish(self, doc_ids: Sequence[str], encoder: str) -> None:
-        """Make the staged documents visible in one transaction; other staged documents are dropped."""
+        """Make the staged documents visible in one transaction; other staged documents are dropped.
+
+        Raises:
+            StorageError: some of them are not staged any more, since another process wrote; nothing is changed.
+        """
 
     @abstractmethod
     def remove(self, doc_ids: Sequence[str]) -> None:
@@ -157,26 +223,48 @@ class Library(ABC):
 
     @abstractmethod
     def discard_staged(self) -> None:
-        """Drop staged documents (made with another encoder, say)."""
+        """Drop all staged documents."""
+
+    @abstractmethod
+    def check(self, encoder: Encoder, is_readable: IsReadable, *, is_repairing: bool) -> list[Finding]:
+        """Check every part, texts first, since the others are made from them.
+
+        Args:
+            encoder: makes new vectors; it must be the library's.
+            is_readable: whether an extraction can be read for a passage's text.
+            is_repairing: repair what can be repaired; otherwise nothing is changed.
+
+        Raises:
+            StorageError: another process is writing, the disk is full, or the server is out of reach.
+        """
 
 
-def documents_named(library: Library, names: Iterable[str | Path]) -> dict[str, DocumentInfo]:
-    """Documents by doc_id that fit one of ``names``: a doc_id, a source, or a folder above it.
+def content_key(title: str, text: str) -> bytes:
+    """Sixteen bytes that name what a passage says, which is all that an extractor may read."""
+    return hashlib.blake2b(f"{title}\0{text}".encode(), digest_size=16).digest()
+
+
+def split_passage_id(passage_id: str) -> tuple[str, int] | None:
+    """Document and ordinal of one of a library's passages; ``None`` for an id that no library gives."""
+    match = _PASSAGE_ID.fullmatch(passage_id)
+    if match is None or "\0" in passage_id or not _is_unicode(passage_id):
+        return None
+    return match["doc_id"], int(match["ordinal"])
+
+
+def check_all_published(expected: int, published: int, place: str) -> None:
+    """Refuse a publication that lacks documents.
 
     Raises:
-        LibraryError: a name that fits no document.
+        StorageError: documents that were staged are gone.
     """
-    documents = library.documents()
-    chosen: dict[str, DocumentInfo] = {}
-    for name in map(str, names):
-        matches = [document for document in documents if _is_named(document, name)]
-        if not matches:
-            raise LibraryError(f"no document {name!r} in {library.place}; 'concord ls' lists them")
-        chosen |= {document.doc_id: document for document in matches}
-    return chosen
+    if published != expected:
+        raise StorageError(
+            f"{expected - published} of {expected} documents that were staged in {place} are gone, since another "
+            "process wrote to it; nothing was changed; add them again"
+        )
 
 
-def _is_named(document: DocumentInfo, name: str) -> bool:
-    path = str(Path(name).expanduser().resolve())
-    above = [str(parent) for parent in Path(document.source).parents]
-    return name in (document.doc_id, document.source) or path in (document.source, *above)
+def _is_unicode(text: str) -> bool:
+    """False for lone halves of a surrogate pair, which no database takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -11,6 +11,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.lazy import lazy_property
 from rag.models.defaults import ENCODER
 from rag.models.loading import as_model_error, one_at_a_time, quiet, resolve_device
@@ -73,11 +74,11 @@ class SentenceEncoder(Embeddings):
 
 
 class EmbeddingsEncoder:
-    """Any LangChain ``Embeddings`` in the place of :class:`SentenceEncoder`."""
+    """Any LangChain ``Embeddings`` instead of :class:`SentenceEncoder`; its class and model name it by default."""
 
-    def __init__(self, embeddings: Embeddings, name: str) -> None:
+    def __init__(self, embeddings: Embeddings, name: str = "") -> None:
         self._embeddings = embeddings
-        self.name = name
+        self.name = name or embeddings_name(embeddings)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """``[len(texts), D]`` unit vectors."""
@@ -90,7 +91,7 @@ class EmbeddingsEncoder:
 class RecentEncoder:
     """An encoder that remembers its last texts: retriever, filter and memory ask for the same question's vector."""
 
-    def __init__(self, encoder: SentenceEncoder | EmbeddingsEncoder, size: int = 4096) -> None:
+    def __init__(self, encoder: Encoder, size: int = 4096) -> None:
         self._encoder = encoder
         self._size = size
         self._lock = Lock()
@@ -114,9 +115,13 @@ class RecentEncoder:
                 del self._vectors[text]
 
 
-Encoder = SentenceEncoder | EmbeddingsEncoder | RecentEncoder
+# Where the classes of LangChain keep the name of their model.
+_MODEL_ATTRIBUTES = ("model_name", "model", "model_id", "repo_id", "deployment", "deployment_name", "model_path")
 
 
-def passage_text(title: str, text: str) -> str:
-    """What is embedded for a passage: its title gives a piece from the middle of a document its subject."""
-    return f"{title}\n{text}" if title else text
+def embeddings_name(embeddings: Embeddings) -> str:
+    """``CLASS(MODEL)``, or the class alone where no attribute names a model."""
+    values = (getattr(embeddings, attribute, None) for attribute in _MODEL_ATTRIBUTES)
+    models = dict.fromkeys(value for value in values if isinstance(value, str) and value)
+    name = type(embeddings).__name__
+    return f"{name}({', '.join(models)})" if models else name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rag.core.errors import ConcordError, PatchError
 from rag.core.progress import Progress
-from rag.library.sqlite.library import SqliteLibrary
+from rag.library.base import Library
 from rag.patches.base import BuildReport, FailedPatch, PatchDocument, PatchInfo, PatchWriter, WrittenPatch
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore
@@ -117,9 +117,9 @@ class Builder:
         )
 
 
-def read_document(library: SqliteLibrary, doc_id: str, content_hash: str) -> PatchDocument:
+def read_document(library: Library, doc_id: str, content_hash: str) -> PatchDocument:
     """A document of the library, its overlapping passages joined."""
-    passages = library.passages_of(doc_id)
+    passages = library.document_passages(doc_id)
     title = passages[0].title if passages else ""
     text, end = "", 0
     for passage in passages:

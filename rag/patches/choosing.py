@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag.core.answer import PatchUse
+from rag.core.encoding import Encoder
 from rag.core.errors import PatchError
 from rag.core.passages import ScoredPassage
 from rag.core.query import Query
 from rag.library.base import Library
-from rag.models.sentence_encoder import Encoder
 from rag.patches.base_model import check_base
 from rag.patches.gate import gate_weights
 from rag.patches.store.keys import patch_key
@@ -88,7 +88,7 @@ class Chooser:
         """Cosine of the question and each document's best retrieved passage."""
         asked = self.encoder.encode([question])[0]
         best: dict[str, float] = {}
-        vectors = self.library.rows_of([scored.passage.passage_id for scored in ranking])
+        vectors = self.library.rows_by_passage_id([scored.passage.passage_id for scored in ranking])
         for scored in ranking:
             if scored.passage.passage_id in vectors:
                 doc_id, (_, vector) = scored.passage.doc_id, vectors[scored.passage.passage_id]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rag.core.answer import PatchUse
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError, PatchError, SettingError
 from rag.core.lazy import lazy_property
 from rag.core.passages import ScoredPassage
@@ -13,9 +14,8 @@ from rag.core.progress import Progress
 from rag.core.query import Query
 from rag.generation.base import Adapter, Generator
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.library.base import documents_named
-from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import Encoder
+from rag.library.base import Library
+from rag.library.find import find_documents
 from rag.patches.adapters import AdapterBuilder
 from rag.patches.base import BuildReport, PatchDocument, PatchInfo, Patching, PatchWriter
 from rag.patches.base_model import BaseModel
@@ -42,13 +42,15 @@ class PatchSet:
 
     def __init__(
         self,
-        library: SqliteLibrary,
+        library: Library,
         config: Config,
         encoder: Encoder,
         generator: Callable[[], Generator],
         writer: PatchWriter | None = None,
         cache_salt: str = "",
     ) -> None:
+        if library.folder is None:
+            raise LibraryError(f"patches are kept beside a library in a folder; {library.place} is in PostgreSQL")
         self._library = library
         self._config = config
         self._custom_writer = writer
@@ -189,7 +191,7 @@ class PatchSet:
             raise LibraryError(f"the library at {self._library.folder} is empty; add documents first")
         if not docs:
             return hashes
-        return {doc_id: hashes[doc_id] for doc_id in documents_named(self._library, docs)}
+        return {doc_id: hashes[doc_id] for doc_id in find_documents(self._library, docs)}
 
     def _live_hashes(self) -> dict[str, str]:
         generation = self._library.generation

@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 
 from kg.types import Extractor
 from rag.core.config import Config
-from rag.core.errors import SettingError
+from rag.core.encoding import Encoder, passage_text
 from rag.core.lazy import lazy_property
 from rag.core.passages import Passage
 from rag.core.query import RetrievalKind
 from rag.generation.base import Generator
 from rag.library.base import Library
-from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import EmbeddingsEncoder, RecentEncoder, SentenceEncoder, passage_text
+from rag.models.sentence_encoder import RecentEncoder
 from rag.patches.base import Patcher
-from retrievers.dense.retriever import dense_retriever
+from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.hybrid import HybridRetriever
 from retrievers.judging.filter import KnowledgeFilter
@@ -47,7 +46,7 @@ class Components:
         self,
         library: Library,
         config: Config,
-        encoder: SentenceEncoder | EmbeddingsEncoder | RecentEncoder,
+        encoder: Encoder,
         foreign_retriever: BaseRetriever | None,
         generator: Callable[[], Generator],
         extractors: Callable[[], Sequence[Extractor]],
@@ -61,7 +60,7 @@ class Components:
         self.config = config
         self.generator = generator
         self.patcher = patcher
-        self.encoder = encoder if isinstance(encoder, RecentEncoder) else RecentEncoder(encoder)
+        self.encoder = RecentEncoder(encoder)
 
     def retriever(self, kind: RetrievalKind) -> BaseRetriever:
         """The foreign retriever, or the library's own of this kind."""
@@ -110,8 +109,6 @@ class Components:
                 self._opened_cache.close()
 
     def _open_cache(self) -> QuestionCache:
-        if not isinstance(self._library, SqliteLibrary):
-            raise SettingError("question_cache=True needs a library in a folder; leave it out for one in PostgreSQL")
         config = self.config
         settings = QuestionCacheSettings(
             config.question_cache_min_similarity,
@@ -123,7 +120,7 @@ class Components:
 
     @lazy_property
     def _dense(self) -> BaseRetriever:
-        return dense_retriever(self._library, self.encoder)
+        return DenseRetriever(library=self._library, encoder=self.encoder)
 
     @lazy_property
     def _sparse(self) -> SparseRetriever:
@@ -131,7 +128,7 @@ class Components:
 
     def _read_vectors(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
         """``[len(passages), D]``, from the library where it has them."""
-        known = self._library.rows_of([passage.passage_id for passage in passages])
+        known = self._library.rows_by_passage_id([passage.passage_id for passage in passages])
         others = [passage for passage in passages if passage.passage_id not in known]
         vectors = {name: vector for name, (_, vector) in known.items()}
         encoded = self.encoder.encode([passage_text(passage.title, passage.text) for passage in others])

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import __version__
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.generation.base import Generator
-from rag.models.sentence_encoder import Encoder
 from rag.service import problems
 from rag.service.auth.limits import BodyLimit
 from rag.service.local_hosts import LocalHosts

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import SettingError
 from rag.generation.base import Generator
-from rag.models.sentence_encoder import Encoder
 from rag.service.auth.keys import KeyFile
 from rag.service.auth.limits import RateLimit, Slots
 from rag.service.catalog.base import LibraryCatalog

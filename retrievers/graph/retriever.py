@@ -17,10 +17,10 @@ from pydantic import PrivateAttr
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
 from kg.walk import Walker
+from rag.core.encoding import Encoder
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.retrieval import Found
 from rag.library.base import Library
-from rag.models.sentence_encoder import Encoder
 from retrievers.base import BatchRetriever, build_stage_ranking
 from retrievers.graph.facets import facets
 from retrievers.graph.index import GraphIndex, Scores
@@ -45,7 +45,7 @@ class GraphRetriever(BatchRetriever):
     """
 
     library: Library
-    encoder: Any  # rag.models.sentence_encoder.Encoder; pydantic does not validate protocols
+    encoder: Any  # rag.core.encoding.Encoder; pydantic does not validate protocols
     extractors: Sequence[Any] = (NameExtractor(),)
     settings: GraphSettings = GraphSettings()
     _graph: KnowledgeGraph = PrivateAttr(default_factory=KnowledgeGraph)
@@ -145,7 +145,7 @@ class GraphRetriever(BatchRetriever):
         gone = np.setdiff1d(self._ids, ids)
         self._graph.remove_passages([self._rows.pop(row_id).passage_id for row_id in gone.tolist()])
         is_kept = np.isin(self._ids, ids)
-        new_ids, new_vectors = self.library.vectors_of(np.setdiff1d(ids, self._ids))
+        new_ids, new_vectors = self.library.vectors_by_id(np.setdiff1d(ids, self._ids))
         new = self.library.passages(new_ids.tolist())
         # A passage that was removed between the two reads is in neither; the next generation settles it.
         is_there = np.isin(new_ids, list(new))

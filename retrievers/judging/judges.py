@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
+from rag.core.encoding import Encoder, passage_text
 from rag.core.errors import ModelError
 from rag.core.passages import Passage
 from rag.core.prompts import passage_block
 from rag.core.query import Message
 from rag.generation.base import Generator, Scorer
-from rag.models.sentence_encoder import Encoder, passage_text
 from retrievers.graph.facets import facets
 from retrievers.graph.index import GraphIndex, Scores, stems
 from retrievers.graph.rank import GraphSettings, rank

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from decoders.params import Plain
 from rag.core.passages import ScoredPassage
 from rag.core.query import Message, Query, Sampling
 from rag.core.replies import find_object
@@ -68,7 +67,7 @@ class ModelRewriter:
     def _request(self, query: Query) -> Request:
         ids = self._generator.encode([Message("user", build_prompt(query))])
         sampling = Sampling(max_tokens=_MAX_REPLY_TOKENS)
-        return Request(ids, ids, Plain(), sampling, has_probes=False, cache_salt=query.cache_salt)
+        return Request.single(ids, sampling, cache_salt=query.cache_salt)
 
     def _fits(self, request: Request) -> bool:
         return len(request.context_ids) + request.sampling.max_tokens <= self._generator.window

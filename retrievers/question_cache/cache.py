@@ -11,9 +11,8 @@ never counts, however near it is.
 
 The words of title and text have no say in whether two questions are the same: all questions on one passage share them.
 
-Items live in the library's own file and refer to its passages. A removed or replaced document takes its passages with
-it, and those take their items, in one transaction: what is remembered cannot outlive its source. A kill loses nothing
-that was written.
+Items are kept in the library (:mod:`rag.library.question_store`) and refer to its passages. A removed or replaced
+document takes its passages with it, and those take their items, in one transaction: no item outlives its source.
 
 Source: the modules of Four-Module Synergy (Shi et al. 2024), with its tau and theta; matching on title and text, on
 words, eviction and invalidation ours.
@@ -23,42 +22,21 @@ Shapes: N items, B questions, D vector length.
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from threading import RLock
 
 import numpy as np
 
-from rag.core.errors import StorageError
+from rag.core.encoding import Vectors
 from rag.core.passages import ScoredPassage
-from rag.library.sqlite.library import SqliteLibrary
-from retrievers.question_cache.items import Items, Vectors
+from rag.library.base import Library
+from rag.library.question_store import NewItem
+from retrievers.question_cache.items import Items
 from retrievers.question_cache.wording import Wording, wording
 
-# A question does not wait long for its memory: what cannot be written now is left out.
-_BUSY_TIMEOUT_S = 0.5
-_STALE = -1
 _NOTHING = Items.of(())
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS reservoir (
-    id INTEGER PRIMARY KEY,
-    question TEXT NOT NULL,
-    passage INTEGER NOT NULL REFERENCES passages (id) ON DELETE CASCADE,
-    vector BLOB NOT NULL,
-    created_at REAL NOT NULL,
-    used_at REAL NOT NULL,
-    UNIQUE (question, passage)
-);
-CREATE INDEX IF NOT EXISTS reservoir_by_passage ON reservoir (passage);
-"""
-# A vector that was cut short is compared with nothing.
-_LIVE = (
-    "reservoir r JOIN passages p ON p.id = r.passage AND length(p.vector) = length(r.vector)"
-    " JOIN documents d ON d.id = p.document AND d.is_live"
-)
 
 
 @dataclass(frozen=True)
@@ -101,7 +79,7 @@ class QuestionCache:
 
     def __init__(
         self,
-        library: SqliteLibrary,
+        library: Library,
         settings: QuestionCacheSettings = QuestionCacheSettings(),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -110,17 +88,16 @@ class QuestionCache:
         self._clock = clock
         self._mutex = RLock()
         self._items = _NOTHING
-        self._version = _STALE
-        self._db = _connect(library)
+        self._version: Hashable = None
+        self._store = library.question_store()
 
     def close(self) -> None:
-        """Close the file; the object is of no use afterwards."""
+        """Close the store; the object is of no use afterwards."""
         with self._mutex:
-            self._db.close()
+            self._store.close()
 
     def __len__(self) -> int:
-        with self._mutex, _damage_named(self._library):
-            return int(self._db.execute(f"SELECT count(*) FROM {_LIVE}").fetchone()[0])
+        return len(self._store)
 
     def recall(
         self, questions: Sequence[str], encode: Callable[[Sequence[str]], Vectors], top_k: Sequence[int]
@@ -138,7 +115,7 @@ class QuestionCache:
         Raises:
             StorageError: what was remembered is damaged.
         """
-        with self._mutex, _damage_named(self._library):
+        with self._mutex:
             items = self._current_items()
             if not len(items.ids):
                 return [None] * len(questions)
@@ -153,34 +130,31 @@ class QuestionCache:
             for row, vector in zip(open_rows, vectors, strict=True):
                 found[row] = self._enough(items, wordings[row], vector, top_k[row])
             used = {item for some in found if some is not None for item in some.items}
-            self._write("UPDATE reservoir SET used_at = ? WHERE id = ?", [(self._clock(), i) for i in sorted(used)])
+            self._store.touch(sorted(used), self._clock())
             return [None if some is None else some.ranking for some in found]
 
     def remember(self, questions: Sequence[str], vectors: Vectors, kept: Sequence[Sequence[ScoredPassage]]) -> None:
         """Keep what served: questions, their vectors ``[B, D]`` and their passages.
 
-        Passages that are in the library no more are left out. Where the file cannot be written, nothing is kept.
+        Passages that the library has lost are left out. Where the library cannot be written, nothing is kept.
         """
         with self._mutex:
             now = self._clock()
-            rows = self._library.rows_of([scored.passage.passage_id for some in kept for scored in some])
-            new = [
-                (question, rows[scored.passage.passage_id][0], vector.astype(np.float32).tobytes(), now, now)
-                for question, vector, some in zip(questions, vectors, kept, strict=True)
-                for scored in some
-                if scored.passage.passage_id in rows
-            ]
-            self._write("INSERT OR REPLACE INTO reservoir VALUES (NULL, ?, ?, ?, ?, ?)", new)
-            self._write("DELETE FROM reservoir WHERE created_at < ?", [(now - self._settings.ttl_s,)])
-            surplus = "SELECT id FROM reservoir ORDER BY used_at DESC, id DESC LIMIT -1 OFFSET ?"
-            self._write(f"DELETE FROM reservoir WHERE id IN ({surplus})", [(self._settings.size,)])
-            self._version = _STALE
+            rows = self._library.rows_by_passage_id([scored.passage.passage_id for some in kept for scored in some])
+            self._store.add(
+                [
+                    NewItem(question, rows[scored.passage.passage_id][0], vector.astype(np.float32), now)
+                    for question, vector, some in zip(questions, vectors, kept, strict=True)
+                    for scored in some
+                    if scored.passage.passage_id in rows
+                ]
+            )
+            self._store.trim(now - self._settings.ttl_s, self._settings.size)
 
     def clear(self) -> None:
         """Forget everything."""
         with self._mutex:
-            self._write("DELETE FROM reservoir", [()])
-            self._items, self._version = _NOTHING, _STALE
+            self._store.clear()
 
     def _enough(self, items: Items, words: Wording, vector: Vectors, top_k: int) -> _Recalled | None:
         """What is near enough to a question, if that is enough."""
@@ -199,48 +173,20 @@ class QuestionCache:
         return _Recalled(tuple(ranking[:top_k]), tuple(items.ids[near].tolist())) if ranking else None
 
     def _current_items(self) -> Items:
-        """All items; followed when something was written to the file, by the library or another process too."""
-        version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        """All items, brought up to date with what this process and others have written."""
+        version = self._store.version()
         if version != self._version:
             self._items = self._follow(self._items)
             self._version = version
         return self._items
 
     def _follow(self, former: Items) -> Items:
-        """The items of the table as it is, of which only those that ``former`` lacks are read."""
-        live = dict(self._db.execute(f"SELECT r.id, r.created_at FROM {_LIVE}").fetchall())
+        """The items of the store as it is, of which only those that ``former`` lacks are read."""
+        live = self._store.ages()
         known = zip(former.ids.tolist(), former.created.tolist(), strict=True)
-        is_kept = np.array([live.get(row_id) == created for row_id, created in known], dtype=np.bool_)
+        is_kept = np.array([live.get(item_id) == created for item_id, created in known], dtype=np.bool_)
         last = int(former.ids[is_kept].max(initial=0))
-        columns = "r.id, r.passage, r.created_at, r.question, r.vector, p.vector"
-        rows = self._db.execute(f"SELECT {columns} FROM {_LIVE} WHERE r.id > ? ORDER BY r.id", (last,)).fetchall()
-        if last and is_kept.sum() + len(rows) != len(live):  # another process wrote between the two reads
+        new = self._store.read(last)
+        if last and is_kept.sum() + len(new) != len(live):  # another process wrote between the two reads
             return self._follow(_NOTHING)
-        return former.followed_by(Items.of(rows), is_kept)
-
-    def _write(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
-        # Memory only saves time: on a full, locked or read-only disk questions are answered without it. A passage
-        # that went between the two statements breaks the reference: its items are not wanted either.
-        lost = (sqlite3.OperationalError, sqlite3.IntegrityError)
-        with _damage_named(self._library), suppress(*lost), self._db:
-            if rows:
-                self._db.executemany(sql, rows)
-
-
-def _connect(library: SqliteLibrary) -> sqlite3.Connection:
-    with _damage_named(library):
-        db = sqlite3.connect(library.file, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
-        db.execute("PRAGMA foreign_keys = ON")
-        # A kill loses nothing either way; a power cut may lose the last items, which costs time only.
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.executescript(_SCHEMA)
-        return db
-
-
-@contextmanager
-def _damage_named(library: SqliteLibrary) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        advice = f"ask with memory off, and see: concord doctor {library.folder}"
-        raise StorageError(f"cannot keep a memory in {library.file}: {error}; {advice}") from error
+        return former.followed_by(Items.of(new), is_kept)

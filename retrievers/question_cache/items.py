@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.core.encoding import Vectors
+from rag.library.question_store import StoredItem
 from retrievers.question_cache.wording import Wording, wording
 
-Vectors = NDArray[np.float32]
-# Item and passage row ids, when it was remembered, the question, its vector, the passage's vector.
-Row = tuple[int, int, float, str, bytes, bytes]
 # Chosen with tau (cache.py): the question says more about what is asked than the passage does.
 _QUESTION_WEIGHT = 2.0
 
@@ -43,15 +42,15 @@ class Items:
     vectors: Vectors
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> Items:
-        """The items of some rows of the table, in their order."""
-        asked = _matrix([row[4] for row in rows])
-        sums = _QUESTION_WEIGHT * asked + _matrix([row[5] for row in rows])
-        questions = tuple(row[3] for row in rows)
+    def of(cls, rows: Sequence[StoredItem]) -> Items:
+        """The items of some rows of the store, in their order."""
+        asked = _matrix([row.vector for row in rows])
+        sums = _QUESTION_WEIGHT * asked + _matrix([row.passage_vector for row in rows])
+        questions = tuple(row.question for row in rows)
         return cls(
-            np.array([row[0] for row in rows], dtype=np.int64),
-            np.array([row[1] for row in rows], dtype=np.int64),
-            np.array([row[2] for row in rows], dtype=np.float64),
+            np.array([row.item_id for row in rows], dtype=np.int64),
+            np.array([row.row_id for row in rows], dtype=np.int64),
+            np.array([row.created_at for row in rows], dtype=np.float64),
             questions,
             {question: wording(question) for question in dict.fromkeys(questions)},
             asked,
@@ -91,6 +90,5 @@ class Items:
         return np.array([question in alike for question in self.questions], dtype=np.bool_)
 
 
-def _matrix(blobs: Sequence[bytes]) -> Vectors:
-    values = np.frombuffer(b"".join(blobs), dtype=np.float32)
-    return values.reshape(len(blobs), values.size // max(len(blobs), 1))
+def _matrix(vectors: Sequence[Vectors]) -> Vectors:
+    return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)

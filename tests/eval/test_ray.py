@@ -83,6 +83,16 @@ def test_a_real_sharded_run_is_the_unsharded_one(ray: Any, samples: Path, tmp_pa
     assert_same(there, here)
 
 
+def test_workers_share_a_library(ray: Any, tmp_path: Path, place: str) -> None:
+    """Wherever it is kept: every worker opens it for itself."""
+    base = ports(tmp_path, 12) | {"library": place, "is_retrieval_only": True}
+    config = RunConfig.of(base | {"engine": {"retrieval": "dense"}})
+    here = evaluate(config, output=tmp_path / "here.jsonl").run
+    there = evaluate(config.changed(workers=1), output=tmp_path / "there.jsonl").run
+    assert len(here.records) == 12
+    assert comparable(here) == comparable(there)
+
+
 def test_a_model_that_dies_on_a_worker_leaves_its_results(ray: Any, tmp_path: Path, deterministic: ModuleType) -> None:
     base = ports(tmp_path, 12)
 

@@ -13,8 +13,10 @@ import pytest
 
 from rag.core.errors import UnavailableError
 from rag.generation.base import Chunk, Done, Request
-from rag.generation.transformers.driver import Driver, Waiting
+from rag.generation.transformers.batch import RunningBatch
+from rag.generation.transformers.driver import Driver
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.generation.transformers.waiting import Waiting
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.generation.test_transformers import requests
 
@@ -81,11 +83,11 @@ def test_a_closed_stream_frees_its_rows(llama: TransformersGenerator, batches: l
     events += list(staying)
     assert [e.generation.token_ids for e in events if isinstance(e, Done)] == [expected]
     assert not any(event.index for event in events)
-    assert soon(lambda: batches[0].rows.num_rows == 0 and not batches[0].tracks)
+    assert soon(lambda: batches[0].rows.num_rows == 0 and not batches[0].sequences)
 
 
-def test_a_closed_stream_stops_within_one_step(llama: TransformersGenerator, batches: list[Any]) -> None:
-    steps = count_steps(llama)
+def test_a_closed_stream_stops_within_one_step(llama: TransformersGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = count_steps(monkeypatch)
     stream = llama.stream(requests(1))
     next(stream)
     stream.close()
@@ -101,25 +103,6 @@ def test_the_thread_ends_when_nobody_waits(llama: TransformersGenerator) -> None
     assert soon(lambda: threading.active_count() == num_before)
 
 
-def test_failures_reach_every_caller_and_the_next_call_works(llama: TransformersGenerator) -> None:
-    mix = llama._mix
-
-    def fail(*args: Any) -> Any:
-        assert soon(lambda: len(llama._driver._calls) == 3)
-        raise RuntimeError("out of memory")
-
-    def call(seed: int) -> str:
-        with pytest.raises(RuntimeError) as caught:
-            llama.generate(requests(1, seed=seed))
-        return str(caught.value)
-
-    llama._mix = fail  # type: ignore[method-assign]
-    with ThreadPoolExecutor(3) as pool:
-        assert list(pool.map(call, range(3))) == ["out of memory"] * 3
-    llama._mix = mix  # type: ignore[method-assign]
-    assert llama.generate(requests(1))[0].token_ids
-
-
 def test_closing_the_generator_tells_those_who_wait(llama: TransformersGenerator) -> None:
     stream = llama.stream(requests(4))
     next(stream)
@@ -131,7 +114,7 @@ def test_closing_the_generator_tells_those_who_wait(llama: TransformersGenerator
 
 
 def test_callers_take_turns() -> None:
-    waiting = Waiting()
+    waiting: Waiting[Request] = Waiting()
     long, short = requests(4), requests(1)
     waiting.add(list(enumerate(long)))
     waiting.add(list(enumerate(short, start=10)))
@@ -140,7 +123,7 @@ def test_callers_take_turns() -> None:
 
 
 def test_dropped_requests_are_not_taken() -> None:
-    waiting = Waiting()
+    waiting: Waiting[Request] = Waiting()
     waiting.add(list(enumerate(requests(3))))
     waiting.drop({0, 2})
     assert waiting.next[0] == 1
@@ -171,15 +154,16 @@ def test_random_arrivals_and_departures(llama: TransformersGenerator, batches: l
     assert batches[-1].rows.num_rows == 0
 
 
-def count_steps(llama: TransformersGenerator) -> list[int]:
+def count_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with each step of the batches that are made from now on."""
     steps: list[int] = []
-    run = llama._run_step
+    run = RunningBatch.step
 
-    def counted(batch: Any, waiting: Waiting) -> Any:
+    def counted(batch: RunningBatch, waiting: Waiting[Any]) -> Any:
         steps.append(1)
         return run(batch, waiting)
 
-    llama._run_step = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(RunningBatch, "step", counted)
     return steps
 
 
@@ -200,9 +184,13 @@ def test_a_request_is_shared_by_none(llama: TransformersGenerator) -> None:
 def test_equal_prompts_share_rows_within_one_tenant_only(llama: TransformersGenerator, batches: list[Any]) -> None:
     """Two answers to one prompt cost the rows of one; of two tenants, those of two, and the same tokens."""
 
+    def salted(request: Request, salt: str) -> Request:
+        prompts = {name: prompt._replace(salt=salt) for name, prompt in request.streams.items()}
+        return replace(request, streams=prompts, has_probes=False)
+
     def most_rows(*salts: str) -> int:
         batches.clear()
-        events = llama.stream([replace(question, cache_salt=salt, has_probes=False) for salt in salts])
+        events = llama.stream([salted(question, salt) for salt in salts])
         seen, tokens = [], []
         for event in events:
             seen.append(batches[0].rows.num_rows)

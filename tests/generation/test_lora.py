@@ -53,12 +53,12 @@ def test_mixed_rows_equal_single_runs(architecture: str) -> None:
         rows, logits = batch.prefill([Prompt(*prompt) for prompt in prompts])
         for (ids, given), row in zip(prompts, rows, strict=True):
             expected = merged(tiny, given)(torch.tensor([ids])).logits[0, -1]
-            torch.testing.assert_close(logits[row.at], expected, atol=2e-5, rtol=2e-5)
+            torch.testing.assert_close(logits[row.index], expected, atol=2e-5, rtol=2e-5)
         batch.advance([(row, 7) for row in rows])
         logits = batch.step()
         for (ids, given), row in zip(prompts, rows, strict=True):
             expected = merged(tiny, given)(torch.tensor([[*ids, 7]])).logits[0, -1]
-            torch.testing.assert_close(logits[row.at], expected, atol=2e-4, rtol=1e-4)
+            torch.testing.assert_close(logits[row.index], expected, atol=2e-4, rtol=1e-4)
 
 
 def test_rows_without_an_adapter_are_the_base_bit_for_bit(tiny: TransformersGenerator) -> None:
@@ -91,7 +91,7 @@ def test_every_decoder_contrasts_patch_and_base(tiny: TransformersGenerator, con
     patched, base = merged(tiny, given), merged(tiny, None)
     expected = [contrast(patched, base, context, QUESTION, rule, 12) for _, rule in RULES]
     sampling = Sampling(max_tokens=12)
-    requests = [Request(context, QUESTION, params, sampling, context_adapter=given) for params, _ in RULES]
+    requests = [Request.pair(context, QUESTION, params, sampling, context_adapter=given) for params, _ in RULES]
     got = tiny.generate(requests)
     assert [list(result.token_ids) for result in got] == expected
     assert got[0].text == got[0].context_answer != got[0].memory_answer == got[1].text
@@ -122,7 +122,7 @@ def contrast(
 
 def test_both_streams_may_have_one(tiny: TransformersGenerator) -> None:
     first, second = adapter(tiny, 2, 1), adapter(tiny, 2, 2)
-    request = Request(
+    request = Request.pair(
         QUESTION, QUESTION, Plain(), Sampling(max_tokens=8), context_adapter=first, parametric_adapter=second
     )
     alone = replace(request, decoder=Memory())
@@ -135,9 +135,9 @@ def test_an_adapter_of_another_model_is_refused(tiny: TransformersGenerator) -> 
     given = adapter(tiny, 2, 1)
     foreign = {"model.layers.9.mlp.up_proj": given.tensors["model.layers.0.mlp.up_proj"]}
     narrow = {"model.layers.0.mlp.up_proj": given.tensors["model.layers.0.mlp.down_proj"]}
-    for tensors, message in ((foreign, "which this model has not"), (narrow, "as 32 x 64, the model has 64 x 32")):
+    for tensors, message in ((foreign, "does not have"), (narrow, r"the model has \(64, 32\)")):
         broken = Adapter("broken", 2, Path(), tensors)
-        request = Request(CONTEXT, QUESTION, Plain(), Sampling(max_tokens=2), context_adapter=broken)
+        request = Request.pair(CONTEXT, QUESTION, Plain(), Sampling(max_tokens=2), context_adapter=broken)
         with pytest.raises(PatchError, match=message):
             tiny.generate([request])
 

@@ -32,7 +32,7 @@ def test_random_life(architecture: str) -> None:
             rows, logits = batch.prefill([Prompt(prompt) for prompt in prompts])
             for row, prompt in zip(rows, prompts, strict=True):
                 texts[row] = list(prompt)
-                assert_fresh(model, texts[row], logits[row.at])
+                assert_fresh(model, texts[row], logits[row.index])
         children = [
             (row, token)
             for row in texts
@@ -46,7 +46,7 @@ def test_random_life(architecture: str) -> None:
             continue
         logits = batch.step()
         for row, tokens in texts.items():
-            assert_fresh(model, tokens, logits[row.at])
+            assert_fresh(model, tokens, logits[row.index])
 
 
 def assert_fresh(model: torch.nn.Module, tokens: list[int], logits: torch.Tensor) -> None:

@@ -38,7 +38,7 @@ def prompts(num: int, seed: int = 0) -> list[tuple[tuple[int, ...], tuple[int, .
 
 
 def requests(num: int, params: DecoderParams = AdaCad(), seed: int = 0) -> list[Request]:  # noqa: B008 - frozen
-    return [Request(c, p, params, Sampling(max_tokens=16)) for c, p in prompts(num, seed)]
+    return [Request.pair(c, p, params, Sampling(max_tokens=16)) for c, p in prompts(num, seed)]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_equals_the_twin(architecture: str) -> None:
     pairs = prompts(4, seed=2)
     expected = [twin.generate(model, c, p, rule, 16, EOS) for _, rule in RULES for c, p in pairs]
     generator = TransformersGenerator(model, tiny_tokenizer(), architecture)
-    batch = [Request(c, p, params, Sampling(max_tokens=16)) for params, _ in RULES for c, p in pairs]
+    batch = [Request.pair(c, p, params, Sampling(max_tokens=16)) for params, _ in RULES for c, p in pairs]
     got = generator.generate(batch)
     assert [list(result.token_ids) for result in got] == expected
     assert len({tuple(tokens) for tokens in expected}) > len(pairs)  # the rules do differ
@@ -141,7 +141,7 @@ def test_length_is_reported(llama: TransformersGenerator) -> None:
 
 
 def test_too_long_a_prompt_is_refused(llama: TransformersGenerator) -> None:
-    long = Request((5,) * 250, (5,), Plain(), Sampling(max_tokens=16))
+    long = Request.pair((5,) * 250, (5,), Plain(), Sampling(max_tokens=16))
     with pytest.raises(QuestionError, match="window of 256 tokens"):
         llama.generate([long])
 

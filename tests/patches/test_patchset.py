@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def test_some_documents_and_one_at_a_time(engine: Engine) -> None:
 
 
 def test_a_disk_that_fills_costs_one_document(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = folders.os.fsync, []
+    real, calls = os.fsync, []
 
     def fsync(handle: int) -> None:
         calls.append(handle)
@@ -115,7 +116,7 @@ def test_a_disk_that_fills_costs_one_document(engine: Engine, monkeypatch: pytes
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)
 
-    monkeypatch.setattr(folders.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     report = engine.patches.build()
     assert len(report.built) == 1
     assert any("the disk is full" in item.reason for item in report.failed)

@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, tensors: Tensors, monkeypatc
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(folders.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     store = store_at(tmp_path)
     with pytest.raises(StorageError, match="the disk is full; nothing of it was written"):
         store.save(info(1), tensors)

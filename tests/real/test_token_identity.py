@@ -33,7 +33,7 @@ def requests(precise_generator: TransformersGenerator, facts: list[dict[str, Any
         kind = "conflicting" if number % 2 else "agreeing"
         pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact[f"{kind}_context"])])
         ids = precise_generator.encode(pair.context), precise_generator.encode(pair.parametric)
-        requests.append(Request(*ids, AdaCad(), Sampling(max_tokens=MAX_TOKENS), has_probes=False))
+        requests.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=MAX_TOKENS), has_probes=False))
     return requests
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rag.core.passages import Passage, ScoredPassage
 from rag.engine import Engine
 from rag.models.sentence_encoder import EmbeddingsEncoder
-from retrievers.dense.retriever import dense_retriever
+from retrievers.dense.retriever import DenseRetriever
 from retrievers.fusion import FusedRetriever, reciprocal_rank_fusion
 from retrievers.sparse import SparseRetriever, match_expression
 
@@ -34,7 +34,7 @@ def engine(tmp_path: Path, embeddings: Any) -> Engine:
 
 
 def every_kind(engine: Engine, embeddings: Any) -> dict[str, Any]:
-    dense = dense_retriever(engine.library, EmbeddingsEncoder(embeddings, "h"))
+    dense = DenseRetriever(library=engine.library, encoder=EmbeddingsEncoder(embeddings, "h"))
     sparse = SparseRetriever(library=engine.library)
     return {"dense": dense, "sparse": sparse, "hybrid": FusedRetriever(retrievers=[dense, sparse])}
 
@@ -66,29 +66,6 @@ def test_dense_scores_are_cosines(engine: Engine, embeddings: Any) -> None:
         texts = ["the tide at night", f"{scored.passage.title}\n{scored.passage.text}"]
         query, passage = encoder.encode(texts)
         assert scored.score == pytest.approx(float(np.dot(query, passage)), abs=1e-6)
-
-
-@pytest.mark.parametrize("damage", [b"", b"garbage", None])
-def test_a_damaged_index_file_is_made_again(engine: Engine, embeddings: Any, damage: bytes | None) -> None:
-    dense = every_kind(engine, embeddings)["dense"]
-    expected = dense.search(["tide"], 3)
-    file = engine.library.folder / "dense.faiss"
-    if damage is None:
-        file.unlink()
-    else:
-        file.write_bytes(damage)
-    assert every_kind(engine, embeddings)["dense"].search(["tide"], 3) == expected
-    assert file.stat().st_size > 100
-
-
-def test_index_files_do_not_pile_up(engine: Engine, embeddings: Any, tmp_path: Path) -> None:
-    (engine.library.folder / "dense-7.faiss").write_bytes(b"of an earlier version")
-    dense = every_kind(engine, embeddings)["dense"]
-    for number in range(3):
-        (tmp_path / "mill.txt").write_text(f"The mill has {number} wheels.")
-        engine.add(tmp_path / "mill.txt")
-        dense.search(["mill"], 1)
-    assert len(list(engine.library.folder.glob("*dense*"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def traffic(text_ids: Sequence[int], num_pairs: int, seed: int) -> list[Request]
         context = tuple(text_ids[start : start + length])
         parametric = context[-rng.randint(20, 60) :]
         sampling = Sampling(max_tokens=rng.randint(4, 24))
-        requests.append(Request(context, parametric, DECODERS[number % len(DECODERS)], sampling, has_probes=False))
+        requests.append(Request.pair(context, parametric, DECODERS[number % len(DECODERS)], sampling, has_probes=False))
     return requests
 
 

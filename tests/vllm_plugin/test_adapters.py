@@ -92,14 +92,14 @@ def test_pairs_plain_requests_and_adapters_share_a_batch(
     for number, fact in enumerate(facts[:18]):
         pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact["conflicting_context"])])
         ids = vllm.encode(pair.context), vllm.encode(pair.parametric)
-        base = Request(*ids, (AdaCad(), Cad(), Plain())[number % 3], Sampling(max_tokens=10))
+        base = Request.pair(*ids, (AdaCad(), Cad(), Plain())[number % 3], Sampling(max_tokens=10))
         one, other = adapters[number % 2], adapters[1 - number % 2]
         requests += [
             base,
-            replace(base, context_adapter=one),
+            base.with_adapter("context", one),
             # The patch against the base, over equal prompts; and two patches against each other.
-            replace(base, context_ids=ids[1], context_adapter=one),
-            replace(base, context_adapter=one, parametric_adapter=other),
+            Request.pair(ids[1], ids[1], base.decoder, base.sampling, context_adapter=one),
+            base.with_adapter("context", one).with_adapter("parametric", other),
         ]
     expected, found = generator.generate(requests), vllm.generate(requests)
     assert [answer.token_ids for answer in found] == [answer.token_ids for answer in expected]
@@ -113,4 +113,4 @@ def test_a_rank_over_the_limit_is_told(vllm: Any, adapters: list[Adapter]) -> No
     big = replace(adapters[0], rank=20, name="big")
     ids = tuple(range(10, 20))
     with pytest.raises(SettingError, match="max_lora_rank = 32"):
-        vllm.generate([Request(ids, ids, AdaCad(), Sampling(max_tokens=2), context_adapter=big)])
+        vllm.generate([Request.pair(ids, ids, AdaCad(), Sampling(max_tokens=2), context_adapter=big)])

@@ -1,7 +1,7 @@
-"""Key-value memory of a changing set of rows, in bands.
+"""Key-value cache of a changing set of rows, in bands.
 
-A band holds rows that were prefilled together, so of alike length, left-padded to one length. Bands differ in
-length: a parametric prompt of 40 tokens never carries the padding of a context of 900.
+A band holds rows that were prefilled together: rows of similar length, left-padded to one length. Bands differ in
+length, so a parametric prompt of 40 tokens never carries the padding of a context of 900.
 
     band 0  T = 9    row 0   . . p p p p p s s     prompt of 5, suffix of 2
                      row 1   p p p p p p p s s     prompt of 7, suffix of 2
@@ -49,10 +49,17 @@ class BufferedLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships n
         self.values[:, :, start:] = value_states
         return self.keys, self.values
 
-    def copy_rows(self, moves: Sequence[tuple[int, int]], num_rows: int) -> None:
-        """Copy row histories, (source, target) in this order, and keep the first ``num_rows`` rows."""
+    def truncate(self, length: int) -> None:
+        """Forget the columns after the first ``length``."""
+        self._view(self.keys.shape[0], length)
+
+    def reserve(self, num_rows: int) -> None:
+        """Make room for ``num_rows`` rows."""
         if num_rows > self.key_buffer.shape[0]:
             self._allocate(self.keys, self.values, num_rows)
+
+    def copy_rows(self, moves: Sequence[tuple[int, int]], num_rows: int) -> None:
+        """Copy row histories, (source, target) in this order, and keep the first ``num_rows`` (reserved) rows."""
         length = self.keys.shape[2]
         for source, target in moves:
             for buffer in (self.key_buffer, self.value_buffer):

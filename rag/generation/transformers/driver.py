@@ -1,86 +1,57 @@
 """One thread, one running batch, many callers.
 
-Callers in any number of threads hand in requests and read their own events; one thread owns the batch and steps it.
+Callers in any number of threads hand in jobs and read their own events. One thread owns the batch and steps it; no
+other thread runs the model.
 
-    caller A  --requests-->  arrivals   ┐                    ┌ -->  events of A
-    caller B  --requests-->  arrivals   ├ driver: the batch ─┤
-    caller C  --close---->   departures ┘                    └ -->  events of B
+    caller A  --jobs---->  arrivals   ┐                    ┌ -->  events of A
+    caller B  --jobs---->  arrivals   ├ driver: the batch ─┤
+    caller C  --close--->  departures ┘                    └ -->  events of B
 
-The thread starts with the first request and ends when nobody waits for anything.
+The thread starts with the first job and ends when nobody waits for anything.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Protocol
 
 from rag.core.errors import UnavailableError
-from rag.generation.base import Done, Event, Request
+from rag.generation.base import Done
 from rag.generation.cancel import on_cancel
-
-
-class Waiting:
-    """Requests that are not in the batch yet. Callers take turns, so that a long list does not starve a short one."""
-
-    def __init__(self) -> None:
-        self._turns: deque[deque[tuple[int, Request]]] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._turns)
-
-    @property
-    def next(self) -> tuple[int, Request]:
-        """The ticket and the request whose turn it is."""
-        return self._turns[0][0]
-
-    def add(self, requests: Sequence[tuple[int, Request]]) -> None:
-        """One more caller, its requests in the order in which it wants them."""
-        self._turns.append(deque(requests))
-
-    def pop(self) -> tuple[int, Request]:
-        """Take :attr:`next`; the turn passes to the next caller."""
-        mine = self._turns.popleft()
-        taken = mine.popleft()
-        if mine:
-            self._turns.append(mine)
-        return taken
-
-    def drop(self, tickets: Collection[int]) -> None:
-        """Forget these requests."""
-        kept = (deque(entry for entry in mine if entry[0] not in tickets) for mine in self._turns)
-        self._turns = deque(mine for mine in kept if mine)
+from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored
+from rag.generation.transformers.waiting import Waiting
 
 
 class Batch(Protocol):
-    """A running batch; one thread calls it. Requests are known by their tickets: an event's ``index`` is one."""
+    """A running batch; one thread calls it. Jobs are known by their tickets: an event's ``index`` is one."""
 
-    def step(self, waiting: Waiting) -> Iterator[Event]:
-        """Every running request by one token, then take from ``waiting`` what there is room for."""
+    def step(self, waiting: Waiting[Job]) -> Iterator[JobEvent]:
+        """Every running job by one token, then take from ``waiting`` what there is room for."""
         ...
 
     def drop(self, tickets: Collection[int]) -> None:
-        """Stop these requests and free what they hold."""
+        """Stop these jobs and free what they hold."""
         ...
 
 
 @dataclass(eq=False)
 class _Call:
-    """One caller: its requests by ticket, and the queue that it reads."""
+    """One caller: its jobs by ticket, and the queue that it reads."""
 
-    requests: dict[int, tuple[int, Request]]
-    events: SimpleQueue[Event | BaseException] = field(default_factory=SimpleQueue)
+    jobs: dict[int, tuple[int, Job]]
+    events: SimpleQueue[JobEvent | BaseException] = field(default_factory=SimpleQueue)
 
 
 class Driver:
-    """Runs the requests of all callers in one batch.
+    """Runs the jobs of all callers in one batch.
 
     Args:
-        make_batch: an empty batch; called in the driver's thread, anew after it has ended or failed.
+        make_batch: gives an empty batch. Called in the driver's thread, anew after a batch has ended or failed.
     """
 
     def __init__(self, make_batch: Callable[[], Batch]) -> None:
@@ -93,24 +64,25 @@ class Driver:
         self._thread: Thread | None = None
         self._is_closed = False
 
-    def stream(self, requests: Sequence[Request], order: Sequence[int]) -> Iterator[Event]:
-        """Events of ``requests``, which are taken in ``order``; closing the iterator stops them within one step.
+    def stream(self, jobs: Sequence[Job], order: Sequence[int]) -> Iterator[JobEvent]:
+        """Events of ``jobs``, which are taken in ``order``; closing the iterator stops them within one step.
 
         Raises:
             UnavailableError: the driver is closed, or was closed meanwhile; the reading was cancelled.
+            Exception: what one of these jobs failed with; the others of this call are stopped.
         """
-        if not requests:
+        if not jobs:
             return
-        call = _Call({next(self._tickets): (index, requests[index]) for index in order})
+        call = _Call({next(self._tickets): (index, jobs[index]) for index in order})
         self._enter(call)
         try:
             on_cancel(lambda: self._cancel(call))
-            num_left = len(requests)
+            num_left = len(jobs)
             while num_left:
                 event = call.events.get()
                 if isinstance(event, BaseException):
                     raise event
-                num_left -= isinstance(event, Done)
+                num_left -= isinstance(event, (Done, Scored))
                 yield event
         finally:
             self._leave(call)
@@ -120,7 +92,7 @@ class Driver:
         with self._lock:
             self._is_closed = True
             thread = self._thread
-        self._fail(_closed())
+        self._fail(_closed)
         if thread is not None:
             thread.join()
 
@@ -145,30 +117,38 @@ class Driver:
         self._leave(call)
         call.events.put(UnavailableError("the request was cancelled"))
 
-    def _fail(self, error: BaseException) -> None:
-        """End all calls with ``error``."""
+    def _fail(self, make_error: Callable[[], BaseException], *, is_last_act: bool = False) -> None:
+        """End all calls, each with an error of its own; the thread's last act lets the next call start another."""
         with self._lock:
+            if is_last_act:
+                self._thread = None
+                self._arrivals.clear()
             calls, self._calls = self._calls, []
             self._departures += calls
         for call in calls:
-            call.events.put(error)
+            call.events.put(make_error())
 
     def _run(self) -> None:
-        owners: dict[int, _Call] = {}
-        waiting = Waiting()
+        callers: dict[int, _Call] = {}
+        waiting: Waiting[Job] = Waiting()
         try:
             batch = self._make_batch()
-            while self._turn(batch, waiting, owners):
+            while self._turn(batch, waiting, callers):
                 for event in batch.step(waiting):
-                    call = owners[event.index]
-                    call.events.put(replace(event, index=call.requests[event.index][0]))
+                    self._deliver(callers.get(event.index), event)
         except BaseException as error:  # whatever it is, those who wait must hear of it
-            with self._lock:
-                self._thread = None
-                self._arrivals.clear()
-            self._fail(error)
+            self._fail(partial(_crashed, error), is_last_act=True)
 
-    def _turn(self, batch: Batch, waiting: Waiting, owners: dict[int, _Call]) -> bool:
+    def _deliver(self, call: _Call | None, event: JobEvent) -> None:
+        if call is None:  # it left in this turn
+            return
+        if isinstance(event, Failed):
+            self._leave(call)
+            call.events.put(event.error)
+        else:
+            call.events.put(replace(event, index=call.jobs[event.index][0]))
+
+    def _turn(self, batch: Batch, waiting: Waiting[Job], callers: dict[int, _Call]) -> bool:
         """Let callers in and out between two steps; whether there is anything left to do."""
         with self._lock:
             arrivals, self._arrivals = self._arrivals, []
@@ -177,16 +157,23 @@ class Driver:
                 self._thread = None
                 return False
         for call in arrivals:
-            owners |= dict.fromkeys(call.requests, call)
-            waiting.add([(ticket, request) for ticket, (_, request) in call.requests.items()])
-        gone = {ticket for call in departures for ticket in call.requests}
+            callers |= dict.fromkeys(call.jobs, call)
+            waiting.add([(ticket, job) for ticket, (_, job) in call.jobs.items()])
+        gone = {ticket for call in departures for ticket in call.jobs}
         if gone:
             waiting.drop(gone)
             batch.drop(gone)
             for ticket in gone:
-                owners.pop(ticket, None)
+                callers.pop(ticket, None)
         return True
 
 
 def _closed() -> UnavailableError:
     return UnavailableError("the generator is closed; open the engine again")
+
+
+def _crashed(error: BaseException) -> UnavailableError:
+    """For everybody in a batch that broke: no text of the error, which may tell of another caller's request."""
+    crash = UnavailableError("the generator failed in the middle of a batch; ask again")
+    crash.__cause__ = error
+    return crash

@@ -21,7 +21,7 @@ def first_tokens(labels: Sequence[str], encode: Callable[[str], Sequence[int]]) 
         SettingError: fewer than two labels, a label without a token, or two that begin with the same one.
     """
     ids = [list(dict.fromkeys(form[0] for form in map(encode, (label, f" {label}")) if form)) for label in labels]
-    flat = [token for some in ids for token in some]
+    flat = [token for tokens in ids for token in tokens]
     if len(labels) < 2 or not all(ids) or len(set(flat)) < len(flat):
         raise SettingError(f"labels {list(labels)}: expected two or more that begin with different tokens")
     return ids
@@ -34,5 +34,5 @@ def label_probabilities(logits: Tensor, tokens: Sequence[Sequence[int]]) -> Tens
         logits: ``[N, V]``, of the token after each prompt.
         tokens: those that count for each label; a label has the sum of their probabilities.
     """
-    columns = [logits[:, list(some)].double().logsumexp(dim=-1) for some in tokens]
+    columns = [logits[:, list(ids)].double().logsumexp(dim=-1) for ids in tokens]
     return torch.stack(columns, dim=-1).softmax(dim=-1)

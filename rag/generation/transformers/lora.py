@@ -1,7 +1,7 @@
 """Adapters by row: within one forward, row i of the batch runs with its own adapter, or with none.
 
-The base's matrix product sees the whole batch as ever; the rows that have an adapter get their low-rank part added
-to it. Nothing is injected into the model and nothing is taken out of it: hooks live for the length of one forward.
+The base's matrix product sees the whole batch; the rows that have an adapter get their low-rank part added to it.
+The model itself is not changed: hooks live for the length of one forward.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rag.core.errors import PatchError
-from rag.generation.base import Adapter
+from rag.generation.request import Adapter
 
 Pair = tuple[Tensor, Tensor]
 
@@ -38,8 +38,7 @@ class RowAdapters:
     def applied(self, adapters: Sequence[Adapter | None]) -> Iterator[None]:
         """Inside, row i of the model's forward runs with ``adapters[i]``.
 
-        Raises:
-            PatchError: an adapter for a layer that the model has not, or of another width.
+        The adapters must fit the model (:func:`check_adapter`).
         """
         for adapter in adapters:
             if adapter is not None and adapter not in self._placed:
@@ -58,21 +57,33 @@ class RowAdapters:
         self._placed = {adapter: table for adapter, table in self._placed.items() if adapter in used}
 
     def _place(self, adapter: Adapter) -> dict[str, Pair]:
-        return {layer: self._placed_pair(adapter, layer, pair) for layer, pair in adapter.tensors.items()}
+        return {layer: self._placed_pair(layer, pair) for layer, pair in adapter.tensors.items()}
 
-    def _placed_pair(self, adapter: Adapter, layer: str, pair: Pair) -> Pair:
-        try:
-            weight: Any = self._model.get_submodule(layer).weight
-        except AttributeError:
-            raise PatchError(f"patch {adapter.name} changes {layer!r}, which this model has not; "
-                             "build it for this model") from None  # fmt: skip
+    def _placed_pair(self, layer: str, pair: Pair) -> Pair:
+        weight: Any = self._model.get_submodule(layer).weight
         a, b = pair
-        if (b.shape[0], a.shape[1]) != tuple(weight.shape):
-            raise PatchError(
-                f"patch {adapter.name} changes {layer!r} as {b.shape[0]} x {a.shape[1]}, the model has "
-                f"{' x '.join(map(str, weight.shape))}; build it for this model"
-            )
         return a.to(weight.device, weight.dtype), b.to(weight.device, weight.dtype)
+
+
+def check_adapter(model: nn.Module, adapter: Adapter | None) -> None:
+    """Refuse an adapter that was made for another model.
+
+    Raises:
+        PatchError: it changes a layer that the model does not have, or that has another size; it is no low-rank pair.
+    """
+    for layer, (a, b) in (adapter.tensors if adapter else {}).items():
+        assert adapter is not None
+        try:
+            weight: Any = model.get_submodule(layer).weight
+        except AttributeError:
+            raise PatchError(
+                f"patch {adapter.name} changes {layer!r}, a layer that this model does not have; build it anew"
+            ) from None
+        if (b.shape[0], a.shape[1]) != tuple(weight.shape) or a.shape[0] != b.shape[1]:
+            raise PatchError(
+                f"patch {adapter.name} changes {layer!r} by {tuple(b.shape)} x {tuple(a.shape)}; the model has "
+                f"{tuple(weight.shape)} there; build it anew"
+            )
 
 
 def _hook(rows: Sequence[int], pairs: Sequence[Pair]) -> Any:

@@ -1,8 +1,8 @@
 """The rows of a running batch: every prompt-plus-suffix that some answer reads, once.
 
-Two streams that have the same prompt and the same suffix are one row, however many answers read it. Answers
-part when they choose different tokens: the row forks. So the context stream's own answer, the memory's own
-answer and ten decoders on one question cost a row only from the token on at which they differ.
+Streams with the same prompt and the same suffix are one row, however many answers read it. When two answers choose
+different tokens, the row forks. So a stream's own answer, or ten decoders on one question, cost a row only after the
+token at which they differ.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Row:
     Attributes:
         num_tokens: tokens in the cache.
         token: the token to feed next.
-        at: its place among the logits of the last prefill or step.
+        index: its place among the logits of the last prefill or step.
         adapter: what the model runs with on this row.
     """
 
     num_tokens: int
     token: int = 0
-    at: int = 0
+    index: int = 0
     adapter: Adapter | None = None
 
 
@@ -55,7 +55,10 @@ class _Band:
 
 
 class RowBatch:
-    """The rows of one running batch over one model; the caller says which tokens follow which rows."""
+    """The rows of one running batch over one model; the caller says which tokens follow which rows.
+
+    A prefill or a step that raises leaves the rows as they were.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
@@ -71,35 +74,47 @@ class RowBatch:
         return sum(len(band.rows) for band in self._bands)
 
     def prefill(self, prompts: Sequence[Prompt]) -> tuple[list[Row], Tensor]:
-        """Read prompts, alike lengths together; each group becomes a band.
+        """Read prompts, those of similar length together; each group becomes a band.
 
         Returns:
             The row of each prompt, and their next-token logits ``[len(prompts), V]`` in the same order.
         """
-        rows = [Row(len(prompt.ids), at=i, adapter=prompt.adapter) for i, prompt in enumerate(prompts)]
+        rows = [Row(len(prompt.ids), index=i, adapter=prompt.adapter) for i, prompt in enumerate(prompts)]
         logits: dict[int, Tensor] = {}
+        bands: list[_Band] = []
         for group in group_by_length([len(prompt.ids) for prompt in prompts]):
             cache = DynamicCache()
             out = self._read([prompts[i] for i in group], cache)
             logits.update(zip(group, out, strict=True))
             layers = [BufferedLayer.adopt(layer) for layer in cache.layers]
-            self._bands.append(_Band(layers, [rows[i] for i in group]))
-        return rows, torch.stack([logits[i] for i in range(len(prompts))])
+            bands.append(_Band(layers, [rows[i] for i in group]))
+        stacked = torch.stack([logits[i] for i in range(len(prompts))])
+        self._bands += bands
+        return rows, stacked
 
     def step(self) -> Tensor:
         """Feed every row its token.
 
         Returns:
-            Next-token logits ``[num_rows, V]``; a row's own are at ``row.at``.
+            Next-token logits ``[num_rows, V]``; those of a row are at ``row.index``.
         """
-        if self._is_banded:
-            rows = [row for band in self._bands for row in band.rows]
-            logits = self._feed(rows, banded_cache([band.layers for band in self._bands]))
-        else:
-            logits = torch.cat([self._feed(band.rows, Cache(layers=band.layers)) for band in self._bands])
-        for at, row in enumerate(row for band in self._bands for row in band.rows):
-            row.at, row.num_tokens = at, row.num_tokens + 1
+        lengths = [band.length for band in self._bands]
+        try:
+            logits = self._feed_all()
+        except BaseException:
+            for band, length in zip(self._bands, lengths, strict=True):
+                for layer in band.layers:
+                    layer.truncate(length)
+            raise
+        for index, row in enumerate(row for band in self._bands for row in band.rows):
+            row.index, row.num_tokens = index, row.num_tokens + 1
         return logits
+
+    def _feed_all(self) -> Tensor:
+        if not self._is_banded:
+            return torch.cat([self._feed(band.rows, Cache(layers=band.layers)) for band in self._bands])
+        rows = [row for band in self._bands for row in band.rows]
+        return self._feed(rows, banded_cache([band.layers for band in self._bands]))
 
     def advance(self, children: Sequence[tuple[Row, int]]) -> list[Row]:
         """Say which rows go on, and with which token; each (row, token) at most once.
@@ -162,7 +177,7 @@ class RowBatch:
 
 def _rearrange(band: _Band, forks: dict[Row, list[Row]]) -> None:
     """Give forks and the last rows the places of rows that left, so that the band stays dense."""
-    place = {row: at for at, row in enumerate(band.rows)}
+    place = {row: index for index, row in enumerate(band.rows)}
     num_before = len(band.rows)
     stay = [row for row in band.rows if row in forks]
     born = [(fork, place[row]) for row in stay for fork in forks[row]]
@@ -172,18 +187,20 @@ def _rearrange(band: _Band, forks: dict[Row, list[Row]]) -> None:
     layout: list[Row | None] = [row if row in forks else None for row in band.rows]
     layout = layout[:num_rows] + [None] * (num_rows - num_before)
     homeless = [(row, place[row]) for row in stay if place[row] >= num_rows] + born
-    holes = [at for at, row in enumerate(layout) if row is None]
+    holes = [index for index, row in enumerate(layout) if row is None]
     moves = []
     for (row, source), target in zip(homeless, holes, strict=True):
         layout[target] = row
         moves.append((source, target))
+    for layer in band.layers:  # all of them before any changes: there may be no memory
+        layer.reserve(num_rows)
     for layer in band.layers:
         layer.copy_rows(moves, num_rows)
     band.rows = [row for row in layout if row is not None]
 
 
 def group_by_length(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices in groups of alike length, longest first, each group within the prefill budget.
+    """Indices in groups of similar length, longest first, each group within the prefill budget.
 
     A parametric prompt is a fraction of a context prompt: padded to its length it would double the work.
     """

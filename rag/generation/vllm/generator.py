@@ -1,32 +1,35 @@
 """The generator over vLLM: each answer is a pair of requests that the plugin keeps in step.
 
-An answer costs vLLM two rows (the pair), and two more with probes. All answers of all callers are in flight at once,
-up to ``max_in_flight``; vLLM batches them. Which vLLM runs them is the :class:`VllmServer`'s affair: one in this
-process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP (:mod:`rag.generation.vllm.remote`).
+An answer costs vLLM two rows (the pair), and one more for each probe; plain decoding without probes costs one row.
+All answers of all callers are in flight at once, up to ``max_in_flight``; vLLM batches them. The :class:`VllmServer`
+is a vLLM in this process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP
+(:mod:`rag.generation.vllm.remote`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+import math
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import uuid4
 
-from decoders.pairing import Half, Role
-from decoders.params import DecoderParams
+from decoders.pairing import ROLES, Half
 from decoders.sampling import Draw
+from decoders.streams import PAIR
 from decoders.trace import StepTrace
 from rag.core.answer import Step
-from rag.core.errors import ConcordError, UnavailableError
+from rag.core.errors import ConcordError, SettingError, UnavailableError
 from rag.core.query import Message
-from rag.generation.base import Adapter, Done, Event, Generation, Request, check_fits, collect
+from rag.generation.base import Adapter, Done, Event, Generation, Prompt, Request, collect
 from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec
-from rag.generation.tracks import Choice, Collector, Track, prompts_of, streams_of
+from rag.generation.request import check_fits
+from rag.generation.sequences import ActiveSequence, Choice, Collector
+from rag.generation.vllm.event_loop import EventLoop
 
 GREEDY = Draw()
 
@@ -129,9 +132,11 @@ class VllmGenerator:
 
         Raises:
             QuestionError: a prompt and its answer do not fit the window.
+            SettingError: a request reads other streams than the context and the parametric one.
             UnavailableError: vLLM is down, or an answer made no progress for ``timeout_s``.
         """
         for request in requests:
+            _check_streams(request)
             check_fits(request, self.window, self.name)
         if not requests:
             return
@@ -159,41 +164,47 @@ class VllmGenerator:
         self._loop.close(self._server.close())
 
     async def _answer(self, index: int, request: Request, events: SimpleQueue[Event | BaseException]) -> None:
-        """One answer: its tracks side by side, their events to the caller's queue."""
+        """One answer: its sequences side by side, their events to the caller's queue."""
         collector = Collector()
         try:
             async with self._slots, asyncio.TaskGroup() as group:
-                for stream in streams_of(request):
-                    track = Track.of(index, request, stream, self._codec.tokenizer)
-                    group.create_task(self._run(track, collector, events))
+                for sequence in ActiveSequence.start(index, request, self._codec.tokenizer):
+                    group.create_task(self._run(sequence, collector, events))
         except asyncio.CancelledError:
             events.put(UnavailableError("the generator was closed; open the engine again"))
             raise
         except BaseExceptionGroup as group_error:
             events.put(_first(group_error))
 
-    async def _run(self, track: Track, collector: Collector, events: SimpleQueue[Event | BaseException]) -> None:
-        """One track from its first token to its last; a pair's parametric half runs beside, unread."""
-        key = uuid4().hex
-        async with asyncio.TaskGroup() as group, aclosing(self._server.run(self._job(track, key, "context"))) as pieces:
-            other = None
-            if track.stream == "pair":
-                other = group.create_task(_drain(self._server.run(self._job(track, key, "parametric"))))
-            while track.finish_reason is None:
-                for token_id, step in self._decode(await self._next(pieces), track.request.decoder):
-                    for event in collector.take(track, Choice(token_id, step), self._codec.eos):
+    async def _run(
+        self, sequence: ActiveSequence, collector: Collector, events: SimpleQueue[Event | BaseException]
+    ) -> None:
+        """One sequence from its first token to its last; a pair's parametric half runs beside it, unread."""
+        first, *others = build_jobs(sequence, self._codec.eos)
+        async with asyncio.TaskGroup() as group, aclosing(self._server.run(first)) as pieces:
+            partners = [group.create_task(_drain(self._server.run(job))) for job in others]
+            while sequence.finish_reason is None:
+                for token_id, trace in self._decode(await self._next(pieces)):
+                    step = self._step(sequence, token_id, trace) if sequence.is_answer else None
+                    for event in collector.take(sequence, Choice(token_id, step), self._codec.eos):
                         events.put(event)
-                    if track.finish_reason is not None:
+                    if sequence.finish_reason is not None:
                         break
-            # Before its partner goes: a half that is left alone is told so, as an error.
-            if other is not None:
-                other.cancel()
+            # Before this half goes: a half that is left alone is told so, as an error.
+            for partner in partners:
+                partner.cancel()
 
-    def _decode(self, piece: Piece, decoder: DecoderParams) -> Iterator[tuple[int, Step | None]]:
+    def _decode(self, piece: Piece) -> Iterator[tuple[int, StepTrace | None]]:
         if any(trace.is_broken for trace in piece.traces):
             raise UnavailableError("this vLLM runs without our scheduler; start it by 'concord serve-llm'")
         for index, token_id in enumerate(piece.token_ids):
-            yield token_id, self._codec.step(token_id, piece.traces[index], decoder) if piece.traces else None
+            yield token_id, piece.traces[index] if piece.traces else None
+
+    def _step(self, sequence: ActiveSequence, token_id: int, trace: StepTrace | None) -> Step:
+        """The step of an answer. Of a single stream that ran as a pair with itself, only that stream is told."""
+        if trace is not None and len(sequence.streams) == 1:
+            trace = StepTrace(math.nan, {name: trace.streams[name] for name in sequence.streams})
+        return self._codec.step(token_id, trace, sequence.request.decoder)
 
     async def _next(self, pieces: AsyncGenerator[Piece, None]) -> Piece:
         try:
@@ -204,15 +215,37 @@ class VllmGenerator:
         except StopAsyncIteration:
             raise UnavailableError("vLLM ended an answer before its end; ask again") from None
 
-    def _job(self, track: Track, key: str, role: Role) -> Job:
-        """The job of a probe, or of one half of a pair."""
-        request = track.request
-        most, stop = request.sampling.max_tokens, tuple(sorted(self._codec.eos))
-        if track.stream != "pair":
-            prompt = prompts_of(track)[track.stream]
-            return Job(prompt.ids, key, most, stop, cache_salt=prompt.salt, adapter=prompt.adapter)
-        prompt, half = prompts_of(track)[role], Half(key, role, request.decoder)
-        return Job(prompt.ids, key, most, stop, track.draw, half, prompt.salt, prompt.adapter)
+
+def build_jobs(sequence: ActiveSequence, stop_token_ids: Collection[int]) -> list[Job]:
+    """One job where one stream is read greedily, else the two halves of a pair, the half with the trace first.
+
+    A single stream that is sampled runs as a pair with itself: so its tokens are drawn as in any other answer.
+    """
+    request, key, stop = sequence.request, uuid4().hex, tuple(sorted(stop_token_ids))
+    prompts = {name: request.streams[name] for name in sequence.streams}
+    first = next(iter(prompts.values()))
+
+    def job(prompt: Prompt, half: Half | None) -> Job:
+        max_tokens = request.sampling.max_tokens
+        return Job(prompt.ids, key, max_tokens, stop, sequence.draw, half, prompt.salt, prompt.adapter)
+
+    if len(prompts) == 1 and sequence.draw.is_greedy:
+        return [job(first, None)]
+    return [job(prompts.get(role, first), Half(key, role, request.decoder)) for role in ROLES]
+
+
+def _check_streams(request: Request) -> None:
+    """Refuse what vLLM's scheduler cannot keep in step.
+
+    Raises:
+        SettingError: the request runs a stream besides the usual two.
+    """
+    others = [name for name in request.used if name not in PAIR]
+    if others:
+        raise SettingError(
+            f"engine 'vllm' runs the streams {' and '.join(PAIR)}; this request also reads {', '.join(others)}; "
+            "take engine='transformers', or another decoder"
+        )
 
 
 async def _drain(pieces: AsyncGenerator[Piece, None]) -> None:
@@ -224,54 +257,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error to show: ours before others, since others are often its consequence."""
     leaves = [_first(error) if isinstance(error, BaseExceptionGroup) else error for error in group.exceptions]
     return next((leaf for leaf in leaves if isinstance(leaf, ConcordError)), leaves[0])
-
-
-class EventLoop:
-    """An event loop in a thread of its own, started with the first coroutine."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._is_closed = False
-
-    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine; returns its ``concurrent.futures.Future``.
-
-        Raises:
-            UnavailableError: the loop is closed.
-        """
-        with self._lock:
-            if self._is_closed:
-                coroutine.close()
-                raise UnavailableError("the generator is closed; open the engine again")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
-                self._thread.start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine and wait for its result."""
-        return self.start(coroutine).result()
-
-    def close(self, last: Coroutine[Any, Any, Any]) -> None:
-        """Cancel everything, run ``last``, and end the thread."""
-        if self._is_closed:
-            last.close()
-            return
-        self.run(_cancel_others())
-        self.run(last)
-        with self._lock:
-            self._is_closed = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        if self._thread is not None:
-            self._thread.join()
-        self._loop.close()
-
-
-async def _cancel_others() -> None:
-    me = asyncio.current_task()
-    others = [task for task in asyncio.all_tasks() if task is not me and not task.done()]
-    for task in others:
-        task.cancel()
-    await asyncio.wait(others, timeout=10) if others else None

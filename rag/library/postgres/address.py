@@ -56,9 +56,9 @@ class Address:
             )
         secret = unquote(parts.password or "") or options.get("password", "")
         user = unquote(parts.username or "")
-        given = {"host": host, "port": port, "dbname": database, "user": user, "password": secret} | options
+        parameters = {"host": host, "port": port, "dbname": database, "user": user, "password": secret} | options
         try:
-            conninfo = make_conninfo("", **{key: value for key, value in given.items() if value})
+            conninfo = make_conninfo("", **{key: value for key, value in parameters.items() if value})
         except ProgrammingError:
             raise LibraryError("the library's address has an option that libpq does not know") from None
         where = (host or options.get("host", "")) + (f":{port}" if port else "")

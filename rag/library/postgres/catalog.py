@@ -9,7 +9,8 @@ from psycopg import Connection, sql
 
 from rag.core.errors import LibraryError
 from rag.library.postgres.address import MAX_NAME, PREFIX, Address
-from rag.library.postgres.database import Connections, PostgresDatabase
+from rag.library.postgres.connections import Connections
+from rag.library.postgres.database import PostgresDatabase
 from rag.library.postgres.library import PostgresLibrary
 
 _NOBODY = "x"
@@ -24,7 +25,7 @@ class PostgresCatalog:
 
     def __init__(self, database: str) -> None:
         self._database = database.rstrip("/")
-        self._address = Address.parse(self._address_of(_NOBODY))
+        self._address = Address.parse(self._full_address(_NOBODY))
         self._connections = Connections(self._address)
 
     def check(self) -> None:
@@ -63,7 +64,7 @@ class PostgresCatalog:
         """
         if len(name) > MAX_NAME:
             raise LibraryError(f"library name {name!r} is too long; expected at most {MAX_NAME} characters")
-        address = Address.parse(self._address_of(name))
+        address = Address.parse(self._full_address(name))
         return PostgresLibrary(PostgresDatabase(self._connections, address, must_exist=must_exist, is_owner=False))
 
     def remove(self, name: str) -> None:
@@ -78,6 +79,6 @@ class PostgresCatalog:
     def _connected(self) -> AbstractContextManager[Connection[Any]]:
         return self._connections.transaction(self._address.schema)
 
-    def _address_of(self, name: str) -> str:
+    def _full_address(self, name: str) -> str:
         place, mark, options = self._database.partition("?")
         return f"{place.rstrip('/')}/{name}{mark}{options}"

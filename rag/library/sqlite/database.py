@@ -1,4 +1,4 @@
-"""The SQLite file of a library: its layout, and a connection for every thread that reads or writes at the moment.
+"""The SQLite file of a library: its layout, and one connection for each transaction that is open.
 
 documents (is_live)  1 --- *  passages (text, vector, content)  1 --- 1  passages_fts (live passages only)
 passages.content  * --- *  extractions (one per extractor and content)
@@ -6,7 +6,6 @@ passages.content  * --- *  extractions (one per extractor and content)
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from rag.core.errors import StorageError
+from rag.library.base import content_key
 
 LAYOUT = "2"
 BUSY_TIMEOUT_S = 60.0
@@ -59,11 +59,6 @@ CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5 (title, text, tokeniz
 """
 
 LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
-
-
-def content_key(title: str, text: str) -> bytes:
-    """Sixteen bytes that name what a passage says: all that an extractor may look at."""
-    return hashlib.blake2b(f"{title}\0{text}".encode(), digest_size=16).digest()
 
 
 class Database:
@@ -128,7 +123,7 @@ class Database:
             raise StorageError(f"cannot {verb} {self.file.parent}: {error}; nothing was changed") from error
         except sqlite3.DatabaseError as error:
             folder = self.file.parent
-            raise StorageError(f"{self.file} is damaged ({error}); see: concord doctor {folder} --repair") from error
+            raise StorageError(f"{self.file} is damaged ({error}); see: concord check {folder} --repair") from error
         finally:
             if db.in_transaction:  # after a failure; a full disk has rolled back by itself
                 db.execute("ROLLBACK")
@@ -182,15 +177,15 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.executescript(_TABLES)
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('schema', ?)", (LAYOUT,))
-    found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
-    if found == "1":
+    layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
+    if layout == "1":
         _upgrade(db)
-    elif found != LAYOUT:
+    elif layout != LAYOUT:
         raise StorageError(
-            f"{file} has layout {found}, this version reads {LAYOUT}; open it with the version that made it"
+            f"{file} has layout {layout}, this version reads {LAYOUT}; open it with the version that made it"
         )
     db.executescript(_INDEXES + SPARSE_INDEX)
-    # Names this very library in derived files: another one may stand in the same folder later.
+    # Names this library in derived files: another one may be in the same folder later.
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('identity', ?)", (uuid.uuid4().hex,))
 
 

@@ -8,44 +8,42 @@ else on disk (the FAISS file) is derived; it is brought up to date by comparing 
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
+from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import LibraryError, StorageError
-from rag.core.passages import Passage
-from rag.core.reports import DocumentInfo
-from rag.library.base import Library, RowIds, Staged, Vectors
+from rag.core.lazy import lazy_property
+from rag.library.base import Library, Staged, check_all_published, content_key
+from rag.library.checking import Finding, IsReadable, settle
+from rag.library.sqlite.check import find_damages
 from rag.library.sqlite.database import (
     BUSY_TIMEOUT_S,
     LIVE,
     Database,
-    content_key,
-    get_meta,
     next_generation,
     set_meta,
 )
+from rag.library.sqlite.dense import FaissIndex
+from rag.library.sqlite.index_file import INDEX_FILE
+from rag.library.sqlite.question_store import SqliteQuestionStore
+from rag.library.sqlite.reading import FILE, SqliteReader
 
-_FILE = "library.sqlite3"
-# Rows asked for at once: their ids travel as one JSON text.
-_CHUNK = 2000
 
-
-class SqliteLibrary(Library):
+class SqliteLibrary(SqliteReader):
     """Reads and writes one library folder. Safe for threads of one process and for several processes."""
 
     def __init__(self, folder: Path, database: Database) -> None:
-        self.folder = folder
-        self.database = database
+        super().__init__(folder, database)
         self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S)
-        self._counted = (-1, 0)
 
     @classmethod
     def open(cls, folder: str | Path, *, must_exist: bool = False) -> SqliteLibrary:
@@ -58,139 +56,51 @@ class SqliteLibrary(Library):
         folder = Path(folder).expanduser()
         if folder.exists() and not folder.is_dir():
             raise LibraryError(f"{folder} is a file; a library is a folder")
-        if must_exist and not (folder / _FILE).is_file():
+        if must_exist and not (folder / FILE).is_file():
             raise LibraryError(f"there is no library at {folder}; make one with: concord add {folder} PATH...")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(f"cannot make a library at {folder}: {error.strerror}") from error
         try:
-            return cls(folder, Database(folder / _FILE))
+            return cls(folder, Database(folder / FILE))
         except sqlite3.DatabaseError as error:
             raise StorageError(
-                f"{folder / _FILE} is damaged ({error}); restore it from a backup, or remove it and add the documents "
+                f"{folder / FILE} is damaged ({error}); restore it from a backup, or remove it and add the documents "
                 "again"
             ) from error
 
-    @property
-    def place(self) -> str:
-        """The folder."""
-        return str(self.folder)
-
-    def close(self) -> None:
-        """Close the file; the object is of no use afterwards."""
-        self.database.close()
+    def opener(self) -> Callable[[], Library]:
+        """Opens this library in another process, which must see the same folder."""
+        return partial(SqliteLibrary.open, self._folder.resolve(), must_exist=True)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the one writer's place of this library, across processes.
+        """Be the one writer of this library, across processes; the lock of a file is never lost.
 
         Raises:
-            StorageError: another process kept it for a minute.
+            StorageError: another process is writing, and was still at it after a minute.
         """
         try:
             with self._writer:
                 yield
         except Timeout:
-            raise StorageError(f"another process is writing to {self.folder}; try again when it is done") from None
+            raise StorageError(f"another process is writing to {self._folder}; try again when it is done") from None
 
-    @property
-    def file(self) -> Path:
-        """The SQLite file."""
-        return self.folder / _FILE
+    def dense_index(self) -> FaissIndex:
+        """FAISS over the library's vectors."""
+        return self._dense_index
 
-    @property
-    def num_passages(self) -> int:
-        """Live passages."""
-        generation, count = self._counted
-        if generation != self.generation:
-            with self.database.reading() as db:
-                generation = int(get_meta(db, "generation") or 0)
-                (count,) = db.execute(f"SELECT count(*) FROM {LIVE}").fetchone()
-            self._counted = generation, count
-        return count
+    def question_store(self) -> SqliteQuestionStore:
+        """A table of the library's file.
 
-    @property
-    def size_bytes(self) -> int:
-        """What the library takes on disk, derived files included."""
-        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
-
-    def documents(self) -> list[DocumentInfo]:
-        """All live documents, by source."""
-        rows = self._rows(
-            "SELECT d.doc_id, d.source, d.title, count(p.id), d.size_chars, d.added_at FROM documents d "
-            "LEFT JOIN passages p ON p.document = d.id WHERE d.is_live GROUP BY d.id ORDER BY d.source"
-        )
-        return [DocumentInfo(*row) for row in rows]
-
-    def hashes(self, *, is_live: bool) -> dict[str, str]:
-        """Content hash of every live, or every staged, document by doc_id."""
-        return dict(self._rows("SELECT doc_id, content_hash FROM documents WHERE is_live = ?", int(is_live)))
-
-    def passages(self, ids: Sequence[int]) -> dict[int, Passage]:
-        """The live passages with these row ids, in this order; ids that are gone are left out."""
-        columns = "p.id, d.doc_id, p.ordinal, d.source, d.title, p.text, p.start"
-        found = {
-            row_id: Passage(f"{doc_id}:{ordinal}", doc_id, source, title, text, start)
-            for row_id, doc_id, ordinal, source, title, text, start in self._rows_of(ids, columns)
-        }
-        return {row_id: found[row_id] for row_id in ids if row_id in found}
-
-    def passages_of(self, doc_id: str) -> list[Passage]:
-        """The passages of one live document, in order; empty when there is none."""
-        rows = self._rows(f"SELECT p.id FROM {LIVE} WHERE d.doc_id = ? ORDER BY p.ordinal", doc_id)
-        return list(self.passages([row[0] for row in rows]).values())
-
-    def live_ids(self) -> tuple[RowIds, int]:
-        """Row ids ``[N]`` of all live passages, ascending, and the generation they belong to.
-
-        A row id stands for one text and one vector for ever: what is derived from a library follows it by taking
-        away the ids that are gone and adding those that are new.
+        Raises:
+            StorageError: the file is damaged, or cannot be written.
         """
-        with self.database.reading() as db:
-            generation = int(get_meta(db, "generation") or 0)
-            rows = db.execute(f"SELECT p.id FROM {LIVE}").fetchall()
-        return np.sort(np.array(rows, dtype=np.int64).ravel()), generation
-
-    def vectors(self) -> tuple[RowIds, Vectors, int]:
-        """Row ids ``[N]`` and vectors ``[N, D]`` of all live passages, and the generation they belong to."""
-        with self.database.reading() as db:
-            generation = int(get_meta(db, "generation") or 0)
-            rows = db.execute(f"SELECT p.id, p.vector FROM {LIVE} ORDER BY p.id").fetchall()
-        return *self._stacked(rows), generation
-
-    def vectors_of(self, ids: Iterable[int]) -> tuple[RowIds, Vectors]:
-        """Row ids ``[N]``, ascending, and vectors ``[N, D]`` of those live passages among ``ids``."""
-        return self._stacked(sorted(self._rows_of([int(i) for i in ids], "p.id, p.vector")))
-
-    def rows_of(self, passage_ids: Sequence[str]) -> dict[str, tuple[int, Vectors]]:
-        """Row id and vector ``[D]`` of live passages by passage_id; those that are gone are left out."""
-        sql = f"SELECT p.id, p.vector FROM {LIVE} WHERE d.doc_id = ? AND p.ordinal = ?"
-        found: dict[str, tuple[int, Vectors]] = {}
-        for passage_id in dict.fromkeys(passage_ids):
-            doc_id, _, ordinal = passage_id.rpartition(":")
-            for row_id, vector in self._rows(sql, doc_id, ordinal):
-                found[passage_id] = (int(row_id), np.frombuffer(vector, dtype=np.float32))
-        return found
-
-    def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
-        """Best ``top_k`` passages for an FTS5 expression: row ids and BM25 scores, higher is better."""
-        sql = "SELECT rowid, -bm25(passages_fts) AS score FROM passages_fts WHERE passages_fts MATCH ? "
-        return [
-            (int(i), float(s)) for i, s in self._rows(sql + "ORDER BY score DESC, rowid LIMIT ?", expression, top_k)
-        ]
-
-    def extractions(self, extractor: str, ids: Sequence[int]) -> dict[int, bytes]:
-        """What :meth:`keep_extractions` kept for these live passages, by row id; the others are left out."""
-        join = "JOIN extractions e ON e.content = p.content AND e.extractor = ?"
-        return dict(self._rows_of(ids, "p.id, e.body", join, extractor))
+        return SqliteQuestionStore(self.file)
 
     def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
-        """Keep what an extractor read from passages, under its fingerprint; replaces what it read before.
-
-        It belongs to the passages' content: it goes with the last passage that has this content, and comes to those
-        that have the same. ``is_import``: it is news to whoever has read the library, so a new generation begins.
-        """
+        """See :meth:`rag.library.base.Library.keep_extractions`."""
         with self.database.writing() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO extractions (extractor, content, body) "
@@ -199,6 +109,11 @@ class SqliteLibrary(Library):
             )
             if is_import:
                 set_meta(db, "imported_at", str(next_generation(db)))
+
+    def keep_probe(self, probe: Vectors) -> None:
+        """Keep the vector ``[D]`` by which the encoder is known; replaces a former one."""
+        with self.database.writing() as db:
+            set_meta(db, "encoder_probe", b64encode(probe.astype(np.float32).tobytes()).decode())
 
     def stage(self, documents: Sequence[Staged]) -> None:
         """Keep documents on disk without making them visible; replaces what was staged under their ids."""
@@ -221,16 +136,24 @@ class SqliteLibrary(Library):
                 )
 
     def publish(self, doc_ids: Sequence[str], encoder: str) -> None:
-        """Make the staged documents visible in one transaction; other staged documents are dropped."""
+        """Make the staged documents visible in one transaction; other staged documents are dropped.
+
+        Raises:
+            StorageError: some of them are not staged any more, since another process wrote; nothing is changed.
+        """
+        names = list(dict.fromkeys(doc_ids))
         with self.database.writing() as db:
-            contents = _retire(db, doc_ids)
-            for doc_id in doc_ids:
-                db.execute("UPDATE documents SET is_live = 1 WHERE doc_id = ? AND NOT is_live", (doc_id,))
+            contents = _retire(db, names)
+            num_published = 0
+            for doc_id in names:
+                sql = "UPDATE documents SET is_live = 1 WHERE doc_id = ? AND NOT is_live"
+                num_published += db.execute(sql, (doc_id,)).rowcount
                 db.execute(
                     "INSERT INTO passages_fts (rowid, title, text) "
                     f"SELECT p.id, d.title, p.text FROM {LIVE} WHERE d.doc_id = ?",
                     (doc_id,),
                 )
+            check_all_published(len(names), num_published, self.place)
             db.execute("DELETE FROM documents WHERE NOT is_live")
             _drop_extractions(db, contents)
             set_meta(db, "encoder", encoder)
@@ -241,37 +164,22 @@ class SqliteLibrary(Library):
         with self.database.writing() as db:
             _drop_extractions(db, _retire(db, doc_ids))
             if not db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone():
-                db.execute("DELETE FROM meta WHERE key = 'encoder'")
+                db.execute("DELETE FROM meta WHERE key IN ('encoder', 'encoder_probe')")
             next_generation(db)
 
     def discard_staged(self) -> None:
-        """Drop staged documents (made with another encoder, say)."""
+        """Drop all staged documents."""
         with self.database.writing() as db:
             db.execute("DELETE FROM documents WHERE NOT is_live")
 
-    def _stacked(self, rows: Sequence[tuple[int, bytes]]) -> tuple[RowIds, Vectors]:
-        """Row ids ``[N]`` and vectors ``[N, D]``."""
-        if len({len(vector) for _, vector in rows}) > 1:
-            raise StorageError(f"vectors in {self.folder} are damaged; see: concord doctor {self.folder} --repair")
-        ids = np.array([row_id for row_id, _ in rows], dtype=np.int64)
-        matrix = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32)
-        return ids, matrix.reshape(len(rows), matrix.size // max(len(rows), 1))
+    def check(self, encoder: Encoder, is_readable: IsReadable, *, is_repairing: bool) -> list[Finding]:
+        """See :meth:`rag.library.base.Library.check`."""
+        with self.writing():
+            return settle(find_damages(self, self.database, encoder, is_readable), is_repairing=is_repairing)
 
-    def meta(self, key: str) -> str | None:
-        """One of the facts about the library as a whole."""
-        with self.database.reading() as db:
-            return get_meta(db, key)
-
-    def _rows(self, sql: str, *values: object) -> list[Any]:
-        with self.database.reading() as db:
-            return db.execute(sql, values).fetchall()
-
-    def _rows_of(self, ids: Sequence[int], columns: str, join: str = "", *values: object) -> Iterator[Any]:
-        """Columns of the live passages with these row ids, in no order."""
-        where = "WHERE p.id IN (SELECT value FROM json_each(?))"
-        for first in range(0, len(ids), _CHUNK):
-            some = json.dumps(list(ids[first : first + _CHUNK]))
-            yield from self._rows(f"SELECT {columns} FROM {LIVE} {join} {where}", *values, some)
+    @lazy_property
+    def _dense_index(self) -> FaissIndex:
+        return FaissIndex(self, self._folder / INDEX_FILE)
 
 
 def _retire(db: sqlite3.Connection, doc_ids: Sequence[str]) -> list[tuple[bytes]]:

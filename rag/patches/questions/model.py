@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from decoders.params import Memory
+from rag.core.files import write_atomically
 from rag.core.query import Message, Sampling
 from rag.generation.base import Generator, Request
 from rag.patches.base import PatchDocument, Sample
@@ -108,10 +107,7 @@ class ModelAugmenter:
             longest = max(task.max_tokens for task in open_tasks)
             sampling = Sampling(max_tokens=longest, temperature=0.0 if attempt == 0 else 0.7, seed=attempt)
             ids = [self._generator.encode([Message("user", task.prompts[attempt])]) for task in open_tasks]
-            requests = [
-                Request(prompt, prompt, Memory(), sampling, has_probes=False, cache_salt=self._cache_salt)
-                for prompt in ids
-            ]
+            requests = [Request.single(prompt, sampling, cache_salt=self._cache_salt) for prompt in ids]
             for task, generation in zip(open_tasks, self._generator.generate(requests), strict=True):
                 try:
                     task.result = task.accept(generation.text)
@@ -134,9 +130,7 @@ class ModelAugmenter:
     def _store(self, document: PatchDocument, samples: Sequence[Sample]) -> None:
         file = self._file(document)
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
-        partial.replace(file)
+        write_atomically(file, json.dumps([asdict(sample) for sample in samples]).encode())
 
 
 def build_five(passage: str, rewrite: str | None, pairs: Sequence[tuple[str, str]]) -> list[Sample]:

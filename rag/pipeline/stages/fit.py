@@ -51,7 +51,7 @@ def _build_request(
 ) -> Request:
     query = state.query
     sampling = replace(query.sampling, stop=(*query.sampling.stop, *generator.default_stop))
-    return Request(
+    return Request.pair(
         context_ids,
         parametric_ids,
         query.decoder,

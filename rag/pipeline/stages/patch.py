@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from decoders.streams import CONTEXT
 from rag.generation.base import Request
 from rag.patches.base import Patcher, Patching
 from rag.pipeline.state import State, update
@@ -33,4 +34,4 @@ def _is_patched(state: State) -> bool:
 def _with_adapter(state: State, patching: Patching) -> Request:
     # The parametric stream stays the base model: memory is the model's own.
     assert state.request is not None
-    return replace(state.request, context_adapter=patching.adapter)
+    return state.request.with_adapter(CONTEXT, patching.adapter)

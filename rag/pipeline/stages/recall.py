@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from rag.core.encoding import Encoder
 from rag.core.passages import ScoredPassage
 from rag.core.retrieval import Trace
-from rag.models.sentence_encoder import Encoder
 from rag.pipeline.state import State, update
 from rag.pipeline.top_k import top_k
 from retrievers.base import build_stage_ranking

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from decoders.params import changed_settings
+from decoders.streams import CONTEXT, PARAMETRIC
 from rag.conflicts.streams import report
 from rag.core.answer import Answer, Citation, Conflict, Tokens
 from rag.core.passages import ScoredPassage
@@ -41,7 +42,7 @@ class ReportStage:
             decoder=request.decoder.name,
             conflict=report(generation, self.threshold),
             timings_ms={},
-            tokens=Tokens(len(request.context_ids), len(request.parametric_ids), len(generation.steps)),
+            tokens=Tokens(request.num_read(CONTEXT), request.num_read(PARAMETRIC), len(generation.steps)),
             finish_reason=generation.finish_reason,
             dropped=_citations(state.dropped),
             settings=changed_settings(request.decoder),

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ from typing import Literal, get_args
 from filelock import FileLock
 
 from rag.core.errors import SettingError
+from rag.core.files import write_atomically
 from rag.service.names import NAME_PATTERN
 
 Scope = Literal["read", "write", "admin"]
@@ -123,10 +122,8 @@ class KeyFile:
         return FileLock(f"{self._path}.lock")
 
     def _write(self, keys: list[Key]) -> None:
-        handle, partial = tempfile.mkstemp(prefix=".keys-", dir=self._path.parent)  # for its owner's eyes only
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
-        os.replace(partial, self._path)
+        text = json.dumps({"keys": [asdict(key) for key in keys]}, indent=1)
+        write_atomically(self._path, text.encode())
 
     def _read_stamp(self) -> tuple[int, int] | None:
         try:

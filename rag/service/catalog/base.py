@@ -13,12 +13,13 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.lazy import lazy_property
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.base import Library
 from rag.library.open import open_library
-from rag.models.sentence_encoder import Encoder, SentenceEncoder
+from rag.models.sentence_encoder import SentenceEncoder
 from rag.service.catalog.generator import SharedGenerator
 from rag.service.problems import Problem
 

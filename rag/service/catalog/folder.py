@@ -10,11 +10,11 @@ from pathlib import Path
 from threading import RLock
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import SettingError
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.open import open_library
-from rag.models.sentence_encoder import Encoder
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.catalog.layout import LIBRARY_FILE, Layout
 from rag.service.problems import Problem

@@ -9,11 +9,11 @@ from pathlib import Path
 from threading import RLock
 
 from rag.core.config import Config
+from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.postgres.catalog import PostgresCatalog
-from rag.models.sentence_encoder import Encoder
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.catalog.folder import make_folder
 from rag.service.names import NAME_PATTERN

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import time
@@ -28,10 +27,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rag.core.errors import ConcordError, SourceError, UnavailableError
+from rag.core.files import write_atomically, write_folder_atomically
 from rag.core.progress import Progress
 from rag.core.reports import AddReport
 from rag.engine import Engine
-from rag.ingest.loaders import Source
+from rag.ingest.source import Source
 from rag.patches.base import BuildReport
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.jobs.patches import open_trainable_patches
@@ -95,14 +95,9 @@ class Jobs:
         return self._begin(job, {"tenant": tenant, "doc_ids": doc_ids})
 
     def _begin(self, job: Job, about: dict[str, Any], contents: Sequence[bytes] = ()) -> Job:
-        partial = self._folder / f".new-{job.id}"
-        partial.mkdir()
-        for number, content in enumerate(contents):
-            _write(partial / f"{number:04}", content)
-        _write(partial / "items.json", json.dumps(about).encode())
-        _write(partial / "job.json", job.model_dump_json().encode())
-        partial.rename(self._folder / job.id)
-        _sync(self._folder)
+        files = {f"{number:04}": content for number, content in enumerate(contents)}
+        files |= {"items.json": json.dumps(about).encode(), "job.json": job.model_dump_json().encode()}
+        write_folder_atomically(self._folder / job.id, files, prefix=".new-")
         self._workers[job.kind].submit(self._work, job.id)
         return job
 
@@ -167,7 +162,7 @@ class Jobs:
         except Exception:
             logger.exception("job %s", job.id)
             ended = job.model_copy(update={"status": "failed", "error": "the service failed; its log has the reason"})
-        _write(folder / "job.json", ended.model_dump_json().encode())
+        write_atomically(folder / "job.json", ended.model_dump_json().encode())
         for number in range(len(about.get("items", ()))):
             (folder / f"{number:04}").unlink(missing_ok=True)
         self._on_end(ended)
@@ -190,7 +185,7 @@ class _JobProgress(Progress):
 
     def _update(self, **numbers: int) -> None:
         self.job = self.job.model_copy(update={"status": "running", **numbers})
-        _write(self._folder / "job.json", self.job.model_dump_json().encode(), is_durable=False)
+        write_atomically(self._folder / "job.json", self.job.model_dump_json().encode())
 
 
 def _build(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildReport:
@@ -246,24 +241,3 @@ def _job(folder: Path) -> Job:
 
 def _age(folder: Path) -> float:
     return (folder / "items.json").stat().st_mtime
-
-
-def _write(path: Path, content: bytes, *, is_durable: bool = True) -> None:
-    """Replace the file atomically; durable ones are on disk when this returns."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        if is_durable:
-            file.flush()
-            os.fsync(file.fileno())
-    partial.replace(path)
-    if is_durable:
-        _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

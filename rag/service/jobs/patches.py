@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rag.core.errors import SettingError
 from rag.engine import Engine
-from rag.library.sqlite.library import SqliteLibrary
 from rag.service.problems import Problem
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def open_patches(engine: Engine) -> PatchSet:
     Raises:
         Problem: 409, the library is in PostgreSQL, or the model runs on a server that takes none.
     """
-    if not isinstance(engine.library, SqliteLibrary):
+    if engine.library.folder is None:
         raise Problem(409, _CODE, "this service keeps its libraries in PostgreSQL; patches need one in a folder")
     try:
         engine.patches.check_engine()
@@ -32,7 +31,8 @@ def open_patches(engine: Engine) -> PatchSet:
 
 def forget_patches(engine: Engine, doc_id: str) -> None:
     """Remove what was learnt from a document that its owner has removed."""
-    if isinstance(engine.library, SqliteLibrary) and (engine.library.folder / "patches").is_dir():
+    folder = engine.library.folder
+    if folder is not None and (folder / "patches").is_dir():
         engine.patches.remove([info.key for info in engine.patches.ls() if info.doc_id == doc_id])
 
 

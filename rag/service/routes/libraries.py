@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, File, Path, Query, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from rag.core.passages import ScoredPassage
-from rag.ingest.loaders import LOADERS
+from rag.ingest.load import LOADERS
 from rag.service.jobs.jobs import Upload
 from rag.service.jobs.patches import forget_patches
 from rag.service.names import NAME_PATTERN

@@ -25,7 +25,7 @@ def test_score_is_the_mean_share_of_ln_2() -> None:
 @pytest.mark.parametrize(("threshold", "is_conflict"), [(0.4, True), (0.5, True), (0.6, False)])
 def test_the_verdict_follows_the_threshold(threshold: float, is_conflict: bool) -> None:
     steps = (step(math.log(2)), step(0.0))
-    made = report(Generation("x", (1,), steps, "stop", "Lyon", "Paris"), threshold)
+    made = report(Generation("x", (1,), steps, "stop", {"context": "Lyon", "parametric": "Paris"}), threshold)
     assert made.is_conflict is is_conflict
     assert (made.context_answer, made.memory_answer, made.steps) == ("Lyon", "Paris", steps)
 

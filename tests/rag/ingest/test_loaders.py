@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from docx import Document as new_docx
 from fpdf import FPDF
-from langchain_core.documents import Document
 from pypdf import PdfReader, PdfWriter
 
 from rag.core.errors import SourceError
-from rag.ingest.loaders import Gathered, content_hash, gather, load, split
+from rag.ingest.gather import gather
+from rag.ingest.load import load
 from tests.conftest import CORPUS
 
 
@@ -121,46 +121,3 @@ def test_a_truncated_pdf(tmp_path: Path) -> None:
 def test_an_empty_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("  \n")
     assert "no text" in reason(tmp_path / name)
-
-
-def test_gathering(tmp_path: Path) -> None:
-    for name in ("a.txt", "b/c.MD", "b/.hidden.txt", ".git/config.txt", "b/picture.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("text")
-    found = gather([tmp_path, tmp_path / "a.txt", tmp_path / "gone.txt", tmp_path / "b" / "picture.png"])
-    assert [Path(source.name).name for source in found.sources] == ["a.txt", "c.MD"]
-    assert [Path(name).name for name in found.skipped] == ["picture.png"]
-    assert [failure.reason.split(";")[0] for failure in found.failed] == [
-        "no such file or folder",
-        "unknown type '.png'",
-    ]
-
-
-def test_langchain_documents() -> None:
-    found: Gathered = gather([Document("text", metadata={"source": "web:1", "title": "T"}), Document("other")])
-    first, second = found.sources
-    assert (first.name, load(first, first.read()).title) == ("web:1", "T")
-    assert second.name.startswith("text:")
-
-
-def test_passages_point_into_the_text() -> None:
-    source = gather([CORPUS / "town-library.md"]).sources[0]
-    loaded = load(source, source.read())
-    passages = split(source, loaded, chunk_chars=200, chunk_overlap=40)
-    assert len(passages) > 2
-    for passage in passages:
-        assert loaded.text[passage.start : passage.start + len(passage.text)] == passage.text
-        assert len(passage.text) <= 200
-    assert len({passage.passage_id for passage in passages}) == len(passages)
-
-
-def test_the_hash_sees_every_setting() -> None:
-    source = gather([CORPUS / "town-library.md"]).sources[0]
-    base = content_hash(b"x", source, (800, 100), "enc")
-    assert base == content_hash(b"x", source, (800, 100), "enc")
-    others = [
-        content_hash(b"y", source, (800, 100), "enc"),
-        content_hash(b"x", source, (400, 100), "enc"),
-        content_hash(b"x", source, (800, 100), "other"),
-    ]
-    assert base not in others

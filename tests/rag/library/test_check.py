@@ -1,4 +1,4 @@
-"""Every part of a library damaged on purpose: it is found, named, mended, and what was added before is still there."""
+"""Every part of a library damaged on purpose: it is found, named and repaired, and all that was added stays."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from rag.cli.app import app
 from rag.core.errors import ConcordError, StorageError
 from rag.engine import Engine
-from rag.library.sqlite.check import Finding
-from retrievers.dense.retriever import INDEX_FILE
+from rag.library.checking import Finding
+from rag.library.sqlite.index_file import INDEX_FILE
+from tests.conftest import HashEmbeddings
 
 TEXTS = {
     "harbour": "The harbour master of Port Selwick is Edda Lindqvist.",
@@ -45,7 +46,7 @@ def sql(engine: Engine, *statements: str) -> None:
 
 def best(engine: Engine) -> list[str]:
     """From a fresh engine, as another process would see the library."""
-    with Engine.open(engine.library.folder, config=engine.config, embeddings=engine._encoder._embeddings) as fresh:  # type: ignore[union-attr]
+    with Engine.open(engine.library.folder, config=engine.config, embeddings=HashEmbeddings()) as fresh:
         return [Path(ranking[0].passage.source).stem for ranking in fresh.retrieve(QUESTIONS)]
 
 
@@ -58,14 +59,14 @@ def swap_index(engine: Engine) -> None:
     """The index of the same library, over other vectors."""
     import numpy as np
 
-    from retrievers.dense.index_file import save
-    from retrievers.dense.vector_index import build
+    from rag.library.sqlite.index_file import save_index
+    from rag.library.sqlite.vector_index import build_index
 
-    index = build(engine.library, engine.library.live_ids()[0])
+    index = build_index(engine.library, engine.library.live_ids()[0])
     index.index.reset()
     vectors = np.eye(256, dtype=np.float32)[:3]
     index.index.add_with_ids(vectors, engine.library.live_ids()[0])
-    save(index, engine.library.folder / INDEX_FILE)
+    save_index(index, engine.library.folder / INDEX_FILE)
 
 
 def leave_litter(engine: Engine) -> None:
@@ -125,53 +126,53 @@ DAMAGES: dict[Callable[[Engine], None], set[str]] = {
 def test_a_sound_library_has_no_findings(engine: Engine) -> None:
     before = {file.name: file.stat().st_size for file in engine.library.folder.iterdir()}
     generation = engine.library.generation
-    assert engine.examine() == []
-    assert engine.examine(is_mending=True) == []
+    assert engine.check() == []
+    assert engine.check(is_repairing=True) == []
     assert engine.library.generation == generation
     assert {file.name: file.stat().st_size for file in engine.library.folder.iterdir()} == before
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_damage_is_found_and_mended(engine: Engine, damage: Callable[[Engine], None]) -> None:
+def test_damage_is_found_and_repaired(engine: Engine, damage: Callable[[Engine], None]) -> None:
     damage(engine)
-    found = engine.examine()
+    found = engine.check()
     assert {finding.part for finding in found} >= DAMAGES[damage]
-    assert engine.examine() == found, "looking changes nothing"
-    assert not any(finding.is_mended for finding in found)
-    mended = engine.examine(is_mending=True)
-    assert mended
-    assert all(finding.is_mended for finding in mended)
-    assert engine.examine() == []
+    assert engine.check() == found, "looking changes nothing"
+    assert not any(finding.is_repaired for finding in found)
+    repaired = engine.check(is_repairing=True)
+    assert repaired
+    assert all(finding.is_repaired for finding in repaired)
+    assert engine.check() == []
     assert best(engine) == list(TEXTS)
     assert [Path(ranking[0].passage.source).stem for ranking in engine.retrieve(QUESTIONS)] == list(TEXTS)
 
 
-def test_what_cannot_be_mended_says_why(engine: Engine) -> None:
-    """A folder where the index belongs: questions are answered, and the doctor leaves it to its owner."""
+def test_what_cannot_be_repaired_says_why(engine: Engine) -> None:
+    """A folder where the index belongs: questions are answered, and the check leaves it to its owner."""
     file = engine.library.folder / INDEX_FILE
     file.unlink(missing_ok=True)
     file.mkdir()
-    [finding] = engine.examine(is_mending=True)
-    assert (finding.part, finding.is_mended) == ("vector index", False)
-    assert "not mended: " in finding.problem
+    [finding] = engine.check(is_repairing=True)
+    assert (finding.part, finding.is_repaired) == ("vector index", False)
+    assert "not repaired: " in finding.problem
     assert best(engine) == list(TEXTS)
 
 
 def test_missing_passages_come_back_with_the_next_add(engine: Engine, tmp_path: Path) -> None:
     sql(engine, "DELETE FROM passages WHERE id = (SELECT min(id) FROM passages)")
-    assert {finding.part for finding in engine.examine()} >= {"passages", "sparse index"}
-    engine.examine(is_mending=True)
+    assert {finding.part for finding in engine.check()} >= {"passages", "sparse index"}
+    engine.check(is_repairing=True)
     report = engine.add(tmp_path / "harbour.txt")
     assert len(report.replaced) == 1
-    assert engine.examine() == []
+    assert engine.check() == []
     assert best(engine) == list(TEXTS)
 
 
 def test_vectors_need_their_own_encoder(engine: Engine) -> None:
     cut_vector(engine)
     sql(engine, "UPDATE meta SET value = 'another' WHERE key = 'encoder'")
-    [finding] = engine.examine(is_mending=True)
-    assert not finding.is_mended
+    [finding] = engine.check(is_repairing=True)
+    assert not finding.is_repaired
     assert "was made with encoder 'another'" in finding.problem
 
 
@@ -186,8 +187,8 @@ def test_a_damaged_database_is_named_and_left_alone(engine: Engine, tmp_path: Pa
         content[page * 4096 : page * 4096 + 64] = bytes(64)
     file.write_bytes(content)
     try:
-        with Engine.open(copy, config=engine.config, embeddings=engine._encoder._embeddings) as opened:  # type: ignore[union-attr]
-            found = opened.examine(is_mending=True)
+        with Engine.open(copy, config=engine.config, embeddings=HashEmbeddings()) as opened:
+            found = opened.check(is_repairing=True)
         assert [finding.part for finding in found] == ["file"]
         assert found == [Finding("file", found[0].problem)]
     except StorageError as error:
@@ -209,12 +210,12 @@ def test_a_question_to_a_damaged_library_is_answered_or_refused(
 
 def test_the_command(engine: Engine) -> None:
     runner, folder = CliRunner(), str(engine.library.folder)
-    sound = runner.invoke(app, ["doctor", folder])
+    sound = runner.invoke(app, ["check", folder])
     assert (sound.exit_code, "sound; it holds 3 passages" in sound.output) == (0, True)
     unread_words(engine)
-    found = runner.invoke(app, ["doctor", folder])
+    found = runner.invoke(app, ["check", folder])
     assert (found.exit_code, "wrong: sparse index: 1 passages" in found.output) == (1, True)
-    mended = runner.invoke(app, ["doctor", folder, "--repair"])
-    assert (mended.exit_code, "mended: sparse index" in mended.output) == (0, True)
-    assert runner.invoke(app, ["doctor", folder]).exit_code == 0
-    assert runner.invoke(app, ["doctor", folder + "-none"]).exit_code == 2
+    repaired = runner.invoke(app, ["check", folder, "--repair"])
+    assert (repaired.exit_code, "repaired: sparse index" in repaired.output) == (0, True)
+    assert runner.invoke(app, ["check", folder]).exit_code == 0
+    assert runner.invoke(app, ["check", folder + "-none"]).exit_code == 2

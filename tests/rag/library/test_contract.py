@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -9,7 +10,7 @@ from threading import Event
 import numpy as np
 import pytest
 
-from rag.core.errors import LibraryError
+from rag.core.errors import LibraryError, StorageError
 from rag.core.passages import Passage
 from rag.library.base import Library, Staged
 from rag.library.open import open_library
@@ -50,9 +51,9 @@ def test_what_was_read_back_is_what_was_written(place: str) -> None:
     ids, vectors, generation = library.vectors()
     assert list(library.passages([int(i) for i in ids]).values()) == list(document.passages)
     np.testing.assert_array_equal(vectors, document.vectors)
-    some_ids, some_vectors = library.vectors_of([int(ids[1]), 10**9])
-    assert some_ids.tolist() == [ids[1]]
-    np.testing.assert_array_equal(some_vectors, document.vectors[1:])
+    part_ids, part_vectors = library.vectors_by_id([int(ids[1]), 10**9])
+    assert part_ids.tolist() == [ids[1]]
+    np.testing.assert_array_equal(part_vectors, document.vectors[1:])
     assert library.live_ids()[0].tolist() == ids.tolist()
     assert generation == library.live_ids()[1] == library.generation == 1
     assert library.encoder == "enc"
@@ -103,6 +104,97 @@ def test_a_failing_stage_changes_nothing(place: str) -> None:
         library.stage([staged("c", "cherries"), Staged(**{**vars(broken), "vectors": broken.vectors[:1]})])
     assert library.hashes(is_live=False) == {}
     assert found(library, "apples") == ["a:0"]
+
+
+def test_a_publication_that_lacks_a_document_changes_nothing(place: str) -> None:
+    """As when another process has published, and with it dropped what was staged here."""
+    library, other = open_library(place), open_library(place)
+    publish(library, staged("a", "apples"), staged("b", "bananas"))
+    library.stage([staged("a", "cherries"), staged("b", "berries")])
+    other.stage([staged("b", "plums")])
+    other.publish(["b"], "enc")
+    with pytest.raises(StorageError, match=r"2 of 2 documents that were staged .* are gone"):
+        library.publish(["a", "b"], "enc")
+    assert found(library, "apples") == ["a:0"]
+    assert found(library, "plums") == ["b:0"]
+    assert library.generation == 2
+
+
+def test_a_document_is_published_once(place: str) -> None:
+    library = open_library(place)
+    library.stage([staged("a", "apples")])
+    library.publish(["a", "a"], "enc")
+    assert library.num_passages == 1
+
+
+def test_rows_by_passage_id_know_their_own_ids_only(place: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", "apples", "plums"), staged("b:c", "bananas"))
+    library.stage([staged("d", "dates")])
+    rows = library.rows_by_passage_id(["a:1", "b:c:0", "a:1", "d:0", *FOREIGN_IDS])
+    assert sorted(rows) == ["a:1", "b:c:0"]
+    for passage_id, (row_id, vector) in rows.items():
+        assert library.passages([row_id])[row_id].passage_id == passage_id
+        np.testing.assert_array_equal(vector, library.vectors_by_id([row_id])[1][0])
+    assert library.rows_by_passage_id([]) == library.rows_by_passage_id(FOREIGN_IDS) == {}
+
+
+FOREIGN_IDS = ["", "a", "a:", ":1", "a:x", "a:-1", "a:01", "a: 1", "a:1.0", "a:\u0661", "a:99999999999999999999"]
+FOREIGN_IDS += ["a:2", "a\0:1", "\ud800:1", "https://example.org/page:80", "a:1:1"]
+
+
+def test_many_rows_are_one_transaction(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = open_library(place)
+    publish(library, *(staged(f"d{number}", "one", "two") for number in range(40)))
+    database = library.database  # type: ignore[attr-defined]
+    calls: list[str] = []
+    for name in ("reading", "transaction"):
+        if begin := getattr(database, name, None):
+            monkeypatch.setattr(database, name, lambda begin=begin, name=name: (calls.append(name), begin())[1])
+    assert len(library.rows_by_passage_id([f"d{number}:{i}" for number in range(40) for i in range(2)])) == 80
+    assert len(calls) == 1
+
+
+def test_a_document_gives_its_passages_in_order(place: str) -> None:
+    library = open_library(place)
+    document = staged("a", "apples", "plums", "pears")
+    publish(library, document, staged("b", "bananas"))
+    assert library.document_passages("a") == list(document.passages)
+    assert library.document_passages("gone") == []
+
+
+def test_another_process_can_open_it(place: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", "apples"))
+    again = pickle.loads(pickle.dumps(library.opener()))()
+    assert again.identity == library.identity
+    assert found(again, "apples") == ["a:0"]
+
+
+def test_the_dense_index_follows_the_library(place: str) -> None:
+    library = open_library(place)
+    query = np.array([[1.0, 0.0]], dtype=np.float32)
+    index = library.dense_index()
+    assert index.search(query, 5) == [[]]
+    publish(library, staged("a", "four", "fives"), staged("b", "six", "sevens"))
+    ids = {p.text: row_id for row_id, p in library.passages(library.live_ids()[0].tolist()).items()}
+    assert index.search(query, 2) == [[(ids["sevens"], 6.0), (ids["fives"], 5.0)]]
+    library.remove(["b"])
+    assert [row_id for row_id, _ in index.search(query, 9)[0]] == [ids["fives"], ids["four"]]
+    assert library.dense_index() is index
+
+
+def test_the_probe_is_kept_until_the_library_is_empty(place: str) -> None:
+    library = open_library(place)
+    assert library.probe is None
+    probe = np.array([0.1, -0.7, 3.0], dtype=np.float32)
+    library.keep_probe(probe)
+    publish(library, staged("a", "apples"))
+    kept = open_library(place).probe
+    assert kept is not None
+    np.testing.assert_array_equal(kept, probe)
+    library.remove(["a"])
+    assert library.probe is None
 
 
 def test_another_encoder_is_refused(place: str) -> None:

@@ -54,7 +54,7 @@ def version_of(engine: Engine) -> int:
     assert sorted(row_id for row_id, _ in hits) == sorted(passages)
     retrieved: list[Passage] = [s.passage for s in engine.retrieve(["state file 3 line 4"], top_k=5)[0]]
     assert {p.text for p in retrieved} <= {p.text for p in passages.values()}
-    assert engine.examine() == []
+    assert engine.check() == []
     return int(versions.pop())
 
 

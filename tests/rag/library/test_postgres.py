@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 pytest.importorskip("psycopg", reason="needs concord-rag[postgres]")
 import psycopg
 
-import rag.library.postgres.library
+import rag.library.postgres.dense
 from rag.cli.app import app
 from rag.core.errors import ConcordError, LibraryError, StorageError
 from rag.core.passages import Passage
@@ -28,6 +29,7 @@ from rag.library.base import Staged
 from rag.library.postgres.address import Address
 from rag.library.postgres.catalog import PostgresCatalog
 from rag.library.postgres.library import PostgresLibrary
+from rag.library.question_store import NewItem
 from retrievers.sparse import match_expression
 from tests.conftest import CORPUS, ROOT
 from tests.postgres_server import PASSWORD
@@ -136,11 +138,11 @@ def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyP
     first = int(library.live_ids()[0][0])
     products = queries @ vectors.T
     expected = [np.argsort(-row, kind="stable")[:10] + first for row in products]
-    exact = library.nearest(queries, 10)
+    exact = library.dense_index().search(queries, 10)
     assert [[i for i, _ in hits] for hits in exact] == [row.tolist() for row in expected]
     np.testing.assert_allclose([[s for _, s in hits] for hits in exact], -np.sort(-products)[:, :10], rtol=1e-5)
 
-    monkeypatch.setattr(rag.library.postgres.library, "EXACT_LIMIT", 1000)
+    monkeypatch.setattr(rag.library.postgres.dense, "EXACT_LIMIT", 1000)
     library.stage([_document("staged", vectors)])  # as near as the live ones, and not to be found
     library.publish([], "enc")
     library.stage([_document("staged", vectors)])
@@ -151,12 +153,12 @@ def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyP
             "EXPLAIN SELECT p.id FROM passages p JOIN documents d ON d.id = p.document AND d.is_live "
             "ORDER BY p.vector::vector(32) <#> %s::vector(32) LIMIT 10", (queries[0],)))  # fmt: skip
     assert "passages_by_vector" in plan
-    indexed = library.nearest(queries, 10)
+    indexed = library.dense_index().search(queries, 10)
     recall = np.mean([len({i for i, _ in hits} & set(row)) / 10 for hits, row in zip(indexed, expected, strict=True)])
     assert recall >= 0.97
     library.remove(["a"])
     publish(library, staged("b", "vectors of another length"))
-    assert len(library.nearest(np.ones((1, 2), dtype=np.float32), 10)[0]) == 1
+    assert len(library.dense_index().search(np.ones((1, 2), dtype=np.float32), 10)[0]) == 1
 
 
 def _document(name: str, vectors: Any) -> Staged:
@@ -199,6 +201,102 @@ def test_a_catalog_lists_opens_and_removes(postgres: str) -> None:
     assert catalog.names(f"{tenant}.") == []
     with pytest.raises(LibraryError, match="too long"):
         catalog.open("x" * 56, must_exist=False)
+
+
+def cut_lock(address: str, library: PostgresLibrary) -> None:
+    """End the session that holds the writer's place, as an idle time-out or a failover does."""
+    with psycopg.connect(library.database.address.conninfo, autocommit=True) as db:
+        rows = db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            "AND ((classid::bigint << 32) | objid::bigint) = hashtextextended(%s, 0)",
+            (library.database.address.schema,),
+        ).fetchall()
+    assert rows == [(True,)]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda library: library.publish(["a"], "enc"),
+        lambda library: library.remove(["a"]),
+        lambda library: library.stage([staged("c", "cherries")]),
+        lambda library: library.discard_staged(),
+    ],
+    ids=["publish", "remove", "stage", "discard"],
+)
+def test_a_writer_that_lost_its_place_changes_nothing(address: str, late: Any) -> None:
+    library, other = PostgresLibrary.open(address), PostgresLibrary.open(address)
+    publish(library, staged("a", "old apples"))
+    with library.writing():
+        library.stage([staged("a", "late apples")])
+        cut_lock(address, library)
+        with other.writing():
+            publish(other, staged("a", "new apples"), staged("b", "bananas"))
+            other.stage([staged("a", "newest apples")])
+        with pytest.raises(StorageError, match="was cut, and another process has written"):
+            late(library)
+    passages = library.passages(library.live_ids()[0].tolist())
+    assert sorted(passage.text for passage in passages.values()) == ["bananas", "new apples"]
+    assert list(library.hashes(is_live=False)) == ["a"]
+    with library.writing():  # and it may try again
+        publish(library, staged("a", "newest apples"))
+    assert library.match('"newest"', 5)
+
+
+@pytest.mark.real
+def test_a_cut_lock_that_nobody_took_is_no_failure(address: str) -> None:
+    library = PostgresLibrary.open(address)
+    with library.writing():
+        library.stage([staged("a", "apples")])
+        cut_lock(address, library)
+        library.publish(["a"], "enc")
+    assert library.num_passages == 1
+
+
+@pytest.mark.real
+def test_the_place_belongs_to_a_thread(address: str) -> None:
+    """Another thread of the same library that becomes the next writer does not speak for the former one."""
+    library = PostgresLibrary.open(address)
+
+    def take_over() -> None:
+        with library.writing():
+            publish(library, staged("a", "new apples"))
+
+    with library.writing():
+        library.stage([staged("a", "late apples")])
+        cut_lock(address, library)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(take_over).result(timeout=30)
+        with pytest.raises(StorageError, match="another process has written"):
+            library.publish(["a"], "enc")
+    assert [p.text for p in library.document_passages("a")] == ["new apples"]
+
+
+@pytest.mark.real
+def test_a_locked_passage_costs_no_question_its_answer(address: str) -> None:
+    library = PostgresLibrary.open(address)
+    publish(library, staged("a", "apples"))
+    store = library.question_store()
+    [row_id] = library.live_ids()[0].tolist()
+    item = NewItem("q", row_id, np.ones(2, dtype=np.float32), 1.0)
+    with library.database.transaction() as db:
+        db.execute("SELECT 1 FROM passages FOR UPDATE")
+        store.add([item])  # gives up
+    assert len(store) == 0
+    store.add([item])
+    assert len(store) == 1
+
+
+@pytest.mark.real
+def test_a_library_without_the_table_of_questions_gets_it(address: str) -> None:
+    """As versions made it that kept no questions in PostgreSQL; several sessions may be the first."""
+    library = PostgresLibrary.open(address)
+    publish(library, staged("a", "apples"))
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: library.question_store(), range(4)))
+    assert [len(store) for store in stores] == [0] * 4
 
 
 ADDER = """

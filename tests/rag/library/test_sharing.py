@@ -119,7 +119,7 @@ def test_processes_see_each_other(engine: Engine) -> None:
         for reader in readers:
             reader.kill()
             reader.wait()
-    assert engine.examine() == []
+    assert engine.check() == []
 
 
 def test_layout_1_is_upgraded(tmp_path: Path, embeddings: Any) -> None:
@@ -138,7 +138,7 @@ def test_layout_1_is_upgraded(tmp_path: Path, embeddings: Any) -> None:
     (folder / "dense.faiss").unlink(missing_ok=True)
     with Engine.open(folder, embeddings=embeddings, retrieval="graph") as engine:
         assert engine.retrieve(["steady lamp"])[0][0].passage.text == STEADY
-        assert engine.examine() == []
+        assert engine.check() == []
         assert engine.add([Document(page_content=STEADY, metadata={"source": "steady"})]).unchanged
         assert engine.library.identity
 

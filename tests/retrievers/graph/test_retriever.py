@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from rag.core.encoding import passage_text
 from rag.core.passages import Passage
 from rag.library.base import Staged
 from rag.library.sqlite.library import SqliteLibrary
-from rag.models.sentence_encoder import EmbeddingsEncoder, SentenceEncoder, passage_text
+from rag.models.sentence_encoder import EmbeddingsEncoder, SentenceEncoder
 from retrievers.graph.retriever import GraphRetriever
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"

@@ -18,7 +18,8 @@ import pytest
 
 from rag.core.errors import StorageError
 from rag.core.passages import Passage, ScoredPassage
-from rag.library.base import Staged
+from rag.library.base import Library, Staged
+from rag.library.open import open_library
 from rag.library.sqlite.library import SqliteLibrary
 from rag.models.sentence_encoder import EmbeddingsEncoder
 from retrievers.question_cache.cache import QuestionCache, QuestionCacheSettings
@@ -40,11 +41,19 @@ def encoder(embeddings: Any) -> EmbeddingsEncoder:
 
 
 @pytest.fixture
-def library(tmp_path: Path, encoder: EmbeddingsEncoder) -> Iterator[SqliteLibrary]:
-    library = SqliteLibrary.open(tmp_path / "library")
+def library(place: str, encoder: EmbeddingsEncoder) -> Iterator[Library]:
+    library = open_library(place)
     publish(library, encoder, TEXTS)
     yield library
     library.close()
+
+
+@pytest.fixture
+def in_folder(library: Library) -> SqliteLibrary:
+    """For what is particular to a library's file."""
+    if not isinstance(library, SqliteLibrary):
+        pytest.skip("it has no file")
+    return library
 
 
 @pytest.fixture
@@ -53,13 +62,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def reservoir(library: SqliteLibrary, clock: Clock) -> Iterator[QuestionCache]:
+def reservoir(library: Library, clock: Clock) -> Iterator[QuestionCache]:
     reservoir = QuestionCache(library, SETTINGS, clock)
     yield reservoir
     reservoir.close()
 
 
-def publish(library: SqliteLibrary, encoder: EmbeddingsEncoder, texts: dict[str, str]) -> None:
+def publish(library: Library, encoder: EmbeddingsEncoder, texts: dict[str, str]) -> None:
     staged = [
         Staged(name, name, "", text, len(text), [Passage(f"{name}:0", name, name, "", text)], encoder.encode([text]))
         for name, text in texts.items()
@@ -141,7 +150,7 @@ def test_the_same_words_are_not_encoded(reservoir: QuestionCache, encoder: Embed
     ],
 )
 def test_a_question_that_turns_on_another_word_is_new(
-    library: SqliteLibrary, encoder: EmbeddingsEncoder, remembered: str, new: str
+    library: Library, encoder: EmbeddingsEncoder, remembered: str, new: str
 ) -> None:
     """However near it is: the two differ in one word, and the trigger is set to pull at once."""
     reservoir = QuestionCache(library, QuestionCacheSettings(tau=0.5, theta=1))
@@ -158,7 +167,7 @@ def test_the_same_words_need_theta_items_too(reservoir: QuestionCache, encoder: 
 
 
 def test_a_removed_source_takes_its_items(
-    reservoir: QuestionCache, library: SqliteLibrary, encoder: EmbeddingsEncoder
+    reservoir: QuestionCache, library: Library, encoder: EmbeddingsEncoder
 ) -> None:
     remember(reservoir, encoder, QUESTION, "mill", "boat")
     library.remove(["mill"])
@@ -167,23 +176,21 @@ def test_a_removed_source_takes_its_items(
 
 
 def test_a_changed_source_takes_its_items(
-    reservoir: QuestionCache, library: SqliteLibrary, encoder: EmbeddingsEncoder
+    reservoir: QuestionCache, library: Library, encoder: EmbeddingsEncoder
 ) -> None:
     remember(reservoir, encoder, QUESTION, "mill", "boat", "bell")
     publish(library, encoder, {"mill": "the tide mill is closed"})
     assert sorted(recall(reservoir, encoder, QUESTION) or []) == ["bell", "boat"]
 
 
-def test_what_is_gone_is_not_remembered(
-    reservoir: QuestionCache, library: SqliteLibrary, encoder: EmbeddingsEncoder
-) -> None:
+def test_what_is_gone_is_not_remembered(reservoir: QuestionCache, library: Library, encoder: EmbeddingsEncoder) -> None:
     library.remove(["mill"])
     remember(reservoir, encoder, QUESTION, "mill", "boat")
     assert len(reservoir) == 1
 
 
 def test_the_items_in_memory_follow_the_table(
-    reservoir: QuestionCache, library: SqliteLibrary, encoder: EmbeddingsEncoder
+    reservoir: QuestionCache, library: Library, encoder: EmbeddingsEncoder
 ) -> None:
     """Whatever comes and goes, from here or elsewhere, leaves what reading all of it anew gives."""
 
@@ -233,9 +240,9 @@ def test_the_least_recently_used_go(reservoir: QuestionCache, encoder: Embedding
 
 
 def test_a_locked_library_is_answered_without(
-    reservoir: QuestionCache, library: SqliteLibrary, encoder: EmbeddingsEncoder
+    reservoir: QuestionCache, in_folder: SqliteLibrary, encoder: EmbeddingsEncoder
 ) -> None:
-    other = sqlite3.connect(library.file, isolation_level=None)
+    other = sqlite3.connect(in_folder.file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     remember(reservoir, encoder, QUESTION, "mill", "boat")
     other.execute("ROLLBACK")
@@ -245,44 +252,44 @@ def test_a_locked_library_is_answered_without(
     assert len(reservoir) == 2
 
 
-def test_a_damaged_memory_is_one_error(library: SqliteLibrary, encoder: EmbeddingsEncoder) -> None:
-    with closing_reservoir(library) as reservoir:
+def test_a_damaged_memory_is_one_error(in_folder: SqliteLibrary, encoder: EmbeddingsEncoder) -> None:
+    with closing_reservoir(in_folder) as reservoir:
         remember(reservoir, encoder, QUESTION, "mill", "boat")
-    db = sqlite3.connect(library.file)
+    db = sqlite3.connect(in_folder.file)
     (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'reservoir'").fetchone()
     (size,) = db.execute("PRAGMA page_size").fetchone()
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
-    with library.file.open("r+b") as file:
+    with in_folder.file.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
-    with closing_reservoir(library) as reservoir:
-        with pytest.raises(StorageError, match="memory off"):
+    with closing_reservoir(in_folder) as reservoir:
+        with pytest.raises(StorageError, match="without the question cache"):
             recall(reservoir, encoder, QUESTION)
-        with pytest.raises(StorageError, match="concord doctor"):
+        with pytest.raises(StorageError, match="concord check"):
             remember(reservoir, encoder, QUESTION, "bell")
-    assert len(library.documents()) == len(TEXTS)
+    assert len(in_folder.documents()) == len(TEXTS)
 
 
 @pytest.mark.parametrize("table", ["reservoir", "passages"])
 def test_a_vector_that_was_cut_is_passed_over(
-    reservoir: QuestionCache, library: SqliteLibrary, encoder: EmbeddingsEncoder, table: str
+    reservoir: QuestionCache, in_folder: SqliteLibrary, encoder: EmbeddingsEncoder, table: str
 ) -> None:
     remember(reservoir, encoder, QUESTION, "mill", "boat", "bell")
-    with sqlite3.connect(library.file) as db:
+    with sqlite3.connect(in_folder.file) as db:
         db.execute(f"UPDATE {table} SET vector = substr(vector, 9) WHERE id = (SELECT min(id) FROM {table})")
     db.close()
     assert sorted(recall(reservoir, encoder, QUESTION) or []) == ["bell", "boat"]
 
 
 @contextmanager
-def closing_reservoir(library: SqliteLibrary) -> Iterator[QuestionCache]:
+def closing_reservoir(library: Library) -> Iterator[QuestionCache]:
     reservoir = QuestionCache(library, SETTINGS, Clock())
     yield reservoir
     reservoir.close()
 
 
-def test_survives_a_kill(library: SqliteLibrary, encoder: EmbeddingsEncoder, clock: Clock) -> None:
+def test_survives_a_kill(in_folder: SqliteLibrary, encoder: EmbeddingsEncoder, clock: Clock) -> None:
     program = f"""
         import sys, os, signal
         sys.path.insert(0, {str(Path(__file__).resolve().parents[3])!r})
@@ -290,16 +297,16 @@ def test_survives_a_kill(library: SqliteLibrary, encoder: EmbeddingsEncoder, clo
         from rag.library.sqlite.library import SqliteLibrary
         from rag.core.passages import Passage, ScoredPassage
         from retrievers.question_cache.cache import QuestionCache
-        library = SqliteLibrary.open({str(library.folder)!r})
+        library = SqliteLibrary.open({str(in_folder.folder)!r})
         memory = QuestionCache(library, clock=lambda: 1000.0)
-        rows = library.rows_of(["mill:0", "boat:0"])
+        rows = library.rows_by_passage_id(["mill:0", "boat:0"])
         some = [ScoredPassage(Passage(name, name, name, "", ""), 1.0) for name in rows]
         memory.remember(["q"], np.stack([rows["mill:0"][1]]), [some])
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=os.environ, timeout=120)
     assert done.returncode == -signal.SIGKILL
-    reservoir = QuestionCache(library, SETTINGS, clock)
+    reservoir = QuestionCache(in_folder, SETTINGS, clock)
     assert len(reservoir) == 2
     assert recall(reservoir, encoder, TEXTS["mill"]) == ["mill", "boat"]
     reservoir.close()

@@ -1,8 +1,8 @@
 """Nearest vectors by FAISS: exact for small libraries, an inverted file with product quantisation for large ones.
 
-An index holds row ids beside vectors, and rows come and go without a rebuild (FAISS removes them from its lists, so
-nothing is left to compact). It is made again only when it has outgrown what it was trained on, or when its size calls
-for the other kind. HNSW is no option: it cannot remove.
+An index holds row ids beside vectors, and rows come and go without a rebuild: FAISS removes them from its lists, so
+nothing is left to compact. It is built again only when it has outgrown its training sample, or when its size calls for
+the other kind. HNSW cannot remove vectors, so it is not used.
 
 Shapes: N vectors of length D, Q queries, K neighbours.
 """
@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.library.base import RowIds, Vectors
-from rag.library.sqlite.library import SqliteLibrary
+from rag.core.encoding import Vectors
+from rag.library.base import Library, RowIds
 
 # Up to here an exact scan takes a few milliseconds on one core; a GPU scans some hundred times faster.
 EXACT_LIMIT = 20_000
@@ -57,7 +57,7 @@ class IndexInfo:
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """A FAISS index that nobody changes: :func:`followed` works on a copy, so that threads may search meanwhile."""
+    """A FAISS index that nobody changes: :func:`update_index` works on a copy, so that threads may search meanwhile."""
 
     index: Any
     info: IndexInfo
@@ -73,7 +73,7 @@ class VectorIndex:
         parts = [_list_ids(lists, i) for i in range(lists.nlist)]
         return np.sort(np.concatenate(parts))
 
-    def search(self, library: SqliteLibrary, queries: Vectors, top_k: int) -> list[list[tuple[int, float]]]:
+    def search(self, library: Library, queries: Vectors, top_k: int) -> list[list[tuple[int, float]]]:
         """For each query at most ``top_k`` (row id, cosine) pairs, best first, ties by row id."""
         depth = min(max(top_k, self.info.num_candidates), self.index.ntotal)
         if not depth:  # all rows were removed while it was built
@@ -95,7 +95,7 @@ class VectorIndex:
         return faiss.index_cpu_to_all_gpus(self.index) if is_copied else self.index
 
 
-def build(library: SqliteLibrary, ids: RowIds) -> VectorIndex:
+def build_index(library: Library, ids: RowIds) -> VectorIndex:
     """An index of these rows, read from the library in batches."""
     if len(ids) > exact_limit():
         approximate = _build_ivfpq(library, ids)
@@ -104,7 +104,7 @@ def build(library: SqliteLibrary, ids: RowIds) -> VectorIndex:
     return _build_exact(library, ids)
 
 
-def followed(current: VectorIndex, library: SqliteLibrary, ids: RowIds) -> VectorIndex:
+def update_index(current: VectorIndex, library: Library, ids: RowIds) -> VectorIndex:
     """``current`` brought to these rows; the work is that of what changed, unless a rebuild is due."""
     import faiss
 
@@ -114,7 +114,7 @@ def followed(current: VectorIndex, library: SqliteLibrary, ids: RowIds) -> Vecto
         return current
     # Nothing in common: perhaps even the encoder is another one now.
     if len(gone) == len(has) or _is_outgrown(current.info, len(ids)):
-        return build(library, ids)
+        return build_index(library, ids)
     index: Any = faiss.clone_index(current.index)
     if len(gone):
         index.remove_ids(gone)
@@ -134,16 +134,16 @@ def _is_outgrown(info: IndexInfo, size: int) -> bool:
     return size > _MAX_GROWTH * info.num_trained or size < exact_limit() // 2
 
 
-def _build_exact(library: SqliteLibrary, ids: RowIds) -> VectorIndex:
+def _build_exact(library: Library, ids: RowIds) -> VectorIndex:
     import faiss
 
-    dimension = library.vectors_of(ids[:_BATCH])[1].shape[1]
+    dimension = library.vectors_by_id(ids[:_BATCH])[1].shape[1]
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
     _add(index, library, ids)
     return VectorIndex(index, IndexInfo("exact", 1.0, 0, len(ids), library.identity))
 
 
-def _build_ivfpq(library: SqliteLibrary, ids: RowIds) -> VectorIndex:
+def _build_ivfpq(library: Library, ids: RowIds) -> VectorIndex:
     """Train on a sample, add all, and search as many lists as the recall of sampled queries asks for.
 
     Source: inverted file with product quantisation (Jégou, Douze and Schmid 2011); re-ranking by exact vectors is ours.
@@ -151,7 +151,7 @@ def _build_ivfpq(library: SqliteLibrary, ids: RowIds) -> VectorIndex:
     rng = np.random.default_rng(_SEED)
     num_lists = 2 ** round(np.log2(2 * np.sqrt(len(ids))))
     sample = rng.choice(ids, min(len(ids), _TRAIN_PER_LIST * num_lists), replace=False)
-    vectors = library.vectors_of(sample)[1]
+    vectors = library.vectors_by_id(sample)[1]
     index = _untrained_ivfpq(vectors.shape[1], num_lists)
     index.train(vectors)
     _add(index, library, ids)
@@ -159,8 +159,8 @@ def _build_ivfpq(library: SqliteLibrary, ids: RowIds) -> VectorIndex:
     exact = exact_neighbours(library, ids, queries)
     built = VectorIndex(index, IndexInfo("ivfpq", 0.0, _NUM_CANDIDATES, len(ids), library.identity))
     while True:
-        found = [{i for i, _ in row} for row in built.search(library, queries, TOP_K)]
-        recall = float(np.mean([len(a & b) / len(b) for a, b in zip(found, exact, strict=True)]))
+        neighbours = [{i for i, _ in row} for row in built.search(library, queries, TOP_K)]
+        recall = float(np.mean([len(a & b) / len(b) for a, b in zip(neighbours, exact, strict=True)]))
         if recall >= TARGET_RECALL or index.nprobe >= num_lists // 2:
             return replace(built, info=replace(built.info, recall_at_10=recall))
         index.nprobe *= 2
@@ -178,7 +178,7 @@ def _untrained_ivfpq(dimension: int, num_lists: int) -> Any:
     return index
 
 
-def exact_neighbours(library: SqliteLibrary, ids: RowIds, queries: Vectors, top_k: int = TOP_K) -> list[set[int]]:
+def exact_neighbours(library: Library, ids: RowIds, queries: Vectors, top_k: int = TOP_K) -> list[set[int]]:
     """Row ids of the exact ``top_k`` nearest of every query, by one pass over the library in batches."""
     best = np.full((len(queries), top_k), -np.inf, dtype=np.float32)
     rows = np.full((len(queries), top_k), -1, dtype=np.int64)
@@ -190,20 +190,20 @@ def exact_neighbours(library: SqliteLibrary, ids: RowIds, queries: Vectors, top_
     return [set(row[row >= 0].tolist()) for row in rows]
 
 
-def _add(index: Any, library: SqliteLibrary, ids: RowIds) -> None:
+def _add(index: Any, library: Library, ids: RowIds) -> None:
     for batch_ids, vectors in _batches(library, ids):
         index.add_with_ids(vectors, batch_ids)
 
 
-def _batches(library: SqliteLibrary, ids: RowIds) -> Iterator[tuple[RowIds, Vectors]]:
+def _batches(library: Library, ids: RowIds) -> Iterator[tuple[RowIds, Vectors]]:
     for first in range(0, len(ids), _BATCH):
-        batch_ids, vectors = library.vectors_of(ids[first : first + _BATCH])
+        batch_ids, vectors = library.vectors_by_id(ids[first : first + _BATCH])
         if len(batch_ids):  # else removed meanwhile
             yield batch_ids, vectors
 
 
-def _reranked(library: SqliteLibrary, query: NDArray[np.float32], candidates: list[int]) -> list[tuple[int, float]]:
-    ids, vectors = library.vectors_of(candidates)
+def _reranked(library: Library, query: NDArray[np.float32], candidates: list[int]) -> list[tuple[int, float]]:
+    ids, vectors = library.vectors_by_id(candidates)
     return list(zip(ids.tolist(), (vectors @ query).tolist(), strict=True)) if len(ids) else []
 
 

@@ -1,52 +1,47 @@
 """The file of a vector index: one line about it, then the index as FAISS writes it.
 
-It only saves time. A file that is missing, damaged, or of another library counts as none; its checksum is looked at
-before FAISS sees a byte, since FAISS may bring the process down over a damaged index.
+It only saves time. A file that is missing, damaged, or of another library counts as none. Its checksum is compared
+before FAISS reads a byte, since a damaged index may end the process inside FAISS.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 
-from retrievers.dense.vector_index import IndexInfo, VectorIndex
+from rag.core.files import write_atomically
+from rag.library.sqlite.vector_index import IndexInfo, VectorIndex
 
+INDEX_FILE = "dense.faiss"
+# What a process that was killed may have left, in this version and in earlier ones.
+UNFINISHED = (f".{INDEX_FILE}-*", ".dense-*")
 _MAGIC = b"concord vector index 1\n"
 
 
 class IndexFileError(ValueError):
-    """Why a file is of no use; never leaves this engine, since the index is made again then."""
+    """Why a file cannot be used; never leaves this package, since the index is made again then."""
 
 
-def save(index: VectorIndex, file: Path) -> bool:
+def save_index(index: VectorIndex, file: Path) -> bool:
     """Replace ``file`` atomically; False on a full or read-only disk, which changes nothing."""
     import faiss
 
     payload = faiss.serialize_index(index.index).tobytes()
     head = asdict(index.info) | {"num_passages": index.index.ntotal, "size_bytes": len(payload), "crc": crc32(payload)}
     try:
-        handle, partial = tempfile.mkstemp(prefix=".dense-", dir=file.parent)
+        write_atomically(file, _MAGIC + json.dumps(head).encode() + b"\n" + payload)
     except OSError:
-        return False
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(_MAGIC + json.dumps(head).encode() + b"\n" + payload)
-        os.replace(partial, file)
-    except OSError:
-        Path(partial).unlink(missing_ok=True)
         return False
     for former in file.parent.glob("dense-*.faiss"):  # as earlier versions named it
         former.unlink(missing_ok=True)
     return True
 
 
-def read(file: Path, library: str) -> VectorIndex:
+def read_index(file: Path, library: str) -> VectorIndex:
     """The index in ``file``, of the library with this identity.
 
     Raises:
@@ -73,8 +68,8 @@ def read(file: Path, library: str) -> VectorIndex:
     return VectorIndex(faiss.deserialize_index(np.frombuffer(payload, dtype=np.uint8)), info)
 
 
-def size_bytes(index: VectorIndex) -> int:
-    """What an index takes, in memory as on disk."""
+def index_size_bytes(index: VectorIndex) -> int:
+    """Size of an index, in memory as on disk."""
     import faiss
 
     return int(faiss.serialize_index(index.index).nbytes)

@@ -11,11 +11,11 @@ import pytest
 
 from rag.core.passages import Passage
 from rag.library.base import Staged, Vectors
+from rag.library.sqlite import vector_index
+from rag.library.sqlite.dense import FaissIndex
+from rag.library.sqlite.index_file import INDEX_FILE, IndexFileError, read_index, save_index
 from rag.library.sqlite.library import SqliteLibrary
-from retrievers.dense import vector_index
-from retrievers.dense.index_file import IndexFileError, read, save
-from retrievers.dense.retriever import INDEX_FILE, DenseRetriever
-from retrievers.dense.vector_index import VectorIndex, build, exact_neighbours, followed
+from rag.library.sqlite.vector_index import VectorIndex, build_index, exact_neighbours, update_index
 
 DIMENSION = 32
 
@@ -61,14 +61,14 @@ def queries(count: int = 20) -> Vectors:
 
 
 def recall(index: VectorIndex, library: SqliteLibrary) -> float:
-    found = [{i for i, _ in row} for row in index.search(library, queries(), 10)]
+    hits = [{i for i, _ in row} for row in index.search(library, queries(), 10)]
     exact = exact_neighbours(library, library.live_ids()[0], queries())
-    return float(np.mean([len(a & b) / 10 for a, b in zip(found, exact, strict=True)]))
+    return float(np.mean([len(a & b) / 10 for a, b in zip(hits, exact, strict=True)]))
 
 
 def test_the_exact_index_is_brute_force(library: SqliteLibrary) -> None:
     ids, vectors, _ = library.vectors()
-    index = build(library, ids)
+    index = build_index(library, ids)
     assert index.info.kind == "exact"
     for query, row in zip(queries(), index.search(library, queries(), 7), strict=True):
         scores = vectors @ query
@@ -79,7 +79,7 @@ def test_the_exact_index_is_brute_force(library: SqliteLibrary) -> None:
 @pytest.mark.usefixtures("is_large")
 def test_a_large_library_is_quantised_and_scores_stay_exact(library: SqliteLibrary) -> None:
     ids, vectors, _ = library.vectors()
-    index = build(library, ids)
+    index = build_index(library, ids)
     assert index.info.kind == "ivfpq"
     assert index.info.recall_at_10 >= vector_index.MIN_RECALL
     assert recall(index, library) >= 0.95
@@ -91,9 +91,9 @@ def test_a_large_library_is_quantised_and_scores_stay_exact(library: SqliteLibra
 @pytest.mark.usefixtures("is_large")
 def test_vectors_that_do_not_quantise_stay_exact(library: SqliteLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_index, "MIN_RECALL", 1.1)
-    index = build(library, library.live_ids()[0])
+    index = build_index(library, library.live_ids()[0])
     assert index.info.kind == "exact"
-    assert followed(index, library, library.live_ids()[0]) is index
+    assert update_index(index, library, library.live_ids()[0]) is index
 
 
 @pytest.mark.parametrize("limit", [1000, 20_000])
@@ -101,36 +101,36 @@ def test_rows_come_and_go_without_a_rebuild(
     library: SqliteLibrary, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     monkeypatch.setattr(vector_index, "EXACT_LIMIT", limit)
-    first = build(library, library.live_ids()[0])
+    first = build_index(library, library.live_ids()[0])
     before = first.ids
     publish(library, documents(2990, 200, seed=1))  # ten replaced, the others new
     library.remove([f"d{i:05}" for i in range(100)])
-    monkeypatch.setattr(vector_index, "build", lambda *_: pytest.fail("it was built again"))
-    second = followed(first, library, library.live_ids()[0])
+    monkeypatch.setattr(vector_index, "build_index", lambda *_: pytest.fail("it was built again"))
+    second = update_index(first, library, library.live_ids()[0])
     assert second.ids.tolist() == library.live_ids()[0].tolist()
     assert first.ids.tolist() == before.tolist()  # whoever searches it meanwhile is not disturbed
     assert recall(second, library) >= 0.95
-    assert followed(second, library, library.live_ids()[0]) is second
+    assert update_index(second, library, library.live_ids()[0]) is second
 
 
 @pytest.mark.usefixtures("is_large")
 def test_the_kind_follows_the_size(library: SqliteLibrary) -> None:
-    index = build(library, library.live_ids()[0])
+    index = build_index(library, library.live_ids()[0])
     library.remove([f"d{i:05}" for i in range(2600)])
-    index = followed(index, library, library.live_ids()[0])
+    index = update_index(index, library, library.live_ids()[0])
     assert index.info.kind == "exact"
     publish(library, documents(0, 2600))
-    assert followed(index, library, library.live_ids()[0]).info.kind == "ivfpq"
+    assert update_index(index, library, library.live_ids()[0]).info.kind == "ivfpq"
 
 
 def test_an_emptied_library_may_get_another_encoder(tmp_path: Path) -> None:
     library = SqliteLibrary.open(tmp_path)
     publish(library, documents(0, 5))
-    index = build(library, library.live_ids()[0])
+    index = build_index(library, library.live_ids()[0])
     library.remove([f"d{i:05}" for i in range(5)])
     passage = Passage("e:0", "e", "e", "e", "text")
     publish(library, [Staged("e", "e", "e", "e", 4, [passage], np.eye(3, dtype=np.float32)[:1])])
-    assert followed(index, library, library.live_ids()[0]).index.d == 3
+    assert update_index(index, library, library.live_ids()[0]).index.d == 3
 
 
 def test_a_dimension_without_divisors_has_one_code() -> None:
@@ -139,10 +139,10 @@ def test_a_dimension_without_divisors_has_one_code() -> None:
 
 @pytest.mark.usefixtures("is_large")
 def test_the_file_gives_back_what_was_saved(library: SqliteLibrary, tmp_path: Path) -> None:
-    index = build(library, library.live_ids()[0])
+    index = build_index(library, library.live_ids()[0])
     file = tmp_path / INDEX_FILE
-    assert save(index, file)
-    again = read(file, library.identity)
+    assert save_index(index, file)
+    again = read_index(file, library.identity)
     assert again.info == index.info
     assert again.ids.tolist() == index.ids.tolist()
     assert again.search(library, queries(), 5) == index.search(library, queries(), 5)
@@ -150,72 +150,88 @@ def test_the_file_gives_back_what_was_saved(library: SqliteLibrary, tmp_path: Pa
 
 def test_files_of_no_use_are_refused(library: SqliteLibrary, tmp_path: Path) -> None:
     file = tmp_path / INDEX_FILE
-    save(build(library, library.live_ids()[0]), file)
+    save_index(build_index(library, library.live_ids()[0]), file)
     content = file.read_bytes()
     with pytest.raises(IndexFileError, match="another library"):
-        read(file, "somebody else's")
+        read_index(file, "somebody else's")
     for position in (5, 60, 500, len(content) // 2, len(content) - 1):
         file.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
         with pytest.raises(IndexFileError):
-            read(file, library.identity)
+            read_index(file, library.identity)
     for length in (0, 10, 100, len(content) - 1):
         file.write_bytes(content[:length])
         with pytest.raises(IndexFileError):
-            read(file, library.identity)
+            read_index(file, library.identity)
     file.unlink()
     with pytest.raises(IndexFileError, match="No such file"):
-        read(file, library.identity)
-    assert not save(build(library, library.live_ids()[0]), tmp_path / "missing" / INDEX_FILE)
-
-
-class VectorEncoder:
-    """Reads the vector of a query from a table."""
-
-    def __init__(self) -> None:
-        self.table = {f"q{i}": vector for i, vector in enumerate(queries())}
-
-    def encode(self, texts: list[str]) -> Vectors:
-        return np.array([self.table[text] for text in texts])
+        read_index(file, library.identity)
+    assert not save_index(build_index(library, library.live_ids()[0]), tmp_path / "missing" / INDEX_FILE)
 
 
 @pytest.mark.usefixtures("is_large")
 def test_a_stale_file_is_brought_up_to_date(library: SqliteLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a kill between a publication and the writing of the file, or of a file that is too new."""
-    DenseRetriever(library=library, encoder=VectorEncoder()).search(["q0"], 1)
     file = library.folder / INDEX_FILE
+    query = queries(1)
+
+    def search() -> list[list[tuple[int, float]]]:
+        """As another process would."""
+        return FaissIndex(library, file).search(query, 10)
+
+    search()
     old = file.read_bytes()
     publish(library, documents(3000, 50, seed=2))
-    expected = DenseRetriever(library=library, encoder=VectorEncoder()).search(["q1"], 10)
+    expected = search()
     newer = file.read_bytes()
     assert newer != old
     file.write_bytes(old)
-    monkeypatch.setattr("retrievers.dense.retriever.build", lambda *_: pytest.fail("it was built again"))
-    assert DenseRetriever(library=library, encoder=VectorEncoder()).search(["q1"], 10) == expected
+    monkeypatch.setattr("rag.library.sqlite.dense.build_index", lambda *_: pytest.fail("it was built again"))
+    assert search() == expected
     library.remove([f"d{i:05}" for i in range(3000, 3050)])
-    DenseRetriever(library=library, encoder=VectorEncoder()).search(["q1"], 10)
+    search()
     file.write_bytes(newer)
-    found = DenseRetriever(library=library, encoder=VectorEncoder())
-    found.search(["q1"], 10)
-    assert found.index is not None
-    assert found.index.ids.tolist() == library.live_ids()[0].tolist()
+    index = FaissIndex(library, file).current
+    assert index is not None
+    assert index.ids.tolist() == library.live_ids()[0].tolist()
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_a_damaged_file_is_made_again(library: SqliteLibrary, damage: bytes | None) -> None:
+    file = library.folder / INDEX_FILE
+    expected = FaissIndex(library, file).search(queries(1), 3)
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage)
+    assert FaissIndex(library, file).search(queries(1), 3) == expected
+    assert file.stat().st_size > 100
+
+
+def test_files_do_not_pile_up(library: SqliteLibrary) -> None:
+    (library.folder / "dense-7.faiss").write_bytes(b"of an earlier version")
+    for number in range(3):
+        publish(library, documents(4000 + number, 1, seed=number))
+        library.dense_index().search(queries(1), 1)
+    assert [file.name for file in library.folder.glob("*dense*")] == [INDEX_FILE]
 
 
 @pytest.mark.usefixtures("is_large")
 def test_threads_search_while_documents_come_and_go(library: SqliteLibrary) -> None:
-    retriever = DenseRetriever(library=library, encoder=VectorEncoder())
+    index = library.dense_index()
+    assert library.dense_index() is index
     failures: list[BaseException] = []
     stop = threading.Event()
 
-    def reader() -> None:
+    def read() -> None:
         try:
             while not stop.is_set():
-                for ranking in retriever.search(["q1", "q2"], 10):
-                    assert len(ranking) >= 9  # one may have been removed between the index and the passages
-                    assert len({scored.passage.passage_id for scored in ranking}) == len(ranking)
+                for hits in index.search(queries(2), 10):
+                    passages = library.passages([row_id for row_id, _ in hits])
+                    assert len(passages) >= 9  # one may have been removed between the index and the passages
         except BaseException as error:  # handed to the main thread
             failures.append(error)
 
-    threads = [threading.Thread(target=reader) for _ in range(4)]
+    threads = [threading.Thread(target=read) for _ in range(4)]
     for thread in threads:
         thread.start()
     for number in range(10):

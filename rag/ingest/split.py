@@ -1,0 +1,42 @@
+"""From a document's text to passages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rag.core.passages import Passage
+from rag.ingest.loaders.base import Text
+from rag.ingest.source import Source
+from rag.models.loading import one_at_a_time
+
+if TYPE_CHECKING:
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+# Cut at paragraphs, lines, sentences or words, in this order of preference.
+_SEPARATORS = ["\n\n", "\n", ". ", " ", ""]
+
+
+def split(source: Source, text: Text, *, chunk_chars: int, chunk_overlap: int) -> list[Passage]:
+    """The passages of a document, at most ``chunk_chars`` characters each, ``chunk_overlap`` of them in common."""
+    splitter = _splitter_class()(
+        chunk_size=chunk_chars, chunk_overlap=chunk_overlap, separators=_SEPARATORS, add_start_index=True
+    )
+    return [
+        Passage(
+            passage_id=f"{source.doc_id}:{ordinal}",
+            doc_id=source.doc_id,
+            source=source.name,
+            title=text.title,
+            text=piece.page_content,
+            start=piece.metadata["start_index"],
+        )
+        for ordinal, piece in enumerate(splitter.create_documents([text.text]))
+    ]
+
+
+@one_at_a_time
+def _splitter_class() -> type[RecursiveCharacterTextSplitter]:
+    """Its package imports ``transformers``, which another thread may be loading a model with."""
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+    return RecursiveCharacterTextSplitter

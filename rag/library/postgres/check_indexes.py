@@ -1,0 +1,107 @@
+"""Checking and repairing what is derived from the texts of a library in PostgreSQL: words, totals and indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+from psycopg import Connection
+
+from rag.library.checking import Damage
+from rag.library.postgres.database import LIVE, SPARSE_INDEX, get_meta, next_generation, set_meta
+from rag.library.postgres.dense import EXACT_LIMIT, build_hnsw, drop_hnsw
+from rag.library.postgres.rows import passage_columns
+
+Transaction = Callable[[], AbstractContextManager[Connection[Any]]]
+_BATCH = 1000
+# Rows that differ from what their words should be, given as arrays.
+_EXPECTED = "unnest(%s::bigint[], %s::integer[], %s::text[]) AS e (id, num_words, words)"
+_DIFFERS = "(p.num_words != e.num_words OR p.words != to_tsvector('words', e.words))"
+_IS_INDEX = "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(quote_ident(current_schema()) || %s)"
+
+
+def check_sparse_index(transaction: Transaction) -> Iterator[Damage]:
+    """Each passage's words must be those of its text; BM25 needs their totals, and speed needs the index."""
+    with transaction() as db:
+        num_wrong = sum(_count_wrong(db, rows) for rows in _texts(db))
+        has_totals = _totals(db) == (get_meta(db, "num_passages"), get_meta(db, "num_words"))
+        has_index = _has_index(db, ".passages_by_word")
+    if num_wrong:
+        yield Damage("sparse index", f"{num_wrong} passages are not in it as they are", partial(_split, transaction))
+    if not has_totals:
+        problem = "the totals of passages and words are wrong, and with them all scores"
+        yield Damage("sparse index", problem, partial(_count_again, transaction))
+    if not has_index:
+        yield Damage("sparse index", "it is missing; searches read every passage", partial(_index_words, transaction))
+
+
+def _texts(db: Connection[Any]) -> Iterator[list[tuple[int, str, str]]]:
+    """Row id, title and text of all live passages, in batches."""
+    with db.cursor(name="texts") as cursor:  # kept on the server, so that one batch is in memory here
+        cursor.execute(f"SELECT p.id, d.title, p.text FROM {LIVE} ORDER BY p.id".encode())
+        while rows := cursor.fetchmany(_BATCH):
+            yield rows
+
+
+def _expected(rows: list[tuple[int, str, str]]) -> tuple[list[int], list[int], list[str]]:
+    columns = [passage_columns(title, text) for _, title, text in rows]
+    return [row[0] for row in rows], [column[2] for column in columns], [column[3] for column in columns]
+
+
+def _count_wrong(db: Connection[Any], rows: list[tuple[int, str, str]]) -> int:
+    statement = f"SELECT count(*) FROM passages p JOIN {_EXPECTED} ON e.id = p.id WHERE {_DIFFERS}"
+    row = db.execute(statement, _expected(rows)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _split(transaction: Transaction) -> None:
+    """Write all passages' words again."""
+    update = (
+        f"UPDATE passages p SET num_words = e.num_words, words = to_tsvector('words', e.words) FROM {_EXPECTED} "
+        f"WHERE e.id = p.id AND {_DIFFERS}"
+    )
+    with transaction() as db:
+        for rows in _texts(db):
+            db.execute(update, _expected(rows))
+        next_generation(db)
+
+
+def _totals(db: Connection[Any]) -> tuple[str, str]:
+    row = db.execute(f"SELECT count(*), coalesce(sum(p.num_words), 0) FROM {LIVE}").fetchone()
+    num_passages, num_words = row or (0, 0)
+    return str(num_passages), str(num_words)
+
+
+def _count_again(transaction: Transaction) -> None:
+    with transaction() as db:
+        next_generation(db)
+
+
+def _has_index(db: Connection[Any], name: str) -> bool:
+    return db.execute(_IS_INDEX, (name,)).fetchone() == (True,)
+
+
+def _index_words(transaction: Transaction) -> None:
+    with transaction() as db:
+        db.execute("DROP INDEX IF EXISTS passages_by_word")
+        db.execute(SPARSE_INDEX)
+
+
+def check_dense_index(transaction: Transaction) -> Iterator[Damage]:
+    """A small library has no index over its vectors, a large one has, and what the library says of it must be true."""
+    with transaction() as db:
+        indexed = get_meta(db, "indexed_dimension")
+        is_there = _has_index(db, ".passages_by_vector")
+        num_passages = int(_totals(db)[0])
+    is_needed = indexed is None and num_passages > EXACT_LIMIT
+    if is_needed or (indexed not in (None, "0") and not is_there):
+        problem = "it is missing or unfinished; searches read every vector"
+        yield Damage("vector index", problem, partial(_index_vectors, transaction))
+
+
+def _index_vectors(transaction: Transaction) -> None:
+    with transaction() as db:
+        drop_hnsw(db)
+        set_meta(db, "indexed_dimension", str(build_hnsw(db)))

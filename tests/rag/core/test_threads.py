@@ -1,0 +1,111 @@
+"""Quotas of containers, what an explicit setting means, and that torch comes later."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag.core import threads
+from rag.core.threads import configure_threads, cpu_quota, num_threads
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    return root
+
+
+V2 = {"proc/self/cgroup": "0::/"}
+V1 = {"proc/self/cgroup": "9:name=systemd:/\n2:cpuacct,cpu:/docker/abc\n0::/"}
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({}, None),
+        (V2, None),
+        (V2 | {"sys/fs/cgroup/cpu.max": "max 100000"}, None),
+        (V2 | {"sys/fs/cgroup/cpu.max": "150000 100000"}, 1.5),
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/b/cpu.max": "max 100000"}, None),
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/cpu.max": "400000 100000"}, 4.0),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b",
+                "sys/fs/cgroup/a/cpu.max": "400000 100000",
+                "sys/fs/cgroup/a/b/cpu.max": "800000 100000",
+            },
+            4.0,
+        ),
+        (V1 | {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000"}, None),
+        # In a container of the first version the group's name is the host's, and its files stand at the top.
+        (V1 | {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "250000", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000"}, 2.5),
+        (
+            V1
+            | {
+                "sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us": "50000",
+                "sys/fs/cgroup/cpu/docker/abc/cpu.cfs_period_us": "100000",
+            },
+            0.5,
+        ),
+    ],
+)
+def test_quotas(tmp_path: Path, files: dict[str, str], quota: float | None) -> None:
+    assert cpu_quota(write(tmp_path, files)) == quota
+
+
+@pytest.mark.parametrize(("quota", "expected"), [(None, 8), (2.5, 2), (0.5, 1), (16.0, 8)])
+def test_a_quota_bounds_the_threads(monkeypatch: pytest.MonkeyPatch, quota: float | None, expected: int) -> None:
+    monkeypatch.setattr(threads, "_num_cpus", lambda: 8)
+    monkeypatch.setattr(threads, "cpu_quota", lambda: quota)
+    environ: dict[str, str] = {}
+    configure_threads(environ)
+    assert environ.get("OMP_NUM_THREADS") == (str(expected) if expected < 8 else None)
+    assert num_threads(environ) == expected
+
+
+def test_what_is_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_num_cpus", lambda: 8)
+    monkeypatch.setattr(threads, "cpu_quota", lambda: 2.0)
+    environ = {"OMP_NUM_THREADS": "5,2", "GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "200"}
+    configure_threads(environ)
+    assert environ == {"OMP_NUM_THREADS": "5,2", "GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "200"}
+    assert num_threads(environ) == 5
+    passive = {"OMP_WAIT_POLICY": "PASSIVE"}
+    configure_threads(passive)
+    assert passive == {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "2"}
+
+
+def test_the_command_sets_them_before_torch() -> None:
+    code = (
+        "import os, sys\n"
+        "import rag.cli.app\n"
+        "assert 'torch' not in sys.modules\n"
+        "rag.cli.app.app = lambda: print(os.environ['GOMP_SPINCOUNT'])\n"
+        "rag.cli.app.main()\n"
+    )
+    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
+    done = subprocess.run([sys.executable, "-c", code], env=unset, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(threads.SPIN_COUNT)
+
+
+@pytest.mark.real
+def test_torch_takes_them() -> None:
+    """The setting that is made here reaches the library that torch loads."""
+    code = (
+        "from rag.core import threads\n"
+        "threads._num_cpus, threads.cpu_quota = lambda: 4, lambda: 1.2\n"
+        "threads.configure_threads()\n"
+        "import torch\n"
+        "print(torch.get_num_threads())\n"
+    )
+    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
+    shown = unset | {"OMP_DISPLAY_ENV": "VERBOSE"}
+    done = subprocess.run([sys.executable, "-c", code], env=shown, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
+    assert f"GOMP_SPINCOUNT = '{threads.SPIN_COUNT}'" in done.stderr
