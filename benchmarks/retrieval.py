@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.judging import answerable_auc, filter_auc, rewriting
-from benchmarks.reservoir import reservoir_figures
+from benchmarks.question_cache import question_cache_figures
 from benchmarks.scale import measure as scale_figures
 from benchmarks.sets import DATA, TestSet, load, recall, rows, seconds
 from kg.extract import ImportedExtractor
@@ -94,7 +94,7 @@ def main() -> None:
         result["squad2_ms_per_question"] = ms_per_question(some, encoder, args.quick)
         foreign = [question for name in SETS for question in sets[name].questions[1::2]]
         result["answerable_auc"] = answerable_auc(squad, foreign, shared, generator)
-        result["reservoir"] = reservoir_figures(squad, encoder, args.quick)
+        result["reservoir"] = question_cache_figures(squad, encoder, args.quick)
         for each in sets.values():
             each.library.close()
     say("walking PathQuestion")

@@ -85,7 +85,7 @@ def workload(test_set: TestSet) -> tuple[list[str], list[str], list[set[str]]]:
     return questions, follow_ups, [test_set.gold[row] for row in chosen] * 2
 
 
-def reservoir_figures(test_set: TestSet, encoder: SentenceEncoder, is_quick: bool = False) -> dict[str, float]:
+def question_cache_figures(test_set: TestSet, encoder: SentenceEncoder, is_quick: bool = False) -> dict[str, float]:
     """Time, passages and recall that memory saves or costs on the follow-ups, asked one at a time.
 
     ``time_saved`` is of the search (rewrite, retrieve, filter by the encoder), the part that memory can save, with
