@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 
 from kg.names import FUNCTION_WORDS, canonical
-from retrievers.graph.index import stem
+from kg.stems import stem
 
 _INTERROGATIVE_WORDS = "who whom whose what which when where why how"
 _INTERROGATIVES = frozenset(_INTERROGATIVE_WORDS.split())

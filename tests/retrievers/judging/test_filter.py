@@ -143,5 +143,5 @@ def test_a_generator_without_scores_is_refused() -> None:
     class Mute:
         name = "mute"
 
-    with pytest.raises(ModelError, match="Mute reads no label probabilities"):
+    with pytest.raises(ModelError, match="Mute cannot score labels"):
         ModelJudge(Mute())  # type: ignore[arg-type]
