@@ -1,4 +1,4 @@
-"""The memory's workload: 100 questions are asked, then two paraphrases of each, with and without memory.
+"""Workload of the question cache: 100 questions, then two paraphrases of each, with and without the cache.
 
 Paraphrases are made here by rules, the same ones each time: one in a polite frame with other common words, one as the
 bare keywords that people type into a search box.
@@ -86,11 +86,11 @@ def workload(test_set: TestSet) -> tuple[list[str], list[str], list[set[str]]]:
 
 
 def question_cache_figures(test_set: TestSet, encoder: SentenceEncoder, is_quick: bool = False) -> dict[str, float]:
-    """Time, passages and recall that memory saves or costs on the follow-ups, asked one at a time.
+    """Time, passages and recall that the cache saves or costs on the follow-ups, asked one at a time.
 
-    ``time_saved`` is of the search (rewrite, retrieve, filter by the encoder), the part that memory can save, with
+    ``time_saved`` is of the search (rewrite, retrieve, filter by the encoder), the part that the cache can save, with
     ``_unfiltered`` without the filter (left out if quick). ``recall_lost`` is in points. ``new_...`` is of 200
-    questions of the same set that are no paraphrase of a remembered one: there every use of memory is a risk.
+    questions of the same set that are no paraphrase of a cached one: there every use of the cache is a risk.
     """
     questions, follow_ups, gold = workload(test_set)
     out: dict[str, float] = {}
@@ -104,12 +104,12 @@ def question_cache_figures(test_set: TestSet, encoder: SentenceEncoder, is_quick
     return out | {f"new_{key}": lost[key] for key in ("retrievals_saved", "recall_lost")}
 
 
-def compared(without: Pass, with_memory: Pass, gold: list[set[str]]) -> dict[str, float]:
+def compared(without: Pass, with_cache: Pass, gold: list[set[str]]) -> dict[str, float]:
     """Shares saved, and points of recall lost, those of the odd-numbered follow-ups apart."""
-    lost = np.array(recall(gold, without.documents)) - np.array(recall(gold, with_memory.documents))
+    lost = np.array(recall(gold, without.documents)) - np.array(recall(gold, with_cache.documents))
     return {
-        "time_saved": 1 - sum(with_memory.seconds) / sum(without.seconds),
-        "retrievals_saved": 1 - sum(with_memory.num_retrieved) / sum(without.num_retrieved),
+        "time_saved": 1 - sum(with_cache.seconds) / sum(without.seconds),
+        "retrievals_saved": 1 - sum(with_cache.num_retrieved) / sum(without.num_retrieved),
         "recall_lost": 100 * float(np.mean(lost)),
         "recall_lost_odd": 100 * float(np.mean(lost[1::2])),
         "recall_without": float(np.mean(recall(gold, without.documents))),
@@ -119,7 +119,7 @@ def compared(without: Pass, with_memory: Pass, gold: list[set[str]]) -> dict[str
 def asked(
     test_set: TestSet, encoder: SentenceEncoder, before: Sequence[str], texts: Sequence[str], options: dict[str, Any]
 ) -> tuple[Pass, Pass]:
-    """Search for each text without memory and, after the questions ``before``, with it.
+    """Search for each text without the cache and, after the questions ``before``, with it.
 
     In turns, text by text, so that whatever else the machine does slows both alike; each way has its own engine, so
     that neither finds a vector that the other made.
@@ -127,12 +127,12 @@ def asked(
     engines = [Engine(test_set.library, Config(), encoder=encoder) for _ in range(2)]
     engines[1].components.question_cache().clear()
     passes = (Pass([], [], []), Pass([], [], []))
-    for engine, memory, some in zip(engines, (False, True), (before[:1], before), strict=True):
-        for text in some:  # without memory the first one only builds the graph
-            engine.search([engine.query(text, question_cache=memory, **options)])
+    for engine, has_cache, first_questions in zip(engines, (False, True), (before[:1], before), strict=True):
+        for text in first_questions:  # without the cache, the only one builds the graph
+            engine.search([engine.query(text, question_cache=has_cache, **options)])
     for text in texts:
-        for engine, memory, way in zip(engines, (False, True), passes, strict=True):
-            query = engine.query(text, question_cache=memory, **options)
+        for engine, has_cache, way in zip(engines, (False, True), passes, strict=True):
+            query = engine.query(text, question_cache=has_cache, **options)
             started = time.perf_counter()
             found = engine.search([query])[0]
             way.seconds.append(time.perf_counter() - started)

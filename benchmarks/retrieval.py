@@ -94,6 +94,7 @@ def main() -> None:
         result["squad2_ms_per_question"] = ms_per_question(some, encoder, args.quick)
         foreign = [question for name in SETS for question in sets[name].questions[1::2]]
         result["answerable_auc"] = answerable_auc(squad, foreign, shared, generator)
+        # The key is that of earlier results, so that they can be compared.
         result["reservoir"] = question_cache_figures(squad, encoder, args.quick)
         for each in sets.values():
             each.library.close()

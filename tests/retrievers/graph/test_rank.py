@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
+from kg.stems import stems
 from rag.core.errors import SettingError
 from rag.core.passages import Passage
-from retrievers.graph.index import GraphIndex, stems
+from retrievers.graph.index import GraphIndex
 from retrievers.graph.rank import GraphSettings, best_chains, common_entity, entity_overlap, links, rank
 
 MILL = "The mill was built by Ada Penrose."
