@@ -6,7 +6,7 @@ PYTHON ?= python3
 CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit("error: Concord needs Python 3.11 or later, and \
 %s is %s; install a newer one and name it: make demo PYTHON=python3.11" % (sys.executable, sys.version.split()[0]))
 
-.PHONY: demo test test-fast lint clean installed installed-dev
+.PHONY: demo test test-fast lint docs clean installed installed-dev
 
 demo: installed ## add the example documents and ask three questions
 	.venv/bin/concord demo
@@ -21,6 +21,12 @@ lint: installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+docs: installed-dev ## what the pages take from the code and from real answers; the picture of the page needs a browser
+	.venv/bin/python -m docs.make_settings
+	.venv/bin/python -m docs.make_samples
+	.venv/bin/python -m docs.make_images
 
 installed: ## what is missing of the environment
 	@$(PYTHON) -c '$(CHECK_PYTHON)'

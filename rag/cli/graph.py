@@ -20,6 +20,7 @@ def conflicts(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """List claims on which documents contradict each other: one subject, one relation, different objects."""
+    from rag.cli.render import short_path
     from rag.conflicts.claims import find_clashes
 
     with open_engine(library) as engine:
@@ -31,7 +32,7 @@ def conflicts(
     for clash in clashes:
         out.print(f"{clash.relation} · {clash.subject}", style="bold", markup=False, highlight=False)
         for side in clash.sides:
-            names = sorted({documents[source.doc_id].source for source in side.sources})
+            names = sorted({short_path(documents[source.doc_id].source) for source in side.sources})
             out.print(f"  {side.object}: {', '.join(names)}", markup=False, highlight=False, soft_wrap=True)
     if not clashes:
         out.print("no two documents contradict each other in a claim that the graph holds")

@@ -46,13 +46,14 @@ class Sampling:
     Attributes:
         max_tokens: most tokens to generate.
         temperature: 0 is greedy.
-        top_p, sample_top_k, min_p: the usual truncations; 1.0, 0 and 0.0 switch them off. (``top_k`` is the
-            number of passages.)
+        top_p: draw among the likeliest tokens that hold this share of the probability; 1.0 is off.
+        sample_top_k: draw among this many of the likeliest tokens; 0 is off. (``top_k`` is the number of passages.)
+        min_p: draw among tokens of at least this share of the best one's probability; 0.0 is off.
         seed: each request draws from its own generator with this seed.
-        stop: texts that end the answer; they are not part of it. One text may stand for a list of one.
+        stop: texts that end the answer; they are not part of it. A single text is a list of one.
     """
 
-    max_tokens: int = 256
+    max_tokens: int = 64
     temperature: float = 0.0
     top_p: float = 1.0
     sample_top_k: int = 0

@@ -13,10 +13,12 @@ class ServiceSettings:
     Attributes:
         root: LIBRARY_DIR; libraries live at ``root/TENANT/LIBRARY``, jobs under ``root/.jobs``.
         keys: file of API keys; ``None`` serves one tenant without keys, on loopback only.
-        max_chats, max_chats_per_client: chats at once; more are refused with 429.
-        requests_per_minute: of one key, on average.
+        max_chats: chats at once, of all clients; more are refused with 429.
+        max_chats_per_client: chats at once, of one key.
+        requests_per_minute: requests of one key, on average.
         chat_timeout_s: longest time for one answer.
-        max_body_bytes, max_upload_bytes: largest body of a plain request, and of one that adds documents.
+        max_body_bytes: largest body of a request.
+        max_upload_bytes: largest body of a request that adds documents.
         has_texts_in_logs: log questions too; by default no text of users or documents is logged.
         database: ``postgresql://[user[:password]@]host[:port]/DATABASE`` that holds the libraries in place of ``root``.
         traces: file that gets OpenTelemetry spans as JSON; ``None`` uses whatever provider the process has set up.

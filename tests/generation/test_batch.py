@@ -125,7 +125,7 @@ def test_no_memory_for_one_prompt(tiny: TransformersGenerator, kind: str) -> Non
     expected = [result.token_ids for result in tiny.generate([one, two])]
     break_on(tiny, is_poisoned)
     poison = (POISON, *CONTEXT)
-    bad = Request.pair(poison, QUESTION, AdaCad(), Sampling())
+    bad = Request.pair(poison, QUESTION, AdaCad(), Sampling(max_tokens=8))
     asks = {"score": partial(tiny.score, [CONTEXT, poison], ("w5", "w6")), "answer": partial(tiny.generate, [two, bad])}
     stream, events = running(tiny, one)
     with ThreadPoolExecutor(2) as pool:

@@ -30,7 +30,7 @@ VOCABULARY = ["<unk>", "</s>", "<s>", *bytes_to_unicode().values(), "he", "hel"]
 
 def small_llama() -> LlamaForCausalLM:
     """A random model whose vocabulary is :data:`VOCABULARY`."""
-    model = tiny_model("llama")
+    model = tiny_model("llama").float()
     model.resize_token_embeddings(len(VOCABULARY))
     return model
 

@@ -26,7 +26,7 @@ WEIGHTS = "model.safetensors"
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("model")
-    tiny_model("llama").save_pretrained(folder)
+    tiny_model("llama").float().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 

@@ -69,7 +69,7 @@ class KeyFile:
         """
         with self._lock:
             stamp = self._read_stamp()
-            if stamp != self._stamp:
+            if stamp is None or stamp != self._stamp:
                 self._by_hash = {key.secret_hash: key for key in self.keys()}
                 self._stamp = stamp
             return self._by_hash.get(_hash(secret))
