@@ -23,9 +23,9 @@ def documents(draw: st.DrawFn) -> list[list[Extraction]]:
     for d in range(draw(st.integers(1, 4))):
         passages = []
         for p in range(draw(st.integers(1, 2))):
-            at = Provenance(f"d{d}", f"d{d}:{p}", 0, 3)
-            mentions = tuple(Mention(n, at, draw(st.booleans())) for n in draw(st.lists(NAMES, max_size=3)))
-            triples = tuple(Triple(*claim, at) for claim in draw(st.lists(CLAIMS, max_size=3)))
+            source = Provenance(f"d{d}", f"d{d}:{p}", 0, 3)
+            mentions = tuple(Mention(n, source, draw(st.booleans())) for n in draw(st.lists(NAMES, max_size=3)))
+            triples = tuple(Triple(*claim, source) for claim in draw(st.lists(CLAIMS, max_size=3)))
             passages.append(Extraction(f"d{d}", f"d{d}:{p}", mentions, triples))
         out.append(passages)
     return out
@@ -45,9 +45,9 @@ def test_removing_documents_leaves_the_graph_of_the_others(docs: list[list[Extra
     graph = KnowledgeGraph(item for passages in docs for item in passages)
     for d in sorted(gone, reverse=True):
         graph.remove_document(f"d{d}")
-    kept = KnowledgeGraph(item for d, passages in enumerate(docs) if d not in gone for item in passages)
-    assert picture(graph) == picture(kept)
-    assert nx.utils.graphs_equal(graph.to_networkx(), kept.to_networkx())
+    remaining = KnowledgeGraph(item for d, passages in enumerate(docs) if d not in gone for item in passages)
+    assert picture(graph) == picture(remaining)
+    assert nx.utils.graphs_equal(graph.to_networkx(), remaining.to_networkx())
 
 
 @given(documents(), st.randoms(use_true_random=False))
@@ -68,8 +68,8 @@ def two_documents() -> KnowledgeGraph:
     claim = ("mill", "built by", "ada")
     items = []
     for doc_id in ("d1", "d2"):
-        at = Provenance(doc_id, f"{doc_id}:0", 4, 8)
-        items.append(Extraction(doc_id, f"{doc_id}:0", (Mention("mill", at, True),), (Triple(*claim, at),)))
+        source = Provenance(doc_id, f"{doc_id}:0", 4, 8)
+        items.append(Extraction(doc_id, f"{doc_id}:0", (Mention("mill", source, True),), (Triple(*claim, source),)))
     return KnowledgeGraph(items)
 
 

@@ -29,8 +29,8 @@ CLAIMS = [
 
 
 def build_graph(claims: list[tuple[str, str, str]], doc_id: str = "d") -> list[Extraction]:
-    at = Provenance(doc_id, f"{doc_id}:0", 1, 2)
-    return [Extraction(doc_id, f"{doc_id}:0", (), tuple(Triple(*claim, at) for claim in claims))]
+    source = Provenance(doc_id, f"{doc_id}:0", 1, 2)
+    return [Extraction(doc_id, f"{doc_id}:0", (), tuple(Triple(*claim, source) for claim in claims))]
 
 
 class Words:

@@ -50,9 +50,9 @@ def test_scores_by_hand(engine: Engine) -> None:
     index, (ranking,) = engine.graph.rankings([query])
     words = {s.passage.passage_id: s.score for s in engine.components.retriever("sparse").search([query], 3)[0]}
     assert len(words) == 2
-    found = gated(engine, GateSettings(agreement_depth=1)).search([query], 3)[0]
-    assert [Path(item.passage.source).stem for item in found][:2] == ["mill", "bell"]
-    for item, weight in zip(found, (0.8, 0.5, 0.5), strict=True):
+    results = gated(engine, GateSettings(agreement_depth=1)).search([query], 3)[0]
+    assert [Path(item.passage.source).stem for item in results][:2] == ["mill", "bell"]
+    for item, weight in zip(results, (0.8, 0.5, 0.5), strict=True):
         name = item.passage.passage_id
         row = index.rows_by_passage_id[name]
         graph = ranking.scores[row] - ranking.covered * ranking.chains[row]
@@ -91,12 +91,12 @@ def test_a_chain_counts_by_what_is_left_open_of_a_short_question(engine: Engine)
 def test_every_ranking_is_kept(engine: Engine) -> None:
     queries = ["Where was the builder of the tide mill born?", "", "word " * 10_000]
     retriever = gated(engine)
-    found = retriever.find(queries, 2)
-    assert found == [retriever.find([query], 2)[0] for query in queries]
-    assert [stage.stage for stage in found[0].stages] == ["dense", "graph", "sparse", "fused"]
-    assert found[0].stages[-1].hits == tuple((s.passage.passage_id, s.score) for s in found[0].ranking)
-    assert all(len(stage.hits) <= 2 for stage in found[0].stages)
-    assert [str(path) for path in found[0].paths if path.kind == "chain"] == ["mill -[ada penrose]-> life"]
+    results = retriever.find(queries, 2)
+    assert results == [retriever.find([query], 2)[0] for query in queries]
+    assert [stage.stage for stage in results[0].stages] == ["dense", "graph", "sparse", "fused"]
+    assert results[0].stages[-1].hits == tuple((s.passage.passage_id, s.score) for s in results[0].ranking)
+    assert all(len(stage.hits) <= 2 for stage in results[0].stages)
+    assert [str(path) for path in results[0].paths if path.kind == "chain"] == ["mill -[ada penrose]-> life"]
 
 
 def test_an_empty_library(tmp_path: Path, embeddings: Any) -> None:
@@ -107,7 +107,7 @@ def test_an_empty_library(tmp_path: Path, embeddings: Any) -> None:
 def test_claims_make_paths(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "post.txt").write_text("The harbour master of Port Selwick is Edda Lindqvist.")
     engine.add(tmp_path / "post.txt")
-    found = gated(engine).find(["Who is the harbour master of Port Selwick?"], 1)[0]
-    claims = [path for path in found.paths if path.kind == "claims"]
+    result = gated(engine).find(["Who is the harbour master of Port Selwick?"], 1)[0]
+    claims = [path for path in result.paths if path.kind == "claims"]
     assert [str(path) for path in claims] == ["port selwick -[the harbour master]-> edda lindqvist"]
-    assert claims[0].passage_id == claims[0].hops[-1].passage_id == found.ranking[0].passage.passage_id
+    assert claims[0].passage_id == claims[0].hops[-1].passage_id == result.ranking[0].passage.passage_id

@@ -50,8 +50,8 @@ def test_covered_by_hand() -> None:
     cosines = np.zeros((1, 2))
     assert rank(index, "the grinding mills", cosines, GraphSettings()).covered == pytest.approx(1.0)
     assert rank(index, "ringing mills", cosines, GraphSettings()).covered == pytest.approx(0.5)
-    found = rank(index, "ringing mills swim", cosines, GraphSettings())
-    assert found.covered == pytest.approx(known / (2 * known + unknown))
+    ranking = rank(index, "ringing mills swim", cosines, GraphSettings())
+    assert ranking.covered == pytest.approx(known / (2 * known + unknown))
     assert rank(index, "what is it", cosines, GraphSettings()).covered == 0.0
 
 

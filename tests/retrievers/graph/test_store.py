@@ -114,11 +114,11 @@ def test_an_interrupted_reading_is_resumed(library: SqliteLibrary, monkeypatch: 
         read_passages(library, killed, rows)
     done: list[int] = []
     resumed = CountingExtractor()
-    found = read_passages(library, resumed, rows, done.append)
-    assert [item.passage_id for item in found] == [passage.passage_id for passage in rows.values()]
+    extractions = read_passages(library, resumed, rows, done.append)
+    assert [item.passage_id for item in extractions] == [passage.passage_id for passage in rows.values()]
     assert (killed.read, resumed.read) == (["d0:0", "d1:0", "d2:0", "d3:0"], ["d4:0"])
     assert done == [2, 2, 1]
-    assert found == NameExtractor().extract(list(rows.values()))
+    assert extractions == NameExtractor().extract(list(rows.values()))
 
 
 def test_a_damaged_entry_is_read_again(library: SqliteLibrary) -> None:

@@ -100,7 +100,7 @@ def test_one_query_keeps_its_scores() -> None:
 
 def test_other_queries_add_without_pushing_out() -> None:
     rewrite = Rewrite("clear", ("vague", "clear", "facet"))
-    found = fuse_rankings(rewrite, [ranking("x", "y"), ranking("a", "b"), ranking("b", "z")], 4)
-    assert [item.passage.doc_id for item in found] == ["a", "b", "x", "y"]
-    weights = {item.passage.doc_id: item.score for item in found}
+    hits = fuse_rankings(rewrite, [ranking("x", "y"), ranking("a", "b"), ranking("b", "z")], 4)
+    assert [item.passage.doc_id for item in hits] == ["a", "b", "x", "y"]
+    weights = {item.passage.doc_id: item.score for item in hits}
     assert weights["b"] == pytest.approx(1 / 12 + 0.05 / 11)

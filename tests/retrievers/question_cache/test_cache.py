@@ -77,17 +77,17 @@ def publish(library: Library, encoder: EmbeddingsEncoder, texts: dict[str, str])
     library.publish(list(texts), encoder.name)
 
 
-def kept(*names: str) -> list[ScoredPassage]:
+def scored_passages(*names: str) -> list[ScoredPassage]:
     return [ScoredPassage(Passage(f"{name}:0", name, name, "", TEXTS[name]), 1.0) for name in names]
 
 
 def remember(cache: QuestionCache, encoder: EmbeddingsEncoder, question: str, *names: str) -> None:
-    cache.remember([question], encoder.encode([question]), [kept(*names)])
+    cache.remember([question], encoder.encode([question]), [scored_passages(*names)])
 
 
 def recall(cache: QuestionCache, encoder: EmbeddingsEncoder, question: str, top_k: int = 3) -> list[str] | None:
-    found = cache.recall([question], encoder.encode, [top_k])[0]
-    return None if found is None else [scored.passage.doc_id for scored in found]
+    hits = cache.recall([question], encoder.encode, [top_k])[0]
+    return None if hits is None else [scored.passage.doc_id for scored in hits]
 
 
 QUESTION = "what does the tide mill grind"
@@ -97,11 +97,11 @@ def test_scores_by_hand(cache: QuestionCache, encoder: EmbeddingsEncoder) -> Non
     remember(cache, encoder, QUESTION, "mill", "bell")
     asked, mill = encoder.encode([QUESTION, TEXTS["mill"]])
     item = 2 * asked + mill
-    found = cache.recall([QUESTION], encoder.encode, [3])[0]
-    assert found is not None
-    assert found[0].passage.text == TEXTS["mill"]
-    assert found[0].score == pytest.approx(float(asked @ item / np.linalg.norm(item)), abs=1e-5)
-    assert found[0].score >= found[1].score >= SETTINGS.min_similarity
+    hits = cache.recall([QUESTION], encoder.encode, [3])[0]
+    assert hits is not None
+    assert hits[0].passage.text == TEXTS["mill"]
+    assert hits[0].score == pytest.approx(float(asked @ item / np.linalg.norm(item)), abs=1e-5)
+    assert hits[0].score >= hits[1].score >= SETTINGS.min_similarity
 
 
 def test_the_trigger_needs_min_hits(cache: QuestionCache, encoder: EmbeddingsEncoder) -> None:
@@ -119,7 +119,7 @@ def test_a_batch_recalls_each_question_as_alone(cache: QuestionCache, encoder: E
     texts = ["something else", QUESTION, "what does the tide grind mill"]
     batch = cache.recall(texts, encoder.encode, [2, 2, 2])
     assert batch == [cache.recall([text], encoder.encode, [2])[0] for text in texts]
-    assert [found is None for found in batch] == [True, False, False]
+    assert [hits is None for hits in batch] == [True, False, False]
 
 
 def test_the_same_words_are_not_encoded(cache: QuestionCache, encoder: EmbeddingsEncoder) -> None:
@@ -132,11 +132,11 @@ def test_the_same_words_are_not_encoded(cache: QuestionCache, encoder: Embedding
         return encoder.encode(texts)
 
     same = ["Can you tell me WHAT the tide-mill grinds?", "tide mill grind", QUESTION]
-    found = cache.recall([*same, "what does the tide grind mill"], encode, [3] * 4)
+    hits = cache.recall([*same, "what does the tide grind mill"], encode, [3] * 4)
     assert encoded == ["what does the tide grind mill"]
-    assert found[0] is not None
-    assert found[0] == found[1] == found[2]
-    assert found[0][0].score >= found[0][1].score >= SETTINGS.min_similarity
+    assert hits[0] is not None
+    assert hits[0] == hits[1] == hits[2]
+    assert hits[0][0].score >= hits[0][1].score >= SETTINGS.min_similarity
 
 
 @pytest.mark.parametrize(
@@ -294,10 +294,10 @@ def test_survives_a_kill(in_folder: SqliteLibrary, encoder: EmbeddingsEncoder, c
         from rag.core.passages import Passage, ScoredPassage
         from retrievers.question_cache.cache import QuestionCache
         library = SqliteLibrary.open({str(in_folder.folder)!r})
-        memory = QuestionCache(library, clock=lambda: 1000.0)
+        cache = QuestionCache(library, clock=lambda: 1000.0)
         rows = library.rows_by_passage_id(["mill:0", "boat:0"])
-        some = [ScoredPassage(Passage(name, name, name, "", ""), 1.0) for name in rows]
-        memory.remember(["q"], np.stack([rows["mill:0"][1]]), [some])
+        ranking = [ScoredPassage(Passage(name, name, name, "", ""), 1.0) for name in rows]
+        cache.remember(["q"], np.stack([rows["mill:0"][1]]), [ranking])
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=os.environ, timeout=120)
