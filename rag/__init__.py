@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rag.engine import Engine
 
 __all__ = ["Answer", "Citation", "ConcordError", "Config", "Conflict", "Engine", "Message", "Passage", "TokenEvent"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Config": "rag.core.config",
