@@ -36,8 +36,8 @@ def walker_hits(data: Path, encoder: SentenceEncoder, is_quick: bool) -> tuple[f
 def pagerank_figures(data: Path) -> dict[str, float]:
     """Speed against networkx on MuSiQue's graph, both walking to the same precision, and the largest difference."""
     graph = KnowledgeGraph(import_triples(data / "musique" / "triples.jsonl").extractions)
-    adjacency = GraphMatrices.of(graph).adjacency
-    transition = Transition.of(adjacency)
+    adjacency = GraphMatrices.from_graph(graph).adjacency
+    transition = Transition.from_adjacency(adjacency)
     peer = nx.from_scipy_sparse_array(adjacency, create_using=nx.DiGraph)
     seeds = np.zeros(adjacency.shape[0])
     seeds[: len(graph.passage_ids) : 20] = 1.0

@@ -76,8 +76,8 @@ def top_documents(retriever: BatchRetriever, test_set: TestSet) -> list[list[str
 
 def ppr_documents(test_set: TestSet, retriever: GraphRetriever, encoder: RecentEncoder) -> list[list[str]]:
     """The same by personalised PageRank from the question's entities and the dense scores."""
-    matrices = GraphMatrices.of(retriever.graph, [passage.passage_id for passage in test_set.passages])
-    transition = Transition.of(matrices.adjacency)
+    matrices = GraphMatrices.from_graph(retriever.graph, [passage.passage_id for passage in test_set.passages])
+    transition = Transition.from_adjacency(matrices.adjacency)
     _, vectors, _ = test_set.library.vectors()
     cosines = (encoder.encode(test_set.questions) @ vectors.T).astype(np.float64)
     out = []

@@ -39,7 +39,7 @@ def ask(
         typer.Option("--set", metavar="NAME=VALUE", help="Another setting of the decoder, such as floor=0.3."),
     ] = None,
     top_k: Annotated[
-        str | None, typer.Option(help="Passages in the prompt: a number, or 'auto' by the question's complexity.")
+        str | None, typer.Option(help="Passages in the prompt: a number, or 'auto' by the question's length.")
     ] = None,
     retrieval: Annotated[
         str | None, typer.Option(help="How passages are found: hybrid, dense, sparse or graph.", show_default=False)
