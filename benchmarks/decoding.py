@@ -53,7 +53,7 @@ def main() -> None:
     num_prompts, max_tokens = (16, 16) if args.quick else (args.num_prompts, args.max_tokens)
     generator = load_generator(Config(model=args.model))
     requests = [
-        replace(r, has_probes=False) for r in requests_of(generator, args.num_documents, num_prompts, max_tokens)
+        replace(r, has_probes=False) for r in build_requests(generator, args.num_documents, num_prompts, max_tokens)
     ]
     if not args.stop_at_end:
         generator._codec.eos = frozenset()
@@ -97,7 +97,7 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def requests_of(generator: Any, num_documents: int, num_prompts: int, max_tokens: int) -> list[Request]:
+def build_requests(generator: Any, num_documents: int, num_prompts: int, max_tokens: int) -> list[Request]:
     """Questions about the example corpus, each with its own document and those that follow as passages."""
     texts = {}
     for source in gather([ROOT / "examples" / "corpus"]).sources:
@@ -106,15 +106,15 @@ def requests_of(generator: Any, num_documents: int, num_prompts: int, max_tokens
     lines = (ROOT / "examples" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     names = sorted(texts)
-    made = []
+    requests = []
     for number in range(num_prompts):
         row = rows[number % len(rows)]
         first = names.index(row["source"])
         passages = [texts[names[(first + offset) % len(names)]] for offset in range(num_documents)]
         pair = build_prompts(row["question"], passages)
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        made.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
-    return made
+        requests.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=max_tokens)))
+    return requests
 
 
 def num_tokens(generation: Generation) -> int:

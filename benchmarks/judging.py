@@ -32,14 +32,14 @@ NUM_REWRITTEN = 24
 def filter_auc(test_set: TestSet, encoder: Encoder, generator: Generator | None = None) -> dict[str, float]:
     """AUC by judge over the odd-numbered questions; ``model`` over some of them, with ``encoder_on_model_rows``."""
     odd = test_set.part(range(1, len(test_set.questions), 2))
-    found = candidates(odd, encoder)
-    gold = [[p.doc_id in wanted for p in some] for wanted, some in zip(odd.gold, found, strict=True)]
-    judged = entailment(EncoderJudge(encoder), odd.questions, found)
-    out = {"cosine": auc(cosines(odd.questions, found, encoder), gold), "encoder": auc(judged, gold)}
+    passages = candidates(odd, encoder)
+    gold = [[p.doc_id in wanted for p in row] for wanted, row in zip(odd.gold, passages, strict=True)]
+    judged = entailment(EncoderJudge(encoder), odd.questions, passages)
+    out = {"cosine": auc(cosines(odd.questions, passages, encoder), gold), "encoder": auc(judged, gold)}
     if generator is not None:
-        some = slice(0, NUM_MODEL_QUESTIONS)
-        out["model"] = auc(entailment(ModelJudge(generator), odd.questions[some], found[some]), gold[some])
-        out["encoder_on_model_rows"] = auc(judged[some], gold[some])
+        first = slice(0, NUM_MODEL_QUESTIONS)
+        out["model"] = auc(entailment(ModelJudge(generator), odd.questions[first], passages[first]), gold[first])
+        out["encoder_on_model_rows"] = auc(judged[first], gold[first])
     return out
 
 
@@ -52,9 +52,9 @@ def answerable_auc(
     that ``abstain`` refuses at the default setting.
     """
     odd = test_set.part(range(5, len(test_set.questions), 10))
-    passages = [some[:NUM_SUPPORTING] for some in candidates(odd, encoder)]
+    passages = [row[:NUM_SUPPORTING] for row in candidates(odd, encoder)]
     others = replace(test_set, questions=list(foreign), gold=[set()] * len(foreign))
-    other_passages = [some[:NUM_SUPPORTING] for some in candidates(others, encoder)]
+    other_passages = [row[:NUM_SUPPORTING] for row in candidates(others, encoder)]
     judge = EncoderJudge(encoder)
     support, foreign_support = judge.support(odd.questions, passages), judge.support(foreign, other_passages)
     nearest = [max(row) for row in cosines(odd.questions, passages, encoder)]
@@ -71,22 +71,22 @@ def answerable_auc(
         "refused_foreign": float(np.mean(np.array(foreign_support) < below)),
     }
     if generator is not None:
-        some = slice(0, NUM_MODEL_QUESTIONS * 3)
-        asked = ModelJudge(generator).support(odd.questions[some], passages[some])
-        out["model"] = auc([asked], [is_answerable[some]])
+        first = slice(0, NUM_MODEL_QUESTIONS * 3)
+        asked = ModelJudge(generator).support(odd.questions[first], passages[first])
+        out["model"] = auc([asked], [is_answerable[first]])
     return out
 
 
 def rewriting(test_set: TestSet, encoder: SentenceEncoder, generator: Generator) -> dict[str, float]:
     """Recall@5 of some questions as they are, and with the generator's facets."""
-    some = test_set.part(range(1, 2 * NUM_REWRITTEN, 2))
+    sample = test_set.part(range(1, 2 * NUM_REWRITTEN, 2))
     engine = Engine(test_set.library, Config(), encoder=encoder, generator=generator)
     out = {}
     for kind in ("off", "model"):
-        found = engine.search([engine.query(text, rewrite=kind, top_k=5) for text in some.questions])
-        documents = [[scored.passage.doc_id for scored in item.ranking] for item in found]
-        out[kind] = float(np.mean(recall(some.gold, documents)))
-        out[f"{kind}_queries"] = float(np.mean([len(item.trace.queries) for item in found]))
+        states = engine.search([engine.query(text, rewrite=kind, top_k=5) for text in sample.questions])
+        documents = [[scored.passage.doc_id for scored in state.ranking] for state in states]
+        out[kind] = float(np.mean(recall(sample.gold, documents)))
+        out[f"{kind}_queries"] = float(np.mean([len(state.trace.queries) for state in states]))
     return out
 
 
@@ -102,14 +102,14 @@ def candidates(test_set: TestSet, encoder: Encoder) -> list[list[Passage]]:
 
 def entailment(judge: Judge, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[list[float]]:
     """Probability of each passage to entail."""
-    return [[verdict.entail for verdict in some] for some in judge.judge(questions, passages)]
+    return [[verdict.entail for verdict in row] for row in judge.judge(questions, passages)]
 
 
 def cosines(questions: Sequence[str], passages: Sequence[Sequence[Passage]], encoder: Encoder) -> list[list[float]]:
     """Cosine of each question and its passages: the baseline."""
-    texts = [[passage_text(passage.title, passage.text) for passage in some] for some in passages]
+    texts = [[passage_text(passage.title, passage.text) for passage in row] for row in passages]
     asked = encoder.encode(questions)
-    return [(encoder.encode(some) @ row).tolist() for row, some in zip(asked, texts, strict=True)]
+    return [(encoder.encode(row) @ vector).tolist() for vector, row in zip(asked, texts, strict=True)]
 
 
 def auc(scores: Sequence[Sequence[float]], is_positive: Sequence[Sequence[bool]]) -> float:

@@ -74,7 +74,9 @@ def measure(name: str, data: Path, num_pairs: int) -> dict[str, Any]:
     base = {"dataset": "nq_synth", "data": str(data), "max_tokens": MAX_TOKENS, "engine": {"model": name}}
     SentenceEncoder(Config()).encode(["what a real process has loaded too"])
     with tempfile.TemporaryDirectory() as scratch, Engines(Path(scratch), limit=num_pairs) as engines:
-        timed = RunConfig.of(base | {"arm": "conflicting", "batch_size": 1, "limit": NUM_TIMED, **default_decoder()})
+        timed = RunConfig.from_values(
+            base | {"arm": "conflicting", "batch_size": 1, "limit": NUM_TIMED, **default_decoder()}
+        )
         costs = engines.evaluate(timed, Path(scratch) / "timed.jsonl").summary.costs
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
         shares = right_answers(base | {"limit": num_pairs, "batch_size": 8}, Path(scratch), engines)

@@ -52,6 +52,7 @@ class EditionEmbeddings(Embeddings):
     """Vectors of the first edition as they are, those of later ones moved by noise that depends on the text alone."""
 
     def __init__(self, rows: list[dict[str, str]], encoder: Encoder) -> None:
+        self._encoder = encoder
         self._vectors = encoder.encode([passage_text(row["title"], row["text"]) for row in rows])
 
     def embed_documents(self, texts: list[str]) -> list[NDArray[np.float32]]:  # type: ignore[override]
@@ -62,7 +63,11 @@ class EditionEmbeddings(Embeddings):
 
     def _of(self, text: str) -> NDArray[np.float32]:
         title = text.partition("\n")[0]
-        number, edition = map(int, title.rpartition("#")[2].split("."))
+        _, sign, tag = title.rpartition("#")
+        if not sign:  # the library's probe of the encoder, which is no passage
+            vector: NDArray[np.float32] = self._encoder.encode([text])[0]
+            return vector
+        number, edition = map(int, tag.split("."))
         if edition == 0:
             return self._vectors[number]
         noise = np.random.default_rng(crc32(text.encode())).standard_normal(self._vectors.shape[1])
@@ -129,8 +134,8 @@ def search_figures(library: Library, encoder: Encoder, questions: list[str]) -> 
     say(f"searching: {index.info}")
     vectors = np.concatenate(list(encoded.values()))
     exact = exact_neighbours(library, library.live_ids()[0], vectors)
-    found = [{i for i, _ in row} for row in index.search(library, vectors, 10)]
-    recalls = [len(a & b) / 10 for a, b in zip(found, exact, strict=True)]
+    retrieved = [{i for i, _ in row} for row in index.search(library, vectors, 10)]
+    recalls = [len(a & b) / 10 for a, b in zip(retrieved, exact, strict=True)]
     return {
         "search_ms_100k": median_ms(lambda q: dense.search([q], 10), questions),
         "index_ms_100k": median_ms(lambda q: index.search(library, encoded[q], 10), questions),
@@ -149,7 +154,8 @@ def removal_figures(library: Library, encoder: Encoder) -> dict[str, Any]:
     dense = DenseRetriever(library=library, encoder=encoder)
     dense.search(["warm"], 1)
     doc_ids = [document.doc_id for document in library.documents()[::997]][:100]
-    removal_s = seconds(lambda: (library.remove(doc_ids), dense.index))
+    index: Any = library.dense_index()
+    removal_s = seconds(lambda: (library.remove(doc_ids), index.current))
     gone = set(doc_ids) & {scored.passage.doc_id for scored in dense.search(["warm"], 1000)[0]}
     assert not gone, gone
     return {"remove_100_documents_s": round(removal_s, 3)}
@@ -167,21 +173,21 @@ def graph_figures(
         say(f"reading a graph of {size} passages")
         with filled(folder / str(size), rows, size, embeddings) as engine:
             before_mb = reset_peak_mb()
-            retriever = graph_of(engine.library)
+            retriever = open_graph(engine.library)
             result[f"graph_build_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
             result[f"graph_peak_growth_mb_{label}"] = round(peak_mb() - before_mb)
             doc_ids = [document.doc_id for document in engine.documents()[::19]][:100]
             engine.library.remove(doc_ids)
             result[f"graph_remove_100_documents_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
             del retriever
-            result[f"graph_open_s_{label}"] = round(cpu_seconds(lambda e=engine: graph_of(e.library).graph), 2)  # type: ignore[misc]
+            result[f"graph_open_s_{label}"] = round(cpu_seconds(lambda e=engine: open_graph(e.library).graph), 2)  # type: ignore[misc]
     factor = sizes[1] / sizes[0]
     result["graph_build_ratio_100k_over_10k"] = round(result["graph_build_s_100k"] / result["graph_build_s_10k"], 2)
     result["graph_build_ratio_if_linear"] = factor
     return result
 
 
-def graph_of(library: Library) -> GraphRetriever:
+def open_graph(library: Library) -> GraphRetriever:
     """A graph retriever that has read nothing yet; its encoder is only asked by questions."""
     return GraphRetriever(library=library, encoder=None)
 
@@ -218,9 +224,9 @@ def reset_peak_mb() -> float:
 
 def peak_mb() -> float:
     """Largest resident memory since :func:`reset_peak_mb`."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
+    match = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert match is not None
+    return int(match[1]) / 1024
 
 
 def say(line: str) -> None:

@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4, help="rounds of each side for the overhead, 48 chats each")
     args = parser.parse_args()
     num_chats, num_rounds, per_round = (20, 1, 8) if args.quick else (args.num_chats, args.rounds, 48)
-    facts = facts_of(num_chats)
+    facts = draw_facts(num_chats)
     documents = [Document(fact.text, metadata={"source": fact.source}) for fact in facts]
     with tempfile.TemporaryDirectory() as folder, service(Path(folder) / "served") as (url, pid):
         engine = Engine.open(Path(folder) / "bare")
@@ -162,7 +162,7 @@ def main() -> None:
     print(json.dumps({"benchmark": "service", "num_chats": num_chats, "concurrency": args.concurrency, **result}))
 
 
-def facts_of(num: int) -> list[Fact]:
+def draw_facts(num: int) -> list[Fact]:
     """Invented offices and persons, no two alike."""
     persons = [f"{first} {last}" for last, first in product(_LAST, _FIRST)]
     posts = [(office, place) for place, office in product(_PLACES, _OFFICES)]

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.decoding import requests_of
+from benchmarks.decoding import build_requests
 from decoders.pairing import KEY, ROLES, Half
 from decoders.params import AdaCad
 from decoders.trace import TRACE_SIZE
@@ -181,16 +181,16 @@ def measure(generator: VllmGenerator, args: argparse.Namespace, console: Console
     """All arms at all concurrencies, in rounds."""
     bench = Bench(generator, args.max_tokens)
     widest = max(args.concurrency)
-    requests = requests_of(generator, 1, max(8, 2 * widest), args.max_tokens)
+    requests = build_requests(generator, 1, max(8, 2 * widest), args.max_tokens)
     for arm in ARMS:
         bench.rate(arm, requests[:4], 4)  # first steps allocate
     rates: dict[int, dict[str, list[float]]] = {c: {arm: [] for arm in ARMS} for c in args.concurrency}
     for number in range(args.rounds):
         for concurrency in args.concurrency:
-            some = requests[: max(6, 2 * concurrency)]
+            asked = requests[: max(6, 2 * concurrency)]
             # Turn and turn about, so that no arm always comes first.
             for arm in ARMS[number % 3 :] + ARMS[: number % 3]:
-                rates[concurrency][arm].append(bench.rate(arm, some, concurrency))
+                rates[concurrency][arm].append(bench.rate(arm, asked, concurrency))
             console.print(f"round {number + 1}, {concurrency} at once: {_line(rates[concurrency])}")
     medians = {str(c): {arm: statistics.median(v) for arm, v in by_arm.items()} for c, by_arm in rates.items()}
     result: dict[str, Any] = {
@@ -209,7 +209,7 @@ def measure(generator: VllmGenerator, args: argparse.Namespace, console: Console
 def rate_of_twin(model: str, max_tokens: int, num_prompts: int = 4) -> float:
     """Tokens per second of the readable loop: one question, two forwards per token."""
     generator = load_generator(Config(model=model, engine="transformers"))
-    requests = requests_of(generator, 1, num_prompts, max_tokens)
+    requests = build_requests(generator, 1, num_prompts, max_tokens)
     inner: Any = generator
     twin.generate(inner._model, requests[0].context_ids, requests[0].parametric_ids, twin.adacad, 2)
     started = time.perf_counter()

@@ -17,7 +17,7 @@ _NEUTRAL = 1e-6
 
 
 @dataclass(frozen=True)
-class Trace:
+class ConflictSummary:
     """The conflict report of an answer without its steps.
 
     Attributes:
@@ -38,7 +38,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchTiming:
     """The batch in which a question was answered; its wall time is every member's latency."""
 
     index: int
@@ -77,10 +77,10 @@ class Record:
     num_dropped: int = 0
     decoder: str = ""
     finish_reason: str = ""
-    conflict: Trace | None = None
+    conflict: ConflictSummary | None = None
     tokens: Mapping[str, int] = field(default_factory=dict)
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    batch: Batch = Batch(0, 1, 0.0)
+    batch: BatchTiming = BatchTiming(0, 1, 0.0)
     fingerprint: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,10 +110,10 @@ class Record:
             raise StorageError(f"the result file holds a line that is no result: {error}") from error
 
 
-def answered(trial: Trial, answer: Answer, ranking: Sequence[ScoredPassage] | None, batch: Batch) -> Record:
+def answered(trial: Trial, answer: Answer, ranking: Sequence[ScoredPassage] | None, batch: BatchTiming) -> Record:
     """The record of a question that got its answer."""
     return Record(
-        **_of_trial(trial),
+        **_trial_fields(trial),
         answer=answer.text,
         ranking=None if ranking is None else _named(ranking, trial),
         citations=tuple(dict.fromkeys(_name(item, trial) for item in answer.citations)),
@@ -127,14 +127,14 @@ def answered(trial: Trial, answer: Answer, ranking: Sequence[ScoredPassage] | No
     )
 
 
-def ranked(trial: Trial, ranking: Sequence[ScoredPassage], batch: Batch) -> Record:
+def ranked(trial: Trial, ranking: Sequence[ScoredPassage], batch: BatchTiming) -> Record:
     """The record of a question that was only to be ranked."""
-    return Record(**_of_trial(trial), answer="", ranking=_named(ranking, trial), batch=batch)
+    return Record(**_trial_fields(trial), answer="", ranking=_named(ranking, trial), batch=batch)
 
 
-def unanswered(trial: Trial, error: str, batch: Batch) -> Record:
+def unanswered(trial: Trial, error: str, batch: BatchTiming) -> Record:
     """The record of a question that the engine refused; it scores 0."""
-    return Record(**_of_trial(trial), answer=None, error=error, batch=batch)
+    return Record(**_trial_fields(trial), answer=None, error=error, batch=batch)
 
 
 def _named(ranking: Sequence[ScoredPassage], trial: Trial) -> tuple[tuple[str, float], ...]:
@@ -147,16 +147,16 @@ def _name(item: Passage | Citation, trial: Trial) -> str:
     return item.doc_id if item.doc_id in (trial.gold_doc_ids or ()) else item.source
 
 
-def _of_trial(trial: Trial) -> dict[str, Any]:
+def _trial_fields(trial: Trial) -> dict[str, Any]:
     names = "question_id question references context_answers memory_answers wrong_answers group gold_doc_ids"
     return {name: getattr(trial, name) for name in names.split()}
 
 
-def _trace(conflict: Conflict) -> Trace:
+def _trace(conflict: Conflict) -> ConflictSummary:
     steps = conflict.steps
     num = len(steps)
     jsds = [step.jsd for step in steps if step.jsd is not None]
-    return Trace(
+    return ConflictSummary(
         score=conflict.score,
         is_conflict=conflict.is_conflict,
         context_answer=conflict.context_answer,
@@ -174,7 +174,7 @@ def _restored(key: str, value: Any) -> Any:
         case "ranking" if value is not None:
             return tuple((doc_id, score) for doc_id, score in value)
         case "conflict" if value is not None:
-            return Trace(**value)
+            return ConflictSummary(**value)
         case "batch":
-            return Batch(**value)
+            return BatchTiming(**value)
     return tuple(value) if isinstance(value, list) else value

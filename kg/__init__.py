@@ -1,1 +1,1 @@
-"""Knowledge graph over passages: what they mention, what they claim, where they disagree, and how to walk it."""
+"""Knowledge graph over passages: what they mention, what they claim, and how to walk from claim to claim."""

@@ -1,8 +1,8 @@
-"""Claims that grammar alone gives away: "The harbour master of Port Selwick is Edda Lindqvist". No model.
+"""Claims read by grammar alone, without a model: "The harbour master of Port Selwick is Edda Lindqvist".
 
-Only the present tense and only the definite article: "the R of X is Y" says that X has one R, and that Y is it. So
-these relations, spelt with their article ("the harbour master"), take one object, and two documents that fill one
-differently clash. What they miss is a matter for imported triples or a model.
+Only the present tense and the definite article are read: "the R of X is Y" says that X has exactly one R, which is Y.
+These relations keep their article ("the harbour master") and have one object, so two documents with different objects
+contradict each other. Other claims need imported triples or a model.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _PATTERNS = (
     re.compile(rf"(?P<object>{_NAME})\sis\sthe\s(?P<role>{_ROLE})\sof\s(?:the\s)?(?P<subject>{_NAME}){_END}"),
     re.compile(rf"(?P<subject>{_NAME})['\u2019]s\s(?P<role>{_ROLE})\sis\s(?P<object>{_NAME}){_END}"),
 )
-# They say when, not what: "the new mayor" is the mayor.
+# These words say when, not what: "the new mayor" is the mayor.
 _TIME_WORDS = re.compile(r"^(?:current|present|new|incumbent|acting)\s")
 
 
 def claims_in(passage: Passage) -> Iterator[Triple]:
-    """Every definite claim of a passage, pattern by pattern; the span is that of the whole claim."""
+    """Every definite claim of a passage, pattern by pattern. The span covers the whole claim."""
     for pattern in _PATTERNS:
         for match in pattern.finditer(passage.text):
             subject, target = canonical(match["subject"]), canonical(match["object"])

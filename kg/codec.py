@@ -1,4 +1,4 @@
-"""Extractions as bytes, to be kept in a library: names, spans and claims; whose they are, the passage says."""
+"""Extractions as bytes, for storing in a library: names, spans and claims. The passage's ids are not repeated."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def from_bytes(body: bytes, passage: Passage) -> Extraction:
     """The extraction of ``passage``.
 
     Raises:
-        ValueError: damaged.
+        ValueError: the bytes are damaged.
     """
     try:
         return _extraction(json.loads(zlib.decompress(body)), passage)
     except (zlib.error, KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"the kept extraction is damaged: {error}") from None
+        raise ValueError(f"the stored extraction is damaged: {error}") from None
 
 
 def _extraction(fields: dict[str, Any], passage: Passage) -> Extraction:
     doc_id, passage_id = passage.doc_id, passage.passage_id
-    # Interned: the same names come back in thousands of passages.
+    # Interned, because the same names occur in thousands of passages.
     names = [sys.intern(name) for name in fields["n"]]
     spans = fields["m"]
     whole = Provenance(doc_id, passage_id)
@@ -59,10 +59,10 @@ def _extraction(fields: dict[str, Any], passage: Passage) -> Extraction:
 
 
 def is_readable(body: bytes, text: str) -> bool:
-    """Whether ``body`` holds an extraction whose places lie within the passage's ``text``."""
+    """Whether ``body`` is an extraction whose spans lie within the passage's ``text``."""
     try:
         extraction = from_bytes(body, Passage("", "", "", "", text))
     except ValueError:
         return False
-    places = [mention.source for mention in extraction.mentions] + [triple.source for triple in extraction.triples]
-    return all(0 <= place.start <= place.end <= len(text) for place in places)
+    sources = [mention.source for mention in extraction.mentions] + [triple.source for triple in extraction.triples]
+    return all(0 <= source.start <= source.end <= len(text) for source in sources)

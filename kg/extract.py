@@ -1,7 +1,7 @@
-"""The model-free extractors: the names a passage holds, and triples that were made elsewhere.
+"""Extractors without a model: names by capitals and titles, and triples from a file.
 
-No tagger and no model: capitals and titles carry the names. Measured against the ready entities of a large model on
-MuSiQue, the graph retriever ranks as well with these (see ``benchmarks/retrieval.py``).
+On MuSiQue the graph retriever ranks as well with these names as with the entities that a large model extracted (see
+``benchmarks/retrieval.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class NameExtractor:
     Source: ours, after the graph retrieval variants without relation extraction (entities, containment, PageRank).
     """
 
-    # Raise the number whenever the same passage is read differently; tests/kg/test_extract.py notices.
+    # Raise the number when the same passage gives another extraction; tests/kg/test_extract.py fails if you forget.
     fingerprint = "names-1"
     batch_size = 256
 
@@ -38,7 +38,11 @@ class NameExtractor:
 
 
 class ImportedExtractor:
-    """Extractions that were read from a file, handed out for the passages they belong to; same contract."""
+    """Extractions from a triple file, by the passages they belong to; contract of :class:`kg.types.Extractor`.
+
+    The benchmarks use it to compare with the published triples of a large model; the engine keeps imported triples in
+    the library (:func:`retrievers.graph.store.import_extractions`).
+    """
 
     fingerprint = ""
     batch_size = 256
@@ -49,10 +53,10 @@ class ImportedExtractor:
             self._by_passage.setdefault(extraction.passage_id, []).append(extraction)
 
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
-        """One extraction per passage; an empty one where the file had nothing."""
-        return [self._of(passage) for passage in passages]
+        """One extraction per passage; empty where the file has nothing about it."""
+        return [self._merge(passage) for passage in passages]
 
-    def _of(self, passage: Passage) -> Extraction:
+    def _merge(self, passage: Passage) -> Extraction:
         rows = self._by_passage.get(passage.passage_id, ())
         mentions = tuple(dict.fromkeys(mention for row in rows for mention in row.mentions))
         triples = tuple(dict.fromkeys(triple for row in rows for triple in row.triples))

@@ -1,7 +1,7 @@
-"""The knowledge graph: what each passage says, added and removed passage by passage, every edge counted by source.
+"""The knowledge graph. Passages are added and removed one by one, and every edge counts its sources.
 
-Nothing is stored that cannot be traced to a passage: an edge exists as long as one passage supports it, so that
-removing a document removes exactly what only it said.
+Everything stored belongs to a passage: an edge exists as long as one passage supports it. So removing a document
+removes exactly what no other document says.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from kg.packed import Packed
+from kg.packed import PackedExtraction
 from kg.types import Claim, Extraction, Provenance, Triple
 
 if TYPE_CHECKING:
@@ -20,31 +20,31 @@ _Item = TypeVar("_Item")
 
 
 class KnowledgeGraph:
-    """Entities, claims and passages with their sources. Iteration is always in the order of adding."""
+    """Entities, claims and passages with their sources. Iteration follows the order of adding."""
 
     def __init__(self, extractions: Iterable[Extraction] = ()) -> None:
-        self._passages: dict[str, Packed] = {}
+        self._passages: dict[str, PackedExtraction] = {}
         self._by_document: dict[str, dict[str, None]] = {}
-        # Per edge the passages that support it (a dict as an ordered set): an edge goes with its last supporter.
+        # The passages that support each edge (a dict as an ordered set). An edge is removed with the last of them.
         self._mentions: dict[str, dict[str, None]] = {}
         self._claims: dict[Claim, dict[str, None]] = {}
         self._by_subject: dict[str, dict[Claim, None]] = {}
         self.add(extractions)
 
     def add(self, extractions: Iterable[Extraction]) -> None:
-        """Add what passages say; a passage that is there already gets it in addition, once.
+        """Add extractions. They are merged into those of passages that are already in the graph.
 
-        Extractions of one passage are merged before they are packed, so that the cost is that of what is added.
+        Extractions of one passage are merged before packing, so the cost depends only on what is added.
         """
         parts: dict[str, list[Extraction]] = {}
         for extraction in extractions:
             parts.setdefault(extraction.passage_id, []).append(extraction)
         for passage_id, new_parts in parts.items():
             old = self._passages.get(passage_id)
-            new = _merge(new_parts if old is None else [old.extraction(passage_id), *new_parts])
+            new = _merge(new_parts if old is None else [old.unpack(passage_id), *new_parts])
             if old is not None:
                 self._forget(passage_id)
-            packed = self._passages[new.passage_id] = Packed.of(new)
+            packed = self._passages[new.passage_id] = PackedExtraction.pack(new)
             self._by_document.setdefault(new.doc_id, {})[new.passage_id] = None
             for name in packed.names:
                 self._mentions.setdefault(name, {})[new.passage_id] = None
@@ -53,11 +53,11 @@ class KnowledgeGraph:
                 self._by_subject.setdefault(triple.subject, {})[triple.claim] = None
 
     def remove_document(self, doc_id: str) -> None:
-        """Remove a document's passages and what only they support; an unknown document changes nothing."""
+        """Remove a document's passages and what only they support. An unknown document changes nothing."""
         self.remove_passages(list(self._by_document.get(doc_id, ())))
 
     def remove_passages(self, passage_ids: Iterable[str]) -> None:
-        """Remove passages and what only they support; cost is that of what they say, not of the graph."""
+        """Remove passages and what only they support. The cost depends on them, not on the size of the graph."""
         for passage_id in passage_ids:
             if passage_id in self._passages:
                 self._forget(passage_id)
@@ -69,7 +69,7 @@ class KnowledgeGraph:
 
     @property
     def entities(self) -> tuple[str, ...]:
-        """Every entity that a passage names or claims something about, sorted."""
+        """Every entity in a mention or a claim, sorted."""
         claimed = {part for subject, _, target in self._claims for part in (subject, target)}
         return tuple(sorted(claimed | self._mentions.keys()))
 
@@ -79,25 +79,25 @@ class KnowledgeGraph:
         return tuple(self._claims)
 
     def extraction(self, passage_id: str) -> Extraction:
-        """What one passage says; empty for a passage that is not there."""
+        """The extraction of one passage; empty for an unknown passage."""
         packed = self._passages.get(passage_id)
-        return Extraction("", passage_id) if packed is None else packed.extraction(passage_id)
+        return Extraction("", passage_id) if packed is None else packed.unpack(passage_id)
 
     def named_in(self, passage_id: str) -> Iterator[tuple[str, bool]]:
-        """Every entity that one passage mentions, and whether it does so by its title."""
+        """Every entity that one passage mentions, and whether its title does."""
         packed = self._passages.get(passage_id)
         return iter(()) if packed is None else packed.named()
 
-    def passages_of(self, entity: str) -> tuple[str, ...]:
+    def passages_naming(self, entity: str) -> tuple[str, ...]:
         """The passages that name an entity."""
         return tuple(self._mentions.get(entity, ()))
 
-    def claims_of(self, subject: str) -> tuple[Claim, ...]:
+    def claims_about(self, subject: str) -> tuple[Claim, ...]:
         """Every distinct claim about a subject."""
         return tuple(self._by_subject.get(subject, ()))
 
     def support(self, claim: Claim) -> int:
-        """By how many passages a claim is made."""
+        """Number of passages that make a claim."""
         return len(self._claims.get(claim, ()))
 
     def sources(self, claim: Claim) -> tuple[Provenance, ...]:
@@ -129,8 +129,8 @@ class KnowledgeGraph:
         for passage_id in self._passages:
             extraction = self.extraction(passage_id)
             for entity in dict.fromkeys(mention.entity for mention in extraction.mentions):
-                places = tuple(mention.source for mention in extraction.mentions if mention.entity == entity)
-                graph.add_edge(("passage", passage_id), ("entity", entity), "mentions", sources=places, weight=1)
+                sources = tuple(mention.source for mention in extraction.mentions if mention.entity == entity)
+                graph.add_edge(("passage", passage_id), ("entity", entity), "mentions", sources=sources, weight=1)
         for subject, relation, target in self._claims:
             claim = (subject, relation, target)
             edge = {"sources": self.sources(claim), "weight": self.support(claim)}
@@ -151,7 +151,7 @@ class KnowledgeGraph:
 
 
 def _drop(table: dict[_Key, dict[_Item, None]], key: _Key, item: _Item) -> None:
-    """Take one item from a key, and the key with its last item."""
+    """Remove an item from a key, and the key with its last item."""
     items = table.get(key, {})
     items.pop(item, None)
     if not items:

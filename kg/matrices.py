@@ -1,4 +1,4 @@
-"""The graph as sparse matrices, which is what ranking works on.
+"""The graph as sparse matrices, for ranking.
 
 Shapes: P passages, E entities, N = P + E nodes (passages first).
 """
@@ -19,7 +19,7 @@ from kg.graph import KnowledgeGraph
 
 @dataclass(frozen=True)
 class GraphMatrices:
-    """A frozen picture of a graph.
+    """An immutable snapshot of a graph.
 
     Attributes:
         passage_ids: the P rows.
@@ -36,20 +36,20 @@ class GraphMatrices:
     relations: csr_matrix
 
     @classmethod
-    def of(
+    def from_graph(
         cls,
         graph: KnowledgeGraph,
         passage_ids: Sequence[str] | None = None,
         former: GraphMatrices | None = None,
         is_kept: NDArray[np.bool_] | None = None,
     ) -> GraphMatrices:
-        """The matrices of ``graph``, rows in the order of ``passage_ids`` (default: as they were added).
+        """The matrices of ``graph``, rows in the order of ``passage_ids`` (default: the order of adding).
 
         Args:
-            graph: knows the passages.
+            graph: contains the passages.
             passage_ids: the P rows.
-            former: an earlier picture of the same graph, whose rows are taken over instead of being read again.
-            is_kept: rows of ``former`` that ``passage_ids`` begins with.
+            former: an earlier snapshot of the same graph, whose rows are reused.
+            is_kept: mask of the rows of ``former`` to reuse; ``passage_ids`` begins with them.
         """
         ids = tuple(graph.passage_ids if passage_ids is None else passage_ids)
         empty = csr_matrix((0, 0))
@@ -63,15 +63,15 @@ class GraphMatrices:
         for subject, _, target in graph.claims:
             claims.extend(entity_ids.setdefault(name, len(entity_ids)) for name in (subject, target))
         shape = (len(ids) - old[0].shape[0], len(entity_ids))
-        mentions, titles = (_below(rows, _ones(some, shape)) for rows, some in zip(old, cells, strict=True))
+        mentions, titles = (_stack(rows, _ones(new, shape)) for rows, new in zip(old, cells, strict=True))
         relations = _counts(claims, (len(entity_ids), len(entity_ids)))
-        whole = cls(ids, entity_ids, mentions, titles, relations)
-        return whole if former is None else whole._without_strays()
+        matrices = cls(ids, entity_ids, mentions, titles, relations)
+        return matrices if former is None else matrices._without_unused()
 
-    def _without_strays(self) -> GraphMatrices:
-        """Less the entities that nothing names any more: they would still count among those of a question."""
+    def _without_unused(self) -> GraphMatrices:
+        """Without entities that nothing names any more; they would still count among those of a question."""
         related = self.relations.sum(axis=0).A1 + self.relations.sum(axis=1).A1
-        columns = np.flatnonzero(self.num_passages_of + related)
+        columns = np.flatnonzero(self.passage_counts + related)
         if len(columns) == len(self.entity_ids):
             return self
         names = self.entities
@@ -90,12 +90,12 @@ class GraphMatrices:
 
     @cached_property
     def naming(self) -> csr_matrix:
-        """``[E, P]``, the transpose of :attr:`named`, laid out for reading by entity."""
+        """``[E, P]``, the transpose of :attr:`named`, stored by row for access by entity."""
         return self.named.T.tocsr()
 
     @cached_property
     def titled(self) -> csr_matrix:
-        """``[E, P]``, the transpose of :attr:`titles`, laid out for reading by entity."""
+        """``[E, P]``, the transpose of :attr:`titles`, stored by row for access by entity."""
         return self.titles.T.tocsr()
 
     @cached_property
@@ -104,15 +104,15 @@ class GraphMatrices:
         return tuple(self.entity_ids)
 
     @cached_property
-    def num_passages_of(self) -> NDArray[np.float64]:
-        """``[E]``, how many passages name each entity."""
+    def passage_counts(self) -> NDArray[np.float64]:
+        """``[E]``, number of passages that name each entity."""
         return np.asarray(self.named.sum(axis=0), dtype=np.float64).ravel()
 
     @cached_property
     def specificity(self) -> NDArray[np.float64]:
-        """``[E]``, inverse document frequency scaled so that an entity of one passage has 1."""
+        """``[E]``, inverse document frequency scaled so that an entity in one passage has 1."""
         size = len(self.passage_ids)
-        scaled: NDArray[np.float64] = np.log1p(size / np.maximum(self.num_passages_of, 1)) / np.log1p(max(size, 1))
+        scaled: NDArray[np.float64] = np.log1p(size / np.maximum(self.passage_counts, 1)) / np.log1p(max(size, 1))
         return scaled
 
     @cached_property
@@ -124,12 +124,12 @@ class GraphMatrices:
         )
 
     def linked(self, names: Iterable[str]) -> list[int]:
-        """Entity ids of those names that the graph knows, each once, in order."""
+        """Entity ids of the names that are in the graph, in order, without repetitions."""
         return list(dict.fromkeys(self.entity_ids[name] for name in names if name in self.entity_ids))
 
 
-def _below(upper: csr_matrix, lower: csr_matrix) -> csr_matrix:
-    """Rows of both; ``upper`` may have fewer columns."""
+def _stack(upper: csr_matrix, lower: csr_matrix) -> csr_matrix:
+    """The rows of both; ``upper`` may have fewer columns."""
     upper.resize((upper.shape[0], lower.shape[1]))
     return vstack([upper, lower], format="csr")
 

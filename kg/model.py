@@ -1,15 +1,16 @@
-"""The extractor that asks a language model for entities and triples. Slow, and as good as the model; never the default.
+"""The extractor that asks a language model for entities and triples. It is slow, and never the default.
 
-Nothing a model says is believed unread: a reply must hold a JSON object of the asked shape, and a triple must name two
-things that stand in the passage. What does not is listed with its reason in :attr:`kg.types.Extraction.rejected`.
+Replies are checked: each must contain a JSON object of the right shape, and the subject and object of a triple must
+occur in the passage. The rest is listed with the reason in :attr:`kg.types.Extraction.rejected`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from kg.imports import checked_items, extraction_of
+from kg.imports import build_extraction, checked_items
 from kg.names import canonical
 from kg.types import Claim, Extraction
 from rag.core.passages import Passage
@@ -31,13 +32,13 @@ JSON:"""
 
 
 class ModelExtractor:
-    """Entities and triples from a generator, greedily; contract of :class:`kg.types.Extractor`.
+    """Entities and triples from a generator, decoded greedily; contract of :class:`kg.types.Extractor`.
 
     Args:
         generator: any generator.
-        max_tokens: longest reply.
-        batch_size: passages of one call; also how many are lost when an extraction is interrupted.
-        cache_salt: of the generator's requests.
+        max_tokens: limit of a reply.
+        batch_size: passages in one call, which is also the most that an interruption loses.
+        cache_salt: of the requests to the generator.
     """
 
     def __init__(self, generator: Generator, max_tokens: int = 384, batch_size: int = 8, cache_salt: str = "") -> None:
@@ -48,25 +49,25 @@ class ModelExtractor:
         self.fingerprint = f"model-1:{generator.name}:{max_tokens}"
 
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:
-        """One extraction per passage; those whose reply is of no use have only a reason."""
-        prompts = [self._generator.encode([Message("user", _PROMPT % _text_of(p))]) for p in passages]
+        """One extraction per passage; one whose reply cannot be used has only a reason."""
+        prompts = [self._generator.encode([Message("user", _PROMPT % _full_text(p))]) for p in passages]
         room = self._generator.window - self._sampling.max_tokens
         asked = [i for i, ids in enumerate(prompts) if len(ids) <= room]
         requests = [Request.single(prompts[i], self._sampling, cache_salt=self._cache_salt) for i in asked]
         replies: dict[int, Generation] = {}
         for first in range(0, len(asked), self.batch_size):
-            some = slice(first, first + self.batch_size)
-            replies |= zip(asked[some], self._generator.generate(requests[some]), strict=True)
+            batch = slice(first, first + self.batch_size)
+            replies |= zip(asked[batch], self._generator.generate(requests[batch]), strict=True)
         return [
             read_reply(replies[i], passage)
             if i in replies
-            else _refused(passage, f"{len(prompts[i])} tokens do not fit the window of {self._generator.window}")
+            else _reject(passage, f"{len(prompts[i])} tokens do not fit the window of {self._generator.window}")
             for i, passage in enumerate(passages)
         ]
 
 
 def read_reply(reply: Generation, passage: Passage) -> Extraction:
-    """What a model's reply says of a passage, as far as it can be used."""
+    """The extraction of a passage from a model's reply; what cannot be used is rejected."""
     try:
         row = find_object(reply.text, ("entities", "triples"))
         if row is None:
@@ -74,32 +75,32 @@ def read_reply(reply: Generation, passage: Passage) -> Extraction:
         entities, claims, reasons = checked_items(row)
     except ValueError as error:
         cut = " (it was cut off)" if reply.finish_reason == "length" else ""
-        return _refused(passage, f"{error}{cut}: {' '.join(reply.text.split())[:80]!r}")
-    words = f" {canonical(_text_of(passage))} "
-    missing = [claim for claim in claims if not _stands_in(words, claim[0]) or not _stands_in(words, claim[2])]
-    reasons += [f"{list(claim)!r} names what the passage does not; left out" for claim in missing]
-    kept = extraction_of(
+        return _reject(passage, f"{error}{cut}: {' '.join(reply.text.split())[:80]!r}")
+    words = f" {canonical(_full_text(passage))} "
+    missing = [claim for claim in claims if not _occurs_in(words, claim[0]) or not _occurs_in(words, claim[2])]
+    reasons += [f"{list(claim)!r} names something that is not in the passage; left out" for claim in missing]
+    extraction = build_extraction(
         passage,
-        [entity for entity in entities if _stands_in(words, entity)],
+        [entity for entity in entities if _occurs_in(words, entity)],
         [claim for claim in claims if claim not in missing],
     )
-    return Extraction(kept.doc_id, kept.passage_id, kept.mentions, _once(kept.triples), tuple(reasons))
+    return replace(extraction, triples=_without_repeats(extraction.triples), rejected=tuple(reasons))
 
 
-def _stands_in(words: str, name: str) -> bool:
+def _occurs_in(words: str, name: str) -> bool:
     return f" {canonical(name)} " in words
 
 
-def _once(triples: Sequence[Any]) -> tuple[Any, ...]:
+def _without_repeats(triples: Sequence[Any]) -> tuple[Any, ...]:
     by_claim: dict[Claim, Any] = {}
     for triple in triples:
         by_claim.setdefault(triple.claim, triple)
     return tuple(by_claim.values())
 
 
-def _refused(passage: Passage, reason: str) -> Extraction:
+def _reject(passage: Passage, reason: str) -> Extraction:
     return Extraction(passage.doc_id, passage.passage_id, rejected=(reason,))
 
 
-def _text_of(passage: Passage) -> str:
+def _full_text(passage: Passage) -> str:
     return f"{passage.title}\n{passage.text}"

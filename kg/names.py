@@ -1,8 +1,8 @@
-"""Names in running text: how they are spelt in the graph, and where a text holds one. No model, no word list of names.
+"""Names in running text: their spelling in the graph and their positions. No model and no list of names.
 
-A name is a run of words that begins and ends with a capitalised word or a number; small joining words may stand
-between ("University of the West Indies"). Every shorter name inside a run counts too, since a passage may be titled
-by it: "New York City Council" holds "New York City".
+A name is a run of words that begins and ends with a capitalised word or a number. Small joining words may stand between
+them ("University of the West Indies"). Every shorter name in a run counts too, because it may be the title of a
+passage: "New York City Council" contains "New York City".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 MAX_WORDS = 8
 _MIN_CHARS = 3
 
-# Closed-class words: capitalised at the start of a sentence, they name nothing.
+# Closed-class words: they are no names, even when capitalised at the start of a sentence.
 _FUNCTION_WORDS = (
     "a about above after again against all along also although am among an and another any are around as at be "
     "became because become been before began being below between both but by came can could despite did do does "
@@ -39,7 +39,7 @@ _SENTENCE_END = re.compile(r"[.!?]['\"\u201d\u2019)]*\s*$")
 
 @dataclass(frozen=True)
 class Span:
-    """A name and its place in a text, end excluded."""
+    """A name and its position in a text, end excluded."""
 
     name: str
     start: int
@@ -49,19 +49,19 @@ class Span:
 def canonical(text: str) -> str:
     """The graph's spelling of a name: lower case, no accents, single spaces, no punctuation, no possessive."""
     plain = text.replace("_", " ")
-    if not plain.isascii():  # looking at every character is most of the work, and most names need none of it
+    if not plain.isascii():  # normalising is most of the work, and most names do not need it
         plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
-    # Interned: the same names come back in thousands of passages.
+    # Interned, because the same names occur in thousands of passages.
     return sys.intern(" ".join(_PART.findall(_POSSESSIVE.sub("", plain.lower()))))
 
 
 def is_name(name: str) -> bool:
-    """Whether a canonical name can stand for an entity: long enough, and no closed-class word."""
+    """Whether a canonical name can be an entity: at least 3 characters, and not a closed-class word."""
     return len(name) >= _MIN_CHARS and name not in FUNCTION_WORDS
 
 
 def aliases(title: str) -> tuple[str, ...]:
-    """The names a titled thing goes by in other texts.
+    """Names that other texts may use for the thing with this title.
 
     The title itself, without its bracketed qualifier, without what follows a comma ("Leland, North Carolina"), and
     without a leading article.
@@ -80,7 +80,7 @@ def names_in(text: str) -> Iterator[Span]:
             for last in range(first, min(first + MAX_WORDS, len(run))):
                 if run[last].is_joiner or head.is_joiner:
                     continue
-                if lone and head.is_initial and _occurs_small(text, head):
+                if lone and head.is_initial and _occurs_in_lower_case(text, head):
                     continue
                 name = canonical(text[head.start : run[last].end])
                 if is_name(name) and not (first == last and head.is_number):
@@ -88,7 +88,7 @@ def names_in(text: str) -> Iterator[Span]:
 
 
 def ngrams(text: str, max_words: int = MAX_WORDS) -> Iterator[str]:
-    """Every run of 1 to ``max_words`` words of a question, in the graph's spelling, whatever its capitals."""
+    """Every run of 1 to ``max_words`` words of a question, in the graph's spelling; capitals do not matter."""
     words = canonical(text).split()
     for first in range(len(words)):
         for last in range(first + 1, min(first + max_words, len(words)) + 1):
@@ -106,7 +106,7 @@ class _Word:
 
 
 def _runs(text: str) -> Iterator[list[_Word]]:
-    """Longest stretches of capitalised words, numbers and joiners that touch by no more than a space or a comma."""
+    """Longest runs of capitalised words, numbers and joiners, separated only by a space or a comma and a space."""
     run: list[_Word] = []
     for word in _words(text):
         touches = bool(run) and re.fullmatch(r",? ", text[run[-1].end : word.start]) is not None
@@ -140,6 +140,6 @@ def _opens(word: _Word) -> bool:
     return word.text[0].isupper() or word.is_number
 
 
-def _occurs_small(text: str, word: _Word) -> bool:
-    """Whether a sentence's first word stands somewhere else in lower case: then its capital means nothing."""
+def _occurs_in_lower_case(text: str, word: _Word) -> bool:
+    """Whether the first word of a sentence occurs elsewhere in lower case, so that its capital does not mark a name."""
     return re.search(rf"\b{re.escape(word.text.lower().rstrip('.'))}\b", text) is not None

@@ -1,5 +1,7 @@
 """Personalised PageRank by sparse matrix products.
 
+Part of a published baseline (:mod:`retrievers.graph.ppr`) that the benchmarks compare with; the engine does not use it.
+
 Shapes: N nodes, B seed vectors answered together.
 """
 
@@ -18,27 +20,27 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Transition:
-    """A graph made ready for walking; made once, used for every query.
+    """The transition matrix of a graph; built once, used for every query.
 
     Attributes:
         pull: ``[N, N]``, column-stochastic: ``pull @ x`` is one step of all walkers.
-        is_dangling: ``[N]``, nodes without an edge to leave by.
+        is_dangling: ``[N]``, nodes without an outgoing edge.
     """
 
     pull: csr_matrix
     is_dangling: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, adjacency: csr_matrix) -> Transition:
-        """From ``[N, N]`` weights, 0 or more, row to column.
+    def from_adjacency(cls, adjacency: csr_matrix) -> Transition:
+        """Build it from ``[N, N]`` weights, 0 or more, from row to column.
 
         Raises:
             SettingError: the matrix is not square, or a weight is negative or not finite.
         """
         if adjacency.shape[0] != adjacency.shape[1]:
-            raise SettingError(f"adjacency of shape {adjacency.shape}: PageRank needs a square matrix")
+            raise SettingError(f"adjacency of shape {adjacency.shape}: expected a square matrix")
         if not np.isfinite(adjacency.data).all() or (adjacency.data < 0).any():
-            raise SettingError("adjacency holds a negative or non-finite weight: weights are 0 or more")
+            raise SettingError("adjacency contains a negative or non-finite weight: expected 0 or more")
         out = np.asarray(adjacency.sum(axis=1), dtype=np.float64).ravel()
         inverse = np.divide(1.0, out, out=np.zeros_like(out), where=out > 0)
         return cls((diags(inverse) @ adjacency).T.tocsr(), out == 0)
@@ -47,17 +49,17 @@ class Transition:
 def personalised_pagerank(
     transition: Transition, seeds: ArrayLike, damping: float = 0.5, tolerance: float = 1e-8, max_steps: int = 200
 ) -> Scores:
-    """Where walkers are found that restart at ``seeds`` with probability ``1 - damping`` at every step.
+    """Stationary distribution of walkers that restart at ``seeds`` with probability ``1 - damping`` at every step.
 
     Walkers at a dangling node restart. All-zero seeds mean a uniform restart.
 
     Args:
-        transition: the graph.
+        transition: of the graph.
         seeds: ``[N]`` or ``[N, B]`` weights, 0 or more.
         damping: 0 to below 1; HippoRAG 2 walks short paths with 0.5.
         tolerance: stop when no vector moves by more than this, L1. The error left is at most
             ``damping / (1 - damping)`` times as large.
-        max_steps: most steps; ``log(tolerance) / log(damping)`` are enough.
+        max_steps: limit of steps; ``log(tolerance) / log(damping)`` are enough.
 
     Returns:
         Probabilities of the shape of ``seeds``; each column sums to 1.
@@ -68,7 +70,7 @@ def personalised_pagerank(
     Source: Page, Brin et al. 1999; Haveliwala 2002 (topic-sensitive restart).
     """
     if not 0 <= damping < 1:
-        raise SettingError(f"damping={damping}: it is at least 0 and below 1")
+        raise SettingError(f"damping={damping}: expected a number of at least 0 and below 1")
     restart = _restart(np.asarray(seeds, dtype=np.float64), transition.pull.shape[0])
     rank = restart
     for _ in range(max_steps):
@@ -83,9 +85,9 @@ def personalised_pagerank(
 
 def _restart(seeds: Scores, num_nodes: int) -> Scores:
     if seeds.ndim not in (1, 2) or seeds.shape[0] != num_nodes:
-        raise SettingError(f"seeds of shape {seeds.shape} for {num_nodes} nodes: one weight per node")
+        raise SettingError(f"seeds of shape {seeds.shape} for {num_nodes} nodes: expected one weight per node")
     if not np.isfinite(seeds).all() or (seeds < 0).any():
-        raise SettingError("a seed is negative or not finite: seeds are 0 or more")
+        raise SettingError("a seed is negative or not finite: expected finite seeds of 0 or more")
     if not num_nodes:
         return seeds
     total = seeds.sum(axis=0)

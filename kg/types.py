@@ -1,4 +1,4 @@
-"""The nouns of the knowledge graph. Every fact carries the place in the text it was read from."""
+"""The types of the knowledge graph. Every fact has its source, a span in the text of a passage."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Claim = tuple[str, str, str]
 
 @dataclass(frozen=True, order=True, slots=True)
 class Provenance:
-    """Where a fact stands.
+    """The source of a fact.
 
     Attributes:
         doc_id: document.
         passage_id: passage of that document.
-        start, end: character span in the passage's text, end excluded; both 0 where the span is unknown or the
-            fact stands in the title.
+        start, end: character span in the passage's text, end excluded; both 0 if the span is unknown or the
+            fact is in the title.
     """
 
     doc_id: str
@@ -35,8 +35,8 @@ class Mention:
 
     Attributes:
         entity: the name in the graph's own spelling (:func:`kg.names.canonical`).
-        source: where.
-        is_title: the passage is about this entity, by its title.
+        source: where it is named.
+        is_title: the title names the entity, so the passage is about it.
     """
 
     entity: str
@@ -55,7 +55,7 @@ class Triple:
 
     @property
     def claim(self) -> Claim:
-        """What is said, without who says it."""
+        """The triple without its source."""
         return self.subject, self.relation, self.object
 
     @property
@@ -66,10 +66,10 @@ class Triple:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """All that one passage says.
+    """Everything read from one passage.
 
     Attributes:
-        rejected: what the extractor was offered and did not take, with the reason (a model's reply that is no JSON).
+        rejected: reasons for what could not be used, such as a model's reply that is not JSON.
     """
 
     doc_id: str
@@ -81,7 +81,7 @@ class Extraction:
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row of a triple file that was not taken; ``line`` counts from 1."""
+    """A rejected row of a triple file; ``line`` counts from 1."""
 
     line: int
     reason: str
@@ -90,19 +90,19 @@ class RejectedRow:
 class Extractor(Protocol):
     """Reads entities and triples from passages.
 
-    Implementations promise: one extraction per passage, in order, that depends on that passage's title and text
-    alone. So passages can be added and removed at any time, and in any order, with the same graph as the result, and
-    what was read once is kept (:mod:`retrievers.graph.store`).
+    Implementations return one extraction per passage, in order, which depends only on the title and text of that
+    passage. So passages can be added and removed at any time and in any order with the same graph as the result, and
+    extractions can be stored (:mod:`retrievers.graph.store`).
     """
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the same passage would be read differently; empty: keep nothing."""
+        """Changes when the same passage would give another extraction; if empty, nothing is stored."""
         ...
 
     @property
     def batch_size(self) -> int:
-        """Passages to hand over at once: what is read of them is kept together."""
+        """Number of passages in one call; their extractions are stored together."""
         ...
 
     def extract(self, passages: Sequence[Passage]) -> list[Extraction]:

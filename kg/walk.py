@@ -1,8 +1,8 @@
-"""Multi-hop questions over triples: plan a path of relations from the question, ground it by breadth-first search.
+"""Multi-hop questions over triples: plan a path of relations from the question, then ground it in the graph.
 
-The planner compares the question, its subject taken out, with every relation path that exists from the subject,
-worded as a phrase ("gender of spouse"). That is one encoder call for all plans; no language model, and no model call
-per hop. The grounded path is the explanation.
+The planner compares the question without its subject with every relation path from the subject, worded as a phrase
+("gender of spouse"). This takes one encoder call for all plans, and no language model. The grounded path explains the
+answer.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from kg.graph import KnowledgeGraph
 from kg.names import FUNCTION_WORDS, canonical
 from kg.types import Claim, Provenance
 
-# A question of thousands of words is cut: linking looks at every run of its words.
+# Long questions are cut: linking tries every run of words.
 _MAX_QUESTION_WORDS = 256
 _MAX_NAME_WORDS = 16
-# Vectors of relation phrases that are kept: some 1.5 KB each.
+# Cached vectors of relation phrases, about 1.5 KB each.
 _MAX_PHRASES = 20_000
 
 
 class TextEncoder(Protocol):
-    """What the planner needs of an encoder."""
+    """The part of an encoder that the planner uses."""
 
     def encode(self, texts: Sequence[str]) -> NDArray[Any]:
         """``[len(texts), D]`` unit vectors."""
@@ -45,7 +45,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Plan:
-    """A relation path from a subject, and how well it words the question (cosine)."""
+    """A relation path from a subject, and its cosine to the question."""
 
     subject: str
     relations: tuple[str, ...]
@@ -54,12 +54,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Path:
-    """A grounded plan: the claims in the order they are walked.
+    """A grounded plan: the claims in the order of the walk.
 
     Attributes:
-        answer: the entity the path ends at.
+        answer: the entity at the end of the path.
         claims: one per hop.
-        sources: for each claim, every place that makes it.
+        sources: for each claim, all its sources.
         score: the plan's.
     """
 
@@ -79,8 +79,8 @@ class Walker:
     Args:
         graph: the triples; it may change between questions.
         encoder: any sentence encoder with unit vectors.
-        max_hops: longest path.
-        max_plans: relation paths looked at per subject, shortest first; bounds the work in a dense graph.
+        max_hops: maximum length of a path.
+        max_plans: relation paths tried per subject, shortest first; bounds the work in a dense graph.
     """
 
     def __init__(self, graph: KnowledgeGraph, encoder: TextEncoder, max_hops: int = 2, max_plans: int = 1024) -> None:
@@ -92,18 +92,18 @@ class Walker:
         self._mutex = Lock()  # guards the phrases; never held while encoding
 
     def walk(self, question: str, top_k: int = 5) -> list[Path]:
-        """The ``top_k`` best paths, best first; none when the question names no subject of the graph.
+        """The ``top_k`` best paths, best first; none if the question names no subject in the graph.
 
-        Paths of one plan come in the order of their number of sources, then of their names.
+        Paths of one plan are ordered by their number of sources, then by name.
         """
         return self.ground_all(self.plan(question), top_k)
 
     def plan(self, question: str) -> list[Plan]:
-        """Every relation path from the question's subjects that the graph holds, best worded first."""
+        """Every relation path in the graph from a subject of the question, by cosine, best first."""
         return self.score(self.candidates(question))
 
     def candidates(self, question: str) -> list[Candidate]:
-        """The relation paths to choose from. Reads the graph, and encodes nothing."""
+        """The relation paths to choose from. Reads the graph and does not encode."""
         words = " ".join(question.split()[:_MAX_QUESTION_WORDS])
         return [
             Candidate(subject, path, _without(words, subject))
@@ -112,7 +112,7 @@ class Walker:
         ]
 
     def score(self, candidates: Sequence[Candidate]) -> list[Plan]:
-        """The candidates by how well they word the question, best first. Encodes, and does not read the graph."""
+        """The candidates by cosine to the question, best first. Encodes and does not read the graph."""
         if not candidates:
             return []
         cosines = self._similarities(
@@ -137,7 +137,7 @@ class Walker:
             walks = [
                 (*walk, claim)
                 for walk in walks
-                for claim in self._graph.claims_of(walk[-1][2] if walk else plan.subject)
+                for claim in self._graph.claims_about(walk[-1][2] if walk else plan.subject)
                 if claim[1] == relation
             ]
         paths = [
@@ -148,7 +148,7 @@ class Walker:
         return sorted(paths, key=lambda path: (-min(map(len, path.sources)), path.answer, path.claims))
 
     def _subjects(self, question: str) -> list[str]:
-        """The longest names in the question from which a claim leads on; a name inside a longer one does not count."""
+        """The longest names in the question that are the subject of a claim, without names inside longer ones."""
         words = canonical(question).split()
         subjects: dict[str, None] = {}
         taken = [False] * len(words)
@@ -156,41 +156,41 @@ class Walker:
             for first in range(len(words) - length + 1):
                 name = " ".join(words[first : first + length])
                 is_free = not any(taken[first : first + length])
-                if is_free and name not in FUNCTION_WORDS and self._graph.claims_of(name):
+                if is_free and name not in FUNCTION_WORDS and self._graph.claims_about(name):
                     subjects[name] = None
                     taken[first : first + length] = [True] * length
         return list(subjects)
 
     def _paths(self, subject: str) -> list[tuple[str, ...]]:
-        """Relation paths from ``subject``, breadth first, each once."""
+        """Relation paths from ``subject``, breadth first, without repetitions."""
         level: dict[tuple[str, ...], set[str]] = {(): {subject}}
-        found: list[tuple[str, ...]] = []
+        paths: list[tuple[str, ...]] = []
         for _ in range(self._max_hops):
             deeper: dict[tuple[str, ...], set[str]] = {}
             for path, ends in level.items():
                 for end in sorted(ends):
-                    for _, relation, target in self._graph.claims_of(end):
+                    for _, relation, target in self._graph.claims_about(end):
                         deeper.setdefault((*path, relation), set()).add(target)
-            found += sorted(deeper)
-            if len(found) >= self._max_plans:
-                return found[: self._max_plans]
+            paths += sorted(deeper)
+            if len(paths) >= self._max_plans:
+                return paths[: self._max_plans]
             level = deeper
-        return found
+        return paths
 
     def _similarities(self, asked: Sequence[str], worded: Sequence[str]) -> list[float]:
-        """Cosine of each pair, in one encoder call; phrases are kept for later questions."""
+        """Cosine of each pair, in one encoder call. Phrases are cached for later questions."""
         with self._mutex:
             phrases = {text: self._phrases[text] for text in worded if text in self._phrases}
         rests = list(dict.fromkeys(asked))
         new = [text for text in dict.fromkeys(worded) if text not in phrases]
         vectors = self._encoder.encode([*rests, *new])
         phrases.update(zip(new, vectors[len(rests) :], strict=True))
-        self._keep(phrases)
+        self._cache(phrases)
         row = {text: i for i, text in enumerate(rests)}
         return [float(vectors[row[a]] @ phrases[b]) for a, b in zip(asked, worded, strict=True)]
 
-    def _keep(self, phrases: Mapping[str, NDArray[Any]]) -> None:
-        """Keep phrases up to the limit; those that were not used for longest go first."""
+    def _cache(self, phrases: Mapping[str, NDArray[Any]]) -> None:
+        """Cache phrases up to the limit; the least recently used are removed first."""
         with self._mutex:
             for text, vector in phrases.items():
                 self._phrases.pop(text, None)
@@ -200,11 +200,11 @@ class Walker:
 
 
 def phrase(relations: Sequence[str]) -> str:
-    """A relation path as English words it, last hop first: ``("spouse", "gender")`` is "gender of spouse"."""
+    """A relation path as an English phrase, last hop first: ``("spouse", "gender")`` is "gender of spouse"."""
     return " of ".join(relation.replace("_", " ").strip() for relation in reversed(relations))
 
 
 def _without(question: str, subject: str) -> str:
-    """The question's words without those of its subject, possessives and punctuation left out."""
+    """The question without the words of its subject, possessives and punctuation."""
     words = f" {canonical(question)} ".replace(f" {subject} ", " ", 1)
     return re.sub(r"\s+", " ", words).strip()

@@ -1,4 +1,4 @@
-"""Fusion of rankings."""
+"""Fusion of rankings by reciprocal rank."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from rag.core.passages import Passage, ScoredPassage
 from retrievers.base import BatchRetriever, search
 
-# Each ranking is read deeper than the fused one is long, so that agreement below the cut counts.
+# Each ranking is read deeper than the result is long, so that agreement below the cut counts.
 _DEPTH_FACTOR = 5
 _MIN_DEPTH = 20
 
@@ -16,9 +16,9 @@ _MIN_DEPTH = 20
 def reciprocal_rank_fusion(
     rankings: Sequence[Sequence[ScoredPassage]], k: int = 60, weights: Sequence[float] | None = None
 ) -> list[ScoredPassage]:
-    """One ranking from several: a passage scores the sum of ``weight / (k + rank)`` over those that hold it.
+    """One ranking from several: a passage scores the sum of ``weight / (k + rank)`` over those that contain it.
 
-    Ranks count from 1; ties go by passage_id. Weights are 1 unless given.
+    Ranks count from 1. Ties are ordered by passage_id. The default weight is 1.
 
     Source: Cormack, Clarke and Büttcher (SIGIR 2009), equation 1.
     """
@@ -34,7 +34,10 @@ def reciprocal_rank_fusion(
 
 
 class FusedRetriever(BatchRetriever):
-    """Reciprocal rank fusion of any LangChain retrievers."""
+    """Reciprocal rank fusion of any LangChain retrievers.
+
+    A published baseline that the benchmarks compare with; no setting of the engine uses it.
+    """
 
     retrievers: Sequence[Any]  # BaseRetriever; pydantic would copy them
     rrf_k: int = 60

@@ -1,12 +1,12 @@
-"""The default retriever: meaning, names and chains from the graph, words from the sparse index, behind a gate.
+"""The default retriever: the graph's ranking (meaning, names, chains) plus BM25, weighted by a gate.
 
-Fusing everything always is worse than the graph alone on questions of several hops (docs/LOG.md): there the words of
-the question are those of the first passage only. On questions of one passage the words are the better guide, and a
-chain away from that passage misleads. So three things are gated:
+Adding everything with equal weight is worse than the graph alone on multi-hop questions (docs/LOG.md): the words of
+such a question are those of its first passage only. On questions about one passage the words are the better guide, and
+a chain that leads away from that passage does harm. So the gate sets three weights:
 
-1. BM25 is added to the graph's score (of which the cosine is a part) with a weight by the question's complexity;
-2. the best passage by words, and those among the best both by words and by meaning, get more of it;
-3. a chain completes what one passage leaves open of the question: in a simple question it counts by that share.
+1. BM25 is added to the graph's score (which contains the cosine) with a weight that depends on the question's length.
+2. The best passage by words gets a higher weight, and so do passages near the top both by words and by meaning.
+3. A chain adds what one passage leaves open. In a short question it counts only for the share of words left open.
 
 Shapes: P passages.
 """
@@ -19,38 +19,38 @@ from typing import Any
 
 from rag.core.passages import ScoredPassage
 from rag.core.retrieval import Found
-from retrievers.base import BatchRetriever, stage_of
+from retrievers.base import BatchRetriever, build_stage_ranking
 from retrievers.graph.index import GraphIndex, Scores
 from retrievers.graph.rank import Ranking
-from retrievers.graph.retriever import GraphRetriever, best, scored
-from retrievers.query.length_class import Complexity, complexity
+from retrievers.graph.retriever import GraphRetriever, scored_passages, top_rows
+from retrievers.query.length_class import LengthClass, length_class
 from retrievers.sparse import SparseRetriever
 
 _SPARSE_DEPTH = 50
-_WEIGHTS: Mapping[Complexity, float] = {"simple": 0.5, "compound": 0.2, "multihop": 0.1}
+_WEIGHTS: Mapping[LengthClass, float] = {"simple": 0.5, "compound": 0.2, "multihop": 0.1}
 
 
 @dataclass(frozen=True)
 class GateSettings:
-    """How much the sparse ranking counts. Set on the even-numbered questions of three sets (docs/LOG.md).
+    """Weights of the sparse ranking, chosen on the even-numbered questions of three sets (docs/LOG.md).
 
     Attributes:
-        weights: by complexity, of a BM25 score as a share of the question's best one, in units of cosine.
-        agreement_weight: of it on top, for the best passage by words and for those that both rankings agree on.
-        agreement_depth: they agree on what is among so many best of both.
+        weights: by length class, weight of a BM25 score divided by the question's best one, in units of cosine.
+        agreement_weight: added to it for the best passage by words and for passages that both rankings agree on.
+        agreement_depth: they agree on a passage that is among the first this many of both.
     """
 
-    weights: Mapping[Complexity, float] = field(default_factory=lambda: dict(_WEIGHTS))
+    weights: Mapping[LengthClass, float] = field(default_factory=lambda: dict(_WEIGHTS))
     agreement_weight: float = 0.3
     agreement_depth: int = 3
 
 
 class HybridRetriever(BatchRetriever):
-    """The graph's ranking, helped by the sparse one where the gate lets it.
+    """The graph's ranking plus the gated sparse one; what the setting ``retrieval="hybrid"`` gives.
 
     Attributes:
-        graph, sparse: the parts.
-        settings: the gate's.
+        graph, sparse: the two retrievers.
+        settings: weights of the gate.
     """
 
     graph: Any  # GraphRetriever; pydantic would copy it
@@ -58,52 +58,62 @@ class HybridRetriever(BatchRetriever):
     settings: GateSettings = GateSettings()
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
-        """Rankings by gated score."""
-        index, fused = self._fused(queries)
-        return [scored(index, scores, best(index, scores, top_k)) for _, _, scores in fused]
+        """Rankings by combined score."""
+        index, combined = self._combine(queries)
+        return [scored_passages(index, scores, top_rows(index, scores, top_k)) for _, _, scores in combined]
 
     def find(self, queries: Sequence[str], top_k: int) -> list[Found]:
-        """The rankings, those of the parts, and the graph's paths to the passages."""
+        """The rankings, those of both parts, and the graph's paths to the passages."""
         graph: GraphRetriever = self.graph
-        index, fused = self._fused(queries)
+        index, combined = self._combine(queries)
         out = []
-        for query, (ranking, words, scores) in zip(queries, fused, strict=True):
-            rows = best(index, scores, top_k)
-            found = graph.found(query, index, ranking, rows)
-            hits = scored(index, scores, rows)
-            stages = (*found.stages, stage_of("sparse", words[:top_k]), stage_of("fused", hits))
-            out.append(Found(tuple(hits), stages, found.paths))
+        for query, (ranking, words, scores) in zip(queries, combined, strict=True):
+            rows = top_rows(index, scores, top_k)
+            by_graph = graph.describe_rows(query, index, ranking, rows)
+            hits = scored_passages(index, scores, rows)
+            stages = (
+                *by_graph.stages,
+                build_stage_ranking("sparse", words[:top_k]),
+                build_stage_ranking("fused", hits),
+            )
+            out.append(Found(tuple(hits), stages, by_graph.paths))
         return out
 
-    def _fused(self, queries: Sequence[str]) -> tuple[GraphIndex, list[tuple[Ranking, list[ScoredPassage], Scores]]]:
-        """For each query the graph's ranking, the sparse one, and the gated scores of both."""
+    def _combine(self, queries: Sequence[str]) -> tuple[GraphIndex, list[tuple[Ranking, list[ScoredPassage], Scores]]]:
+        """For each query the graph's ranking, the sparse ranking, and the combined scores."""
         graph: GraphRetriever = self.graph
         sparse: SparseRetriever = self.sparse
         index, rankings = graph.rankings(queries)
-        words = sparse.search(queries, _SPARSE_DEPTH)
+        sparse_rankings = sparse.search(queries, _SPARSE_DEPTH)
         return index, [
-            (ranking, some, self.scores(query, index, ranking, some))
-            for query, ranking, some in zip(queries, rankings, words, strict=True)
+            (ranking, words, self.scores(query, index, ranking, words))
+            for query, ranking, words in zip(queries, rankings, sparse_rankings, strict=True)
         ]
 
     def scores(self, query: str, index: GraphIndex, ranking: Ranking, words: Sequence[ScoredPassage]) -> Scores:
-        """``[P]``: the graph's scores and what the gate lets through of the sparse ranking.
+        """``[P]``: the graph's scores plus the sparse ranking's, weighted by the gate.
+
+        Args:
+            query: the question.
+            index: the passages.
+            ranking: the graph's scores of them.
+            words: the sparse ranking, best first.
 
         Source: ours; the gate after HyPA-RAG's ablation (Kalra et al. 2025), agreement after Amar (Xu et al. 2025).
         """
-        kind = complexity(query)
+        question_class = length_class(query)
         scores = ranking.scores.copy()
-        if kind == "simple":
+        if question_class == "simple":
             scores -= ranking.covered * ranking.chains
         if not words:
             return scores
         depth = self.settings.agreement_depth
-        near = {index.passages[row].passage_id for row in best(index, ranking.similarity, depth)}
-        agreed = {item.passage.passage_id for item in words[:depth]} & near
+        nearest = {index.passages[row].passage_id for row in top_rows(index, ranking.similarity, depth)}
+        agreed = {item.passage.passage_id for item in words[:depth]} & nearest
         agreed.add(words[0].passage.passage_id)
         for item in words:
             name = item.passage.passage_id
-            if name in index.row_of:  # else published between the two reads
-                weight = self.settings.weights[kind] + self.settings.agreement_weight * (name in agreed)
-                scores[index.row_of[name]] += weight * item.score / max(words[0].score, 1e-12)
+            if name in index.rows_by_passage_id:  # otherwise it was published between the two reads
+                weight = self.settings.weights[question_class] + self.settings.agreement_weight * (name in agreed)
+                scores[index.rows_by_passage_id[name]] += weight * item.score / max(words[0].score, 1e-12)
         return scores

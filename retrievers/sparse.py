@@ -1,4 +1,4 @@
-"""Sparse retrieval: BM25 by SQLite's FTS5, in the same file and the same transactions as the passages."""
+"""Sparse retrieval: BM25 by the library's full-text index, which changes in the same transactions as the passages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from rag.core.passages import ScoredPassage
 from rag.library.base import Library
-from retrievers.base import BatchRetriever, ranking_of
+from retrievers.base import BatchRetriever, build_ranking
 
-# Words that say nothing about the subject of an English question; BM25 would only pay for their long postings.
+# Words that say nothing about the subject of an English question; searching their long postings only costs time.
+# Shorter than kg.names.FUNCTION_WORDS, since "first", "two" or "without" help BM25; another list changes every score.
 _STOP_WORDS = frozenset(
     """
     a about after all also am an and any are as at be been before being between both but by can could did do does
@@ -19,7 +20,7 @@ _STOP_WORDS = frozenset(
     whom whose why will with would you your
     """.split()  # noqa: SIM905 - as a list literal it fills two screens
 )
-# A question of thousands of words is cut: its first words carry it, and a query's cost grows with its words.
+# Long questions are cut: the first words say what is asked, and the cost of a query grows with its words.
 _MAX_WORDS = 64
 
 
@@ -29,18 +30,18 @@ class SparseRetriever(BatchRetriever):
     library: Library
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
-        """Rankings by BM25, 0 upwards; passages without a word of the query are left out."""
+        """Rankings by BM25 (0 or more); passages without any word of the query are left out."""
         return [self._search(query, top_k) for query in queries]
 
     def _search(self, query: str, top_k: int) -> list[ScoredPassage]:
         expression = match_expression(query)
         if not expression:
             return []
-        return ranking_of(self.library, self.library.match(expression, top_k))
+        return build_ranking(self.library, self.library.match(expression, top_k))
 
 
 def match_expression(query: str) -> str:
-    """The FTS5 expression for a question: its content words, any of them; empty when there is none."""
+    """The FTS5 expression for a question: any of its content words. Empty if it has no words."""
     words = re.findall(r"\w+", query.lower())
     content = [word for word in words if word not in _STOP_WORDS] or words
     return " OR ".join(f'"{word}"' for word in dict.fromkeys(content[:_MAX_WORDS]))

@@ -1,5 +1,5 @@
-"""Questions of published data sets and of the user's own, in the formats their authors publish."""
+"""Questions of published data sets, in their authors' formats, and of the user's data."""
 
-from eval.datasets.load import DATASET_NAMES, corpus_of, load_corpus, load_dataset
+from eval.datasets.load import DATASET_NAMES, collect_passages, load_corpus, load_dataset
 
-__all__ = ["DATASET_NAMES", "corpus_of", "load_corpus", "load_dataset"]
+__all__ = ["DATASET_NAMES", "collect_passages", "load_corpus", "load_dataset"]

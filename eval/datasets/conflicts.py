@@ -64,21 +64,21 @@ class RamdocsRow(Schema):
     disambig_entity: OneOrMany = ()
 
 
-class Target(Schema):
+class FactObject(Schema):
     """An object of an edited fact."""
 
     name: str = Field(validation_alias=AliasChoices("str", "name"), min_length=1)
 
 
-class Rewrite(Schema):
+class EditedFact(Schema):
     """An edited fact of MQuAKE; ``prompt`` has ``{}`` where the subject goes."""
 
     prompt: str = Field(min_length=1)
     subject: str = Field(min_length=1)
-    target_true: Target
-    target_new: Target
+    target_true: FactObject
+    target_new: FactObject
 
-    def state(self, target: Target) -> str:
+    def state(self, target: FactObject) -> str:
         """The fact as a sentence."""
         return f"{self.prompt.replace('{}', self.subject)} {target.name}."
 
@@ -92,7 +92,7 @@ class MquakeRow(Schema):
     answer_alias: tuple[str, ...] = ()
     new_answer: str = Field(min_length=1)
     new_answer_alias: tuple[str, ...] = ()
-    requested_rewrite: tuple[Rewrite, ...] = Field(min_length=1)
+    requested_rewrite: tuple[EditedFact, ...] = Field(min_length=1)
 
 
 def nq_swap(fields: Mapping[str, Any], fallback_id: str) -> list[Question]:

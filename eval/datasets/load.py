@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from eval.datasets import conflicts, faitheval, multihop, open_domain, squad
 from eval.datasets.plain import CorpusRow, documents, plain
-from eval.datasets.rows import Row, hub_rows, read_rows
+from eval.datasets.rows import DataRow, hub_rows, read_rows
 from eval.datasets.schema import explain
 from eval.types import Dataset, MalformedRow, Question
 from rag.core.errors import SettingError, SourceError
@@ -53,7 +53,7 @@ def load_dataset(name: str, data: str, subset: str | None = None, split: str = "
         SettingError: no such data set.
         SourceError: nothing can be read at ``data``, or it holds no readable question at all.
     """
-    parser = parser_of(name)
+    parser = select_parser(name)
     rows = hub_rows(data.removeprefix(HUB), subset, split) if data.startswith(HUB) else read_rows(Path(data))
     if name == "squad2":
         rows = _flattened(rows)
@@ -64,7 +64,7 @@ def load_dataset(name: str, data: str, subset: str | None = None, split: str = "
     return dataset
 
 
-def parser_of(name: str) -> Parser:
+def select_parser(name: str) -> Parser:
     """The function that turns one row of the data set ``name`` into questions.
 
     Raises:
@@ -128,12 +128,12 @@ def load_corpus(path: str) -> list[Passage]:
     return passages
 
 
-def corpus_of(questions: Iterable[Question]) -> list[Passage]:
+def collect_passages(questions: Iterable[Question]) -> list[Passage]:
     """The passages of all questions as one corpus, each document once, in order of first use."""
     return list({passage.doc_id: passage for item in questions for passage in item.passages}.values())
 
 
-def _parse(name: str, rows: Iterable[Row], parser: Parser) -> Dataset:
+def _parse(name: str, rows: Iterable[DataRow], parser: Parser) -> Dataset:
     questions: dict[str, Question] = {}
     malformed = []
     for record, row in enumerate(rows, start=1):
@@ -149,19 +149,19 @@ def _parse(name: str, rows: Iterable[Row], parser: Parser) -> Dataset:
     return Dataset(name, tuple(questions.values()), tuple(malformed))
 
 
-def _questions(row: Row, parser: Parser, fallback_id: str) -> list[Question]:
+def _questions(row: DataRow, parser: Parser, fallback_id: str) -> list[Question]:
     if row.error:
         raise ValueError(row.error)
     return parser(row.fields, fallback_id)
 
 
-def _flattened(rows: Iterable[Row]) -> Iterator[Row]:
+def _flattened(rows: Iterable[DataRow]) -> Iterator[DataRow]:
     """SQuAD nests its questions in articles; each becomes a row with its article's line."""
     for row in rows:
         if row.error:
             yield row
             continue
         try:
-            yield from [Row(row.line, fields) for fields in squad.flatten(row.fields)]
+            yield from [DataRow(row.line, fields) for fields in squad.flatten(row.fields)]
         except (TypeError, AttributeError):
-            yield Row(row.line, {}, "expected paragraphs with 'context' and 'qas'")
+            yield DataRow(row.line, {}, "expected paragraphs with 'context' and 'qas'")

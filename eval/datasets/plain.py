@@ -1,5 +1,5 @@
-"""The plain formats for a user's own questions (JSONL or CSV): one a row, or documents that bring theirs; and the
-corpus format beside them."""
+"""The plain formats for a user's questions (JSONL or CSV): one question a row, or one document a row with its
+questions. Also the corpus format."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def plain(fields: Mapping[str, Any], fallback_id: str) -> list[Question]:
     ]
 
 
-class Asked(Schema):
+class DocumentQuestion(Schema):
     """A question about a document."""
 
     question: str = Field(min_length=1)
@@ -81,9 +81,9 @@ class Asked(Schema):
 
 
 class DocumentRow(CorpusRow):
-    """A document and the questions that it answers; ``kind`` groups alike documents."""
+    """A document and the questions that it answers; ``kind`` names its group."""
 
-    questions: tuple[Asked, ...] = Field(min_length=1)
+    questions: tuple[DocumentQuestion, ...] = Field(min_length=1)
     kind: str = ""
 
 

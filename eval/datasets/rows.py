@@ -20,7 +20,7 @@ _BLANKS_AND_COMMA = re.compile(r"[\s,]*")
 
 
 @dataclass(frozen=True)
-class Row:
+class DataRow:
     """One record: its line in the file (from 1), and either its fields or what is wrong with it."""
 
     line: int
@@ -28,7 +28,7 @@ class Row:
     error: str = ""
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[DataRow]:
     """Rows of a ``.jsonl``, ``.json``, ``.csv``, ``.tsv``, ``.txt`` (tab-separated, no header) or ``.parquet``
     file; all but the last may be gzipped.
 
@@ -53,7 +53,7 @@ def read_rows(path: Path) -> Iterator[Row]:
             raise SourceError(f"{path} is of unknown type {suffix!r}; expected {kinds}")
 
 
-def hub_rows(name: str, subset: str | None, split: str, data_files: str | None = None) -> Iterator[Row]:
+def hub_rows(name: str, subset: str | None, split: str, data_files: str | None = None) -> Iterator[DataRow]:
     """Rows of a data set that the ``datasets`` package finds; the line is the record's number.
 
     Raises:
@@ -68,7 +68,7 @@ def hub_rows(name: str, subset: str | None, split: str, data_files: str | None =
     except (OSError, ValueError) as error:
         where = f"data set {name!r}, subset {subset!r}, split {split!r}"
         raise SourceError(f"{where} could not be read: {_first_line(error)}") from error
-    return (Row(record, fields) for record, fields in enumerate(table, start=1))
+    return (DataRow(record, fields) for record, fields in enumerate(table, start=1))
 
 
 def _text(path: Path) -> str:
@@ -79,27 +79,27 @@ def _text(path: Path) -> str:
         raise SourceError(f"{path} cannot be read: {_first_line(error)}") from error
 
 
-def _json_lines(text: str) -> Iterator[Row]:
+def _json_lines(text: str) -> Iterator[DataRow]:
     # Not splitlines(): JSON strings may hold U+2028 and its like, which that takes for ends of lines.
     for line, content in enumerate(text.split("\n"), start=1):
         if content.strip():
             yield _json_row(line, content)
 
 
-def _json_row(line: int, content: str) -> Row:
+def _json_row(line: int, content: str) -> DataRow:
     try:
         return _checked(line, json.loads(content))
     except json.JSONDecodeError as error:
-        return Row(line, {}, f"not valid JSON: {error.msg} at column {error.colno}")
+        return DataRow(line, {}, f"not valid JSON: {error.msg} at column {error.colno}")
 
 
-def _checked(line: int, value: object) -> Row:
+def _checked(line: int, value: object) -> DataRow:
     if isinstance(value, dict):
-        return Row(line, value)
-    return Row(line, {}, f"expected a JSON object, got {type(value).__name__}")
+        return DataRow(line, value)
+    return DataRow(line, {}, f"expected a JSON object, got {type(value).__name__}")
 
 
-def _json_array(text: str, path: Path) -> Iterator[Row]:
+def _json_array(text: str, path: Path) -> Iterator[DataRow]:
     """Elements of the file's array, decoded one at a time so that each knows its line."""
     start = _ARRAY_START.match(text)
     if start is None:
@@ -113,26 +113,26 @@ def _json_array(text: str, path: Path) -> Iterator[Row]:
         try:
             value, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            yield Row(error.lineno, {}, f"not valid JSON from here on: {error.msg} at column {error.colno}")
+            yield DataRow(error.lineno, {}, f"not valid JSON from here on: {error.msg} at column {error.colno}")
             return
         yield _checked(line, value)
 
 
-def _separated(text: str, delimiter: str) -> Iterator[Row]:
+def _separated(text: str, delimiter: str) -> Iterator[DataRow]:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     line = 2
     for fields in reader:
         num_expected, num_surplus = len(reader.fieldnames or ()), len(fields.pop(None, ()))
         num_given = num_surplus + sum(value is not None for value in fields.values())
         error = "" if num_given == num_expected else f"expected {num_expected} columns, got {num_given}"
-        yield Row(line, fields, error)
+        yield DataRow(line, fields, error)
         line = reader.line_num + 1
 
 
-def _columns(text: str) -> Iterator[Row]:
+def _columns(text: str) -> Iterator[DataRow]:
     for line, content in enumerate(text.split("\n"), start=1):
         if content.strip():
-            yield Row(line, {"columns": content.strip("\r").split("\t")})
+            yield DataRow(line, {"columns": content.strip("\r").split("\t")})
 
 
 def _first_line(error: Exception) -> str:

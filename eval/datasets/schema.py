@@ -72,15 +72,15 @@ def make_passage(title: str, text: str, doc_id: str = "") -> Passage:
 
 
 def distinct(texts: Sequence[str], unlike: Sequence[str] = ()) -> tuple[str, ...]:
-    """``texts`` without blanks, repetitions, and those that normalise like one of ``unlike``; order kept."""
+    """``texts`` without blanks, repetitions, and those that normalise like one of ``unlike``; in their order."""
     seen = {normalize(text) for text in unlike}
-    kept = []
+    result = []
     for text in texts:
         key = normalize(text) or text.strip()
         if key and key not in seen:
             seen.add(key)
-            kept.append(text)
-    return tuple(kept)
+            result.append(text)
+    return tuple(result)
 
 
 def explain(error: ValidationError) -> str:

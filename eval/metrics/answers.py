@@ -1,7 +1,4 @@
-"""Scores of one answer's text against its references, and the conflict rates of a set of answers.
-
-Nothing here repairs an answer: what the model said is what is scored.
-"""
+"""Scores of one answer's text against its references. An answer is scored as it is; nothing repairs it first."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -52,47 +48,6 @@ def contains_answer(prediction: str, answers: Sequence[str]) -> float:
     padded = f" {normalize(prediction)} "
     golds = (normalize(answer) for answer in answers)
     return float(any(gold and f" {gold} " in padded for gold in golds))
-
-
-@dataclass(frozen=True)
-class ConflictRates:
-    """Whom a set of answers follows where the context and the model's memory disagree.
-
-    Attributes:
-        conr: share of answers that contain a context answer.
-        parr: share that contain a memory answer; an answer with both counts in both.
-        mr: memorization ratio, ``parr / (parr + conr)``; 0 when no answer contains either.
-        num_questions: how many answers the shares are of.
-    """
-
-    conr: float
-    parr: float
-    mr: float
-    num_questions: int
-
-
-def conflict_rates(
-    predictions: Sequence[str], context_answers: Sequence[Sequence[str]], memory_answers: Sequence[Sequence[str]]
-) -> ConflictRates:
-    """ConR, ParR and MR of ``predictions``; the three sequences run in parallel, one entry per question.
-
-    Raises:
-        ValueError: the sequences differ in length, or are empty.
-
-    Source: Longpre et al. 2021 (MR); Bi et al. 2025 (CK-PLUG) for the containment form.
-    """
-    if not len(predictions) == len(context_answers) == len(memory_answers) or not predictions:
-        sizes = f"{len(predictions)}, {len(context_answers)} and {len(memory_answers)}"
-        raise ValueError(f"expected predictions, context and memory answers of one length above 0, got {sizes}")
-    num = len(predictions)
-    conr = sum(map(contains_answer, predictions, context_answers)) / num
-    parr = sum(map(contains_answer, predictions, memory_answers)) / num
-    return ConflictRates(conr, parr, memorization_ratio(conr, parr), num)
-
-
-def memorization_ratio(conr: float, parr: float) -> float:
-    """``parr / (parr + conr)``; 0 when both are 0, so a run that says neither is not read as memory-bound."""
-    return parr / (parr + conr) if parr + conr else 0.0
 
 
 def _gold(answers: Sequence[str]) -> list[str]:

@@ -32,11 +32,11 @@ def ranking_scores(
         ValueError: another metric.
     """
     measure, is_all = _measure(metric)
-    # Scores fall with the rank, so no tie is left for the library to break its own way.
+    # Scores fall with the rank, so the library has no ties to break.
     run = [ScoredDoc(query, doc, -float(rank)) for query, doc, rank in _ranked(rankings) if query in gold]
     qrels = [Qrel(query, doc, 1) for query, docs in gold.items() for doc in dict.fromkeys(docs)]
-    found = {item.query_id: float(item.value) for item in ir_measures.iter_calc([measure], qrels, run)}
-    values = {query: found.get(query, 0.0) for query in gold}
+    computed = {item.query_id: float(item.value) for item in ir_measures.iter_calc([measure], qrels, run)}
+    values = {query: computed.get(query, 0.0) for query in gold}
     return {query: float(value == 1.0) for query, value in values.items()} if is_all else values
 
 

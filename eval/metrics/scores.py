@@ -7,43 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from eval.metrics.abstention import abstains
 from eval.metrics.answers import contains_answer, exact_match, f1
-from eval.metrics.ranking import RANKING_FORMS, is_ranking_metric, ranking_scores
+from eval.metrics.names import check_metrics
+from eval.metrics.ranking import is_ranking_metric, ranking_scores
 from eval.metrics.stats import Interval, ratio_interval
 from eval.records import Record
-from rag.core.errors import SettingError
-
-# What each figure is, in a line; the report and `concord eval list` show it.
-_ANSWER_MEANINGS: Mapping[str, str] = {
-    "exact_match": "share of answers that equal a right one, normalised as in SQuAD",
-    "f1": "best overlap of words with a right answer, normalised as in SQuAD",
-    "accuracy": "share of answers that contain a right one; of abstentions where there is none",
-    "strict_accuracy": "share that contain all right answers and no wrong one",
-    "conr": "share of answers that contain what the passages say",
-    "parr": "share of answers that contain what the memory says",
-    "mr": "memorization ratio: parr / (parr + conr)",
-    "abstention_precision": "share of abstentions that were right",
-    "abstention_recall": "share of unanswerable questions that got an abstention",
-    "citation_precision": "share of the documents in the prompt that are gold",
-    "citation_recall": "share of the gold documents that are in the prompt",
-    "conflict_rate": "share of answers reported as a conflict of memory and documents",
-    "gate_open_rate": "share of steps at which the decoder departed from plain decoding",
-    "context_tokens": "tokens of the prompt with passages",
-    "parametric_tokens": "tokens of the prompt without",
-    "generated_tokens": "tokens of the answer",
-}
-_RANKING_MEANINGS: Mapping[str, str] = {
-    "recall@K": "share of the gold documents among the first K",
-    "all_gold@K": "share of questions with all gold documents among the first K",
-    "mrr@K": "1 / rank of the first gold document, 0 beyond K",
-    "ndcg@K": "discounted gain of the gold documents among the first K",
-}
-METRIC_MEANINGS: Mapping[str, str] = {**_ANSWER_MEANINGS, **_RANKING_MEANINGS}
-ANSWER_METRICS: tuple[str, ...] = tuple(_ANSWER_MEANINGS)
-DEFAULT_METRICS: tuple[str, ...] = (*ANSWER_METRICS, "recall@2", "recall@5", "all_gold@5", "mrr@10", "ndcg@10")
 
 # They describe an answer; without an answer there is nothing to describe, and 0 would be praise.
 _DESCRIPTIVE = frozenset({"conflict_rate", "gate_open_rate", "context_tokens", "parametric_tokens", "generated_tokens"})
@@ -55,7 +25,7 @@ _TOKEN_FIELDS = {
 
 
 @dataclass(frozen=True)
-class Part:
+class Contribution:
     """What one question adds to a metric's two sums."""
 
     numerator: float
@@ -72,37 +42,13 @@ class Score:
     """
 
     metric: str
-    parts: Mapping[str, Part]
+    parts: Mapping[str, Contribution]
     interval: Interval
 
     @property
     def num_questions(self) -> int:
         """Questions to which the metric applies."""
         return len(self.parts)
-
-
-def check_metrics(names: Sequence[str]) -> None:
-    """
-    Raises:
-        SettingError: an unknown metric; the message says what there is.
-    """
-    for name in names:
-        if name in ANSWER_METRICS or is_ranking_metric(name):
-            continue
-        near = get_close_matches(name, ANSWER_METRICS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        known = ", ".join((*ANSWER_METRICS, *RANKING_FORMS))
-        raise SettingError(f"unknown metric {name!r}{hint}; choose from {known}")
-
-
-def meaning_of(metric: str) -> str:
-    """What ``metric`` is, in a line.
-
-    Raises:
-        SettingError: an unknown metric.
-    """
-    check_metrics([metric])
-    return METRIC_MEANINGS[f"{metric.partition('@')[0]}@K" if is_ranking_metric(metric) else metric]
 
 
 def score(metric: str, records: Sequence[Record], confidence: float = 0.95, seed: int = 0) -> Score | None:
@@ -112,7 +58,7 @@ def score(metric: str, records: Sequence[Record], confidence: float = 0.95, seed
         SettingError: an unknown metric.
     """
     check_metrics([metric])
-    parts = parts_of(metric, records)
+    parts = score_parts(metric, records)
     if not parts:
         return None
     numerators = [part.numerator for part in parts.values()]
@@ -120,7 +66,7 @@ def score(metric: str, records: Sequence[Record], confidence: float = 0.95, seed
     return Score(metric, parts, ratio_interval(numerators, denominators, confidence, seed))
 
 
-def parts_of(metric: str, records: Sequence[Record]) -> dict[str, Part]:
+def score_parts(metric: str, records: Sequence[Record]) -> dict[str, Contribution]:
     """The metric question by question, in the order of ``records``."""
     if is_ranking_metric(metric):
         judged = [record for record in records if record.ranking is not None or record.answer is None]
@@ -128,16 +74,16 @@ def parts_of(metric: str, records: Sequence[Record]) -> dict[str, Part]:
         rankings = {record.question_id: [doc for doc, _ in record.ranking or ()] for record in judged}
         if not any(rankings.values()):
             return {}
-        return {query: Part(value) for query, value in ranking_scores(metric, rankings, gold).items()}
+        return {query: Contribution(value) for query, value in ranking_scores(metric, rankings, gold).items()}
     if metric == "strict_accuracy" and not any(record.wrong_answers for record in records):
         return {}  # several answers are then wordings of one, not answers that must all be given
     if metric.startswith("abstention") and all(record.references for record in records):
         return {}
-    found = ((record.question_id, _part(metric, record)) for record in records)
-    return {question_id: part for question_id, part in found if part is not None}
+    parts = ((record.question_id, _part(metric, record)) for record in records)
+    return {question_id: part for question_id, part in parts if part is not None}
 
 
-def _part(metric: str, record: Record) -> Part | None:
+def _part(metric: str, record: Record) -> Contribution | None:
     """What ``record`` adds to ``metric``; ``None`` when the metric does not apply to it."""
     if record.is_ranking_only:
         return None
@@ -146,44 +92,44 @@ def _part(metric: str, record: Record) -> Part | None:
     text, conflict = record.answer, record.conflict
     match metric:
         case "exact_match":
-            return Part(exact_match(text, record.references))
+            return Contribution(exact_match(text, record.references))
         case "f1":
-            return Part(f1(text, record.references))
+            return Contribution(f1(text, record.references))
         case "accuracy":
-            return Part(_accuracy(text, record))
+            return Contribution(_accuracy(text, record))
         case "strict_accuracy":
-            return Part(_strict_accuracy(text, record)) if record.references else None
+            return Contribution(_strict_accuracy(text, record)) if record.references else None
         case "conr":
-            return Part(contains_answer(text, record.context_answers)) if record.context_answers else None
+            return Contribution(contains_answer(text, record.context_answers)) if record.context_answers else None
         case "parr":
-            return Part(contains_answer(text, record.memory_answers)) if record.memory_answers else None
+            return Contribution(contains_answer(text, record.memory_answers)) if record.memory_answers else None
         case "mr":
             return _mr(text, record)
         case "abstention_precision":
             has_abstained = abstains(text)
-            return Part(float(has_abstained and not record.references), float(has_abstained))
+            return Contribution(float(has_abstained and not record.references), float(has_abstained))
         case "abstention_recall":
-            return Part(float(abstains(text) and not record.references), float(not record.references))
+            return Contribution(float(abstains(text) and not record.references), float(not record.references))
         case "citation_precision" | "citation_recall":
             return _citations(metric, record)
         case "conflict_rate":
-            return Part(float(conflict.is_conflict)) if conflict else None
+            return Contribution(float(conflict.is_conflict)) if conflict else None
         case "gate_open_rate":
-            return Part(conflict.num_open, conflict.num_steps) if conflict else None
-    return Part(record.tokens[_TOKEN_FIELDS[metric]])
+            return Contribution(conflict.num_open, conflict.num_steps) if conflict else None
+    return Contribution(record.tokens[_TOKEN_FIELDS[metric]])
 
 
-def _missing(metric: str, record: Record) -> Part | None:
+def _missing(metric: str, record: Record) -> Contribution | None:
     """A question without a result scores 0 wherever a share of right answers is counted."""
     if metric in _DESCRIPTIVE:
         return None
     match metric:
         case "abstention_precision":
-            return Part(0.0, 0.0)
+            return Contribution(0.0, 0.0)
         case "abstention_recall":
-            return Part(0.0, float(not record.references))
+            return Contribution(0.0, float(not record.references))
         case "mr":
-            return Part(0.0, 0.0) if record.context_answers and record.memory_answers else None
+            return Contribution(0.0, 0.0) if record.context_answers and record.memory_answers else None
     needs: dict[str, Sequence[str]] = {
         "conr": record.context_answers,
         "parr": record.memory_answers,
@@ -191,7 +137,7 @@ def _missing(metric: str, record: Record) -> Part | None:
         "citation_precision": record.gold_doc_ids or (),
         "citation_recall": record.gold_doc_ids or (),
     }
-    return Part(0.0) if needs.get(metric, "applies to all") else None
+    return Contribution(0.0) if needs.get(metric, "applies to all") else None
 
 
 def _accuracy(text: str, record: Record) -> float:
@@ -205,19 +151,19 @@ def _strict_accuracy(text: str, record: Record) -> float:
     return float(has_all and not contains_answer(text, record.wrong_answers))
 
 
-def _mr(text: str, record: Record) -> Part | None:
+def _mr(text: str, record: Record) -> Contribution | None:
     """ParR over ParR + ConR; an answer that contains both counts in both."""
     if not record.context_answers or not record.memory_answers:
         return None
     memory = contains_answer(text, record.memory_answers)
-    return Part(memory, memory + contains_answer(text, record.context_answers))
+    return Contribution(memory, memory + contains_answer(text, record.context_answers))
 
 
-def _citations(metric: str, record: Record) -> Part | None:
+def _citations(metric: str, record: Record) -> Contribution | None:
     """Share of the cited documents that are gold, or of the gold documents that are cited."""
     if not record.gold_doc_ids:
         return None
     gold = set(record.gold_doc_ids)
     num_right = len(gold.intersection(record.citations))
     whole = len(record.citations) if metric == "citation_precision" else len(gold)
-    return Part(num_right / whole if whole else 0.0)
+    return Contribution(num_right / whole if whole else 0.0)

@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 # Numerators and denominators, one each per question.
 Ratio = tuple[Sequence[float], Sequence[float]]
 
-# Bounds the index matrix of one batch of resamples at a few megabytes, whatever the number of questions.
+# Bounds the index matrix of one batch of resamples at a few megabytes for any number of questions.
 _BATCH_CELLS = 500_000
 
 
@@ -39,6 +39,11 @@ class PairedTest:
     interval: Interval
     p_value: float
     num_questions: int
+
+
+def show_confidence(confidence: float) -> str:
+    """A confidence as text: ``95 %`` for 0.95."""
+    return f"{100 * confidence:.4g} %"
 
 
 def bootstrap_interval(
@@ -163,7 +168,7 @@ def _permutation_p_value(
             for rows in (rows_a, rows_b)
             for values in (numerators, denominators)
         ]
-        # Rounded, so that ties with the observed difference are ties, whatever the order of summation.
+        # Rounded, so that ties with the observed difference stay ties in any order of summation.
         return np.round(_ratio_difference(np.stack(means)), 12)
 
     result = permutation_test(

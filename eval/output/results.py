@@ -1,4 +1,4 @@
-"""The page of standing results: the tables, and what made them (command, machine, versions, fingerprint)."""
+"""The results page: comparison tables, and what they depend on (command, machine, versions, fingerprint)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def results_page(tables: Tables, command: str, limit: int | None = None) -> str:
     }
     models = {str(run.identity.get("engine.model", "-")): None for run in runs}
     named = [f"{name} ({GENERATOR.name})" if name == "default" else name for name in models]
-    made = [
+    origin = [
         f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}; not edited by hand: run it again.",
         f"Machine: {os.cpu_count()} cores, {platform.machine()}, {platform.system()}. Model: {', '.join(named)}.",
         f"Versions: Python {platform.python_version()}, {', '.join(f'{k} {v}' for k, v in sorted(versions.items()))}.",
         f"Fingerprint of all runs: {fingerprint({'runs': [dict(run.identity) for run in runs]})}.",
     ]
-    parts = ["# Results", "\n".join(made)]
+    parts = ["# Results", "\n".join(origin)]
     if limit is not None:
         parts.append(f"**A trial run: at most {limit} questions per figure. Not to be quoted.**")
     return "\n\n".join([*parts, *(markdown(table, cells).strip() for table, cells in tables)]) + "\n"

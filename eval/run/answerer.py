@@ -1,4 +1,4 @@
-"""Who answers the trials of a run: a contract, and the engine behind it."""
+"""What answers the trials of a run: the contract, and the engine as its implementation."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _PACKAGES = ("concord-rag", "torch", "transformers", "sentence-transformers", "f
 
 
 class Answerer(Protocol):
-    """Answers batches of trials. Greedy answers depend on the trial alone, so a resumed run repeats them."""
+    """Answers batches of trials. A greedy answer depends only on its trial, so a resumed run gets the same one."""
 
     def identity(self) -> Mapping[str, str]:
-        """What, beside the run's settings, the answers depend on."""
+        """Everything that the answers depend on, except the run's settings."""
         ...
 
     def versions(self) -> Mapping[str, str]:
-        """Versions of the packages at work."""
+        """Versions of the packages that the answers depend on."""
         ...
 
     def warm_up(self, trials: Sequence[Trial]) -> None:
-        """Load and make what is otherwise loaded and made on first use, so that no question's latency holds it."""
+        """Load models and make patches, so that they do not count in the latency of the first questions."""
         ...
 
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
@@ -62,8 +62,8 @@ class Answerer(Protocol):
         """
         ...
 
-    def maker(self) -> Callable[[], Answerer]:
-        """Makes the like of this one in another process; can be pickled."""
+    def factory(self) -> Callable[[], Answerer]:
+        """Opens an answerer with the same settings in another process; can be pickled."""
         ...
 
 
@@ -75,8 +75,7 @@ class EngineAnswerer:
     config: RunConfig
 
     def identity(self) -> Mapping[str, str]:
-        """The settings that the engine was opened with; where it retrieves, what its library holds; where it is
-        patched, how patches are made."""
+        """The engine's settings; a digest of its library where it retrieves; the patch profile where it is patched."""
         values = self.engine.config.model_dump(mode="json", exclude={"cache_dir", "decoder", "top_k", "max_tokens"})
         identity = {f"engine.{key}": str(value) for key, value in values.items()}
         if self.config.arm == "retrieved":
@@ -109,22 +108,24 @@ class EngineAnswerer:
         timings = Timings()
         patchings: Sequence[Patching | None] = self._patchings(trials, timings) or [None] * len(trials)
         first = [self._state(*item) for item in zip(trials, patchings, strict=True)]
-        found = run_stages(self.engine.pipeline.search, first, timings)
-        states = [replace(state, query=replace(state.query, decoder=params)) for params in decoders for state in found]
+        searched = run_stages(self.engine.pipeline.search, first, timings)
+        states = [
+            replace(state, query=replace(state.query, decoder=params)) for params in decoders for state in searched
+        ]
         answers: dict[int, Answer] = {}
         for index, event in self.engine.pipeline.answer(states, timings):
             if isinstance(event, Answer):
                 answers[index] = event
                 on_answer()
         num = len(trials)
-        return [[answers[place * num + at] for at in range(num)] for place in range(len(decoders))]
+        return [[answers[row * num + column] for column in range(num)] for row in range(len(decoders))]
 
-    def maker(self) -> Callable[[], Answerer]:
+    def factory(self) -> Callable[[], Answerer]:
         """Opens the same library, which the other process must be able to reach."""
         return partial(_reopen, self.engine.library.opener(), self.config)
 
     def _state(self, trial: Trial, patching: Patching | None) -> State:
-        """The trial on its way: the engine finds the passages where the trial brings none."""
+        """The trial as the pipeline's state: the engine finds the passages where the trial has none."""
         from rag.pipeline.state import given_state, new_state
 
         query = self.engine.query(trial.question, max_tokens=self.config.max_tokens, top_k=self.config.top_k)
@@ -141,11 +142,11 @@ class EngineAnswerer:
         with timings.stage("patch"):
             uses = self._find_patches(trials)
             chosen = [tuple(use for p in trial.patched if (use := uses[p])) for trial in trials]
-            for trial, own in zip(trials, chosen, strict=True):
-                if trial.patched and not own:
+            for trial, patches in zip(trials, chosen, strict=True):
+                if trial.patched and not patches:
                     names = ", ".join(repr(passage.doc_id) for passage in trial.patched)
                     raise QuestionError(f"no patch can be made of {names}: too short or too plain to ask about")
-            return [Patching(self.engine.patches.adapter(own), own) for own in chosen]
+            return [Patching(self.engine.patches.adapter(patches), patches) for patches in chosen]
 
     def _find_patches(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
         """The patch of each document that ``trials`` name, made now where it is missing."""

@@ -1,6 +1,6 @@
 """Arms: the same questions asked with conflicting, agreeing, irrelevant, perfect or no context.
 
-A method that gains with conflicting context and loses with agreeing or irrelevant context has not gained.
+A method that gains with conflicting context but loses with agreeing or irrelevant context is no gain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ARM_NAMES: tuple[str, ...] = get_args(Arm)
 ARM_MEANINGS: dict[Arm, str] = {
     "retrieved": "the engine finds the passages",
     "given": "the passages that came with the question",
-    "conflicting": "passages that contradict the answer; right is what they say",
+    "conflicting": "passages that contradict the answer; what they say counts as right",
     "agreeing": "passages that support the answer",
     "irrelevant": "another question's passages",
     "oracle": "the gold passages alone",
@@ -28,16 +28,16 @@ ARM_MEANINGS: dict[Arm, str] = {
 }
 
 
-def trials_of(questions: Sequence[Question], arm: Arm, seed: int = 0) -> list[Trial]:
+def build_trials(questions: Sequence[Question], arm: Arm, seed: int = 0) -> list[Trial]:
     """The trials of ``arm``, one per question, in their order.
 
     * ``retrieved``: the engine finds passages by itself.
     * ``given``: the passages that came with the question.
-    * ``conflicting``: the passages that contradict the answer; right is what they say (the question is
-      whether the model follows its documents), memory is the original answer.
+    * ``conflicting``: the passages that contradict the answer. What they say is right, since the arm measures whether
+      the model follows its documents; the memory's answer is the original one.
     * ``agreeing``: the passages that support the answer.
-    * ``irrelevant``: another question's passages, which hold none of this one's answers; right is the
-      original answer, and following the passages would give the other question's.
+    * ``irrelevant``: another question's passages, which contain none of this one's answers. The original answer is
+      right; a model that follows the passages gives the other question's answer.
     * ``oracle``: the gold passages alone.
     * ``memory``: no passages.
 
@@ -105,7 +105,7 @@ def _irrelevant(questions: Sequence[Question], seed: int) -> list[Trial]:
         if donor is None:
             raise SettingError(
                 f"no other question's passages are irrelevant to {item.question_id!r}; "
-                f"arm 'irrelevant' needs more than the {len(questions)} questions given"
+                f"arm 'irrelevant' needs more than {len(questions)} questions"
             )
         trials.append(_with_donor(item, donor))
     return trials
@@ -114,30 +114,30 @@ def _irrelevant(questions: Sequence[Question], seed: int) -> list[Trial]:
 def donors(
     questions: Sequence[Question], seed: int, fits: Callable[[Question, Question], bool]
 ) -> list[Question | None]:
-    """For each question another one that ``fits(question, other)``: the next such place of one shuffled circle."""
+    """For each question another one with ``fits(question, other)``: the next one in a shuffled circle of all."""
     order = list(range(len(questions)))
     random.Random(seed).shuffle(order)
     place = {index: position for position, index in enumerate(order)}
-    found = []
+    chosen: list[Question | None] = []
     for index, item in enumerate(questions):
         circle = (questions[other] for other in order[place[index] + 1 :] + order[: place[index]])
-        found.append(next((other for other in circle if fits(item, other)), None))
-    return found
+        chosen.append(next((other for other in circle if fits(item, other)), None))
+    return chosen
 
 
-def has_no_answer_of(item: Question, passages: Sequence[Passage]) -> bool:
-    """Whether ``passages`` hold none of the question's answers, right or counter."""
+def lacks_answers(item: Question, passages: Sequence[Passage]) -> bool:
+    """Whether ``passages`` contain none of the question's answers, neither the right ones nor the counter answers."""
     answers = (*item.answers, *item.counter_answers)
     return not any(contains_answer(passage.text, answers) for passage in passages)
 
 
 def gold_passages(item: Question) -> tuple[Passage, ...]:
-    """The passages that hold the question's evidence, where the data set names them."""
+    """The passages with the question's evidence, where the data set names them."""
     return tuple(passage for passage in item.passages if passage.doc_id in (item.gold_doc_ids or ()))
 
 
 def _is_irrelevant(item: Question, donor: Question) -> bool:
-    return has_no_answer_of(item, donor.passages)
+    return lacks_answers(item, donor.passages)
 
 
 def _with_donor(item: Question, donor: Question) -> Trial:

@@ -1,4 +1,4 @@
-"""One batch of trials: what is asked of the engine, and the records that come of it. Runs in any process."""
+"""One batch of trials: asks the engine and makes the records. Runs in any process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from decoders.params import DecoderParams
-from eval.records import Batch, Record, answered, ranked, unanswered
+from eval.records import BatchTiming, Record, answered, ranked, unanswered
 from eval.run.answerer import Answerer, OnAnswer
 from eval.run.config import RunConfig
 from eval.types import Trial
@@ -30,11 +30,11 @@ class TrialBatch:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the engine made of a batch.
+class BatchOutcome:
+    """The records of a batch.
 
     Attributes:
-        batch: what was asked.
+        batch: the trials that were asked.
         records: by run, then by trial.
         answerer_s: time spent in the engine.
     """
@@ -45,35 +45,35 @@ class Outcome:
 
 
 def cut(trials: Sequence[Trial], size: int) -> Iterator[TrialBatch]:
-    """Batches of ``size`` trials, the last one with what is left."""
+    """Batches of ``size`` trials; the last one may be smaller."""
     for index, start in enumerate(range(0, len(trials), size)):
         yield TrialBatch(index, tuple(trials[start : start + size]))
 
 
-def ask(configs: Sequence[RunConfig], answerer: Answerer, batch: TrialBatch, on_answer: OnAnswer) -> Outcome:
-    """Every trial of ``batch`` under each of ``configs``, which differ in their decoders alone, at once."""
+def ask(configs: Sequence[RunConfig], answerer: Answerer, batch: TrialBatch, on_answer: OnAnswer) -> BatchOutcome:
+    """Every trial of ``batch`` under each of ``configs``, in one batch. They differ only in their decoders."""
     start = time.perf_counter()
     rankings = _rank(configs[0], batch.trials, answerer)
     middle = time.perf_counter()
     size = len(batch.trials) * len(configs)
     if configs[0].is_retrieval_only:
-        about = Batch(batch.index, size, (middle - start) * 1000.0)
-        found = tuple(
+        about = BatchTiming(batch.index, size, (middle - start) * 1000.0)
+        records = tuple(
             ranked(trial, ranking or (), about) for trial, ranking in zip(batch.trials, rankings, strict=True)
         )
-        return Outcome(batch, (found,) * len(configs), middle - start)
+        return BatchOutcome(batch, (records,) * len(configs), middle - start)
     answers = _answers(batch.trials, [config.asked_decoder() for config in configs], answerer, on_answer)
     end = time.perf_counter()
-    # Ranking deeper than the prompt is work of the measurement; no user would wait for it.
-    about = Batch(batch.index, size, (end - middle) * 1000.0)
-    records = tuple(
+    # Only the measurement ranks deeper than the prompt; no user waits for that, so it is not in the latency.
+    about = BatchTiming(batch.index, size, (end - middle) * 1000.0)
+    answered_records = tuple(
         tuple(
             unanswered(trial, answer, about) if isinstance(answer, str) else answered(trial, answer, ranking, about)
-            for trial, answer, ranking in zip(batch.trials, some, rankings, strict=True)
+            for trial, answer, ranking in zip(batch.trials, by_trial, rankings, strict=True)
         )
-        for some in answers
+        for by_trial in answers
     )
-    return Outcome(batch, records, end - start)
+    return BatchOutcome(batch, answered_records, end - start)
 
 
 def _rank(config: RunConfig, trials: Sequence[Trial], answerer: Answerer) -> Sequence[Sequence[ScoredPassage] | None]:
@@ -87,12 +87,12 @@ def _rank(config: RunConfig, trials: Sequence[Trial], answerer: Answerer) -> Seq
 def _answers(
     trials: Sequence[Trial], decoders: Sequence[DecoderParams], answerer: Answerer, on_answer: OnAnswer
 ) -> list[list[Answer | str]]:
-    """Answers by decoder, then by trial; a question that cannot be asked costs only itself, its reason takes its
-    place."""
+    """Answers by decoder, then by trial. If a question cannot be asked, the reason takes its answer's place, and the
+    other questions are still answered."""
     try:
-        return [list(some) for some in answerer.answer(trials, decoders, on_answer)]
+        return [list(by_trial) for by_trial in answerer.answer(trials, decoders, on_answer)]
     except QuestionError as error:
         if len(trials) == 1:
             return [[str(error)] for _ in decoders]
     alone = [_answers([trial], decoders, answerer, on_answer) for trial in trials]
-    return [[found[place][0] for found in alone] for place in range(len(decoders))]
+    return [[by_decoder[index][0] for by_decoder in alone] for index in range(len(decoders))]

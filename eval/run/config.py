@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from decoders.params import DecoderParams, DecoderSettingError, Memory, decoder_params
 from eval.datasets import DATASET_NAMES
-from eval.metrics.scores import DEFAULT_METRICS, check_metrics
+from eval.metrics.names import DEFAULT_METRICS, check_metrics
 from eval.run.arms import Arm
 from eval.run.controls import KNOWN_FACTS, Control
 from rag.core.config import Config
@@ -21,10 +21,10 @@ from rag.core.settings_file import checked, read_toml
 
 Count = Annotated[int, Field(ge=1)]
 
-# They choose what is shown or how fast it comes; results made with other values stay valid.
-_NOT_OF_THE_RESULT = frozenset({"metrics", "confidence", "library", "workers", "worker_cpus", "worker_gpus"})
-# Runs that differ in nothing else are answered together: the prompts of a question are then read once for all.
-_OF_THE_DECODER = frozenset({"decoder", "alpha", "decoder_settings"})
+# They change what is shown or how fast a run is. Results made with other values stay valid.
+_WITHOUT_EFFECT_ON_RESULTS = frozenset({"metrics", "confidence", "library", "workers", "worker_cpus", "worker_gpus"})
+# Runs that differ only in these are answered together, so that the model reads a question's prompts once.
+_DECODER_SETTINGS = frozenset({"decoder", "alpha", "decoder_settings"})
 
 
 class RunConfig(BaseModel):
@@ -39,31 +39,34 @@ class RunConfig(BaseModel):
     first: Annotated[int, Field(ge=0)] = Field(0, description="Questions to skip at the start.")
     limit: Count | None = Field(None, description="Most questions to ask; None asks all.")
     corpus: str | None = Field(
-        None, description="JSONL of doc_id, title, text to retrieve from; None takes the questions' own passages."
+        None,
+        description="JSONL of doc_id, title, text to retrieve from; None takes the questions' passages.",
     )
-    library: str | None = Field(None, description="Library to retrieve from; the corpus is added where it lacks it.")
+    library: str | None = Field(
+        None, description="Library to retrieve from; documents of the corpus that it lacks are added."
+    )
     arm: Arm = Field("retrieved", description="Which context the model sees.")
-    patches: Control = Field("none", description="Whose patch the model answers with, beside what the arm shows it.")
+    patches: Control = Field(
+        "none", description="Whose patch the model answers with; the arm still says what is in the prompt."
+    )
     known_facts: str = Field(KNOWN_FACTS, min_length=1, description="What the patch of 'format_only' learns.")
     seed: int = Field(0, description="Seed of the arms, of sampling and of the bootstrap.")
-    decoder: str = Field(
-        "adacad", description="Decoder; the memory arm without patches asks the memory whatever it is."
-    )
+    decoder: str = Field("adacad", description="Decoder; the memory arm without patches always uses 'memory'.")
     alpha: float | Literal["auto"] | None = Field(None, description="The decoder's alpha; None is its default.")
     decoder_settings: dict[str, Any] = Field(default_factory=dict, description="The decoder's other settings.")
     top_k: Count = Field(4, description="Passages in the prompt, when the engine retrieves.")
     max_tokens: Count = Field(32, description="Longest answer, tokens.")
-    batch_size: Count = Field(
-        32, description="Questions handed to the engine at once; bounds what is in flight, whatever the engine."
-    )
+    batch_size: Count = Field(32, description="Questions given to the engine at once.")
     ranking_depth: Annotated[int, Field(ge=0)] = Field(
         20, description="Passages to rank for the retrieval metrics, when the engine retrieves; 0 ranks none."
     )
-    is_retrieval_only: bool = Field(False, description="Rank and do not answer: retrieval metrics without a model.")
-    metrics: tuple[str, ...] = Field(DEFAULT_METRICS, description="What to compute; inapplicable ones are left out.")
+    is_retrieval_only: bool = Field(False, description="Rank, but do not answer: retrieval metrics without a model.")
+    metrics: tuple[str, ...] = Field(
+        DEFAULT_METRICS, description="Metrics to compute; those that apply to no question are left out."
+    )
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Confidence of the intervals.")
     workers: Annotated[int, Field(ge=0)] = Field(
-        0, description="Ray workers to share the batches among, each with its own model; 0 asks in this process."
+        0, description="Ray workers that share the batches, each with its own model; 0 asks in this process."
     )
     worker_cpus: Count = Field(1, description="Processor cores of one worker, and threads of its model.")
     worker_gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs of one worker; a share is possible.")
@@ -73,9 +76,9 @@ class RunConfig(BaseModel):
     def _is_possible(self) -> Self:
         check_metrics(self.metrics)
         if self.dataset not in DATASET_NAMES:
-            from eval.datasets.load import parser_of
+            from eval.datasets.load import select_parser
 
-            parser_of(self.dataset)  # raises, and says what there is
+            select_parser(self.dataset)  # raises, and says what there is
         if self.is_retrieval_only and (self.arm != "retrieved" or not self.ranking_depth):
             raise SettingError("is_retrieval_only needs arm 'retrieved' and a ranking_depth of at least 1")
         if self.patches != "none" and (self.is_retrieval_only or self.decoder == "memory"):
@@ -87,16 +90,16 @@ class RunConfig(BaseModel):
 
     @classmethod
     def load(cls, file: Path | None = None, /, **overrides: Any) -> RunConfig:
-        """Settings from a TOML file and ``overrides`` (``None`` = not given), later ones winning.
+        """Settings from a TOML file and ``overrides`` (``None`` = not given), the latter win.
 
         Raises:
             SettingError: an unreadable file, an unknown key, a missing or a bad value.
         """
         values = read_toml(file) if file else {}
-        return cls.of(values | {key: value for key, value in overrides.items() if value is not None})
+        return cls.from_values(values | {key: value for key, value in overrides.items() if value is not None})
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> RunConfig:
+    def from_values(cls, values: Mapping[str, Any]) -> RunConfig:
         """Settings from plain values.
 
         Raises:
@@ -105,8 +108,8 @@ class RunConfig(BaseModel):
         return checked(cls, values)
 
     def changed(self, **values: Any) -> RunConfig:
-        """These settings with some replaced, checked anew."""
-        return type(self).of(self.model_dump() | values)
+        """These settings with ``values`` in place of some, checked again."""
+        return type(self).from_values(self.model_dump() | values)
 
     def decoder_params(self) -> DecoderParams:
         """The decoder with its settings.
@@ -123,17 +126,17 @@ class RunConfig(BaseModel):
             raise SettingError(str(error)) from error
 
     def asked_decoder(self) -> DecoderParams:
-        """The decoder that answers: where the model is given neither passages nor patches, the memory alone."""
+        """The decoder that answers: ``memory`` where the model gets neither passages nor patches."""
         return Memory() if self.arm == "memory" and self.patches == "none" else self.decoder_params()
 
     def identity(self) -> dict[str, Any]:
-        """The settings on which results depend, as plain JSON values."""
-        values = self.model_dump(mode="json", exclude=set(_NOT_OF_THE_RESULT))
+        """The settings that results depend on, as plain JSON values."""
+        values = self.model_dump(mode="json", exclude=set(_WITHOUT_EFFECT_ON_RESULTS))
         return {key: value for key, value in values.items() if value is not None}
 
-    def company(self) -> str:
+    def batch_key(self) -> str:
         """Equal for runs that can be answered together."""
-        values = {key: value for key, value in self.identity().items() if key not in _OF_THE_DECODER}
+        values = {key: value for key, value in self.identity().items() if key not in _DECODER_SETTINGS}
         return json.dumps(values | {"workers": self.workers, "library": self.library}, sort_keys=True)
 
 

@@ -1,7 +1,7 @@
-"""Patch controls: what a patch adds is what it adds over no patch, another document's, and the mere form of an answer.
+"""Patch controls. They separate what a patch knows from what any patch does to the form of an answer.
 
-A control says whose patch the model answers with; the arm goes on to say what stands in the prompt. With arm
-``memory`` the patch is alone, with ``agreeing`` or ``oracle`` it stands beside the passage.
+A control says which document's patch the model answers with. The arm still says what is in the prompt: with arm
+``memory`` the patch is alone, with ``agreeing`` or ``oracle`` the passage is there, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 from eval.datasets.schema import make_passage
-from eval.run.arms import Arm, donors, gold_passages, has_no_answer_of
+from eval.run.arms import Arm, donors, gold_passages, lacks_answers
 from eval.types import Question, Trial
 from rag.core.errors import SettingError
 from rag.core.passages import Passage
@@ -21,8 +21,8 @@ CONTROL_NAMES: tuple[str, ...] = get_args(Control)
 CONTROL_MEANINGS: dict[Control, str] = {
     "none": "no patch",
     "right": "the patch of the question's own document",
-    "swapped": "another document's patch, of the same group where there is one",
-    "format_only": "a patch of facts that the model knows: it can learn how to answer, and nothing new",
+    "swapped": "another document's patch, of the same group if possible",
+    "format_only": "a patch of facts that the model knows already: it teaches the form of answers, and nothing new",
 }
 # The smallest default model answers all of these without a patch.
 KNOWN_FACTS = (
@@ -47,10 +47,10 @@ def with_patches(
         seed: which questions swap documents in ``swapped``.
 
     Raises:
-        SettingError: a question brings no document, or there is no other whose document could be swapped in.
+        SettingError: a question has no document, or no other question's document can be swapped in.
     """
     documents = _documents(questions, arm, control, known_facts, seed)
-    return [replace(trial, patched=own) for trial, own in zip(trials, documents, strict=True)]
+    return [replace(trial, patched=patched) for trial, patched in zip(trials, documents, strict=True)]
 
 
 def _documents(
@@ -60,46 +60,47 @@ def _documents(
         case "none":
             return [()] * len(questions)
         case "right":
-            return _own(questions, arm, control)
+            return _right_documents(questions, arm, control)
         case "swapped":
             return _swapped(questions, arm, seed)
         case "format_only":
             return [(make_passage("", known_facts, "known facts"),)] * len(questions)
 
 
-def _own(questions: Sequence[Question], arm: Arm, control: Control) -> list[tuple[Passage, ...]]:
+def _right_documents(questions: Sequence[Question], arm: Arm, control: Control) -> list[tuple[Passage, ...]]:
     """The documents that say what is right in ``arm``: the gold ones where they are known."""
     if arm == "conflicting":
-        found = [item.counter_passages for item in questions]
+        documents = [item.counter_passages for item in questions]
     else:
-        found = [gold_passages(item) or item.passages for item in questions]
-    lacking = [item.question_id for item, own in zip(questions, found, strict=True) if not own]
+        documents = [gold_passages(item) or item.passages for item in questions]
+    lacking = [item.question_id for item, passages in zip(questions, documents, strict=True) if not passages]
     if lacking:
         raise SettingError(
             f"patches={control!r} needs passages to make patches of, which {len(lacking)} of {len(questions)} "
             f"questions lack (first: {lacking[0]!r}); choose another data set"
         )
-    return found
+    return documents
 
 
 def _swapped(questions: Sequence[Question], arm: Arm, seed: int) -> list[tuple[Passage, ...]]:
-    own = {item.question_id: some for item, some in zip(questions, _own(questions, arm, "swapped"), strict=True)}
+    documents = _right_documents(questions, arm, "swapped")
+    right = {item.question_id: passages for item, passages in zip(questions, documents, strict=True)}
 
     def is_other(item: Question, donor: Question) -> bool:
-        swapped = own[donor.question_id]
-        return not set(own[item.question_id]) & set(swapped) and has_no_answer_of(item, swapped)
+        swapped = right[donor.question_id]
+        return not set(right[item.question_id]) & set(swapped) and lacks_answers(item, swapped)
 
-    def is_alike(item: Question, donor: Question) -> bool:
+    def is_same_group(item: Question, donor: Question) -> bool:
         return item.group == donor.group and is_other(item, donor)
 
-    alike, others = donors(questions, seed, is_alike), donors(questions, seed, is_other)
-    found = []
-    for item, same, any_other in zip(questions, alike, others, strict=True):
-        donor = same or any_other
+    neighbours, others = donors(questions, seed, is_same_group), donors(questions, seed, is_other)
+    swaps = []
+    for item, neighbour, other in zip(questions, neighbours, others, strict=True):
+        donor = neighbour or other
         if donor is None:
             raise SettingError(
                 f"no other question's document can be swapped in for {item.question_id!r}; patches='swapped' needs "
-                f"more than the {len(questions)} questions given"
+                f"more than {len(questions)} questions"
             )
-        found.append(own[donor.question_id])
-    return found
+        swaps.append(right[donor.question_id])
+    return swaps

@@ -1,4 +1,4 @@
-"""From a configuration to results: load the data, build the arm, open the engine, run, sum up."""
+"""From a configuration to results: load the data, build the trials, open the engine, run, summarize."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.datasets import corpus_of, load_corpus, load_dataset
+from eval.datasets import collect_passages, load_corpus, load_dataset
 from eval.run.answerer import Answerer, EngineAnswerer
-from eval.run.arms import trials_of
+from eval.run.arms import build_trials
 from eval.run.config import RunConfig, fingerprint
 from eval.run.controls import with_patches
-from eval.run.runner import Job, Progress, RunReport, run_together
+from eval.run.runner import OnProgress, RunJob, RunReport, run_together
 from eval.run.store import Run, read_run
 from eval.run.summary import Summary, summarize
 from eval.types import MalformedRow, Question
@@ -31,7 +31,7 @@ class Evaluation:
     Attributes:
         run: every question's record.
         summary: the figures.
-        report: what this call did, and how much of its time the harness took.
+        report: counts and times of this call.
         malformed: rows of the data set that could not be read and were left out.
     """
 
@@ -47,43 +47,45 @@ def evaluate(
     output: str | Path | None = None,
     engine: Engine | None = None,
     answerer: Answerer | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Evaluation:
-    """Run ``config``, or finish a run of it that was cut short.
+    """Run ``config``, or finish its run where it was cut short.
 
     Args:
         config: settings, or the TOML file that holds them.
         output: the result file; by default ``runs/`` and a name made of the settings.
-        engine: an engine that is already open; its library is taken as it is.
-        answerer: who answers in place of the engine.
+        engine: an engine that is open already; its library is used as it is.
+        answerer: answers in place of the engine.
         progress: called with the numbers of finished and of all questions.
 
     Raises:
         SettingError: an impossible setting, or ``output`` belongs to another configuration.
         SourceError: the data cannot be read.
-        ConcordError: the engine failed; what was answered before is in ``output``.
+        ConcordError: the engine failed; the answers so far are in ``output``.
     """
     settings = _settings(config)
-    job = Job(settings, Path(output) if output else default_output(settings))
+    job = RunJob(settings, Path(output) if output else default_output(settings))
     return evaluate_together([job], engine=engine, answerer=answerer, progress=progress)[0]
 
 
 def evaluate_together(
-    jobs: Sequence[Job],
+    jobs: Sequence[RunJob],
     *,
     engine: Engine | None = None,
     answerer: Answerer | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> list[Evaluation]:
-    """:func:`evaluate` for runs that differ in their decoders alone: each question is asked under all in one batch."""
+    """:func:`evaluate` for runs that differ only in their decoders: each question is asked under all in one batch."""
     shared = jobs[0].config
     dataset = load_dataset(shared.dataset, shared.data, shared.subset, shared.split)
     questions = select(dataset.questions, shared.first, shared.limit)
-    trials = trials_of(questions, shared.arm, shared.seed)
+    trials = build_trials(questions, shared.arm, shared.seed)
     trials = with_patches(trials, questions, shared.arm, shared.patches, shared.known_facts, shared.seed)
     with ExitStack() as stack:
         if answerer is None:
-            opened = engine or stack.enter_context(open_engine(shared, questions, own_library(shared, jobs[0].path)))
+            opened = engine or stack.enter_context(
+                open_engine(shared, questions, default_library(shared, jobs[0].path))
+            )
             answerer = EngineAnswerer(opened, shared)
         reports = run_together(jobs, trials, answerer, progress)
     evaluations = []
@@ -107,22 +109,21 @@ def select(questions: Sequence[Question], first: int, limit: int | None) -> Sequ
 
 
 def default_output(config: RunConfig) -> Path:
-    """``runs/`` and a name that says what the run is and differs where the settings do."""
+    """``runs/`` and a name that describes the run and differs when the settings differ."""
     alpha = "" if config.alpha is None else f"-{config.alpha}"
     decoder = "" if config.arm == "memory" and config.patches == "none" else f"-{config.decoder}{alpha}"
     patches = "" if config.patches == "none" else f"-{config.patches}"
     return Path("runs") / f"{config.dataset}-{config.arm}{patches}{decoder}-{fingerprint(config.identity())[:6]}.jsonl"
 
 
-def own_library(config: RunConfig, output: Path) -> Path:
-    """Where the library of a run lies that names none: beside the result file."""
-    # Where the passages are given the engine still wants a library; all runs of a folder share one empty one.
+def default_library(config: RunConfig, output: Path) -> Path:
+    """The library of a run that names none: a folder next to the result file."""
+    # The engine needs a library even if the passages come with the questions; runs of a folder share an empty one.
     return Path(f"{output.with_suffix('')}.library") if config.arm == "retrieved" else output.parent / ".no-library"
 
 
 def open_engine(config: RunConfig, questions: Sequence[Question], folder: Path) -> Engine:
-    """The engine on ``config.library``, or else on the one in ``folder``; where the arm retrieves, the corpus is in
-    it afterwards.
+    """The engine on ``config.library``, or else on the one in ``folder``. Where the arm retrieves, the corpus is added.
 
     Raises:
         SettingError: the arm retrieves, and there is nothing to retrieve from.
@@ -132,9 +133,9 @@ def open_engine(config: RunConfig, questions: Sequence[Question], folder: Path) 
 
     engine = Engine.open(config.library or folder, **config.engine)
     if config.arm == "retrieved":
-        passages = load_corpus(config.corpus) if config.corpus else corpus_of(questions)
+        passages = load_corpus(config.corpus) if config.corpus else collect_passages(questions)
         if not passages and not config.library:
-            raise SettingError(f"{config.dataset} brings no passages; give a corpus or a library to retrieve from")
+            raise SettingError(f"{config.dataset} has no passages; give a corpus or a library to retrieve from")
         failed = engine.add([as_document(passage) for passage in passages]).failed
         if failed:
             first = f"{failed[0].source!r}: {failed[0].reason}"
@@ -143,7 +144,7 @@ def open_engine(config: RunConfig, questions: Sequence[Question], folder: Path) 
 
 
 def as_document(passage: Passage) -> Any:
-    """A corpus document as the engine takes it; its source is the name by which the data set calls it."""
+    """A corpus document for :meth:`rag.Engine.add`; its source is its name in the data set."""
     from langchain_core.documents import Document
 
     return Document(page_content=passage.text, metadata={"source": passage.doc_id, "title": passage.title})
@@ -155,4 +156,4 @@ def _settings(config: RunConfig | Mapping[str, Any] | str | Path) -> RunConfig:
             return config
         case str() | Path():
             return RunConfig.load(Path(config))
-    return RunConfig.of(config)
+    return RunConfig.from_values(config)

@@ -1,7 +1,7 @@
-"""A run's batches on Ray workers: each has its own model, and does with a batch what one process would.
+"""A run's batches on Ray workers. Each has its own model and treats a batch as a single process would.
 
-``RAY_ADDRESS`` names a running cluster; without it Ray starts on this machine and stops with the run. Data, library
-and model must lie where every worker can read them.
+``RAY_ADDRESS`` names a running cluster; without it Ray starts on this machine and stops with the run. Every worker must
+be able to read the data, the library and the model.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from eval.run.answerer import Answerer
-from eval.run.batches import Outcome, TrialBatch, ask
+from eval.run.batches import BatchOutcome, TrialBatch, ask
 from eval.run.config import RunConfig
 from rag.core.errors import ConcordError, SettingError
 from rag.core.threads import configure_threads
@@ -27,7 +27,7 @@ class BatchWorker:
         self._make, self._configs = make, configs
 
     def start(self) -> tuple[str, dict[str, str]] | ConcordError:
-        """Load the models; the host's name, and on what the answers depend there."""
+        """Load the models; returns the host's name and what the answers depend on there."""
         configure_threads()
         try:
             self._answerer = self._make()
@@ -38,7 +38,7 @@ class BatchWorker:
         except ConcordError as error:
             return error  # as a value: raised, Ray would wrap it into a page of traceback
 
-    def ask(self, batch: TrialBatch) -> Outcome | ConcordError:
+    def ask(self, batch: TrialBatch) -> BatchOutcome | ConcordError:
         """See :func:`eval.run.batches.ask`."""
         try:
             return ask(self._configs, self._answerer, batch, lambda: None)
@@ -47,18 +47,18 @@ class BatchWorker:
 
 
 def conditions(answerer: Answerer) -> dict[str, str]:
-    """On what, beside the settings, the answers depend."""
+    """Everything that the answers depend on, except the settings."""
     return {**answerer.identity(), **{f"version.{key}": value for key, value in answerer.versions().items()}}
 
 
 @contextmanager
 def on_workers(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch]
-) -> Iterator[Iterator[Outcome]]:
+) -> Iterator[Iterator[BatchOutcome]]:
     """The outcomes of ``batches`` in their order; as many are in flight as there are workers.
 
     Raises:
-        SettingError: Ray is not installed, has not what the workers need, or a worker is set up differently.
+        SettingError: Ray is not installed or lacks what the workers need, or a worker is set up differently.
         ConcordError: a worker failed.
     """
     if not batches:
@@ -67,18 +67,18 @@ def on_workers(
     with _ray(configs[0]) as ray:
         config = configs[0]
         remote = ray.remote(num_cpus=config.worker_cpus, num_gpus=config.worker_gpus)(BatchWorker)
-        workers = [remote.remote(answerer.maker(), list(configs)) for _ in range(config.workers)]
+        workers = [remote.remote(answerer.factory(), list(configs)) for _ in range(config.workers)]
         try:
             with _deaths_explained(ray):
                 for started in ray.get([worker.start.remote() for worker in workers]):
-                    _check_alike(conditions(answerer), *_value(started))
+                    _check_same_conditions(conditions(answerer), *_value(started))
             yield _outcomes(ray, workers, batches)
         finally:
             for worker in workers:
                 ray.kill(worker)
 
 
-def _outcomes(ray: Any, workers: Sequence[Any], batches: Sequence[TrialBatch]) -> Iterator[Outcome]:
+def _outcomes(ray: Any, workers: Sequence[Any], batches: Sequence[TrialBatch]) -> Iterator[BatchOutcome]:
     pool = importlib.import_module("ray.util").ActorPool(workers)
     with _deaths_explained(ray):
         for outcome in pool.map(lambda worker, batch: worker.ask.remote(batch), batches):
@@ -87,8 +87,8 @@ def _outcomes(ray: Any, workers: Sequence[Any], batches: Sequence[TrialBatch]) -
 
 @contextmanager
 def _ray(config: RunConfig) -> Iterator[Any]:
-    """Ray, started where it does not run yet, with room for the workers."""
-    # Ray would report its use to its makers.
+    """Ray with room for the workers; started here unless it runs already."""
+    # Ray would send usage statistics.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray = importlib.import_module("ray")
@@ -106,7 +106,7 @@ def _ray(config: RunConfig) -> Iterator[Any]:
 
 
 def _check_room(resources: Mapping[str, float], config: RunConfig) -> None:
-    # Ray would wait for what is missing, silently and for ever.
+    # Ray would wait for missing resources, without a message and without end.
     needs = {"CPU": config.workers * config.worker_cpus, "GPU": config.workers * config.worker_gpus}
     for kind, need in needs.items():
         if need > resources.get(kind, 0.0):
@@ -114,11 +114,13 @@ def _check_room(resources: Mapping[str, float], config: RunConfig) -> None:
             raise SettingError(f"workers={config.workers} need {need:g} {kind}s, Ray has {there:g}; ask for fewer")
 
 
-def _check_alike(here: Mapping[str, str], host: str, there: Mapping[str, str]) -> None:
+def _check_same_conditions(here: Mapping[str, str], host: str, there: Mapping[str, str]) -> None:
     keys = [key for key in sorted({*here, *there}) if here.get(key) != there.get(key)]
     if keys:
         differences = "; ".join(f"{key}: {here.get(key)!r} here, {there.get(key)!r} there" for key in keys)
-        raise SettingError(f"the worker on {host} is set up differently ({differences}); make them alike")
+        raise SettingError(
+            f"the worker on {host} is set up differently ({differences}); use the same settings and versions on all"
+        )
 
 
 @contextmanager

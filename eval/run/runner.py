@@ -1,7 +1,7 @@
-"""Runs the trials of one or several configurations, batch by batch, and goes on where a killed run stopped.
+"""Runs the trials of one or several configurations batch by batch, and continues where a killed run stopped.
 
-Batches are cut from the whole list of trials, not from what is left of it. A resumed run therefore hands the
-engine the very batches that an undisturbed one would, and writes only what is missing.
+Batches are cut from the whole list of trials, not from the trials that are left. So a resumed run gives the engine the
+same batches as an undisturbed run, and writes only the missing records.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from eval.run.workers import asking
 from eval.types import Trial
 from rag.core.errors import SettingError
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class RunJob:
     """A run to make: its settings, and its result file."""
 
     config: RunConfig
@@ -35,15 +35,15 @@ class Job:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What one call of :func:`run_together` did for one of its runs.
+    """Counts and times of one run in one call of :func:`run_together`.
 
     Attributes:
-        num_asked: questions answered now.
-        num_resumed: questions whose answers were there before.
-        num_refused: questions asked now that the engine could not answer.
-        wall_s: time of asking all runs of the call; loading models is not in it.
-        answerer_s: the part of it spent in the engine, of all workers together.
-        num_workers: how many asked at the same time.
+        num_asked: questions answered in this call.
+        num_resumed: questions that the result file had answers to already.
+        num_refused: questions of this call that the engine could not answer.
+        wall_s: time to ask all runs of the call, without loading models.
+        answerer_s: time spent in the engine, summed over all workers.
+        num_workers: workers that asked at the same time.
     """
 
     num_asked: int
@@ -55,33 +55,26 @@ class RunReport:
 
     @property
     def overhead(self) -> float:
-        """Share of the time that the harness took for itself, 0 to 1."""
+        """Share of the time spent outside the engine, 0 to 1."""
         return 1.0 - self.answerer_s / (self.wall_s * self.num_workers) if self.answerer_s else 0.0
 
 
-def run_trials(
-    config: RunConfig, trials: Sequence[Trial], answerer: Answerer, path: Path, progress: Progress | None = None
-) -> RunReport:
-    """:func:`run_together` for one run."""
-    return run_together([Job(config, path)], trials, answerer, progress)[0]
-
-
 def run_together(
-    jobs: Sequence[Job], trials: Sequence[Trial], answerer: Answerer, progress: Progress | None = None
+    jobs: Sequence[RunJob], trials: Sequence[Trial], answerer: Answerer, progress: OnProgress | None = None
 ) -> list[RunReport]:
-    """Answer every trial that a job's file holds no result for; a question is asked under all jobs in one batch.
+    """Answer every trial that a job's file has no record of. A question is asked under all jobs in one batch.
 
     Args:
-        jobs: alike in all settings but those of the decoder.
+        jobs: they differ only in the settings of the decoder.
         progress: called with the numbers of finished and of all answers.
 
     Raises:
-        SettingError: a file belongs to another configuration, two trials have one id, or jobs differ in more.
+        SettingError: a file belongs to another configuration, two trials have the same id, or jobs differ in more.
         ConcordError: the engine failed; what was answered before is in the files.
     """
     configs = [job.config for job in jobs]
-    if len({config.company() for config in configs}) > 1:
-        raise SettingError("runs that are answered together may differ in decoder, alpha and decoder_settings only")
+    if len({config.batch_key() for config in configs}) > 1:
+        raise SettingError("runs that are answered together may differ only in decoder, alpha and decoder_settings")
     identities = [run_identity(config, trials, answerer, configs) for config in configs]
     stamps: list[dict[str, Any]] = [
         {"fingerprint": fingerprint(identity), "versions": dict(answerer.versions())} for identity in identities
@@ -92,7 +85,7 @@ def run_together(
             for job, identity in zip(jobs, identities, strict=True)
         ]
         missing = [frozenset(trial.question_id for trial in trials) - file.done for file in files]
-        todo = [batch for batch in cut(trials, configs[0].batch_size) if any(batch.ids & some for some in missing)]
+        todo = [batch for batch in cut(trials, configs[0].batch_size) if any(batch.ids & ids for ids in missing)]
         meter = _Meter(progress, sum(len(file.done) for file in files), len(trials) * len(jobs))
         outcomes = stack.enter_context(asking(configs, answerer, todo, meter.answered))
         start = time.perf_counter()
@@ -108,40 +101,40 @@ def run_together(
         wall_s = time.perf_counter() - start
     num_workers = max(1, configs[0].workers)
     return [
-        RunReport(len(some), len(file.done), refused, wall_s, answerer_s, num_workers)
-        for some, file, refused in zip(missing, files, num_refused, strict=True)
+        RunReport(len(ids), len(file.done), refused, wall_s, answerer_s, num_workers)
+        for ids, file, refused in zip(missing, files, num_refused, strict=True)
     ]
 
 
 def run_identity(
     config: RunConfig, trials: Sequence[Trial], answerer: Answerer, together: Sequence[RunConfig] = ()
 ) -> dict[str, Any]:
-    """Everything on which the results depend: settings, trials to the letter, engine, package versions, and what
-    is asked in the same batches.
+    """Everything that the results depend on: settings, the text of all trials, engine, package versions, and the runs
+    that share the batches.
 
     Raises:
-        SettingError: two trials have one id, so their results could not be told apart.
+        SettingError: two trials have the same id.
     """
     ids = [trial.question_id for trial in trials]
     if len(set(ids)) != len(ids):
-        raise SettingError("two questions share an id; ids must be unique within a run")
+        raise SettingError("two questions have the same id; ids must be unique within a run")
     digest = hashlib.sha256()
     for trial in trials:
         digest.update(repr(asdict(trial)).encode())
     versions = {f"version.{name}": version for name, version in answerer.versions().items()}
-    company = {"together": company_fingerprint(config, together)} if len(together) > 1 else {}
-    return {**config.identity(), **answerer.identity(), **versions, **company, "trials": digest.hexdigest()[:16]}
+    batch = {"together": batch_fingerprint(config, together)} if len(together) > 1 else {}
+    return {**config.identity(), **answerer.identity(), **versions, **batch, "trials": digest.hexdigest()[:16]}
 
 
-def company_fingerprint(config: RunConfig, together: Sequence[RunConfig]) -> str:
-    """Differs when ``config``, or what is asked in the same batches, differs."""
+def batch_fingerprint(config: RunConfig, together: Sequence[RunConfig]) -> str:
+    """Differs when ``config`` or the runs that share its batches differ."""
     return fingerprint({"run": config.identity(), "together": [item.identity() for item in together]})
 
 
 class _Meter:
-    """Reports answers as they come, then what of them is on disk (a torn batch is asked whole and written in part)."""
+    """Reports answers as they come, then those on disk: of a batch that was torn, only the missing part is written."""
 
-    def __init__(self, progress: Progress | None, num_done: int, num_all: int) -> None:
+    def __init__(self, progress: OnProgress | None, num_done: int, num_all: int) -> None:
         self._progress, self._num_all = progress, num_all
         self._written = self._shown = num_done
         self._show()

@@ -1,6 +1,6 @@
 """The result file of a run: JSONL, a header and then one line per question, each on disk before the next batch.
 
-A process that dies while it writes leaves at most one torn line at the end, which the next one cuts off.
+A process that dies while it writes leaves at most one torn line at the end. The next process cuts it off.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Run:
     """A result file that was read.
 
     Attributes:
-        path: where it lies.
-        identity: everything on which the results depend.
+        path: the file.
+        identity: everything that the results depend on.
         num_trials: questions of the whole run; fewer records mean that it is not finished.
         records: in the order of the trials.
     """
@@ -75,7 +75,7 @@ class ResultFile:
     """A result file open for appending; one process at a time."""
 
     def __init__(self, path: Path, identity: Mapping[str, Any], num_trials: int) -> None:
-        """Create ``path``, or go on with it.
+        """Create ``path``, or continue it.
 
         Raises:
             SettingError: it belongs to another configuration (the differences are named), is no result file, or
@@ -142,7 +142,7 @@ class ResultFile:
 
 
 def _write(file: FileIO, content: bytes) -> None:
-    """All of ``content``, onto the disk itself. Unbuffered: what fails here must not be tried again on closing."""
+    """Write ``content`` and wait for the disk. Unbuffered, so that closing does not repeat a write that failed."""
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]
@@ -150,7 +150,7 @@ def _write(file: FileIO, content: bytes) -> None:
 
 
 def _end_of_last_line(file: FileIO, path: Path) -> int:
-    """Offset behind the last line feed, 0 where there is none, bytes. Says no before anything foreign is cut."""
+    """Byte offset behind the last line feed, or 0. Raises before anything of a foreign file is cut."""
     file.seek(0)
     content = file.read()
     if content[: len(_START)] != _START[: len(content)]:
@@ -158,11 +158,11 @@ def _end_of_last_line(file: FileIO, path: Path) -> int:
     return content.rfind(b"\n") + 1
 
 
-def _check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    if fingerprint(found) == fingerprint(wanted):
+def _check_same(path: Path, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    if fingerprint(stored) == fingerprint(wanted):
         return
-    keys = [key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key)]
-    differences = "; ".join(f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} now" for key in keys)
+    keys = [key for key in sorted({*stored, *wanted}) if stored.get(key) != wanted.get(key)]
+    differences = "; ".join(f"{key}: {stored.get(key)!r} there, {wanted.get(key)!r} now" for key in keys)
     raise SettingError(f"{path} holds results of another configuration ({differences}); give another output file")
 
 

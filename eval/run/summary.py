@@ -1,4 +1,4 @@
-"""What a run comes to: aggregates with intervals, and what it cost. The first are reproducible, the second is not."""
+"""A run in figures: scores with intervals, which another run reproduces, and costs, which it does not."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ class Summary:
     """A run in figures.
 
     Attributes:
-        num_trials, num_answered, num_refused: questions asked for, answered, and refused by the engine; those
-            neither answered nor refused are still to come.
+        num_trials, num_answered, num_refused: questions of the run, those answered, and those that the engine refused;
+            the others are still to be asked.
         scores: in the order of the metrics asked for.
         inapplicable: metrics asked for that apply to no question.
+        confidence: of the intervals of ``scores``.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Summary:
     scores: tuple[Score, ...]
     costs: Costs
     inapplicable: tuple[str, ...] = ()
+    confidence: float = 0.95
 
     def aggregates(self) -> dict[str, dict[str, float]]:
         """Value, interval and number of questions by metric: the reproducible part."""
@@ -79,20 +81,21 @@ def summarize(run: Run, metrics: Sequence[str], confidence: float = 0.95, seed: 
     """
     if not run.records:
         raise StorageError(f"{run.path} holds no results yet; run it first")
-    found = {metric: score(metric, run.records, confidence, seed) for metric in metrics}
+    scores = {metric: score(metric, run.records, confidence, seed) for metric in metrics}
     num_refused = sum(record.answer is None for record in run.records)
     return Summary(
         name=run.name,
         num_trials=run.num_trials,
         num_answered=len(run.records) - num_refused,
         num_refused=num_refused,
-        scores=tuple(item for item in found.values() if item is not None),
-        costs=costs_of(run.records),
-        inapplicable=tuple(metric for metric, item in found.items() if item is None),
+        scores=tuple(item for item in scores.values() if item is not None),
+        costs=measure_costs(run.records),
+        inapplicable=tuple(metric for metric, item in scores.items() if item is None),
+        confidence=confidence,
     )
 
 
-def costs_of(records: Sequence[Record]) -> Costs:
+def measure_costs(records: Sequence[Record]) -> Costs:
     """Costs over ``records``; a batch that was run twice (the first time cut short) counts with the longer time."""
     waits = [record.batch.wall_ms for record in records]
     walls: dict[int, float] = {}

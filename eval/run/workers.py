@@ -6,29 +6,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from eval.run.answerer import Answerer, OnAnswer
-from eval.run.batches import Outcome, TrialBatch, ask
+from eval.run.batches import BatchOutcome, TrialBatch, ask
 from eval.run.config import RunConfig
 
 
 def asking(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
-) -> AbstractContextManager[Iterator[Outcome]]:
-    """The outcomes of ``batches`` in their order; models are loaded on entry, outcomes made as they are taken.
+) -> AbstractContextManager[Iterator[BatchOutcome]]:
+    """The outcomes of ``batches`` in their order. Models are loaded on entry; taking an outcome asks its batch.
 
     Raises:
-        SettingError: Ray is asked for and not installed, or has not what the workers need.
+        SettingError: Ray is asked for, but is not installed or lacks what the workers need.
     """
     if configs[0].workers:
         from eval.run.ray_workers import on_workers
 
         return on_workers(configs, answerer, batches)
-    return _here(configs, answerer, batches, on_answer)
+    return _in_this_process(configs, answerer, batches, on_answer)
 
 
 @contextmanager
-def _here(
+def _in_this_process(
     configs: Sequence[RunConfig], answerer: Answerer, batches: Sequence[TrialBatch], on_answer: OnAnswer
-) -> Iterator[Iterator[Outcome]]:
+) -> Iterator[Iterator[BatchOutcome]]:
     if batches and not configs[0].is_retrieval_only:
         answerer.warm_up([trial for batch in batches for trial in batch.trials])
     yield (ask(configs, answerer, batch, on_answer) for batch in batches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.metrics.scores import Part, parts_of
+from eval.metrics.scores import Contribution, score_parts
 from eval.metrics.stats import Interval, PairedTest, paired_ratio_test, ratio_interval
 from eval.run.store import Run
 from rag.core.errors import SettingError
@@ -13,7 +13,7 @@ from rag.core.errors import SettingError
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of two runs; ``test`` is of ``other - base``."""
+    """One metric of two runs; ``test`` is of ``other - base``. All intervals have the same ``confidence``."""
 
     metric: str
     base: str
@@ -21,6 +21,7 @@ class Comparison:
     base_interval: Interval
     other_interval: Interval
     test: PairedTest
+    confidence: float = 0.95
 
     @property
     def is_significant(self) -> bool:
@@ -39,8 +40,8 @@ def compare_runs(
         SettingError: the runs asked different questions.
     """
     _check_same_questions(base, other)
-    found = [_compare(base, other, metric, confidence, seed) for metric in metrics]
-    return [item for item in found if item is not None]
+    comparisons = [_compare(base, other, metric, confidence, seed) for metric in metrics]
+    return [item for item in comparisons if item is not None]
 
 
 def differing_settings(base: Run, other: Run) -> dict[str, tuple[object, object]]:
@@ -61,7 +62,7 @@ def _check_same_questions(base: Run, other: Run) -> None:
 
 
 def _compare(base: Run, other: Run, metric: str, confidence: float, seed: int) -> Comparison | None:
-    base_parts, other_parts = parts_of(metric, base.records), parts_of(metric, other.records)
+    base_parts, other_parts = score_parts(metric, base.records), score_parts(metric, other.records)
     if not base_parts or not other_parts:
         return None
     ids = list(dict.fromkeys([*base_parts, *other_parts]))
@@ -74,10 +75,13 @@ def _compare(base: Run, other: Run, metric: str, confidence: float, seed: int) -
         ratio_interval(*a, confidence, seed),
         ratio_interval(*b, confidence, seed),
         paired_ratio_test(a, b, confidence, seed),
+        confidence,
     )
 
 
-def _columns(parts: dict[str, Part], others: dict[str, Part], ids: Sequence[str]) -> tuple[list[float], list[float]]:
+def _columns(
+    parts: dict[str, Contribution], others: dict[str, Contribution], ids: Sequence[str]
+) -> tuple[list[float], list[float]]:
     """Numerators and denominators; a question without a result weighs what it weighs in the other run."""
-    rows = [parts.get(key) or Part(0.0, others[key].denominator) for key in ids]
+    rows = [parts.get(key) or Contribution(0.0, others[key].denominator) for key in ids]
     return [part.numerator for part in rows], [part.denominator for part in rows]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -12,23 +12,33 @@ from typing import TYPE_CHECKING, Self
 from eval.datasets import load_dataset
 from eval.run.config import RunConfig, fingerprint
 from eval.run.evaluation import Evaluation, evaluate_together, open_engine, select
-from eval.run.runner import Job, Progress
+from eval.run.runner import OnProgress, RunJob
 from rag.core.config import Config
 
 if TYPE_CHECKING:
     from rag.engine import Engine
 
+# Evaluates runs that differ in their decoders alone; reports to the progress.
+EvaluateTogether = Callable[[Sequence[RunJob], OnProgress | None], list[Evaluation]]
+# From a heading to a progress display.
+Watch = Callable[[str], AbstractContextManager[OnProgress | None]]
+
 # The settings that decide what stands in a library; engines that differ in others can share it.
-_OF_THE_LIBRARY = ("encoder", "chunk_chars", "chunk_overlap")
+_LIBRARY_SETTINGS = ("encoder", "chunk_chars", "chunk_overlap")
+
+
+def silent(heading: str) -> AbstractContextManager[None]:
+    """A :data:`Watch` that shows nothing."""
+    return nullcontext()
 
 
 class Engines:
-    """One engine for all runs that would open it alike.
+    """One engine for all runs that would open it with the same settings.
 
     Args:
-        folder: where libraries lie.
-        first, limit: the questions of all runs together; a run may ask some of them, the library holds the passages
-            of all.
+        folder: for the libraries.
+        first, limit: the questions of all runs together. A run may ask a part of them; the library holds the
+            passages of all.
     """
 
     def __init__(self, folder: Path, first: int = 0, limit: int | None = None) -> None:
@@ -46,9 +56,9 @@ class Engines:
 
     def evaluate(self, config: RunConfig, path: Path) -> Evaluation:
         """Run ``config`` into the result file ``path``; raises as :func:`eval.run.evaluation.evaluate`."""
-        return self.evaluate_together([Job(config, path)])[0]
+        return self.evaluate_together([RunJob(config, path)])[0]
 
-    def evaluate_together(self, jobs: Sequence[Job], progress: Progress | None = None) -> list[Evaluation]:
+    def evaluate_together(self, jobs: Sequence[RunJob], progress: OnProgress | None = None) -> list[Evaluation]:
         """Run ``jobs``, which differ in their decoders alone; raises as :func:`eval.run.evaluation.evaluate`."""
         return evaluate_together(jobs, engine=self._engine(jobs[0].config), progress=progress)
 
@@ -68,6 +78,6 @@ class Engines:
         if config.arm != "retrieved":
             return self._folder / ".no-library"
         engine = Config.load(**config.engine)
-        made_of = {name: getattr(engine, name) for name in _OF_THE_LIBRARY}
-        made_of |= {"data": config.data, "corpus": config.corpus, "first": self._first, "limit": self._limit}
-        return self._folder / f"{config.dataset}-{fingerprint(made_of)[:6]}.library"
+        identity = {name: getattr(engine, name) for name in _LIBRARY_SETTINGS}
+        identity |= {"data": config.data, "corpus": config.corpus, "first": self._first, "limit": self._limit}
+        return self._folder / f"{config.dataset}-{fingerprint(identity)[:6]}.library"

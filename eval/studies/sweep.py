@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -15,16 +15,15 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.datasets import load_dataset
-from eval.metrics.scores import Score, check_metrics, score
+from eval.metrics.names import check_metrics
+from eval.metrics.scores import Score, score
 from eval.run.config import RunConfig
 from eval.run.evaluation import Evaluation, select
-from eval.run.runner import Job, Progress, company_fingerprint
+from eval.run.runner import OnProgress, RunJob, batch_fingerprint
 from eval.studies.compare import Comparison, compare_runs
-from eval.studies.engines import Engines
+from eval.studies.engines import Engines, EvaluateTogether, Watch, silent
 from rag.core.errors import SettingError
 from rag.core.settings_file import checked, read_toml
-
-EvaluateTogether = Callable[[Sequence[Job], Progress | None], list[Evaluation]]
 
 
 class SweepConfig(BaseModel):
@@ -58,8 +57,8 @@ class SweepConfig(BaseModel):
     def combinations(self) -> list[dict[str, Any]]:
         """The points of the grid, in the order of its fields, skipped ones left out, at most ``max_runs``."""
         points = [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
-        kept = [point for point in points if not any(rule.items() <= point.items() for rule in self.skip)]
-        return kept[: self.max_runs]
+        allowed = [point for point in points if not any(rule.items() <= point.items() for rule in self.skip)]
+        return allowed[: self.max_runs]
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep found.
+    """The outcome of a sweep.
 
     Attributes:
         tried: in the order of the grid.
@@ -81,6 +80,7 @@ class SweepResult:
         best: chosen on the development split; ties go to the earlier point.
         best_rest: the best one's figure on the rest of the questions.
         gains: the best against the grid's first point on the rest; empty where the first is the best.
+        confidence: of all intervals.
     """
 
     tried: tuple[Tried, ...]
@@ -88,16 +88,20 @@ class SweepResult:
     best: Tried
     best_rest: Score
     gains: tuple[Comparison, ...]
+    confidence: float = 0.95
 
 
-def run_sweep(sweep: SweepConfig, folder: Path, run: EvaluateTogether | None = None) -> SweepResult:
+def run_sweep(
+    sweep: SweepConfig, folder: Path, run: EvaluateTogether | None = None, watch: Watch = silent
+) -> SweepResult:
     """Run ``sweep``; every run leaves its result file in ``folder``, so a killed sweep resumes.
 
     Points that differ in their decoders alone are asked in the same batches, unless ``max_seconds`` bounds the
     sweep: then one after the other.
 
     Args:
-        run: how some configurations are evaluated together, into the result files given.
+        run: evaluates runs that can share batches, each into its result file.
+        watch: opens a progress display with a heading.
 
     Raises:
         SettingError: an impossible point (before anything is run), or a metric that applies to no question.
@@ -105,7 +109,7 @@ def run_sweep(sweep: SweepConfig, folder: Path, run: EvaluateTogether | None = N
     num_dev, base = _split(sweep)
     if run is None:
         with Engines(folder, base.first, base.limit) as engines:
-            return run_sweep(sweep, folder, engines.evaluate_together)
+            return run_sweep(sweep, folder, engines.evaluate_together, watch)
     points = sweep.combinations()
     if not points:
         raise SettingError("the sweep's 'skip' leaves no combination of its grid; loosen it")
@@ -116,21 +120,25 @@ def run_sweep(sweep: SweepConfig, folder: Path, run: EvaluateTogether | None = N
         if scores and time.monotonic() >= deadline:
             break
         devs = [configs[index].changed(limit=num_dev) for index in group]
-        found = run([Job(dev, _path(folder, "dev", dev, devs)) for dev in devs], None)
-        scores.update((index, _score(sweep, item)) for index, item in zip(group, found, strict=True))
+        heading = ", ".join(describe([points[index] for index in group]))
+        with watch(heading) as progress:
+            evaluations = run([RunJob(dev, _path(folder, "dev", dev, devs)) for dev in devs], progress)
+        scores.update((index, _score(sweep, base, item)) for index, item in zip(group, evaluations, strict=True))
     tried = [Tried(points[index], configs[index], scores[index]) for index in sorted(scores)]
     sign = 1.0 if sweep.is_higher_better else -1.0
     best = max(tried, key=lambda item: sign * item.score.interval.value)
-    rest = _on_rest(best.config, num_dev, folder, run)
+    with watch("best, on the other questions") as progress:
+        rest = _on_rest(best.config, num_dev, folder, run, progress)
     first = tried[0]
-    others = [] if best is first else [_on_rest(first.config, num_dev, folder, run)]
-    gains = [gain for other in others for gain in compare_runs(other.run, rest.run, [sweep.metric])]
-    return SweepResult(tuple(tried), len(points) - len(tried), best, _score(sweep, rest), tuple(gains))
+    others = [] if best is first else [_on_rest(first.config, num_dev, folder, run, None)]
+    gains = [gain for other in others for gain in _compare(sweep, base, other, rest)]
+    figures = _score(sweep, base, rest), tuple(gains), base.confidence
+    return SweepResult(tuple(tried), len(points) - len(tried), best, *figures)
 
 
 def _split(sweep: SweepConfig) -> tuple[int, RunConfig]:
     """How many questions choose, and the shared settings with the number of all questions fixed."""
-    base = RunConfig.of(sweep.base)
+    base = RunConfig.from_values(sweep.base)
     dataset = load_dataset(base.dataset, base.data, base.subset, base.split)
     num = len(select(dataset.questions, base.first, base.limit))
     num_dev = round(num * sweep.dev_share)
@@ -145,26 +153,32 @@ def _groups(sweep: SweepConfig, configs: Sequence[RunConfig]) -> list[list[int]]
         return [[index] for index in range(len(configs))]
     groups: dict[str, list[int]] = {}
     for index, config in enumerate(configs):
-        groups.setdefault(config.company(), []).append(index)
+        groups.setdefault(config.batch_key(), []).append(index)
     return list(groups.values())
 
 
-def _on_rest(config: RunConfig, num_dev: int, folder: Path, run: EvaluateTogether) -> Evaluation:
+def _on_rest(
+    config: RunConfig, num_dev: int, folder: Path, run: EvaluateTogether, progress: OnProgress | None
+) -> Evaluation:
     assert config.limit is not None  # fixed by _split
     rest = config.changed(first=config.first + num_dev, limit=config.limit - num_dev)
-    return run([Job(rest, _path(folder, "rest", rest, [rest]))], None)[0]
+    return run([RunJob(rest, _path(folder, "rest", rest, [rest]))], progress)[0]
 
 
-def _score(sweep: SweepConfig, evaluation: Evaluation) -> Score:
-    config = evaluation.run.identity
-    found = score(sweep.metric, evaluation.run.records, seed=int(config.get("seed", 0)))
-    if found is None:
+def _score(sweep: SweepConfig, base: RunConfig, evaluation: Evaluation) -> Score:
+    seed = int(evaluation.run.identity.get("seed", 0))
+    result = score(sweep.metric, evaluation.run.records, base.confidence, seed)
+    if result is None:
         raise SettingError(f"metric {sweep.metric!r} applies to no question of {evaluation.run.path}; choose another")
-    return found
+    return result
 
 
-def _path(folder: Path, part: str, config: RunConfig, company: Sequence[RunConfig]) -> Path:
-    return folder / f"{part}-{config.decoder}-{company_fingerprint(config, company)}.jsonl"
+def _compare(sweep: SweepConfig, base: RunConfig, first: Evaluation, best: Evaluation) -> list[Comparison]:
+    return compare_runs(first.run, best.run, [sweep.metric], base.confidence, base.seed)
+
+
+def _path(folder: Path, part: str, config: RunConfig, together: Sequence[RunConfig]) -> Path:
+    return folder / f"{part}-{config.decoder}-{batch_fingerprint(config, together)}.jsonl"
 
 
 def describe(points: Sequence[dict[str, Any]]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,6 +103,30 @@ def progress_bar(description: str, *, has_names: bool = False) -> Iterator[Progr
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with RichProgress(*columns, console=err, transient=True) as bar:
         yield _BarProgress(bar, description, has_names=has_names)
+
+
+@contextmanager
+def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal for work that reports how many of how many items are done.
+
+    It appears with the first report, so that an error about the input stands alone.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = RichProgress(*columns, console=err, transient=True)
+    task = bar.add_task(description if len(description) <= 40 else f"{description[:39]}…", total=None)
+
+    def show(num_done: int, num_all: int) -> None:
+        bar.start()
+        bar.update(task, completed=num_done, total=num_all)
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 class _BarProgress(Progress):

@@ -85,7 +85,7 @@ def search_trace(answer: Answer) -> RenderableType:
     """How the passages were found: what was searched for, each part's order, and the graph's paths to them."""
     trace = answer.trace
     queries = "; ".join(trace.queries)
-    lines = [Text(f"{trace.complexity} question, searched for: ", style="dim").append(queries, style="not dim")]
+    lines = [Text(f"length class {trace.complexity}, searched for: ", style="dim").append(queries, style="not dim")]
     if trace.is_from_cache:
         lines.append(Text("passages from the question cache, nothing was retrieved", style="green"))
     cited = {citation.passage_id: f"[{rank}]" for rank, citation in enumerate(answer.citations, start=1)}

@@ -64,7 +64,7 @@ class Config(BaseModel):
     chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
     chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
     top_k: Count | Literal["auto"] = Field(
-        "auto", description="Passages per question; 'auto' gives 3, 5 or 7 by the question's complexity."
+        "auto", description="Passages per question; 'auto' gives 3, 5 or 7 by the question's length."
     )
     retrieval: RetrievalKind = Field(
         "hybrid",

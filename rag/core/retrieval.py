@@ -79,7 +79,8 @@ class Trace:
     """How the passages of an answer were found.
 
     Attributes:
-        complexity: ``simple``, ``compound`` or ``multihop``; empty where passages were given.
+        complexity: length class of the question: ``simple`` (up to 10 words), ``compound`` (up to 14) or ``multihop``
+            (longer). The number of words alone decides. Empty where passages were given.
         queries: what was searched for.
         is_from_cache: cached passages were enough, nothing was retrieved.
         num_retrieved: passages that retrieval brought.

@@ -8,7 +8,7 @@ from typing import Any
 from rag.core.encoding import Encoder
 from rag.core.passages import ScoredPassage
 from rag.library.base import Library
-from retrievers.base import BatchRetriever, ranking_of
+from retrievers.base import BatchRetriever, build_ranking
 
 
 class DenseRetriever(BatchRetriever):
@@ -23,4 +23,4 @@ class DenseRetriever(BatchRetriever):
             return [[] for _ in queries]
         encoder: Encoder = self.encoder
         hits = self.library.dense_index().search(encoder.encode(queries), top_k)
-        return [ranking_of(self.library, row) for row in hits]
+        return [build_ranking(self.library, row) for row in hits]

@@ -1,1 +1,1 @@
-"""Retrieval along the knowledge graph."""
+"""Retrieval over the knowledge graph."""

@@ -1,10 +1,10 @@
-"""The parts of a question that can be asked alone. Rules only: a multi-hop question names its hops by clauses."""
+"""Split a question into clauses, by rules: the hops of a multi-hop question are often its clauses."""
 
 from __future__ import annotations
 
 import re
 
-# A question of thousands of words is cut: its first words carry it.
+# Long questions are cut: the first words say what is asked.
 _MAX_WORDS = 64
 _MAX_PARTS = 3
 _MIN_WORDS = 3
@@ -16,9 +16,9 @@ _BOUNDARY = re.compile(
 
 
 def facets(question: str) -> tuple[str, ...]:
-    """The question and its clauses, alone and up to three in a row, each once; the question comes first.
+    """The question, then its clauses and runs of up to three of them, without repetitions.
 
-    At most 16, the longest kept. Source: ours.
+    At most 16; the shortest are left out. Source: ours.
     """
     words = question.split()
     whole = " ".join(words[:_MAX_WORDS]).rstrip(" ?")

@@ -1,11 +1,10 @@
-"""What the graph retriever looks things up in: the graph's matrices, and which words each passage holds.
+"""The index of the graph retriever: the graph as matrices, and the words of each passage.
 
 Shapes: P passages, E entities, V word stems, D vector length.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,25 +15,23 @@ from scipy.sparse import csc_matrix, csr_matrix, vstack
 
 from kg.graph import KnowledgeGraph
 from kg.matrices import GraphMatrices
-from kg.names import FUNCTION_WORDS, canonical
+from kg.stems import stems
 from rag.core.passages import Passage
 
 Scores = NDArray[np.float64]
-# A question of thousands of words is cut: its first words carry it, and work grows with the words.
+# Long questions are cut: the first words say what is asked, and the work grows with their number.
 MAX_QUESTION_WORDS = 256
-_SUFFIX = re.compile(r"(?:ing|edly|ed|es|s|ly|e)$")
-_MIN_STEM = 3
 
 
 @dataclass(frozen=True)
 class GraphIndex:
-    """Passages, their vectors and the graph over them, frozen.
+    """An immutable snapshot of passages, their vectors and the graph over them.
 
     Attributes:
-        passages: the P passages, in the order of all rows here.
+        passages: the P passages; every array here has its rows in this order.
         vectors: ``[P, D]`` unit vectors.
         matrices: the graph.
-        words: ``[P, V]``, 1 where the passage holds the stem.
+        words: ``[P, V]``, 1 where the passage contains the stem.
         word_ids: column of each stem.
         word_weights: ``[V]``, inverse document frequency.
     """
@@ -47,7 +44,7 @@ class GraphIndex:
     word_weights: Scores
 
     @classmethod
-    def of(
+    def build(
         cls,
         graph: KnowledgeGraph,
         passages: Sequence[Passage],
@@ -55,14 +52,14 @@ class GraphIndex:
         former: GraphIndex | None = None,
         is_kept: NDArray[np.bool_] | None = None,
     ) -> GraphIndex:
-        """Index ``passages``; those that the graph does not know are ranked by their vectors alone.
+        """Index ``passages``; those that are not in the graph are ranked by their vectors alone.
 
         Args:
-            graph: knows the passages.
+            graph: the graph over the passages.
             passages: P of them.
             vectors: ``[P, D]``.
-            former: an index whose rows are taken over instead of being read again.
-            is_kept: rows of ``former`` that ``passages`` begins with.
+            former: an earlier index whose rows are reused.
+            is_kept: mask of the rows of ``former`` to reuse; ``passages`` begins with them.
         """
         word_ids = {} if former is None else dict(former.word_ids)
         old = csr_matrix((0, 0)) if former is None else former.words.tocsr()[is_kept]
@@ -71,45 +68,34 @@ class GraphIndex:
         words = vstack([old, new], format="csc")
         weights = np.log1p(len(passages) / (1 + np.diff(words.indptr)))
         names = [passage.passage_id for passage in passages]
-        matrices = GraphMatrices.of(graph, names, None if former is None else former.matrices, is_kept)
+        matrices = GraphMatrices.from_graph(graph, names, None if former is None else former.matrices, is_kept)
         return cls(tuple(passages), vectors, matrices, words, word_ids, weights)
 
     @cached_property
-    def row_of(self) -> dict[str, int]:
+    def rows_by_passage_id(self) -> dict[str, int]:
         """Row of each passage, by passage_id."""
         return {passage.passage_id: row for row, passage in enumerate(self.passages)}
 
     def coverage(self, question: str) -> tuple[Scores, Scores]:
-        """Which of the question's content words each passage holds: ``[P, W]`` of 0 and 1, and their shares ``[W]``.
+        """Content words of the question in each passage, ``[P, W]`` of 0 and 1, and their weights ``[W]``.
 
-        Words that no passage holds keep their share of the weight: they are covered by none.
+        The weights are shares of the whole question. Words that no passage contains are not in W but keep their share.
         """
-        wanted = list(dict.fromkeys(stems(" ".join(question.split()[:MAX_QUESTION_WORDS]))))
-        known = [stem for stem in wanted if stem in self.word_ids]
+        question_stems = list(dict.fromkeys(stems(" ".join(question.split()[:MAX_QUESTION_WORDS]))))
+        known = [stem for stem in question_stems if stem in self.word_ids]
         columns = [self.word_ids[stem] for stem in known]
-        unknown = (len(wanted) - len(known)) * float(np.log1p(len(self.passages)))
+        unknown = (len(question_stems) - len(known)) * float(np.log1p(len(self.passages)))
         weights = self.word_weights[columns]
         total = max(float(weights.sum()) + unknown, 1e-12)
         return self.words[:, columns].toarray(), weights / total
 
 
 def _word_rows(passages: Sequence[Passage], word_ids: dict[str, int]) -> csr_matrix:
-    """``[len(passages), V]`` of ones; stems that ``word_ids`` lacks are added to it."""
+    """``[len(passages), V]`` of ones. Adds new stems to ``word_ids``."""
     columns: list[int] = []
     ends = [0]
     for passage in passages:
-        found = dict.fromkeys(stems(f"{passage.title} {passage.text}"))
-        columns += [word_ids.setdefault(stem, len(word_ids)) for stem in found]
+        passage_stems = dict.fromkeys(stems(f"{passage.title} {passage.text}"))
+        columns += [word_ids.setdefault(stem, len(word_ids)) for stem in passage_stems]
         ends.append(len(columns))
     return csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(passages), len(word_ids)))
-
-
-def stems(text: str) -> list[str]:
-    """Content words with their English inflections cut off."""
-    return [stem(word) for word in canonical(text).split() if word not in FUNCTION_WORDS]
-
-
-def stem(word: str) -> str:
-    """A word without its English inflection."""
-    cut = _SUFFIX.sub("", word)
-    return cut if len(cut) >= _MIN_STEM else word

@@ -1,4 +1,4 @@
-"""Why the graph retriever ranks a passage where it does: the shares of its score, and the paths that lead to it."""
+"""Explanations of the graph ranking: the parts of a passage's score, and the paths that lead to it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from retrievers.graph.index import GraphIndex
 from retrievers.graph.rank import Ranking, common_entity
 
 _MAX_CLAIM_PATHS = 3
-# A chain worth less than this, in units of cosine, did not bring its passage here.
+# A chain that adds less than this, in units of cosine, did not decide the rank of its passage.
 _MIN_CHAIN = 0.1
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why a passage ranks where it does.
+    """The parts of a passage's score.
 
     Attributes:
-        scored: the passage and its score, the sum of the three parts that follow.
-        similarity: likeness to the question and its clauses (cosine).
-        entities: entities of the question that it holds.
-        chain: worth of the best chain that leads to it.
-        via: the passage that the chain starts from; ``None`` without one.
-        entity: the name that links the two; empty without a chain.
+        scored: the passage and its score, which is the sum of the next three.
+        similarity: cosine to the question and its clauses.
+        entities: from the question's entities in the passage.
+        chain: from the best chain that leads to it.
+        via: the passage where the chain starts; ``None`` without a chain.
+        entity: the name that links both passages; empty without a chain.
     """
 
     scored: ScoredPassage
@@ -37,8 +37,8 @@ class Evidence:
     entity: str = ""
 
 
-def evidence_of(index: GraphIndex, ranking: Ranking, row: int) -> Evidence:
-    """Where the score of the passage at ``row`` comes from."""
+def build_evidence(index: GraphIndex, ranking: Ranking, row: int) -> Evidence:
+    """The parts of the score of the passage at ``row``."""
     seed = int(ranking.via[row])
     return Evidence(
         ScoredPassage(index.passages[row], float(ranking.scores[row])),
@@ -51,7 +51,7 @@ def evidence_of(index: GraphIndex, ranking: Ranking, row: int) -> Evidence:
 
 
 def chains(evidence: Iterable[Evidence]) -> tuple[GraphPath, ...]:
-    """The chain behind each passage that one brought: the passage it starts from, the name, the passage it leads to."""
+    """The chain to each passage that has a strong one: from its first passage over a name to this passage."""
     return tuple(
         GraphPath(item.scored.passage.passage_id, "chain", (_hop(item.via, item),), item.chain)
         for item in evidence
@@ -60,7 +60,7 @@ def chains(evidence: Iterable[Evidence]) -> tuple[GraphPath, ...]:
 
 
 def claim_paths(walker: Walker, plans: Sequence[Plan], passage_ids: Sequence[str]) -> tuple[GraphPath, ...]:
-    """The best walks along claims that start at a name of the question and stand in ``passage_ids`` alone."""
+    """The best paths of claims that start at a name of the question and use only claims in ``passage_ids``."""
     allowed = set(passage_ids)
     paths = (_claim_path(path, allowed) for path in walker.ground_all(plans, _MAX_CLAIM_PATHS))
     return tuple(path for path in paths if path is not None)
@@ -74,8 +74,8 @@ def _hop(via: Passage, item: Evidence) -> Hop:
 def _claim_path(path: Path, allowed: set[str]) -> GraphPath | None:
     hops = []
     for claim, sources in zip(path.claims, path.sources, strict=True):
-        places = [source.passage_id for source in sources if source.passage_id in allowed]
-        if not places:
+        allowed_ids = [source.passage_id for source in sources if source.passage_id in allowed]
+        if not allowed_ids:
             return None
-        hops.append(Hop(*claim, places[0]))
+        hops.append(Hop(*claim, allowed_ids[0]))
     return GraphPath(hops[-1].passage_id, "claims", tuple(hops), path.score) if hops else None

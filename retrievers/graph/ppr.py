@@ -1,7 +1,7 @@
 """Graph ranking by personalised PageRank, after HippoRAG 2: linked entities and all passages are seeds of one walk.
 
-Measured, it adds nothing to the chains of :mod:`retrievers.graph.rank` (docs/LOG.md), so it is no part of the default.
-It is kept as the published baseline, and for graphs of imported triples whose passages share few names.
+A published baseline that ``benchmarks/retrieval.py`` compares with; no setting of the engine uses it. In that benchmark
+it added nothing to the chains of :mod:`retrievers.graph.rank` (docs/LOG.md).
 
 Shapes: P passages, E entities, N = P + E nodes, F triples, D vector length.
 """
@@ -25,9 +25,9 @@ class PprSettings:
     """The published settings.
 
     Attributes:
-        damping: probability to walk on rather than to restart.
-        passage_weight: weight of a passage's dense score among the seeds.
-        num_facts: triples that the question is linked to.
+        damping: probability to walk on instead of restarting.
+        passage_weight: weight of a passage's cosine among the seeds.
+        num_facts: number of triples that the question is linked to.
     """
 
     damping: float = 0.5
@@ -42,14 +42,14 @@ def ppr_scores(
     entity_seeds: Scores,
     settings: PprSettings = PprSettings(),
 ) -> Scores:
-    """``[P]`` probabilities of the walk; the dense order itself when no entity is a seed.
+    """``[P]`` probabilities of the walk; the cosines themselves if no entity is a seed.
 
     Args:
         matrices: the graph.
-        transition: of ``matrices.adjacency``, made once.
+        transition: built once from ``matrices.adjacency``.
         cosines: ``[P]``, of the question with the passages.
         entity_seeds: ``[E]``, 0 or more.
-        settings: the walk.
+        settings: of the walk.
     """
     if not entity_seeds.any():
         return cosines
@@ -60,10 +60,10 @@ def ppr_scores(
 
 
 def seeds_by_name(matrices: GraphMatrices, question: str) -> Scores:
-    """``[E]``: entities that the question names, each divided by the number of passages that name it."""
+    """``[E]``: 1 for an entity that the question names, divided by the number of passages that name it."""
     seeds = np.zeros(len(matrices.entity_ids))
     linked = matrices.linked(ngrams(question))
-    seeds[linked] = 1 / np.maximum(matrices.num_passages_of[linked], 1)
+    seeds[linked] = 1 / np.maximum(matrices.passage_counts[linked], 1)
     return seeds
 
 
@@ -73,10 +73,10 @@ def seeds_by_fact(
     """``[E]``: subjects and objects of the triples nearest to the question, by mean similarity over their passages.
 
     Args:
-        matrices: the graph that holds the triples.
+        matrices: the graph that contains the triples.
         triples: F of them.
         similarities: ``[F]``, cosine of the question with each triple's text.
-        num_facts: nearest triples to take.
+        num_facts: number of nearest triples to use.
 
     Source: HippoRAG 2 (Gutiérrez et al. 2025), query-to-triple linking, without its filter by a language model.
     """
@@ -85,5 +85,5 @@ def seeds_by_fact(
         for entity in matrices.linked((triples[row].subject, triples[row].object)):
             total[entity] += max(float(similarities[row]), 0.0)
             times[entity] += 1
-    mean: Scores = total / np.maximum(times, 1) / np.maximum(matrices.num_passages_of, 1)
+    mean: Scores = total / np.maximum(times, 1) / np.maximum(matrices.passage_counts, 1)
     return mean

@@ -1,14 +1,14 @@
-"""The ranking of the graph retriever, on arrays: meaning, names, and evidence that completes other evidence.
+"""The ranking of the graph retriever, on arrays: similarity, entities and chains.
 
-A passage scores by
+The score of a passage i is the sum of three parts:
 
-1. its cosine to the question, and to the clause of the question it fits best;
-2. the entities it shares with the question, and whether it is about one of them by its title;
-3. the best chain that leads to it: from a seed passage j that ranks well, over an entity that j names and passage i
-   is about (or both name), as far as i holds words of the question that j lacks.
+1. its cosine to the question, and to the clause of the question that is nearest to it;
+2. the entities that it shares with the question, and whether its title is one of them;
+3. the best chain that leads to it: from a seed passage j that ranks well, over an entity that j names and that i is
+   about (or that both name), weighted by the words of the question that i contains and j does not.
 
-The last is what multi-hop questions need: the second passage answers the part of the question that the first one
-leaves open, so likeness to the whole question says little about it, and mere linkage brings in the neighbours too.
+Multi-hop questions need the third part. The second passage answers what the first one leaves open, so its cosine to
+the whole question is low; and links alone, without the words, would bring in all neighbours of the first passage.
 
 Shapes: P passages, E entities, S seeds, W content words of the question.
 """
@@ -27,17 +27,17 @@ from retrievers.graph.index import MAX_QUESTION_WORDS, GraphIndex, Scores
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """How much each part counts, in units of cosine. Set on the even-numbered questions of two sets (docs/LOG.md).
+    """Weights of the parts, in units of cosine, chosen on the even-numbered questions of two sets (docs/LOG.md).
 
     Attributes:
-        entity_weight: of the question's entities that a passage holds, and again of a title among them.
+        entity_weight: of the question's entities in a passage, and once more of a title among them.
         chain_weight: of the best chain into a passage.
-        temperature: a seed counts ``exp((score - best score) / temperature)``.
-        link_floor: what a link is worth when it completes nothing.
-        shared_weight: of a link over an entity both passages name, against one to the passage's own title.
-        num_seeds: best passages that chains start from.
-        max_shared: an entity of more passages than this links none of them (titles always do).
-        has_facets: also compare passages with the question's clauses.
+        temperature: the weight of a seed is ``exp((score - best score) / temperature)``.
+        link_floor: value of a link to a passage with no further words of the question.
+        shared_weight: of a link over an entity that both passages name; a link to a title has 1.
+        num_seeds: number of best passages where chains start.
+        max_shared: an entity in more passages than this does not link them (titles always do).
+        has_facets: compare passages with the question's clauses too.
     """
 
     entity_weight: float = 0.25
@@ -51,25 +51,25 @@ class GraphSettings:
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
-            raise SettingError(f"temperature={self.temperature}: it is above 0")
+            raise SettingError(f"temperature={self.temperature}: expected a number above 0")
         if self.num_seeds < 1:
-            raise SettingError(f"num_seeds={self.num_seeds}: it is at least 1")
+            raise SettingError(f"num_seeds={self.num_seeds}: expected 1 or more")
         for name in ("entity_weight", "chain_weight", "link_floor", "shared_weight", "max_shared"):
             if getattr(self, name) < 0:
-                raise SettingError(f"{name}={getattr(self, name)}: it is at least 0")
+                raise SettingError(f"{name}={getattr(self, name)}: expected 0 or more")
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Scores of every passage for one question, and where they come from.
+    """Scores of every passage for one question, and their parts.
 
     Attributes:
         scores: ``[P]``.
         similarity: ``[P]``, part 1.
         entities: ``[P]``, part 2.
         chains: ``[P]``, part 3.
-        via: ``[P]``, the seed of the best chain into a passage; -1 without one.
-        covered: share of the question's content words, by weight, in the passage that holds most of them.
+        via: ``[P]``, the seed of the best chain to a passage; -1 without a chain.
+        covered: largest share of the question's content words, by weight, in one passage.
     """
 
     scores: Scores
@@ -85,13 +85,13 @@ def rank(index: GraphIndex, question: str, cosines: Scores, settings: GraphSetti
 
     Args:
         index: the passages.
-        question: its words.
-        cosines: ``[F, P]``, of the question (row 0) and its facets with the passages.
+        question: the text.
+        cosines: ``[F, P]``, of the question (row 0) and its clauses with the passages.
         settings: the weights.
 
     Returns:
-        The ranking. When the question names no entity of the graph and no seed links to a passage, its order is
-        that of row 0 of ``cosines``: plain dense retrieval.
+        The ranking. If the question names no entity of the graph and no seed links to a passage, the scores are row 0
+        of ``cosines``: plain dense retrieval.
 
     Source: ours; seeds and passages as nodes after HippoRAG 2 (Gutiérrez et al. 2025).
     """
@@ -102,13 +102,13 @@ def rank(index: GraphIndex, question: str, cosines: Scores, settings: GraphSetti
     chains, via = best_chains(index, (covered, shares), local, settings)
     if not entities.any() and not chains.any():
         similarity = local = cosines[0]
-    most = min(float((covered @ shares).max(initial=0.0)), 1.0)
+    best_coverage = min(float((covered @ shares).max(initial=0.0)), 1.0)
     chains *= settings.chain_weight
-    return Ranking(local + chains, similarity, entities, chains, via, most)
+    return Ranking(local + chains, similarity, entities, chains, via, best_coverage)
 
 
 def entity_overlap(index: GraphIndex, question: str) -> Scores:
-    """``[P]``, 0 to 2: share of the question's entities a passage names (by specificity), plus 1 if it is about one."""
+    """``[P]``, 0 to 2: share of the question's entities in a passage (by specificity), plus 1 if its title is one."""
     matrices = index.matrices
     linked = matrices.linked(ngrams(" ".join(question.split()[:MAX_QUESTION_WORDS])))
     weights = matrices.specificity[linked]
@@ -121,9 +121,9 @@ def entity_overlap(index: GraphIndex, question: str) -> Scores:
 def best_chains(
     index: GraphIndex, coverage: tuple[Scores, Scores], local: Scores, settings: GraphSettings
 ) -> tuple[Scores, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """``[P]`` worth of the best chain into each passage, and ``[P]`` the seed it starts from (-1: none).
+    """Value of the best chain to each passage, ``[P]``, and the seed where it starts, ``[P]`` (-1: none).
 
-    ``coverage`` is the index's of the question.
+    ``coverage`` is that of the question, from :meth:`GraphIndex.coverage`.
     """
     seeds = np.argsort(-local, kind="stable")[: settings.num_seeds]
     if not seeds.size:
@@ -136,21 +136,21 @@ def best_chains(
         cells = slice(strengths.indptr[row], strengths.indptr[row + 1])
         targets = strengths.indices[cells]
         gain = np.maximum(covered[targets] - covered[seed], 0) @ shares
-        worth = prior[row] * strengths.data[cells] * (settings.link_floor + gain)
-        is_better = (worth > best[targets]) & (targets != seed)
-        best[targets[is_better]], via[targets[is_better]] = worth[is_better], seed
+        values = prior[row] * strengths.data[cells] * (settings.link_floor + gain)
+        is_better = (values > best[targets]) & (targets != seed)
+        best[targets[is_better]], via[targets[is_better]] = values[is_better], seed
     return best, via
 
 
 def links(index: GraphIndex, seeds: np.ndarray[tuple[int], np.dtype[np.int64]], settings: GraphSettings) -> csr_matrix:
-    """``[S, P]``, 0 to 1: how firmly each seed is linked to each passage."""
+    """``[S, P]``, 0 to 1: strength of the link from each seed to each passage."""
     matrices = index.matrices
-    counts = matrices.num_passages_of
+    counts = matrices.passage_counts
     by_title = (matrices.mentions[seeds] @ matrices.titled).tocsr()
     by_title.data[:] = 1.0
     weights = np.where(counts <= settings.max_shared, matrices.specificity**2, 0.0)
     seeding = matrices.named[seeds].multiply(weights).tocsr()
-    # Else every passage that names a common entity would be gone through, at weight 0.
+    # Otherwise every passage with a common entity would be visited, with weight 0.
     seeding.eliminate_zeros()
     shared = (seeding @ matrices.naming).tocsr()
     shared.data = settings.shared_weight * np.minimum(shared.data, 1.0)
@@ -158,7 +158,9 @@ def links(index: GraphIndex, seeds: np.ndarray[tuple[int], np.dtype[np.int64]], 
 
 
 def common_entity(index: GraphIndex, seed: int, target: int) -> str:
-    """The most specific entity, then the longest, that links two passages, by a title if one does; empty if none."""
+    """The entity that links two passages; empty if none.
+
+    A title of the target comes before other names, then the more specific and then the longer name."""
     matrices = index.matrices
     shared = matrices.named[seed].multiply(matrices.named[target]).tocoo().col.tolist()
     titles = set(matrices.titles[target].indices.tolist())

@@ -1,4 +1,4 @@
-"""What extractors read, kept in the library: every passage is read once, and an interrupted reading is resumed."""
+"""Extractions in the library: each passage is read once, and interrupted reading continues where it stopped."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from rag.core.passages import Passage
 from rag.library.base import Library
 
 IMPORTED = "imported"
-"""Fingerprint of what was imported from files; it is part of every graph over the library."""
+"""Fingerprint of the extractions imported from files; they are part of every graph over the library."""
 OnRead = Callable[[int], None]
 
 
 def read_passages(
     library: Library, extractor: Extractor, rows: Mapping[int, Passage], on_read: OnRead | None = None
 ) -> list[Extraction]:
-    """What ``extractor`` says of every passage, read now only where it is not kept yet.
+    """The extraction of every passage; only those that are not stored yet are read now.
 
     Args:
-        library: keeps the extractions.
+        library: stores the extractions.
         extractor: reads passages.
         rows: passages by row id.
-        on_read: told of the number of passages done, batch by batch.
+        on_read: called with the number of passages of each batch that is done.
     """
-    found: list[Extraction] = []
-    for some in batches(rows, extractor.batch_size):
-        kept = kept_extractions(library, extractor.fingerprint, some) if extractor.fingerprint else {}
-        new = {row_id: passage for row_id, passage in some.items() if row_id not in kept}
+    extractions: list[Extraction] = []
+    for batch in batches(rows, extractor.batch_size):
+        stored = stored_extractions(library, extractor.fingerprint, batch) if extractor.fingerprint else {}
+        new = {row_id: passage for row_id, passage in batch.items() if row_id not in stored}
         read = dict(zip(new, extractor.extract(list(new.values())), strict=True))
         if read and extractor.fingerprint:
             _keep(library, extractor.fingerprint, read)
-        found += (kept.get(row_id) or read[row_id] for row_id in some)
+        extractions += (stored.get(row_id) or read[row_id] for row_id in batch)
         if on_read:
-            on_read(len(some))
-    return found
+            on_read(len(batch))
+    return extractions
 
 
-def kept_extractions(library: Library, fingerprint: str, rows: Mapping[int, Passage]) -> dict[int, Extraction]:
-    """What is kept of these passages, by row id; damaged entries are left out, to be read again."""
-    kept = {}
+def stored_extractions(library: Library, fingerprint: str, rows: Mapping[int, Passage]) -> dict[int, Extraction]:
+    """Stored extractions of these passages, by row id. Damaged ones are left out, so that they are read again."""
+    stored = {}
     for row_id, body in library.extractions(fingerprint, list(rows)).items():
         try:
-            kept[row_id] = from_bytes(body, rows[row_id])
+            stored[row_id] = from_bytes(body, rows[row_id])
         except ValueError:
             continue
-    return kept
+    return stored
 
 
 def import_extractions(library: Library, rows: Mapping[int, Passage], extractions: Sequence[Extraction]) -> int:
-    """Keep imported extractions beside those imported before; the number of passages that got one."""
+    """Store imported extractions in addition to earlier ones. Returns the number of passages that got one."""
     by_passage: dict[str, list[Extraction]] = {}
     for extraction in extractions:
         by_passage.setdefault(extraction.passage_id, []).append(extraction)
     chosen = {row_id: passage for row_id, passage in rows.items() if passage.passage_id in by_passage}
-    former = kept_extractions(library, IMPORTED, chosen)
+    former = stored_extractions(library, IMPORTED, chosen)
     bodies = {}
     for row_id, passage in chosen.items():
         parts = [*([former[row_id]] if row_id in former else []), *by_passage[passage.passage_id]]
@@ -72,12 +72,12 @@ def _keep(library: Library, fingerprint: str, read: Mapping[int, Extraction]) ->
     try:
         library.keep_extractions(fingerprint, {row_id: to_bytes(item) for row_id, item in read.items()})
     except StorageError:
-        # It only saves time: a library on a full or read-only disk still answers.
+        # Storing only saves time: a library on a full or read-only disk still answers.
         return
 
 
 def batches(rows: Mapping[int, Passage], size: int) -> Iterator[dict[int, Passage]]:
-    """``rows`` in parts of at most ``size``, in their order."""
+    """``rows`` in batches of at most ``size``, in their order."""
     items = iter(rows.items())
-    while some := dict(islice(items, size)):
-        yield some
+    while batch := dict(islice(items, size)):
+        yield batch

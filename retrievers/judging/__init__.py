@@ -1,1 +1,1 @@
-"""Whether passages support an answer."""
+"""Judging whether passages support an answer."""

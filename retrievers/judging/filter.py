@@ -1,4 +1,4 @@
-"""Knowledge Filter: of the passages that were found, keep those that a judge lets through."""
+"""Knowledge Filter: keep the retrieved passages that a judge accepts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from retrievers.judging.judges import Judge, Verdict
 
 
 class KnowledgeFilter(BaseDocumentCompressor):
-    """Keeps what is likely enough to support an answer, in the order it came.
+    """Keeps the passages that probably support an answer, in their order.
 
     Attributes:
         judge: a :class:`retrievers.judging.judges.Judge`.
-        threshold: least probability to entail.
-        keep_floor: so many are kept whatever the judge says, the likeliest ones: it may be wrong.
+        threshold: minimum probability of ``entail``.
+        keep_floor: this many of the likeliest are always kept, since the judge may be wrong.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -30,17 +30,18 @@ class KnowledgeFilter(BaseDocumentCompressor):
     def filter(
         self, questions: Sequence[str], rankings: Sequence[Sequence[ScoredPassage]]
     ) -> list[tuple[list[ScoredPassage], list[Verdict]]]:
-        """What is kept of each ranking, and the verdict on every passage of it; all questions in one batch."""
+        """The kept part of each ranking, and the verdict on each of its passages. All questions are one batch."""
         judge: Judge = self.judge
         verdicts = judge.judge(questions, [[scored.passage for scored in ranking] for ranking in rankings])
         return [
-            ([ranking[row] for row in self._kept(some)], some) for ranking, some in zip(rankings, verdicts, strict=True)
+            ([ranking[row] for row in self._accepted(judged)], judged)
+            for ranking, judged in zip(rankings, verdicts, strict=True)
         ]
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> list[Document]:
-        """LangChain's form: the kept documents, with ``entail`` and ``verdict`` in their metadata."""
+        """The interface of LangChain: the kept documents, with ``entail`` and ``verdict`` in their metadata."""
         judge: Judge = self.judge
         verdicts = judge.judge([query], [[Passage.from_document(document) for document in documents]])[0]
         return [
@@ -50,9 +51,9 @@ class KnowledgeFilter(BaseDocumentCompressor):
                     | {"entail": verdicts[row].entail, "verdict": verdicts[row].label}
                 }
             )
-            for row in self._kept(verdicts)
+            for row in self._accepted(verdicts)
         ]
 
-    def _kept(self, verdicts: Sequence[Verdict]) -> list[int]:
+    def _accepted(self, verdicts: Sequence[Verdict]) -> list[int]:
         likeliest = sorted(range(len(verdicts)), key=lambda row: (-verdicts[row].entail, row))[: self.keep_floor]
         return [row for row, verdict in enumerate(verdicts) if verdict.entail >= self.threshold or row in likeliest]

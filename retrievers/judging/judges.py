@@ -1,8 +1,8 @@
 """Judges of passages: does one support an answer? Entail, contradict or neutral, with probabilities.
 
-Two behind one contract. :class:`EncoderJudge` reads the candidates as one small graph: what one of
-them leaves open, another may close, which no passage shows alone. :class:`ModelJudge` asks the generator and reads the
-probabilities of its labels, one batched call for all passages.
+There are two. :class:`EncoderJudge` treats the candidates as one small graph, because a passage may answer what another
+one leaves open. :class:`ModelJudge` asks the generator and reads the probabilities of its labels, in one batched call
+for all passages.
 
 Source: the module of Four-Module Synergy (Shi et al. 2024); evidence, prompt and weights ours.
 """
@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
+from kg.stems import stems
 from rag.core.encoding import Encoder, passage_text
 from rag.core.errors import ModelError
 from rag.core.passages import Passage
@@ -27,7 +29,7 @@ from rag.core.prompts import passage_block
 from rag.core.query import Message
 from rag.generation.base import Generator, Scorer
 from retrievers.graph.facets import facets
-from retrievers.graph.index import GraphIndex, Scores, stems
+from retrievers.graph.index import GraphIndex, Scores
 from retrievers.graph.rank import GraphSettings, rank
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
@@ -38,7 +40,7 @@ _NUM_SUPPORTING = 3
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge makes of one passage: probabilities that sum to 1."""
+    """The judgement of one passage: probabilities that sum to 1."""
 
     entail: float
     neutral: float
@@ -51,14 +53,14 @@ class Verdict:
 
 
 class Judge(Protocol):
-    """Judges the passages of questions, all in one batch."""
+    """Judges the passages of several questions in one batch."""
 
     def judge(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[list[Verdict]]:
         """One verdict per passage, in order; a question's verdicts depend on its own passages alone."""
         ...
 
     def support(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[float]:
-        """How well each question's passages, best first, answer it at all: 0 to 1, 0 without passages."""
+        """How well each question's passages (best first) answer it, 0 to 1; 0 without passages."""
         ...
 
 
@@ -72,24 +74,24 @@ class EncoderWeights:
 
 
 class EncoderJudge:
-    """Graph score among the candidates, and the share of the question's words that one sentence holds.
+    """Judges by the graph score among the candidates and the share of the question's words in one sentence.
 
-    It sees no contradiction: what does not support an answer is neutral.
+    It does not detect contradictions: a passage that does not support an answer is neutral.
 
     Args:
         encoder: for questions and their clauses.
-        vectors_of: ``[len(passages), D]`` unit vectors of passages; by default they are encoded.
+        passage_vectors: ``[len(passages), D]`` unit vectors of passages; by default they are encoded.
         weights: of the evidence.
     """
 
     def __init__(
         self,
         encoder: Encoder,
-        vectors_of: Callable[[Sequence[Passage]], NDArray[np.float32]] | None = None,
+        passage_vectors: Callable[[Sequence[Passage]], NDArray[np.float32]] | None = None,
         weights: EncoderWeights = EncoderWeights(),
     ) -> None:
         self._encoder = encoder
-        self._vectors_of = vectors_of or self._encoded
+        self._passage_vectors = passage_vectors or self._encoded
         self._weights = weights
         self._extractor = NameExtractor()
 
@@ -97,32 +99,35 @@ class EncoderJudge:
         """See :class:`Judge`; one encoder call for all questions."""
         if not questions:
             return []
-        parts = [facets(question) for question in questions]
-        vectors = self._encoder.encode([text for some in parts for text in some])
-        ends = np.cumsum([len(some) for some in parts])[:-1]
+        clauses = [facets(question) for question in questions]
+        vectors = self._encoder.encode([text for texts in clauses for text in texts])
+        ends = np.cumsum([len(texts) for texts in clauses])[:-1]
         return [
-            self._verdicts(question, own, some) if some else []
-            for question, own, some in zip(questions, np.split(vectors, ends), passages, strict=True)
+            self._verdicts(question, clause_vectors, candidates) if candidates else []
+            for question, clause_vectors, candidates in zip(questions, np.split(vectors, ends), passages, strict=True)
         ]
 
     def support(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[float]:
         """Cosine of each question and the nearest sentence of its three best passages; one encoder call.
 
-        Whether anything answers is told best by this; whether a passage helps, by :meth:`evidence` (docs/LOG.md).
+        It tells best whether any passage answers; :meth:`evidence` tells best whether one passage helps (docs/LOG.md).
         """
         texts = [
-            [f"{p.title}: {sentence}" for p in some[:_NUM_SUPPORTING] for sentence in sentences(p.text)]
-            for some in passages
+            [f"{p.title}: {sentence}" for p in candidates[:_NUM_SUPPORTING] for sentence in sentences(p.text)]
+            for candidates in passages
         ]
-        vectors = self._encoder.encode([*questions, *(text for some in texts for text in some)])
-        ends = np.cumsum([len(questions), *(len(some) for some in texts)])[:-1]
-        asked, *held = np.split(vectors, ends) if questions else [vectors]
-        return [max(float(np.max(own @ q)), 0.0) if len(own) else 0.0 for q, own in zip(asked, held, strict=True)]
+        vectors = self._encoder.encode([*questions, *(sentence for row in texts for sentence in row)])
+        ends = np.cumsum([len(questions), *(len(row) for row in texts)])[:-1]
+        asked, *by_question = np.split(vectors, ends) if questions else [vectors]
+        return [
+            max(float(np.max(rows @ question)), 0.0) if len(rows) else 0.0
+            for question, rows in zip(asked, by_question, strict=True)
+        ]
 
     def evidence(self, question: str, asked: NDArray[np.float32], passages: Sequence[Passage]) -> tuple[Scores, Scores]:
-        """Both parts of the evidence, ``[len(passages)]`` each: graph score, sentence coverage."""
+        """Both parts of the evidence, ``[len(passages)]`` each: graph score and sentence coverage."""
         graph = KnowledgeGraph(self._extractor.extract(passages))
-        index = GraphIndex.of(graph, passages, self._vectors_of(passages))
+        index = GraphIndex.build(graph, passages, self._passage_vectors(passages))
         scores = rank(index, question, (asked @ index.vectors.T).astype(np.float64), _GRAPH).scores
         return scores, np.array([sentence_coverage(index, question, passage) for passage in passages])
 
@@ -136,44 +141,38 @@ class EncoderJudge:
 
 
 class ModelJudge:
-    """Asks the generator whether a passage answers the question, and reads the labels' probabilities.
+    """Asks the generator whether a passage answers the question and reads the probabilities of the labels.
 
     Args:
-        generator: encodes the prompts and, being a :class:`rag.generation.base.Scorer` too, scores the labels.
+        generator: must also be a :class:`rag.generation.base.Scorer`, which scores the labels.
 
     Raises:
-        ModelError: this generator scores no labels.
+        ModelError: the generator is not a ``Scorer``.
     """
 
     def __init__(self, generator: Generator) -> None:
         if not isinstance(generator, Scorer):
             raise ModelError(
-                f"{type(generator).__name__} reads no label probabilities; use filter='encoder', or another generator"
+                f"{type(generator).__name__} cannot score labels; use filter='encoder', or another generator"
             )
         self._generator = generator
         self._scorer: Scorer = generator
 
     def judge(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[list[Verdict]]:
-        """See :class:`Judge`; one call for all passages. One too long for the window is judged by its beginning."""
+        """See :class:`Judge`; one call for all passages. A passage too long for the window is cut at its end."""
         prompts = [
             self._prompt(question, passage)
-            for question, some in zip(questions, passages, strict=True)
-            for passage in some
+            for question, candidates in zip(questions, passages, strict=True)
+            for passage in candidates
         ]
-        scores = iter(self._scorer.score(prompts, _LABELS) if prompts else ())
-        verdicts = []
-        for some in passages:
-            of_question = []
-            for _ in some:
-                yes, no, unknown = next(scores)
-                of_question.append(Verdict(entail=yes, contradict=no, neutral=unknown))
-            verdicts.append(of_question)
-        return verdicts
+        scores = self._scorer.score(prompts, _LABELS) if prompts else ()
+        verdicts = (Verdict(entail=yes, contradict=no, neutral=unknown) for yes, no, unknown in scores)
+        return [list(islice(verdicts, len(candidates))) for candidates in passages]
 
     def support(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[float]:
-        """The best passage's probability to help."""
-        judged = self.judge(questions, [some[:_NUM_SUPPORTING] for some in passages])
-        return [max((verdict.entail for verdict in some), default=0.0) for some in judged]
+        """The highest probability of ``entail`` among the first three passages."""
+        judged = self.judge(questions, [candidates[:_NUM_SUPPORTING] for candidates in passages])
+        return [max((verdict.entail for verdict in verdicts), default=0.0) for verdicts in judged]
 
     def _prompt(self, question: str, passage: Passage) -> tuple[int, ...]:
         text = passage_block(passage)
@@ -185,7 +184,7 @@ class ModelJudge:
 
 
 def judge_prompt(question: str, text: str) -> str:
-    """What the model judge asks."""
+    """The prompt of the model judge."""
     return (
         f"{text}\n\nQuestion: {question}\nDoes the text above help to answer the question? Say yes if it does, "
         "no if it contradicts the question, unknown if it is about something else.\nReply with one word."
@@ -193,16 +192,16 @@ def judge_prompt(question: str, text: str) -> str:
 
 
 def sentence_coverage(index: GraphIndex, question: str, passage: Passage) -> float:
-    """Largest share of the question's content words, by rarity, that one sentence of a passage and its title hold."""
-    wanted = set(stems(" ".join(question.split()[:256])))
+    """Largest share of the question's content words, weighted by rarity, in one sentence plus the title."""
+    asked = set(stems(" ".join(question.split()[:256])))
     rare = float(np.log1p(len(index.passages)))
-    weights = {w: float(index.word_weights[index.word_ids[w]]) if w in index.word_ids else rare for w in wanted}
+    weights = {w: float(index.word_weights[index.word_ids[w]]) if w in index.word_ids else rare for w in asked}
     total = max(sum(weights.values()), 1e-12)
     title = set(stems(passage.title))
-    held = ((title | set(stems(sentence))) & wanted for sentence in sentences(passage.text))
-    return max((sum(weights[word] for word in sorted(words)) / total for words in held), default=0.0)
+    in_sentences = ((title | set(stems(sentence))) & asked for sentence in sentences(passage.text))
+    return max((sum(weights[word] for word in sorted(words)) / total for words in in_sentences), default=0.0)
 
 
 def sentences(text: str) -> list[str]:
-    """A text cut after full stops, question and exclamation marks that a capital or a number follows."""
+    """Split a text after full stops, question marks and exclamation marks before a capital or a number."""
     return [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]

@@ -1,1 +1,1 @@
-"""What a question says about how to search for it."""
+"""From a question to search queries: follow-ups, rewriting, length."""

@@ -1,7 +1,7 @@
-"""Follow-up questions: put the name from the conversation in place of the word that refers to it. English rules only.
+"""Follow-up questions: replace a reference by the name from the conversation. Rules for English only.
 
-A question that stands alone stays as it is. The rules change it only where they are sure: a pronoun that points
-outside the question, or a question of a few words without a name of its own.
+A question that stands alone is not changed. The rules apply in two cases: a pronoun refers to something outside the
+question, or the question has a few words and no name.
 
 Source: ours.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from kg.names import names_in
 from rag.core.query import Message
 
-# A question this long says all that a search can use.
+# A question this long has enough words to search for.
 _MAX_WORDS = 256
 _SHORT = 4
 _ANSWER_WORDS = 8
@@ -43,7 +43,7 @@ _EXISTENTIAL_THERE = re.compile(
 
 
 def stand_alone(question: str, history: Sequence[Message]) -> str:
-    """A follow-up with the name it refers to; any other question as it is.
+    """A follow-up question with the name it refers to; any other question unchanged.
 
     "When was she appointed?" after "Who is the harbour master?", "Edda Lindqvist" is
     "When was Edda Lindqvist appointed?"; "And the mayor?" is "And the mayor? (Port Selwick)".
@@ -62,20 +62,22 @@ def stand_alone(question: str, history: Sequence[Message]) -> str:
 
 
 def _find_reference(question: str) -> re.Match[str] | None:
-    """The first pronoun that points outside the question."""
+    """The first pronoun that refers to something outside the question."""
     names = [name.start for name in names_in(question)]
-    idle = [match.span() for pattern in (_EXPLETIVE_IT, _EXISTENTIAL_THERE) for match in pattern.finditer(question)]
+    expletives = [
+        match.span() for pattern in (_EXPLETIVE_IT, _EXISTENTIAL_THERE) for match in pattern.finditer(question)
+    ]
     for match in _PRONOUN.finditer(question):
-        is_idle = match.group().lower() in ("it", "there") and any(a <= match.start() < b for a, b in idle)
+        is_expletive = match.group().lower() in ("it", "there") and any(a <= match.start() < b for a, b in expletives)
         # "When did Edda say she would leave?": the name stands in the question itself.
         is_answered_inside = any(start < match.start() for start in names)
-        if not is_idle and not is_answered_inside:
+        if not is_expletive and not is_answered_inside:
             return match
     return None
 
 
 def _is_elliptic(question: str) -> bool:
-    """Whether a few words lean on the conversation; those that name something of their own do not."""
+    """Whether the question is a few words that need the conversation and contain no name."""
     is_short = len(question.split()) <= _SHORT
     return is_short and _ELLIPSIS.match(question) is not None and next(iter(names_in(question)), None) is None
 
@@ -87,12 +89,12 @@ def _replace(question: str, reference: re.Match[str], name: str) -> str:
 
 
 def _topic(history: Sequence[Message], *, prefers_answer: bool) -> str:
-    """The name that the conversation was about last; empty when it names nothing."""
+    """The last topic of the conversation; empty if it contains no name."""
     for turn in _turns(history):
         order = sorted(turn, key=lambda message: (message.role == "assistant") != prefers_answer)
         for message in order:
             names = _outer_names(message.content)
-            # A long reply names many things; only a short one is the name that was asked for.
+            # A long reply contains many names; only a short one is the name that was asked for.
             is_usable = message.role == "user" or len(message.content.split()) <= _ANSWER_WORDS
             if names and is_usable:
                 return names[-1]
@@ -110,7 +112,7 @@ def _turns(history: Sequence[Message]) -> Iterator[list[Message]]:
 
 
 def _outer_names(text: str) -> list[str]:
-    """Names in a text as it spells them, none inside another."""
+    """Names in a text in its spelling, without those inside another name."""
     spans = list(names_in(text))
     outer = [
         span

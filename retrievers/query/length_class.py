@@ -1,35 +1,37 @@
-"""How much a question asks for at once, and what retrieval gives it in return. Rules only."""
+"""How long a question is, and how much retrieval it gets for that. Rules only."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-Complexity = Literal["simple", "compound", "multihop"]
+# Only the number of words decides. The values are those of the public field ``Answer.trace.complexity``, which clients
+# read: they say what a question of this length usually asks for, not what this one was found to ask.
+LengthClass = Literal["simple", "compound", "multihop"]
 
-# Words, chosen on the even-numbered questions of three sets: those of one passage have 10 at the median, those of
-# two and more 16. Clauses and named entities, counted as well, told the two apart no better.
-_SIMPLE_WORDS = 10
-_COMPOUND_WORDS = 14
-_TOP_K: dict[Complexity, int] = {"simple": 3, "compound": 5, "multihop": 7}
-_NUM_FACETS: dict[Complexity, int] = {"simple": 0, "compound": 2, "multihop": 5}
+# Chosen on the even-numbered questions of three sets: questions about one passage have 10 words at the median, those
+# about two and more have 16. Counting clauses and named entities as well separated the two no better.
+_MAX_SIMPLE_WORDS = 10
+_MAX_COMPOUND_WORDS = 14
+_TOP_K: dict[LengthClass, int] = {"simple": 3, "compound": 5, "multihop": 7}
+_NUM_FACETS: dict[LengthClass, int] = {"simple": 0, "compound": 2, "multihop": 5}
 
 
-def complexity(question: str) -> Complexity:
-    """The class of a question, by its length.
+def length_class(question: str) -> LengthClass:
+    """The class of a question by its number of words: up to 10 ``simple``, up to 14 ``compound``, else ``multihop``.
 
     Source: ours; the use of a class after HyPA-RAG (Kalra et al. 2025).
     """
     num_words = len(question.split())
-    if num_words <= _SIMPLE_WORDS:
+    if num_words <= _MAX_SIMPLE_WORDS:
         return "simple"
-    return "compound" if num_words <= _COMPOUND_WORDS else "multihop"
+    return "compound" if num_words <= _MAX_COMPOUND_WORDS else "multihop"
 
 
-def top_k_of(question: str) -> int:
-    """Passages that a question of this complexity gets: 3, 5 or 7."""
-    return _TOP_K[complexity(question)]
+def default_top_k(question: str) -> int:
+    """Number of passages for a question of this length: 3, 5 or 7."""
+    return _TOP_K[length_class(question)]
 
 
-def num_facets_of(question: str) -> int:
-    """Facet queries that a question of this complexity gets: 0, 2 or 5."""
-    return _NUM_FACETS[complexity(question)]
+def default_num_facets(question: str) -> int:
+    """Number of facet queries for a question of this length: 0, 2 or 5."""
+    return _NUM_FACETS[length_class(question)]

@@ -1,7 +1,7 @@
-"""Query Rewriter+: what is searched for in the place of a question. The original question always stays in.
+"""Query Rewriter+: the search queries for a question. The original question is always one of them.
 
-Two ways: by rules, which make a follow-up stand alone from the names of the conversation, and by the generator, which
-also names up to five facets. A reply that makes no sense is dropped; what is left is at worst the rules' answer.
+There are two ways. Rules complete a follow-up with names from the conversation. The generator also proposes up to five
+facets. If its reply cannot be used, the result of the rules is.
 
 Source: the module of Four-Module Synergy (Shi et al. 2024); rules and prompt ours.
 """
@@ -11,18 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from kg.stems import stems
 from rag.core.passages import ScoredPassage
 from rag.core.query import Message, Query, Sampling
 from rag.core.replies import find_object
 from rag.core.retrieval import Rewrite
 from rag.generation.base import Generator, Request
 from retrievers.fusion import reciprocal_rank_fusion
-from retrievers.graph.index import stems
 from retrievers.query.follow_up import stand_alone
-from retrievers.query.length_class import num_facets_of
+from retrievers.query.length_class import default_num_facets
 
 MAX_FACETS = 5
-# A question this long says all that a search can use.
+# A question this long has enough words to search for.
 _MAX_WORDS = 256
 _MAX_QUERY_WORDS = 48
 _MAX_REPLY_TOKENS = 192
@@ -35,7 +35,7 @@ _SIDE_WEIGHT = 0.05
 
 
 def by_rules(query: Query) -> Rewrite:
-    """The question, and the same question made to stand alone where it leans on the conversation."""
+    """The question and, if it needs the conversation, a version that stands alone."""
     queries = _distinct([query.question, stand_alone(query.question, query.history)])
     return Rewrite(queries[-1], queries)
 
@@ -43,29 +43,29 @@ def by_rules(query: Query) -> Rewrite:
 class ModelRewriter:
     """Asks the generator for the clarified question and its facets, all questions in one batch.
 
-    Questions that are simple and stand alone, or longer than 256 words, are left to the rules.
+    Short questions without a conversation, and questions of more than 256 words, are left to the rules.
     """
 
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
 
     def rewrite(self, queries: Sequence[Query]) -> list[Rewrite]:
-        """One rewrite per query; at worst that of the rules."""
+        """One rewrite per query; that of the rules if the reply cannot be used."""
         rewrites = [by_rules(query) for query in queries]
         asked = [i for i, query in enumerate(queries) if self._is_worth_asking(query)]
         requests = [self._request(queries[i]) for i in asked]
         fitting = [(i, r) for i, r in zip(asked, requests, strict=True) if self._fits(r)]
         replies = self._generator.generate([request for _, request in fitting]) if fitting else []
         for (i, _), reply in zip(fitting, replies, strict=True):
-            rewrites[i] = parsed(reply.text, queries[i], rewrites[i])
+            rewrites[i] = parse_reply(reply.text, queries[i], rewrites[i])
         return rewrites
 
     def _is_worth_asking(self, query: Query) -> bool:
         num_words = len(query.question.split())
-        return num_words <= _MAX_WORDS and bool(query.history or num_facets_of(query.question))
+        return num_words <= _MAX_WORDS and bool(query.history or default_num_facets(query.question))
 
     def _request(self, query: Query) -> Request:
-        ids = self._generator.encode([Message("user", prompt(query))])
+        ids = self._generator.encode([Message("user", build_prompt(query))])
         sampling = Sampling(max_tokens=_MAX_REPLY_TOKENS)
         return Request.single(ids, sampling, cache_salt=query.cache_salt)
 
@@ -73,11 +73,11 @@ class ModelRewriter:
         return len(request.context_ids) + request.sampling.max_tokens <= self._generator.window
 
 
-def prompt(query: Query) -> str:
-    """What the generator is asked."""
+def build_prompt(query: Query) -> str:
+    """The prompt for the generator."""
     turns = [f"{message.role}: {message.content}" for message in query.history[-_MAX_TURNS:]]
     talk = "Conversation so far:\n" + "\n".join(turns) + "\n\n" if turns else ""
-    num_facets = min(num_facets_of(query.question), MAX_FACETS)
+    num_facets = min(default_num_facets(query.question), MAX_FACETS)
     return (
         f"{talk}Question: {query.question}\n\n"
         "Prepare a document search for this question. Reply with one JSON object and nothing else:\n"
@@ -88,24 +88,24 @@ def prompt(query: Query) -> str:
     )
 
 
-def parsed(reply: str, query: Query, fallback: Rewrite) -> Rewrite:
-    """The rewrite that a reply holds; ``fallback`` for the parts that are missing or make no sense."""
+def parse_reply(reply: str, query: Query, fallback: Rewrite) -> Rewrite:
+    """The rewrite in a reply; ``fallback`` replaces the parts that are missing or cannot be used."""
     question, queries = _fields(reply)
     known = set(stems(" ".join([query.question, fallback.question, *(message.content for message in query.history)])))
-    # A clarified question may only add what the conversation said, and keeps most of what was asked.
+    # A clarified question may add only words of the conversation and must keep at least half of the question's.
     asked = set(stems(query.question))
     is_faithful = _is_sound(question, known) and len(asked & set(stems(question))) * 2 >= len(asked)
     clear = question if query.history and is_faithful else fallback.question
     facets = [text for text in queries if _is_sound(text, known)]
-    num_facets = min(num_facets_of(query.question), MAX_FACETS)
+    num_facets = min(default_num_facets(query.question), MAX_FACETS)
     main = _distinct([query.question, clear])
     return Rewrite(main[-1], _distinct([*main, *facets])[: len(main) + num_facets])
 
 
-def fused(rewrite: Rewrite, rankings: Sequence[Sequence[ScoredPassage]], top_k: int) -> list[ScoredPassage]:
-    """One ranking from those of ``rewrite.queries``: that of the clarified question, helped by the others.
+def fuse_rankings(rewrite: Rewrite, rankings: Sequence[Sequence[ScoredPassage]], top_k: int) -> list[ScoredPassage]:
+    """One ranking from those of ``rewrite.queries``; the clarified question has by far the largest weight.
 
-    A single query keeps its scores; several are fused by weighted reciprocal rank.
+    A single query keeps its scores. Several are fused by weighted reciprocal rank.
     """
     if len(rankings) == 1:
         return list(rankings[0][:top_k])
@@ -114,7 +114,7 @@ def fused(rewrite: Rewrite, rankings: Sequence[Sequence[ScoredPassage]], top_k: 
 
 
 def _fields(reply: str) -> tuple[str, list[str]]:
-    """Question and queries of a reply: a JSON object anywhere in it, else its lines as queries."""
+    """Question and queries of a reply: from a JSON object anywhere in it, otherwise its lines as queries."""
     row = find_object(reply)
     if row is not None:
         queries, question = row.get("queries", []), row.get("question", "")
@@ -129,7 +129,7 @@ def _is_sound(text: str, known: set[str]) -> bool:
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    """Each text once, compared without case, spaces and final punctuation."""
+    """Each text once, compared without case, extra spaces and final punctuation."""
     first: dict[str, str] = {}
     for text in texts:
         first.setdefault(" ".join(text.casefold().split()).rstrip(" ?.!"), text.strip())

@@ -1,21 +1,23 @@
-"""Memory Knowledge Reservoir and Retriever Trigger: passages that served a question serve alike questions again.
+"""The question cache: passages that answered a question are used again for similar questions.
 
 An item is a question and one passage that was kept for it. A new question is compared with both at once: with the sum
-of the remembered question's vector, counted twice, and the vector of the passage's title and text. When enough items
-are near enough, their passages are the answer's, and nothing is retrieved.
+of the cached question's vector, counted twice, and the vector of the passage's title and text. When enough items are
+similar enough, their passages are used and nothing is retrieved.
 
-Encoding a question is most of what a search costs, so its words are looked at first (``wording.py``). Where
-they are those of a remembered question, that one's vector stands in for the new one's; only where they are not, or
-lead to too few items, is the question encoded. An item whose question turns on another little word (when, where, not)
-never counts, however near it is.
+Encoding a question is most of the cost of a search, so its words are compared first (``wording.py``). If they are
+the words of a cached question, the vector of that question is used. The new question is encoded only if they are not,
+or if they lead to too few items. An item whose question has another word that changes the meaning (when, where, not)
+never counts, however high its cosine is.
 
-The words of title and text have no say in whether two questions are the same: all questions on one passage share them.
+The words of title and text do not help to decide whether two questions are the same: all questions on one passage
+share them.
 
-Items are kept in the library (:mod:`rag.library.question_store`) and refer to its passages. A removed or replaced
-document takes its passages with it, and those take their items, in one transaction: no item outlives its source.
+Items are stored in the library (:mod:`rag.library.question_store`) and refer to its passages. When a document is
+removed or replaced, its passages and their items go in the same transaction, so no item outlives its source.
 
-Source: the modules of Four-Module Synergy (Shi et al. 2024), with its tau and theta; matching on title and text, on
-words, eviction and invalidation ours.
+Source: the Memory Knowledge Reservoir and the Retriever Trigger of Four-Module Synergy (Shi et al. 2024), whose tau
+and theta are ``min_similarity`` and ``min_hits`` here. Matching on title and text, matching on words, eviction and
+invalidation are ours.
 
 Shapes: N items, B questions, D vector length.
 """
@@ -36,43 +38,43 @@ from rag.library.question_store import NewItem
 from retrievers.question_cache.items import Items
 from retrievers.question_cache.wording import Wording, wording
 
-_NOTHING = Items.of(())
+_NO_ITEMS = Items.from_rows(())
 
 
 @dataclass(frozen=True)
 class QuestionCacheSettings:
-    """When memory is enough, and how much of it is kept.
+    """When cached passages are enough for a question, and how many items are kept.
 
-    Tau was chosen on even-numbered questions, so that paraphrases are known again and other questions on the same
-    subject are not. With half of squad2 remembered, 5 % of the other half were at a tau of 0.8, and lost 1 point of
-    recall; at 0.86 they are 2 % and 0.2 points.
+    ``min_similarity`` was chosen on even-numbered questions, so that paraphrases are recognised and other questions
+    on the same subject are not. With half of squad2 in the cache, 5 % of the other half were recognised at 0.8, and
+    lost 1 point of recall; at 0.86 it was 2 % and 0.2 points.
 
     Attributes:
-        tau: cosine from which an item counts.
-        theta: so many items that count are enough.
-        ttl_s: age at which an item is forgotten, seconds.
-        size: most items; beyond, those unused for longest go.
+        min_similarity: cosine from which an item counts.
+        min_hits: number of items that must count.
+        ttl_s: age at which an item expires, seconds.
+        size: maximum number of items; beyond it, the least recently used are deleted.
     """
 
-    tau: float = 0.86
-    theta: int = 3
+    min_similarity: float = 0.86
+    min_hits: int = 3
     ttl_s: float = 7 * 24 * 3600.0
     size: int = 5000
 
 
 @dataclass(frozen=True)
-class _Recalled:
-    """Passages that are enough for a question, and the row ids of the items that brought them."""
+class _Hit:
+    """Cached passages that are enough for a question, and the row ids of their items."""
 
     ranking: tuple[ScoredPassage, ...]
     items: tuple[int, ...]
 
 
 class QuestionCache:
-    """The memory of one library; safe for threads and for several processes.
+    """The cache of one library; safe for threads and for several processes.
 
     Args:
-        library: whose passages are remembered.
+        library: holds the passages and the items.
         settings: see :class:`QuestionCacheSettings`.
         clock: seconds since some fixed point in time.
     """
@@ -87,12 +89,12 @@ class QuestionCache:
         self._settings = settings
         self._clock = clock
         self._mutex = RLock()
-        self._items = _NOTHING
+        self._items = _NO_ITEMS
         self._version: Hashable = None
         self._store = library.question_store()
 
     def close(self) -> None:
-        """Close the store; the object is of no use afterwards."""
+        """Close the store; the cache cannot be used afterwards."""
         with self._mutex:
             self._store.close()
 
@@ -102,67 +104,69 @@ class QuestionCache:
     def recall(
         self, questions: Sequence[str], encode: Callable[[Sequence[str]], Vectors], top_k: Sequence[int]
     ) -> list[tuple[ScoredPassage, ...] | None]:
-        """For each question the remembered passages that are enough for it; ``None`` where it must be retrieved.
+        """The cached passages for each question; ``None`` where retrieval is needed.
 
         Args:
             questions: B of them.
-            encode: questions to unit vectors ``[B, D]``; asked only for those that words do not settle.
-            top_k: most passages, for each question.
+            encode: questions to unit vectors ``[B, D]``; called only for those that their words do not decide.
+            top_k: maximum number of passages of each question.
 
         Returns:
             Passages by the cosine of their best item, ties by passage_id.
 
         Raises:
-            StorageError: what was remembered is damaged.
+            StorageError: the stored items are damaged.
         """
         with self._mutex:
             items = self._current_items()
             if not len(items.ids):
                 return [None] * len(questions)
             wordings = [wording(question) for question in questions]
-            stand_ins = [items.said_in(words) for words in wordings]
-            found = [
-                None if vector is None else self._enough(items, words, vector, most)
-                for words, vector, most in zip(wordings, stand_ins, top_k, strict=True)
+            same_vectors = [items.vector_for_words(words) for words in wordings]
+            hits = [
+                None if vector is None else self._look_up(items, words, vector, limit)
+                for words, vector, limit in zip(wordings, same_vectors, top_k, strict=True)
             ]
-            open_rows = [row for row, some in enumerate(found) if some is None]
+            open_rows = [row for row, hit in enumerate(hits) if hit is None]
             vectors = encode([questions[row] for row in open_rows]) if open_rows else ()
             for row, vector in zip(open_rows, vectors, strict=True):
-                found[row] = self._enough(items, wordings[row], vector, top_k[row])
-            used = {item for some in found if some is not None for item in some.items}
+                hits[row] = self._look_up(items, wordings[row], vector, top_k[row])
+            used = {item for hit in hits if hit is not None for item in hit.items}
             self._store.touch(sorted(used), self._clock())
-            return [None if some is None else some.ranking for some in found]
+            return [None if hit is None else hit.ranking for hit in hits]
 
-    def remember(self, questions: Sequence[str], vectors: Vectors, kept: Sequence[Sequence[ScoredPassage]]) -> None:
-        """Keep what served: questions, their vectors ``[B, D]`` and their passages.
+    def remember(self, questions: Sequence[str], vectors: Vectors, rankings: Sequence[Sequence[ScoredPassage]]) -> None:
+        """Store questions, their vectors ``[B, D]`` and the passages that were kept for them.
 
-        Passages that the library has lost are left out. Where the library cannot be written, nothing is kept.
+        Passages that are no longer in the library are left out. If the library cannot be written, nothing is stored.
         """
         with self._mutex:
             now = self._clock()
-            rows = self._library.rows_by_passage_id([scored.passage.passage_id for some in kept for scored in some])
+            rows = self._library.rows_by_passage_id(
+                [scored.passage.passage_id for ranking in rankings for scored in ranking]
+            )
             self._store.add(
                 [
                     NewItem(question, rows[scored.passage.passage_id][0], vector.astype(np.float32), now)
-                    for question, vector, some in zip(questions, vectors, kept, strict=True)
-                    for scored in some
+                    for question, vector, ranking in zip(questions, vectors, rankings, strict=True)
+                    for scored in ranking
                     if scored.passage.passage_id in rows
                 ]
             )
             self._store.trim(now - self._settings.ttl_s, self._settings.size)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all items."""
         with self._mutex:
             self._store.clear()
 
-    def _enough(self, items: Items, words: Wording, vector: Vectors, top_k: int) -> _Recalled | None:
-        """What is near enough to a question, if that is enough."""
-        is_fit = items.turning_as(words) & (items.created >= self._clock() - self._settings.ttl_s)
-        # By itself: a matrix product would round a question differently in another batch.
-        cosines = np.where(is_fit, items.vectors @ vector, -1.0)
-        near = np.flatnonzero(cosines >= self._settings.tau)
-        if len(near) < self._settings.theta:
+    def _look_up(self, items: Items, words: Wording, vector: Vectors, top_k: int) -> _Hit | None:
+        """The passages of the items that are similar to a question; ``None`` if there are too few."""
+        is_valid = items.may_ask_the_same(words) & (items.created >= self._clock() - self._settings.ttl_s)
+        # One question at a time: a product of matrices rounds differently in batches of other sizes.
+        cosines = np.where(is_valid, items.vectors @ vector, -1.0)
+        near = np.flatnonzero(cosines >= self._settings.min_similarity)
+        if len(near) < self._settings.min_hits:
             return None
         scores: dict[int, float] = {}
         for item in near[np.argsort(-cosines[near], kind="stable")]:
@@ -170,10 +174,10 @@ class QuestionCache:
         passages = self._library.passages(list(scores))
         ranking = [ScoredPassage(passage, scores[row]) for row, passage in passages.items()]
         ranking.sort(key=lambda scored: (-scored.score, scored.passage.passage_id))
-        return _Recalled(tuple(ranking[:top_k]), tuple(items.ids[near].tolist())) if ranking else None
+        return _Hit(tuple(ranking[:top_k]), tuple(items.ids[near].tolist())) if ranking else None
 
     def _current_items(self) -> Items:
-        """All items, brought up to date with what this process and others have written."""
+        """All items, including what this and other processes have written since the last call."""
         version = self._store.version()
         if version != self._version:
             self._items = self._follow(self._items)
@@ -181,12 +185,12 @@ class QuestionCache:
         return self._items
 
     def _follow(self, former: Items) -> Items:
-        """The items of the store as it is, of which only those that ``former`` lacks are read."""
+        """The items of the store now; only those that ``former`` lacks are read."""
         live = self._store.ages()
         known = zip(former.ids.tolist(), former.created.tolist(), strict=True)
         is_kept = np.array([live.get(item_id) == created for item_id, created in known], dtype=np.bool_)
         last = int(former.ids[is_kept].max(initial=0))
         new = self._store.read(last)
         if last and is_kept.sum() + len(new) != len(live):  # another process wrote between the two reads
-            return self._follow(_NOTHING)
-        return former.followed_by(Items.of(new), is_kept)
+            return self._follow(_NO_ITEMS)
+        return former.updated(Items.from_rows(new), is_kept)

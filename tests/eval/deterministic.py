@@ -51,7 +51,7 @@ class DeterministicAnswerer:
     def rank(self, questions: Sequence[str], depth: int) -> list[list[ScoredPassage]]:
         return [rank_by_overlap(question, self.corpus)[:depth] for question in questions]
 
-    def maker(self) -> Callable[[], DeterministicAnswerer]:
+    def factory(self) -> Callable[[], DeterministicAnswerer]:
         return lambda: self
 
     def answer(

@@ -9,7 +9,7 @@ import pytest
 from eval.datasets import load_dataset
 from eval.datasets.schema import make_passage
 from eval.metrics.answers import contains_answer
-from eval.run.arms import ARM_NAMES, trials_of
+from eval.run.arms import ARM_NAMES, build_trials
 from eval.types import Question
 from rag.core.errors import SettingError
 
@@ -31,38 +31,38 @@ def many(num: int) -> list[Question]:
 @pytest.mark.parametrize("arm", ["conflicting", "agreeing", "irrelevant", "memory", "oracle", "given", "retrieved"])
 def test_every_arm_keeps_questions_and_order(pairs: tuple[Question, ...], arm: str) -> None:
     assert arm in ARM_NAMES
-    trials = trials_of(pairs, arm)  # type: ignore[arg-type]
+    trials = build_trials(pairs, arm)  # type: ignore[arg-type]
     assert [(t.question_id, t.question) for t in trials] == [(q.question_id, q.question) for q in pairs]
 
 
 def test_conflicting_swaps_right_and_memory(pairs: tuple[Question, ...]) -> None:
-    trial = trials_of(pairs, "conflicting")[0]
+    trial = build_trials(pairs, "conflicting")[0]
     assert trial.passages == pairs[0].counter_passages
     assert trial.references == trial.context_answers == ("Gregor Pell",)
     assert trial.memory_answers == ("Tilda Marsh", "T. Marsh")
 
 
 def test_agreeing_counts_no_memory(pairs: tuple[Question, ...]) -> None:
-    trial = trials_of(pairs, "agreeing")[0]
+    trial = build_trials(pairs, "agreeing")[0]
     assert (trial.passages, trial.references) == (pairs[0].passages, pairs[0].answers)
     assert (trial.context_answers, trial.memory_answers) == (pairs[0].answers, ())
 
 
 def test_memory_has_no_passages_and_retrieved_leaves_them_open(pairs: tuple[Question, ...]) -> None:
-    assert trials_of(pairs, "memory")[0].passages == ()
-    assert trials_of(pairs, "retrieved")[0].passages is None
+    assert build_trials(pairs, "memory")[0].passages == ()
+    assert build_trials(pairs, "retrieved")[0].passages is None
 
 
 def test_oracle_keeps_the_gold_passages(samples: Path) -> None:
     questions = load_dataset("hotpotqa", str(samples / "hotpotqa.json")).questions
-    trial = trials_of(questions, "oracle")[0]
+    trial = build_trials(questions, "oracle")[0]
     assert [passage.doc_id for passage in trial.passages or ()] == ["Brannick pump", "Una Brannick"]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_irrelevant_passages_are_anothers_and_hold_no_answer(seed: int) -> None:
     questions = many(30)
-    trials = trials_of(questions, "irrelevant", seed)
+    trials = build_trials(questions, "irrelevant", seed)
     for question, trial in zip(questions, trials, strict=True):
         assert trial.passages
         assert trial.passages != question.passages
@@ -73,14 +73,14 @@ def test_irrelevant_passages_are_anothers_and_hold_no_answer(seed: int) -> None:
 
 
 def test_irrelevant_depends_on_the_seed_alone() -> None:
-    assert trials_of(many(30), "irrelevant", 1) == trials_of(many(30), "irrelevant", 1)
-    assert trials_of(many(30), "irrelevant", 1) != trials_of(many(30), "irrelevant", 2)
+    assert build_trials(many(30), "irrelevant", 1) == build_trials(many(30), "irrelevant", 1)
+    assert build_trials(many(30), "irrelevant", 1) != build_trials(many(30), "irrelevant", 2)
 
 
 def test_irrelevant_passes_over_donors_that_hold_the_answer() -> None:
     shared = make_passage("", "It is answer0 and answer1.", "both")
     questions = [*many(1), Question("q1", "?", ("answer1",), None, (shared,)), *many(3)[2:]]
-    trials = trials_of(questions, "irrelevant")
+    trials = build_trials(questions, "irrelevant")
     assert trials[0].passages == questions[2].passages
 
 
@@ -88,6 +88,6 @@ def test_lacking_fields_are_named() -> None:
     questions = [Question("q1", "?", ("a",)), Question("q2", "?", ("a",))]
     for arm, what in [("conflicting", "counter_passages"), ("given", "passages"), ("oracle", "gold_doc_ids")]:
         with pytest.raises(SettingError, match=rf"arm '{arm}' needs {what}.* 2 of 2 questions lack \(first: 'q1'\)"):
-            trials_of(questions, arm)  # type: ignore[arg-type]
-    with pytest.raises(SettingError, match="needs more than the 1 questions given"):
-        trials_of(many(1), "irrelevant")
+            build_trials(questions, arm)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="needs more than 1 questions"):
+        build_trials(many(1), "irrelevant")

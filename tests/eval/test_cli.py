@@ -9,14 +9,16 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner, Result
 
+from decoders.params import AdaCad
 from eval import evaluate
 from eval.datasets import DATASET_NAMES
+from eval.metrics.names import ANSWER_METRICS
 from eval.metrics.ranking import RANKING_FORMS
-from eval.metrics.scores import ANSWER_METRICS
 from eval.run.arms import ARM_NAMES
 from eval.run.config import RunConfig
-from rag.cli.evaluation import eval_app
-from rag.core.errors import ConcordError
+from eval.run.store import read_run
+from rag.cli.evaluation import _load, eval_app
+from rag.core.errors import ConcordError, SettingError
 
 
 def concord_eval(*args: object) -> Result:
@@ -28,7 +30,7 @@ def runs(tmp_path: Path, samples: Path, deterministic: ModuleType) -> list[Path]
     """Two runs of the sample pairs: one reads the passages, one has none."""
     paths = [tmp_path / "reads.jsonl", tmp_path / "blind.jsonl"]
     for path, arm in zip(paths, ("agreeing", "memory"), strict=True):
-        config = RunConfig.of({"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm})
+        config = RunConfig.from_values({"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm})
         evaluate(config, output=path, answerer=deterministic.DeterministicAnswerer())
     return paths
 
@@ -49,6 +51,8 @@ def test_list_names_what_there_is() -> None:
     assert tuple(found["datasets"]) == DATASET_NAMES
     assert tuple(found["arms"]) == ARM_NAMES
     assert tuple(found["metrics"]) == (*ANSWER_METRICS, *RANKING_FORMS)
+    assert {"ranking_depth", "max_tokens"} <= found["settings"].keys()
+    assert {"dtype", "abstain"} <= found["engine_settings"].keys()
     assert all(name in text for group in found.values() for name in group)
 
 
@@ -86,7 +90,7 @@ def test_a_model_that_dies_leaves_a_word_about_its_results(
     result = concord_eval(command, file, option, folder)
     assert result.exit_code == 1
     assert "the model died" in result.stderr
-    assert f"results so far are safe in {folder}; the same command goes on from there" in result.stderr
+    assert f"results so far are safe in {folder}; the same command continues from there" in result.stderr
 
 
 def test_report(runs: list[Path], tmp_path: Path) -> None:
@@ -102,7 +106,7 @@ def test_report(runs: list[Path], tmp_path: Path) -> None:
 def test_report_of_runs_that_asked_other_questions(
     runs: list[Path], tmp_path: Path, deterministic: ModuleType, samples: Path
 ) -> None:
-    config = RunConfig.of({"dataset": "plain", "data": str(samples / "plain.jsonl"), "arm": "memory"})
+    config = RunConfig.from_values({"dataset": "plain", "data": str(samples / "plain.jsonl"), "arm": "memory"})
     evaluate(config, output=tmp_path / "other.jsonl", answerer=deterministic.DeterministicAnswerer())
     result = concord_eval("report", runs[0], tmp_path / "other.jsonl", "-o", tmp_path / "page.html")
     assert result.exit_code == 0
@@ -143,3 +147,66 @@ def test_an_arm_that_the_data_cannot_fill(samples: Path, tmp_path: Path) -> None
     assert result.exit_code == 2
     assert "arm 'conflicting' needs counter_passages" in result.stderr
     assert not (tmp_path / "run.jsonl").exists()
+
+
+def load_settings(*assigned: str, **options: object) -> RunConfig:
+    return _load(None, {"dataset": "nq", "data": "x"} | options, {}, list(assigned))
+
+
+def test_any_setting_of_a_run_or_of_the_engine_can_be_given() -> None:
+    config = load_settings("ranking_depth=50", 'metrics=["f1"]', "dtype=float32", "abstain=true", "engine.top_k=7")
+    assert (config.ranking_depth, config.metrics) == (50, ("f1",))
+    assert config.engine == {"dtype": "float32", "abstain": True, "top_k": 7}
+    assert load_settings("decoder_settings.floor=0.3").decoder_params() == AdaCad(floor=0.3)
+    assert load_settings("top_k=2", top_k=3).top_k == 3  # an option of its own name wins
+
+
+@pytest.mark.parametrize(
+    ("assigned", "message"),
+    [
+        ("dtyp=float32", "unknown setting 'dtyp' (did you mean 'dtype'?)"),
+        ("engine.limit=3", "unknown setting 'engine.limit'"),
+        ("dtype", "--set 'dtype'; expected NAME=VALUE"),
+        ("dtype=int8", "dtype"),
+        ("decoder_settings.colour=1", "has no setting 'colour'"),
+    ],
+)
+def test_a_wrong_assignment_is_one_line(assigned: str, message: str) -> None:
+    result = concord_eval("run", "--dataset", "nq", "--data", "x", "--set", assigned)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_max_tokens_is_an_option(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[RunConfig] = []
+
+    def stop(config: RunConfig, **_: object) -> None:
+        seen.append(config)
+        raise SettingError("seen")
+
+    monkeypatch.setattr("eval.run.evaluation.evaluate", stop)
+    concord_eval("run", "--dataset", "nq_synth", "--data", samples / "nq_synth.jsonl", "--max-tokens", 5)
+    assert seen[0].max_tokens == 5
+
+
+def test_reports_name_the_confidence_they_use(runs: list[Path], tmp_path: Path) -> None:
+    assert concord_eval("report", *runs, "-o", tmp_path / "page.html", "--confidence", "0.8").exit_code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "80 % bootstrap intervals" in page
+    assert "with 80 % intervals" in page
+    assert "95 %" not in page
+    assert "80 %" in concord_eval("compare", *runs, "--confidence", "0.8").stdout
+    assert concord_eval("compare", *runs, "--confidence", "80").exit_code == 2
+
+
+def test_a_run_of_the_version_before_still_opens(tmp_path: Path) -> None:
+    """``data/run_before_0_2.jsonl`` was written by commit 4bba89f."""
+    old = Path(__file__).parent / "data" / "run_before_0_2.jsonl"
+    assert concord_eval("report", old, "-o", tmp_path / "page.html").exit_code == 0
+    assert "Kelso Hill" in (tmp_path / "page.html").read_text()
+    records = read_run(old).records
+    assert [record.answer for record in records] == ["1802", "Kelso Hill", "1874", "steel"]
+    assert [json.loads(record.to_line()) for record in records] == [
+        json.loads(line) for line in old.read_text().splitlines()[1:]
+    ]

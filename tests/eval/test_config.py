@@ -41,7 +41,7 @@ def test_toml_and_overrides(tmp_path: Path) -> None:
 )
 def test_impossible_settings(values: dict[str, object], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        RunConfig.of(values)
+        RunConfig.from_values(values)
 
 
 def test_unreadable_file(tmp_path: Path) -> None:
@@ -53,11 +53,11 @@ def test_unreadable_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"decoder": "plain"}, {"seed": 1}, {"limit": 3}, {"engine": {"dtype": "float32"}}])
 def test_fingerprint_follows_what_results_depend_on(change: dict[str, object]) -> None:
-    config = RunConfig.of(BASE)
+    config = RunConfig.from_values(BASE)
     assert fingerprint(config.changed(**change).identity()) != fingerprint(config.identity())
 
 
 @pytest.mark.parametrize("change", [{"metrics": ["f1"]}, {"confidence": 0.9}, {"library": "elsewhere"}])
 def test_fingerprint_leaves_alone_what_is_only_shown(change: dict[str, object]) -> None:
-    config = RunConfig.of(BASE)
+    config = RunConfig.from_values(BASE)
     assert fingerprint(config.changed(**change).identity()) == fingerprint(config.identity())

@@ -11,7 +11,7 @@ import pytest
 
 from eval import evaluate
 from eval.datasets import load_dataset
-from eval.run.arms import trials_of
+from eval.run.arms import build_trials
 from eval.run.config import RunConfig
 from eval.run.controls import KNOWN_FACTS, with_patches
 from eval.run.evaluation import Evaluation
@@ -30,7 +30,7 @@ def questions(samples: Path) -> tuple[Question, ...]:
 
 
 def patched(questions: tuple[Question, ...], control: str, arm: str = "memory", seed: int = 0) -> list[list[str]]:
-    trials = trials_of(questions, arm)  # type: ignore[arg-type]
+    trials = build_trials(questions, arm)  # type: ignore[arg-type]
     found = with_patches(trials, questions, arm, control, seed=seed)  # type: ignore[arg-type]
     assert [replace(trial, patched=()) for trial in found] == trials  # what stands in the prompt stays
     return [[passage.doc_id for passage in trial.patched] for trial in found]
@@ -87,7 +87,7 @@ def engine(tmp_path: Path, embeddings: Any, tiny: TransformersGenerator) -> Iter
 
 def run(samples: Path, path: Path, engine: Engine, **values: Any) -> Evaluation:
     base = {"dataset": "documents", "data": str(samples / "documents.jsonl"), "arm": "memory", "decoder": "plain"}
-    return evaluate(RunConfig.of(base | LIMITS | values), output=path, engine=engine)
+    return evaluate(RunConfig.from_values(base | LIMITS | values), output=path, engine=engine)
 
 
 def streams(done: Evaluation) -> list[tuple[str, str]]:
@@ -158,4 +158,4 @@ def test_the_control_is_part_of_the_identity(
 )
 def test_impossible_controls(values: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        RunConfig.of({"dataset": "documents", "data": "x.jsonl"} | values)
+        RunConfig.from_values({"dataset": "documents", "data": "x.jsonl"} | values)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import DATASET_NAMES, corpus_of, load_corpus, load_dataset
+from eval.datasets import DATASET_NAMES, collect_passages, load_corpus, load_dataset
 from eval.types import Question
 from rag.core.errors import SettingError, SourceError
 
@@ -94,7 +94,7 @@ def test_musique(samples: Path) -> None:
     assert answerable.gold_doc_ids == tuple(passage.doc_id for passage in answerable.passages[:2])
     assert len({passage.doc_id for passage in answerable.passages}) == 3  # two paragraphs share the title "Osk"
     assert (unanswerable.answers, unanswerable.gold_doc_ids) == ((), ())
-    assert len(corpus_of((answerable, unanswerable))) == 3  # the paragraph that both have is one document
+    assert len(collect_passages((answerable, unanswerable))) == 3  # the paragraph that both have is one document
 
 
 def test_documents_bring_their_questions(samples: Path) -> None:

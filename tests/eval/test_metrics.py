@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.metrics.answers import conflict_rates, contains_answer, exact_match, f1, memorization_ratio, normalize
+from eval.metrics.answers import contains_answer, exact_match, f1, normalize
 
 # Hand-worked: prediction, answers, exact match, F1.
 CASES: list[tuple[str, list[str], float, float]] = [
@@ -116,23 +116,3 @@ def test_normalize_leaves_lower_case_and_single_blanks(text: str) -> None:
 )
 def test_containment(prediction: str, answers: list[str], expected: float) -> None:
     assert contains_answer(prediction, answers) == expected
-
-
-def test_conflict_rates_by_hand() -> None:
-    rates = conflict_rates(
-        ["It is Rome.", "Paris", "Rome, once Paris", "Oslo"],
-        [["Rome"]] * 4,
-        [["Paris", "Lutetia"]] * 4,
-    )
-    assert (rates.conr, rates.parr, rates.mr, rates.num_questions) == (0.5, 0.5, 0.5, 4)
-
-
-def test_memorization_ratio_is_zero_when_nothing_was_said() -> None:
-    assert memorization_ratio(0.0, 0.0) == 0.0
-    assert memorization_ratio(0.25, 0.75) == 0.75
-
-
-@pytest.mark.parametrize("args", [([], [], []), (["a"], [], [["b"]]), (["a"], [["a"]], [])])
-def test_conflict_rates_want_parallel_sequences(args: tuple[list[str], list[list[str]], list[list[str]]]) -> None:
-    with pytest.raises(ValueError, match="of one length above 0"):
-        conflict_rates(*args)

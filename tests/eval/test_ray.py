@@ -13,9 +13,9 @@ import torch
 
 from eval import evaluate
 from eval.datasets import load_corpus
-from eval.metrics.scores import DEFAULT_METRICS
+from eval.metrics.names import DEFAULT_METRICS
 from eval.run.config import RunConfig
-from eval.run.ray_workers import _check_alike
+from eval.run.ray_workers import _check_same_conditions
 from eval.run.store import Run, read_run
 from eval.run.summary import summarize
 from rag.core.errors import ConcordError, ModelError, SettingError
@@ -75,7 +75,7 @@ def test_a_sharded_run_is_the_unsharded_one(ray: Any, tmp_path: Path, determinis
 
 def test_a_real_sharded_run_is_the_unsharded_one(ray: Any, samples: Path, tmp_path: Path) -> None:
     base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": "conflicting"}
-    config = RunConfig.of(base | {"max_tokens": 3, "batch_size": 3})
+    config = RunConfig.from_values(base | {"max_tokens": 3, "batch_size": 3})
     torch.set_num_threads(1)  # as a worker has one core: the last digits depend on the number of threads
     here = evaluate(config, output=tmp_path / "here.jsonl").run
     there = evaluate(config.changed(workers=1), output=tmp_path / "there.jsonl").run
@@ -86,7 +86,7 @@ def test_a_real_sharded_run_is_the_unsharded_one(ray: Any, samples: Path, tmp_pa
 def test_workers_share_a_library(ray: Any, tmp_path: Path, place: str) -> None:
     """Wherever it is kept: every worker opens it for itself."""
     base = ports(tmp_path, 12) | {"library": place, "is_retrieval_only": True}
-    config = RunConfig.of(base | {"engine": {"retrieval": "dense"}})
+    config = RunConfig.from_values(base | {"engine": {"retrieval": "dense"}})
     here = evaluate(config, output=tmp_path / "here.jsonl").run
     there = evaluate(config.changed(workers=1), output=tmp_path / "there.jsonl").run
     assert len(here.records) == 12
@@ -102,7 +102,7 @@ def test_a_model_that_dies_on_a_worker_leaves_its_results(ray: Any, tmp_path: Pa
                 raise ModelError("the model died")
             return super().answer(*args)
 
-        def maker(self) -> Callable[[], Any]:
+        def factory(self) -> Callable[[], Any]:
             return lambda: self
 
     with pytest.raises(ModelError, match=r"^the model died$"):
@@ -121,7 +121,7 @@ def test_a_worker_that_is_killed_is_told_in_one_line(ray: Any, tmp_path: Path, d
                 os._exit(9)
             return super().answer(*args)
 
-        def maker(self) -> Callable[[], Any]:
+        def factory(self) -> Callable[[], Any]:
             return lambda: self
 
     with pytest.raises(ConcordError, match="a Ray worker died") as error:
@@ -147,4 +147,4 @@ def test_more_than_there_is_is_refused(
 
 def test_a_worker_set_up_differently_is_refused() -> None:
     with pytest.raises(SettingError, match=r"worker on gpu7 .*version.torch: '2.8' here, '2.7' there"):
-        _check_alike({"model": "m", "version.torch": "2.8"}, "gpu7", {"model": "m", "version.torch": "2.7"})
+        _check_same_conditions({"model": "m", "version.torch": "2.8"}, "gpu7", {"model": "m", "version.torch": "2.7"})

@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from eval import evaluate
-from eval.metrics.scores import DEFAULT_METRICS
+from eval.metrics.names import DEFAULT_METRICS
 from eval.run.config import RunConfig
 from eval.run.evaluation import evaluate_together
-from eval.run.runner import Job
+from eval.run.runner import RunJob
 from eval.run.store import read_run
 from eval.run.summary import summarize
 
@@ -64,7 +64,7 @@ def test_retrieval_finds_the_gold_documents_by_their_names(engine: Any, tmp_path
         {"id": "2", "question": "When did the Orme line open?", "answers": ["1911"], "gold_doc_ids": ["line"]},
     ]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    config = RunConfig.of({"dataset": "plain", "data": str(tmp_path / "q.jsonl"), "top_k": 1, **SHORT})
+    config = RunConfig.from_values({"dataset": "plain", "data": str(tmp_path / "q.jsonl"), "top_k": 1, **SHORT})
     figures = evaluate(config, output=tmp_path / "run.jsonl", engine=engine).summary.aggregates()
     assert figures["mrr@10"]["value"] == figures["citation_precision"]["value"] == 1.0
 
@@ -81,7 +81,7 @@ def test_retrieval_alone_on_a_measured_set(shared_data: Path, tmp_path: Path) ->
     for name, rows in (("questions", questions), ("corpus", corpus)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     names = {"data": str(tmp_path / "questions.jsonl"), "corpus": str(tmp_path / "corpus.jsonl")}
-    config = RunConfig.of({"dataset": "plain", "is_retrieval_only": True, **names})
+    config = RunConfig.from_values({"dataset": "plain", "is_retrieval_only": True, **names})
     figures = evaluate(config, output=tmp_path / "run.jsonl").summary.aggregates()
     assert figures["recall@5"]["num_questions"] == 20
     assert figures["recall@5"]["value"] >= 0.9
@@ -89,7 +89,8 @@ def test_retrieval_alone_on_a_measured_set(shared_data: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("arm", ["conflicting", "agreeing", "irrelevant", "memory"])
 def test_arms(engine: Any, samples: Path, tmp_path: Path, arm: str) -> None:
-    config = RunConfig.of({"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm, **SHORT})
+    base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm}
+    config = RunConfig.from_values(base | SHORT)
     done = evaluate(config, output=tmp_path / "run.jsonl", engine=engine)
     assert [record.decoder for record in done.run.records] == ["memory" if arm == "memory" else "adacad"] * 4
     assert all(
@@ -110,7 +111,7 @@ def test_a_patch_knows_its_document_and_the_controls_do_not(engine: Any, tmp_pat
     base |= {"known_facts": "The Eiffel Tower is in Paris. A week has 7 days. The Berlin Wall fell in 1989."}
     accuracy, answers = {}, {}
     for control in ("none", "right", "swapped", "format_only"):
-        config = RunConfig.of(base | {"decoder": "plain", "patches": control, "max_tokens": 8})
+        config = RunConfig.from_values(base | {"decoder": "plain", "patches": control, "max_tokens": 8})
         done = evaluate(config, output=tmp_path / f"{control}.jsonl", engine=engine)
         accuracy[control] = done.summary.aggregates()["accuracy"]["value"]
         answers[control] = [record.answer for record in done.run.records]
@@ -127,7 +128,7 @@ def test_decoders_asked_together_reach_the_generator_at_once_and_answer_as_alone
 
     engine = Engine.open(tmp_path / "library", generator=precise_generator, max_tokens=6)
     base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": "conflicting", **SHORT}
-    configs = [RunConfig.of(base | {"decoder": name, "batch_size": 3}) for name in ("plain", "cad", "memory")]
+    configs = [RunConfig.from_values(base | {"decoder": name, "batch_size": 3}) for name in ("plain", "cad", "memory")]
     stream, sizes = engine.generator.stream, []
 
     def counted(requests: Sequence[Any]) -> Any:
@@ -135,7 +136,7 @@ def test_decoders_asked_together_reach_the_generator_at_once_and_answer_as_alone
         return stream(requests)
 
     monkeypatch.setattr(engine.generator, "stream", counted)
-    jobs = [Job(config, tmp_path / f"{config.decoder}.jsonl") for config in configs]
+    jobs = [RunJob(config, tmp_path / f"{config.decoder}.jsonl") for config in configs]
     together = evaluate_together(jobs, engine=engine)
     assert sizes == [9, 3]  # all that batch_size bounds is handed over before the first answer is waited for
     for config, done in zip(configs, together, strict=True):

@@ -11,13 +11,13 @@ import pytest
 from eval.metrics.stats import Interval
 from eval.output.report import report_page, short_names
 from eval.output.svg import Bar, Curve, bars, curves, differences, round_up
-from eval.records import Batch, Record, Trace
+from eval.records import BatchTiming, ConflictSummary, Record
 from eval.run.store import Run
 from eval.run.summary import summarize
 from eval.studies.compare import compare_runs
 
 VOID = {"meta", "br"}
-TRACE = Trace(0.5, True, "documents' side", "memory's side", 4, 2, 0.1, 0.2, 0.3)
+TRACE = ConflictSummary(0.5, True, "documents' side", "memory's side", 4, 2, 0.1, 0.2, 0.3)
 HOSTILE = '<script>alert("1")</script> & <img src="http://host/x">'
 
 
@@ -46,7 +46,7 @@ class Checker(HTMLParser):
 
 def run(name: str, answer: str) -> Run:
     records = tuple(
-        Record(f"q{n}", HOSTILE, answer if n else None, ("yes",), conflict=TRACE, batch=Batch(0, 9, 5.0 + n))
+        Record(f"q{n}", HOSTILE, answer if n else None, ("yes",), conflict=TRACE, batch=BatchTiming(0, 9, 5.0 + n))
         for n in range(9)
     )
     return Run(Path(f"{name}.jsonl"), {"decoder": name}, 10, records)

@@ -18,11 +18,11 @@ import pytest
 from decoders.params import DecoderParams
 from eval import evaluate
 from eval.datasets import load_corpus
-from eval.metrics.scores import DEFAULT_METRICS
+from eval.metrics.names import DEFAULT_METRICS
 from eval.records import Record
 from eval.run.answerer import OnAnswer
 from eval.run.config import RunConfig
-from eval.run.runner import Job, run_together, run_trials
+from eval.run.runner import RunJob, run_together
 from eval.run.store import read_run
 from eval.run.summary import summarize
 from eval.types import Trial
@@ -55,7 +55,7 @@ def write_questions(folder: Path, num: int, marked: Sequence[int] = ()) -> Path:
 
 def settings(folder: Path, **values: Any) -> RunConfig:
     base = {"dataset": "plain", "data": str(folder / "questions.jsonl"), "corpus": str(folder / "corpus.jsonl")}
-    return RunConfig.of(base | {"batch_size": 4} | values)
+    return RunConfig.from_values(base | {"batch_size": 4} | values)
 
 
 def undated(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -138,8 +138,9 @@ def test_a_question_that_cannot_be_asked_costs_only_itself(tmp_path: Path, deter
 
 def test_shared_ids_are_refused(tmp_path: Path, answerer: Any) -> None:
     trials = [Trial("1", "a?", ("x",)), Trial("1", "b?", ("x",))]
-    with pytest.raises(SettingError, match="share an id"):
-        run_trials(RunConfig.of({"dataset": "plain", "data": "x"}), trials, answerer, tmp_path / "run.jsonl")
+    config = RunConfig.from_values({"dataset": "plain", "data": "x"})
+    with pytest.raises(SettingError, match="have the same id"):
+        run_together([RunJob(config, tmp_path / "run.jsonl")], trials, answerer)
 
 
 def test_a_model_that_dies_leaves_its_results(tmp_path: Path, deterministic: ModuleType) -> None:
@@ -283,7 +284,7 @@ def test_runs_answered_together_are_as_those_answered_alone(tmp_path: Path, dete
     write_questions(tmp_path, 10, marked=[5])
     corpus = load_corpus(str(tmp_path / "corpus.jsonl"))
     trials = [Trial(f"q{n}", f"{'unaskable ' if n == 5 else ''}When did port {n} open?", ("x",)) for n in range(10)]
-    jobs = [Job(settings(tmp_path, decoder=name), tmp_path / f"{name}.jsonl") for name in ("plain", "cad", "adacad")]
+    jobs = [RunJob(settings(tmp_path, decoder=name), tmp_path / f"{name}.jsonl") for name in ("plain", "cad", "adacad")]
     answerer = deterministic.DeterministicAnswerer(corpus)
     reports = run_together(jobs, trials, answerer)
     assert [(report.num_asked, report.num_refused) for report in reports] == [(10, 1)] * 3
@@ -293,7 +294,7 @@ def test_runs_answered_together_are_as_those_answered_alone(tmp_path: Path, dete
     ]  # fmt: skip
     for job in jobs:
         alone = job.path.with_suffix(".alone")
-        run_trials(job.config, trials, deterministic.DeterministicAnswerer(corpus), alone)
+        run_together([RunJob(job.config, alone)], trials, deterministic.DeterministicAnswerer(corpus))
         together, own = read_run(job.path), read_run(alone)
         assert [record.decoder for record in together.records if record.answer] == [job.config.decoder] * 9
         ignored = {"fingerprint": "", "batch": None}
@@ -303,7 +304,7 @@ def test_runs_answered_together_are_as_those_answered_alone(tmp_path: Path, dete
 def test_of_runs_answered_together_each_gets_what_it_lacks(tmp_path: Path, deterministic: ModuleType) -> None:
     trials = [Trial(f"q{n}", f"When did port {n} open?", ("x",)) for n in range(12)]
     write_questions(tmp_path, 12)
-    jobs = [Job(settings(tmp_path, decoder=name), tmp_path / f"{name}.jsonl") for name in ("plain", "cad")]
+    jobs = [RunJob(settings(tmp_path, decoder=name), tmp_path / f"{name}.jsonl") for name in ("plain", "cad")]
     run_together(jobs, trials, deterministic.DeterministicAnswerer())
     whole = [undated(read_run(job.path).records) for job in jobs]
     lines = jobs[1].path.read_bytes().splitlines(keepends=True)
@@ -318,6 +319,6 @@ def test_of_runs_answered_together_each_gets_what_it_lacks(tmp_path: Path, deter
 
 def test_runs_that_differ_in_more_are_not_answered_together(tmp_path: Path, deterministic: ModuleType) -> None:
     write_questions(tmp_path, 4)
-    jobs = [Job(settings(tmp_path, max_tokens=n), tmp_path / f"{n}.jsonl") for n in (4, 8)]
-    with pytest.raises(SettingError, match="may differ in decoder, alpha and decoder_settings only"):
+    jobs = [RunJob(settings(tmp_path, max_tokens=n), tmp_path / f"{n}.jsonl") for n in (4, 8)]
+    with pytest.raises(SettingError, match="may differ only in decoder, alpha and decoder_settings"):
         run_together(jobs, [Trial("q", "?", ("x",))], deterministic.DeterministicAnswerer())

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from eval.metrics.scores import ANSWER_METRICS, DEFAULT_METRICS, check_metrics, parts_of, score
-from eval.records import Record, Trace
+from eval.metrics.names import ANSWER_METRICS, DEFAULT_METRICS, check_metrics
+from eval.metrics.scores import score, score_parts
+from eval.records import ConflictSummary, Record
 from rag.core.errors import SettingError
 
 TOKENS = {"context_prompt": 100, "parametric_prompt": 20, "generated": 4}
 
 
-def trace(num_open: int = 1, is_conflict: bool = True) -> Trace:
-    return Trace(0.5, is_conflict, "c", "m", 4, num_open, 0.1, 0.2, 0.3)
+def trace(num_open: int = 1, is_conflict: bool = True) -> ConflictSummary:
+    return ConflictSummary(0.5, is_conflict, "c", "m", 4, num_open, 0.1, 0.2, 0.3)
 
 
 def record(question_id: str, answer: str | None, *references: str, **values: object) -> Record:
@@ -55,7 +56,7 @@ def test_strict_accuracy_wants_all_right_and_no_wrong_answer() -> None:
         record("3", "1903, 1926 or 1850", "1903", "1926", **wrong),
         record("4", "Halmo", "Halmo"),
     ]
-    assert [part.numerator for part in parts_of("strict_accuracy", records).values()] == [1, 0, 0, 1]
+    assert [part.numerator for part in score_parts("strict_accuracy", records).values()] == [1, 0, 0, 1]
     assert score("strict_accuracy", [record("1", "a", "a", "b")]) is None
 
 
@@ -110,7 +111,7 @@ def test_ranking_metrics_count_refused_questions_as_misses() -> None:
         record("2", None, gold_doc_ids=("b",)),
         record("3", "x", ranking=(("a", 1.0),), gold_doc_ids=()),
     ]
-    assert {key: part.numerator for key, part in parts_of("recall@2", records).items()} == {"1": 1.0, "2": 0.0}
+    assert {key: part.numerator for key, part in score_parts("recall@2", records).items()} == {"1": 1.0, "2": 0.0}
     assert value("mrr@5", *records) == 0.25
     assert score("recall@2", [record("1", "x", gold_doc_ids=("a",))]) is None  # nothing was retrieved
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.records import Batch, Record, Trace
+from eval.records import BatchTiming, ConflictSummary, Record
 from eval.run.store import ResultFile, read_run
 from rag.core.errors import SettingError, SourceError, StorageError
 
@@ -22,10 +22,10 @@ def record(name: str, answer: str | None = "an\u2028swer \u00e9") -> Record:
         ("a", "b"),
         ranking=(("d1", 0.1), ("d2", 1 / 3)),
         gold_doc_ids=("d1",),
-        conflict=Trace(0.5, True, "c", "m", 3, 1, 0.1, 0.2, 0.3),
+        conflict=ConflictSummary(0.5, True, "c", "m", 3, 1, 0.1, 0.2, 0.3),
         tokens={"generated": 3},
         timings_ms={"generate": 1.25},
-        batch=Batch(2, 4, 8.5),
+        batch=BatchTiming(2, 4, 8.5),
         versions={"torch": "2"},
     )
 

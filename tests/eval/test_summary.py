@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from eval.records import Batch, Record
+from eval.records import BatchTiming, Record
 from eval.run.store import Run
-from eval.run.summary import costs_of, summarize
+from eval.run.summary import measure_costs, summarize
 from rag.core.errors import StorageError
 
 
-def record(number: int, batch: Batch, answer: str | None = "x") -> Record:
+def record(number: int, batch: BatchTiming, answer: str | None = "x") -> Record:
     return Record(
         f"q{number}", "?", answer, ("x",), tokens={"generated": 3}, timings_ms={"generate": 40.0}, batch=batch
     )
 
 
 def test_costs_count_each_batch_once() -> None:
-    records = [record(n, Batch(0, 3, 300.0)) for n in range(3)] + [record(3, Batch(1, 1, 100.0))]
-    costs = costs_of(records)
+    records = [record(n, BatchTiming(0, 3, 300.0)) for n in range(3)] + [record(3, BatchTiming(1, 1, 100.0))]
+    costs = measure_costs(records)
     assert (costs.latency_p50_ms, costs.latency_p99_ms) == (300.0, 300.0)
     assert costs.questions_per_s == pytest.approx(4 / 0.4)
     assert costs.tokens_per_s == pytest.approx(12 / 0.4)
@@ -29,17 +29,17 @@ def test_costs_count_each_batch_once() -> None:
 
 
 def test_a_batch_that_was_run_twice_counts_with_its_longer_time() -> None:
-    records = [record(0, Batch(0, 2, 100.0)), record(1, Batch(0, 2, 250.0))]
-    assert costs_of(records).questions_per_s == pytest.approx(2 / 0.25)
+    records = [record(0, BatchTiming(0, 2, 100.0)), record(1, BatchTiming(0, 2, 250.0))]
+    assert measure_costs(records).questions_per_s == pytest.approx(2 / 0.25)
 
 
 def test_refused_questions_give_no_throughput() -> None:
-    records = [record(0, Batch(0, 2, 1000.0)), record(1, Batch(0, 2, 1000.0), answer=None)]
-    assert costs_of(records).questions_per_s == 1.0
+    records = [record(0, BatchTiming(0, 2, 1000.0)), record(1, BatchTiming(0, 2, 1000.0), answer=None)]
+    assert measure_costs(records).questions_per_s == 1.0
 
 
 def test_summary_counts() -> None:
-    records = (record(0, Batch(0, 2, 5.0)), record(1, Batch(0, 2, 5.0), answer=None))
+    records = (record(0, BatchTiming(0, 2, 5.0)), record(1, BatchTiming(0, 2, 5.0), answer=None))
     summary = summarize(Run(Path("runs/a.jsonl"), {}, 5, records), ["exact_match", "mr"])
     assert (summary.name, summary.num_trials, summary.num_answered, summary.num_refused) == ("a", 5, 1, 1)
     assert list(summary.aggregates()) == ["exact_match"]  # mr applies to no question and is not shown as 0
@@ -52,7 +52,7 @@ def test_nothing_to_sum_up() -> None:
 
 
 def test_aggregates_do_not_depend_on_time() -> None:
-    records = tuple(record(n, Batch(0, 4, 5.0)) for n in range(4))
-    slower = tuple(replace(item, batch=Batch(0, 4, 50.0)) for item in records)
+    records = tuple(record(n, BatchTiming(0, 4, 5.0)) for n in range(4))
+    slower = tuple(replace(item, batch=BatchTiming(0, 4, 50.0)) for item in records)
     runs = [Run(Path("a.jsonl"), {}, 4, some) for some in (records, slower)]
     assert summarize(runs[0], ["f1"]).aggregates() == summarize(runs[1], ["f1"]).aggregates()

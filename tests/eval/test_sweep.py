@@ -12,8 +12,9 @@ import pytest
 
 from eval.run.config import RunConfig
 from eval.run.evaluation import Evaluation, evaluate
-from eval.run.runner import Job, Progress
-from eval.studies.sweep import EvaluateTogether, SweepConfig, run_sweep
+from eval.run.runner import OnProgress, RunJob
+from eval.studies.engines import EvaluateTogether
+from eval.studies.sweep import SweepConfig, run_sweep
 from rag.core.errors import SettingError
 
 
@@ -24,7 +25,7 @@ def base(tmp_path: Path) -> dict[str, Any]:
             "id": str(n),
             "question": f"When did port {n} open?",
             "answers": [str(1900 + n)],
-            "passages": [f"it opened in {1900 + n}."],
+            "passages": [f"it opened in {1900 + n}{'.' * (n + 1)}"],
         }
         for n in range(10)
     ]
@@ -43,7 +44,7 @@ def ran(deterministic: ModuleType) -> tuple[EvaluateTogether, list[list[RunConfi
 
             return super()._one(replace(trial, passages=()), params)
 
-    def run(jobs: Sequence[Job], progress: Progress | None) -> list[Evaluation]:
+    def run(jobs: Sequence[RunJob], progress: OnProgress | None) -> list[Evaluation]:
         seen.append([job.config for job in jobs])
         makers = [Blind if job.config.decoder == "cad" else deterministic.DeterministicAnswerer for job in jobs]
         return [evaluate(job.config, output=job.path, answerer=make()) for job, make in zip(jobs, makers, strict=True)]
@@ -69,6 +70,17 @@ def test_chooses_on_one_half_and_reports_the_other(base: dict[str, Any], ran: An
     ids = [set(result.best.score.parts), set(result.best_rest.parts)]
     assert ids[0] | ids[1] == {str(n) for n in range(10)}
     assert not ids[0] & ids[1]
+
+
+def test_intervals_have_the_confidence_of_the_base(base: dict[str, Any], ran: Any, tmp_path: Path) -> None:
+    widths = []
+    for confidence in (0.5, 0.99):
+        settings = sweep(base | {"confidence": confidence}, metric="context_tokens")
+        result = run_sweep(settings, tmp_path / str(confidence), ran[0])
+        interval = result.best_rest.interval
+        widths.append(interval.high - interval.low)
+        assert result.confidence == confidence
+    assert widths[0] < widths[1]
 
 
 def test_lower_may_be_better_and_the_first_may_win(base: dict[str, Any], ran: Any, tmp_path: Path) -> None:

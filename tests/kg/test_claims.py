@@ -29,9 +29,9 @@ CORPUS = Path(__file__).resolve().parents[2] / "examples" / "corpus"
     ],
 )
 def test_claims_by_hand(text: str, expected: Claim | None) -> None:
-    found = list(claims_in(Passage("d:0", "d", "d", "t", text)))
-    assert [triple.claim for triple in found] == ([expected] if expected else [])
-    for triple in found:
+    triples = list(claims_in(Passage("d:0", "d", "d", "t", text)))
+    assert [triple.claim for triple in triples] == ([expected] if expected else [])
+    for triple in triples:
         assert "mayor" in text[triple.source.start : triple.source.end] or "capital" in text
 
 

@@ -42,5 +42,5 @@ def test_every_edge_is_exported(graph: KnowledgeGraph, tmp_path: Path, suffix: s
 def test_other_formats_are_refused(graph: KnowledgeGraph, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="expected a name that ends in"):
         export_graph(graph, tmp_path / "graph.xlsx")
-    with pytest.raises(SettingError, match="choose another place"):
+    with pytest.raises(SettingError, match="choose another file"):
         export_graph(graph, tmp_path / "nowhere" / "graph.json")

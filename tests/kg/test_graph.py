@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kg.graph import KnowledgeGraph
 from kg.matrices import GraphMatrices
-from kg.packed import Packed
+from kg.packed import PackedExtraction
 from kg.types import Extraction, Mention, Provenance, Triple
 
 NAMES = st.sampled_from(["ada", "mill", "port", "tide"])
@@ -23,9 +23,9 @@ def documents(draw: st.DrawFn) -> list[list[Extraction]]:
     for d in range(draw(st.integers(1, 4))):
         passages = []
         for p in range(draw(st.integers(1, 2))):
-            at = Provenance(f"d{d}", f"d{d}:{p}", 0, 3)
-            mentions = tuple(Mention(n, at, draw(st.booleans())) for n in draw(st.lists(NAMES, max_size=3)))
-            triples = tuple(Triple(*claim, at) for claim in draw(st.lists(CLAIMS, max_size=3)))
+            source = Provenance(f"d{d}", f"d{d}:{p}", 0, 3)
+            mentions = tuple(Mention(n, source, draw(st.booleans())) for n in draw(st.lists(NAMES, max_size=3)))
+            triples = tuple(Triple(*claim, source) for claim in draw(st.lists(CLAIMS, max_size=3)))
             passages.append(Extraction(f"d{d}", f"d{d}:{p}", mentions, triples))
         out.append(passages)
     return out
@@ -34,8 +34,8 @@ def documents(draw: st.DrawFn) -> list[list[Extraction]]:
 def picture(graph: KnowledgeGraph) -> tuple[object, ...]:
     """All that the graph holds, in no order."""
     claims = {claim: set(graph.sources(claim)) for claim in graph.claims}
-    by_subject = {name: set(graph.claims_of(name)) for name in graph.entities}
-    named = {name: set(graph.passages_of(name)) for name in graph.entities}
+    by_subject = {name: set(graph.claims_about(name)) for name in graph.entities}
+    named = {name: set(graph.passages_naming(name)) for name in graph.entities}
     return set(graph.passage_ids), graph.entities, claims, by_subject, named
 
 
@@ -45,9 +45,9 @@ def test_removing_documents_leaves_the_graph_of_the_others(docs: list[list[Extra
     graph = KnowledgeGraph(item for passages in docs for item in passages)
     for d in sorted(gone, reverse=True):
         graph.remove_document(f"d{d}")
-    kept = KnowledgeGraph(item for d, passages in enumerate(docs) if d not in gone for item in passages)
-    assert picture(graph) == picture(kept)
-    assert nx.utils.graphs_equal(graph.to_networkx(), kept.to_networkx())
+    remaining = KnowledgeGraph(item for d, passages in enumerate(docs) if d not in gone for item in passages)
+    assert picture(graph) == picture(remaining)
+    assert nx.utils.graphs_equal(graph.to_networkx(), remaining.to_networkx())
 
 
 @given(documents(), st.randoms(use_true_random=False))
@@ -68,8 +68,8 @@ def two_documents() -> KnowledgeGraph:
     claim = ("mill", "built by", "ada")
     items = []
     for doc_id in ("d1", "d2"):
-        at = Provenance(doc_id, f"{doc_id}:0", 4, 8)
-        items.append(Extraction(doc_id, f"{doc_id}:0", (Mention("mill", at, True),), (Triple(*claim, at),)))
+        source = Provenance(doc_id, f"{doc_id}:0", 4, 8)
+        items.append(Extraction(doc_id, f"{doc_id}:0", (Mention("mill", source, True),), (Triple(*claim, source),)))
     return KnowledgeGraph(items)
 
 
@@ -93,12 +93,12 @@ def test_networkx_edges_carry_their_sources() -> None:
 @given(documents())
 def test_matrices_agree_with_the_graph(docs: list[list[Extraction]]) -> None:
     graph = KnowledgeGraph(item for passages in docs for item in passages)
-    matrices = GraphMatrices.of(graph)
+    matrices = GraphMatrices.from_graph(graph)
     named = {
         (passage_id, name)
         for passage_id in graph.passage_ids
         for name in graph.entities
-        if passage_id in graph.passages_of(name)
+        if passage_id in graph.passages_naming(name)
     }
     rows, columns = matrices.named.nonzero()
     entities = list(matrices.entity_ids)
@@ -108,7 +108,7 @@ def test_matrices_agree_with_the_graph(docs: list[list[Extraction]]) -> None:
 
 
 def test_an_empty_graph_has_empty_matrices() -> None:
-    matrices = GraphMatrices.of(KnowledgeGraph())
+    matrices = GraphMatrices.from_graph(KnowledgeGraph())
     assert matrices.adjacency.shape == (0, 0)
     assert matrices.linked(["anything"]) == []
 
@@ -116,8 +116,10 @@ def test_an_empty_graph_has_empty_matrices() -> None:
 def test_many_rows_of_one_passage_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bare triples come one to a row. Packing the passage again for each of them costs the square of their number."""
     packed: list[str] = []
-    pack = Packed.of
-    monkeypatch.setattr(Packed, "of", lambda extraction: packed.append(extraction.passage_id) or pack(extraction))
+    pack = PackedExtraction.pack
+    monkeypatch.setattr(
+        PackedExtraction, "pack", lambda extraction: packed.append(extraction.passage_id) or pack(extraction)
+    )
     source = Provenance("d", "d:0", 0, 1)
     rows = [Extraction("d", "d:0", (), (Triple(f"s{i}", "r", "o", source),)) for i in range(500)]
     graph = KnowledgeGraph(rows)

@@ -40,8 +40,8 @@ def test_aliases_by_hand(title: str, expected: tuple[str, ...]) -> None:
 
 def test_nested_names_are_found_with_their_spans() -> None:
     text = "She lived in New York City until 1999."
-    found = {span.name: text[span.start : span.end] for span in names_in(text)}
-    assert found == {
+    spans = {span.name: text[span.start : span.end] for span in names_in(text)}
+    assert spans == {
         "new": "New",
         "new york": "New York",
         "new york city": "New York City",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.packed import Packed
+from kg.packed import PackedExtraction
 from kg.types import Extraction, Mention, Provenance, Triple
 
 places = st.builds(Provenance, st.just("d"), st.just("d:0"), st.integers(0, 2**31), st.integers(0, 2**31))
@@ -19,7 +19,7 @@ def test_what_was_packed_comes_back(
     mentions: tuple[Mention, ...], triples: tuple[Triple, ...], rejected: tuple[str, ...]
 ) -> None:
     extraction = Extraction("d", "d:0", mentions, triples, rejected)
-    packed = Packed.of(extraction)
-    assert packed.extraction("d:0") == extraction
+    packed = PackedExtraction.pack(extraction)
+    assert packed.unpack("d:0") == extraction
     assert list(packed.named()) == [(mention.entity, mention.is_title) for mention in mentions]
     assert sorted(packed.names) == sorted({mention.entity for mention in mentions})

@@ -28,9 +28,9 @@ CLAIMS = [
 ]
 
 
-def graph_of(claims: list[tuple[str, str, str]], doc_id: str = "d") -> list[Extraction]:
-    at = Provenance(doc_id, f"{doc_id}:0", 1, 2)
-    return [Extraction(doc_id, f"{doc_id}:0", (), tuple(Triple(*claim, at) for claim in claims))]
+def build_graph(claims: list[tuple[str, str, str]], doc_id: str = "d") -> list[Extraction]:
+    source = Provenance(doc_id, f"{doc_id}:0", 1, 2)
+    return [Extraction(doc_id, f"{doc_id}:0", (), tuple(Triple(*claim, source) for claim in claims))]
 
 
 class Words:
@@ -46,7 +46,7 @@ class Words:
 
 @pytest.fixture
 def walker() -> Walker:
-    return Walker(KnowledgeGraph(graph_of(CLAIMS)), Words())
+    return Walker(KnowledgeGraph(build_graph(CLAIMS)), Words())
 
 
 def test_a_two_hop_question_is_answered_with_its_path(walker: Walker) -> None:
@@ -75,14 +75,14 @@ def test_grounding_a_cycle_ends_and_ties_go_by_name(walker: Walker) -> None:
 
 
 def test_a_better_supported_claim_comes_first() -> None:
-    again = graph_of([("ben", "profession", "pilot")], "e")
-    walker = Walker(KnowledgeGraph([*graph_of(CLAIMS), *again]), Words())
+    again = build_graph([("ben", "profession", "pilot")], "e")
+    walker = Walker(KnowledgeGraph([*build_graph(CLAIMS), *again]), Words())
     assert [path.answer for path in walker.ground(Plan("ben", ("profession",), 0.0))] == ["pilot", "miller"]
 
 
 def test_a_name_inside_a_longer_one_is_no_subject() -> None:
     claims = [("york", "river", "ouse"), ("new york", "river", "hudson")]
-    walker = Walker(KnowledgeGraph(graph_of(claims)), Words())
+    walker = Walker(KnowledgeGraph(build_graph(claims)), Words())
     assert {plan.subject for plan in walker.plan("which river is in New York?")} == {"new york"}
 
 

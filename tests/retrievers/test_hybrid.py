@@ -1,4 +1,4 @@
-"""The gate: words count by complexity and agreement, chains by what they complete."""
+"""The gate: words count by the question's length and agreement, chains by what they complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from rag import Engine
 from retrievers.hybrid import GateSettings, HybridRetriever
-from retrievers.query.length_class import complexity, num_facets_of, top_k_of
+from retrievers.query.length_class import default_num_facets, default_top_k, length_class
 
 TEXTS = {
     "mill": "The tide mill grinds corn. It was built by Ada Penrose.",
@@ -38,9 +38,10 @@ def gated(engine: Engine, settings: GateSettings = GateSettings()) -> HybridRetr
     ("num_words", "expected", "top_k", "num_facets"),
     [(1, "simple", 3, 0), (10, "simple", 3, 0), (11, "compound", 5, 2), (14, "compound", 5, 2), (15, "multihop", 7, 5)],
 )
-def test_complexity(num_words: int, expected: str, top_k: int, num_facets: int) -> None:
+def test_length_class(num_words: int, expected: str, top_k: int, num_facets: int) -> None:
     question = " ".join(["word"] * num_words)
-    assert (complexity(question), top_k_of(question), num_facets_of(question)) == (expected, top_k, num_facets)
+    assert length_class(question) == expected
+    assert (default_top_k(question), default_num_facets(question)) == (top_k, num_facets)
 
 
 def test_scores_by_hand(engine: Engine) -> None:
@@ -49,11 +50,11 @@ def test_scores_by_hand(engine: Engine) -> None:
     index, (ranking,) = engine.graph.rankings([query])
     words = {s.passage.passage_id: s.score for s in engine.components.retriever("sparse").search([query], 3)[0]}
     assert len(words) == 2
-    found = gated(engine, GateSettings(agreement_depth=1)).search([query], 3)[0]
-    assert [Path(item.passage.source).stem for item in found][:2] == ["mill", "bell"]
-    for item, weight in zip(found, (0.8, 0.5, 0.5), strict=True):
+    results = gated(engine, GateSettings(agreement_depth=1)).search([query], 3)[0]
+    assert [Path(item.passage.source).stem for item in results][:2] == ["mill", "bell"]
+    for item, weight in zip(results, (0.8, 0.5, 0.5), strict=True):
         name = item.passage.passage_id
-        row = index.row_of[name]
+        row = index.rows_by_passage_id[name]
         graph = ranking.scores[row] - ranking.covered * ranking.chains[row]
         assert item.score == pytest.approx(graph + weight * words.get(name, 0.0) / max(words.values()))
 
@@ -64,7 +65,7 @@ def test_words_count_more_where_meaning_agrees(engine: Engine, depth: int, weigh
     query = "tide mill corn bell"
     index, (ranking,) = engine.graph.rankings([query])
     words = engine.components.retriever("sparse").search([query], 2)[0]
-    row = index.row_of[words[1].passage.passage_id]
+    row = index.rows_by_passage_id[words[1].passage.passage_id]
     other = replace(ranking, similarity=np.eye(3)[row], scores=np.zeros(3), chains=np.zeros(3))
     scores = gated(engine, GateSettings(agreement_depth=depth)).scores(query, index, other, words)
     assert scores[row] == pytest.approx(weight * words[1].score / words[0].score)
@@ -76,7 +77,7 @@ def test_without_words_the_graph_decides(engine: Engine) -> None:
     assert scores.tolist() == ranking.scores.tolist()
 
 
-def test_a_chain_counts_by_what_is_left_open_of_a_simple_question(engine: Engine) -> None:
+def test_a_chain_counts_by_what_is_left_open_of_a_short_question(engine: Engine) -> None:
     retriever = gated(engine)
     short, long = "Where was the builder of the tide mill born?", "Please " * 10 + "where was the builder born?"
     index, (ranking,) = engine.graph.rankings([short])
@@ -90,12 +91,12 @@ def test_a_chain_counts_by_what_is_left_open_of_a_simple_question(engine: Engine
 def test_every_ranking_is_kept(engine: Engine) -> None:
     queries = ["Where was the builder of the tide mill born?", "", "word " * 10_000]
     retriever = gated(engine)
-    found = retriever.find(queries, 2)
-    assert found == [retriever.find([query], 2)[0] for query in queries]
-    assert [stage.stage for stage in found[0].stages] == ["dense", "graph", "sparse", "fused"]
-    assert found[0].stages[-1].hits == tuple((s.passage.passage_id, s.score) for s in found[0].ranking)
-    assert all(len(stage.hits) <= 2 for stage in found[0].stages)
-    assert [str(path) for path in found[0].paths if path.kind == "chain"] == ["mill -[ada penrose]-> life"]
+    results = retriever.find(queries, 2)
+    assert results == [retriever.find([query], 2)[0] for query in queries]
+    assert [stage.stage for stage in results[0].stages] == ["dense", "graph", "sparse", "fused"]
+    assert results[0].stages[-1].hits == tuple((s.passage.passage_id, s.score) for s in results[0].ranking)
+    assert all(len(stage.hits) <= 2 for stage in results[0].stages)
+    assert [str(path) for path in results[0].paths if path.kind == "chain"] == ["mill -[ada penrose]-> life"]
 
 
 def test_an_empty_library(tmp_path: Path, embeddings: Any) -> None:
@@ -106,7 +107,7 @@ def test_an_empty_library(tmp_path: Path, embeddings: Any) -> None:
 def test_claims_make_paths(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "post.txt").write_text("The harbour master of Port Selwick is Edda Lindqvist.")
     engine.add(tmp_path / "post.txt")
-    found = gated(engine).find(["Who is the harbour master of Port Selwick?"], 1)[0]
-    claims = [path for path in found.paths if path.kind == "claims"]
+    result = gated(engine).find(["Who is the harbour master of Port Selwick?"], 1)[0]
+    claims = [path for path in result.paths if path.kind == "claims"]
     assert [str(path) for path in claims] == ["port selwick -[the harbour master]-> edda lindqvist"]
-    assert claims[0].passage_id == claims[0].hops[-1].passage_id == found.ranking[0].passage.passage_id
+    assert claims[0].passage_id == claims[0].hops[-1].passage_id == result.ranking[0].passage.passage_id

@@ -15,6 +15,7 @@ from rag.library.question_store import NewItem, QuestionStore, StoredItem
 
 # A question does not wait long for its items to be kept: what cannot be written now is left out.
 _BUSY_TIMEOUT_S = 0.5
+# The table is called reservoir because libraries of earlier versions call it so.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS reservoir (
     id INTEGER PRIMARY KEY,

@@ -10,8 +10,8 @@ from rag.core.passages import ScoredPassage
 from rag.core.retrieval import Trace
 from rag.pipeline.state import State, update
 from rag.pipeline.top_k import top_k
-from retrievers.base import stage_of
-from retrievers.query.length_class import complexity
+from retrievers.base import build_stage_ranking
+from retrievers.query.length_class import length_class
 from retrievers.question_cache.cache import QuestionCache
 
 
@@ -61,6 +61,6 @@ def _is_worth_remembering(state: State) -> bool:
 
 
 def _with_recalled(state: State, ranking: tuple[ScoredPassage, ...]) -> State:
-    stages = (stage_of("question_cache", ranking),)
-    trace = Trace(complexity(state.question), state.rewrite.queries, is_from_cache=True, stages=stages)
+    stages = (build_stage_ranking("question_cache", ranking),)
+    trace = Trace(length_class(state.question), state.rewrite.queries, is_from_cache=True, stages=stages)
     return replace(state, ranking=ranking, has_ranking=True, trace=trace)

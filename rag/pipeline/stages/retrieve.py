@@ -11,9 +11,9 @@ from rag.core.query import RetrievalKind
 from rag.core.retrieval import Found, Trace
 from rag.pipeline.state import State, update_by
 from rag.pipeline.top_k import top_k
-from retrievers.base import find, stage_of
-from retrievers.query.length_class import complexity
-from retrievers.query.rewrite import fused
+from retrievers.base import build_stage_ranking, find
+from retrievers.query.length_class import length_class
+from retrievers.query.rewrite import fuse_rankings
 
 # The filter chooses among more passages than the answer gets.
 _MIN_CANDIDATES = 10
@@ -49,7 +49,7 @@ def _fuse(state: State, results: Sequence[Found], depth: int) -> State:
     """One ranking from those of all queries of a question. Stages and paths are those of the clarified question."""
     rewrite = state.rewrite
     main = results[rewrite.queries.index(rewrite.question)]
-    ranking = tuple(fused(rewrite, [result.ranking for result in results], depth))
-    stages = main.stages if len(results) == 1 else (*main.stages, stage_of("queries", ranking))
-    trace = Trace(complexity(rewrite.question), rewrite.queries, num_retrieved=len(ranking), stages=stages)
+    ranking = tuple(fuse_rankings(rewrite, [result.ranking for result in results], depth))
+    stages = main.stages if len(results) == 1 else (*main.stages, build_stage_ranking("queries", ranking))
+    trace = Trace(length_class(rewrite.question), rewrite.queries, num_retrieved=len(ranking), stages=stages)
     return replace(state, ranking=ranking, has_ranking=True, trace=trace, paths=main.paths)

@@ -80,7 +80,8 @@ def test_stream_says_what_ask_says(engine: Engine) -> None:
 
 def test_evaluation_says_what_ask_says(engine: Engine, settings: dict[str, Any]) -> None:
     top_k = settings.get("top_k", 3)
-    config = RunConfig.of({"dataset": "plain", "data": "x.jsonl", "max_tokens": 4, "decoder": "plain", "top_k": top_k})
+    values = {"dataset": "plain", "data": "x.jsonl", "max_tokens": 4, "decoder": "plain"}
+    config = RunConfig.from_values(values | {"top_k": top_k})
     ((evaluated,),) = EngineAnswerer(engine, config).answer([Trial("1", QUESTION, ())], [Plain()], lambda: None)
     asked = engine.ask(QUESTION, top_k=top_k)
     assert essence(evaluated) == essence(asked)

@@ -9,10 +9,10 @@ from retrievers.graph.facets import facets
 
 
 def test_clauses_by_hand() -> None:
-    found = facets("Who painted the ship that sank in the harbour where Ada was born?")
-    assert found[0] == "Who painted the ship that sank in the harbour where Ada was born?"
-    assert {"Who painted the ship", "that sank", "where Ada was born"} - set(found) == {"that sank"}
-    assert "that sank in the harbour" in found
+    clauses = facets("Who painted the ship that sank in the harbour where Ada was born?")
+    assert clauses[0] == "Who painted the ship that sank in the harbour where Ada was born?"
+    assert {"Who painted the ship", "that sank", "where Ada was born"} - set(clauses) == {"that sank"}
+    assert "that sank in the harbour" in clauses
 
 
 def test_a_short_question_is_its_own_only_facet() -> None:
@@ -22,11 +22,11 @@ def test_a_short_question_is_its_own_only_facet() -> None:
 
 @given(st.lists(st.sampled_from(["who", "that", "of", "the", "ship", ",", "sank,"]), max_size=80).map(" ".join))
 def test_facets_are_few_and_parts_of_the_question(question: str) -> None:
-    found = facets(question)
-    assert 1 <= len(found) <= 16
-    assert len(set(found)) == len(found)
+    clauses = facets(question)
+    assert 1 <= len(clauses) <= 16
+    assert len(set(clauses)) == len(clauses)
     words = set(question.replace(",", " ").split())
-    assert all(set(facet.replace(",", " ").split()) <= words for facet in found)
+    assert all(set(facet.replace(",", " ").split()) <= words for facet in clauses)
 
 
 def test_ten_thousand_words_are_cut() -> None:

@@ -13,9 +13,9 @@ from retrievers.graph.ppr import ppr_scores, seeds_by_fact, seeds_by_name
 
 
 def extraction(passage_id: str, *names: str, claim: tuple[str, str, str] | None = None) -> Extraction:
-    at = Provenance(passage_id, passage_id)
-    triples = (Triple(*claim, at),) if claim else ()
-    return Extraction(passage_id, passage_id, tuple(Mention(name, at) for name in names), triples)
+    source = Provenance(passage_id, passage_id)
+    triples = (Triple(*claim, source),) if claim else ()
+    return Extraction(passage_id, passage_id, tuple(Mention(name, source) for name in names), triples)
 
 
 GRAPH = KnowledgeGraph(
@@ -25,8 +25,8 @@ GRAPH = KnowledgeGraph(
         extraction("p2", "garden"),
     ]
 )
-MATRICES = GraphMatrices.of(GRAPH)
-TRANSITION = Transition.of(MATRICES.adjacency)
+MATRICES = GraphMatrices.from_graph(GRAPH)
+TRANSITION = Transition.from_adjacency(MATRICES.adjacency)
 
 
 def test_the_walk_reaches_a_linked_passage() -> None:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
+from kg.stems import stems
 from rag.core.errors import SettingError
 from rag.core.passages import Passage
-from retrievers.graph.index import GraphIndex, stems
+from retrievers.graph.index import GraphIndex
 from retrievers.graph.rank import GraphSettings, best_chains, common_entity, entity_overlap, links, rank
 
 MILL = "The mill was built by Ada Penrose."
@@ -19,14 +20,14 @@ ADA = "Ada Penrose was born in a lighthouse."
 NOISE = "Berta Quill liked her garden."
 
 
-def index_of(*pages: tuple[str, str]) -> GraphIndex:
+def build_index(*pages: tuple[str, str]) -> GraphIndex:
     passages = [Passage(f"d{i}:0", f"d{i}", f"d{i}", title, text) for i, (title, text) in enumerate(pages)]
     graph = KnowledgeGraph(NameExtractor().extract(passages))
-    return GraphIndex.of(graph, passages, np.zeros((len(passages), 2), dtype=np.float32))
+    return GraphIndex.build(graph, passages, np.zeros((len(passages), 2), dtype=np.float32))
 
 
 def test_the_second_hop_overtakes_a_passage_that_looks_more_alike() -> None:
-    index = index_of(("Tide mill", MILL), ("Ada Penrose", ADA), ("Berta Quill", NOISE))
+    index = build_index(("Tide mill", MILL), ("Ada Penrose", ADA), ("Berta Quill", NOISE))
     question = "Where was the builder of the tide mill born?"
     ranking = rank(index, question, np.array([[0.8, 0.2, 0.3]]), GraphSettings())
     assert np.argsort(-ranking.scores).tolist() == [0, 1, 2]
@@ -36,7 +37,7 @@ def test_the_second_hop_overtakes_a_passage_that_looks_more_alike() -> None:
 
 
 def test_a_link_that_completes_more_is_worth_more() -> None:
-    index = index_of(("Tide mill", MILL), ("Ada Penrose", ADA), ("Ada Penrose", "Ada Penrose was tall."))
+    index = build_index(("Tide mill", MILL), ("Ada Penrose", ADA), ("Ada Penrose", "Ada Penrose was tall."))
     coverage = index.coverage("Where was the builder of the mill born?")
     chains, _ = best_chains(index, coverage, np.array([1.0, 0, 0]), GraphSettings())
     assert chains[1] > chains[2] > 0
@@ -44,25 +45,25 @@ def test_a_link_that_completes_more_is_worth_more() -> None:
 
 def test_covered_by_hand() -> None:
     """Two stems of the question are in one passage each, and weigh the same; the third is nowhere."""
-    index = index_of(("", "mills grind"), ("", "bells ring"))
+    index = build_index(("", "mills grind"), ("", "bells ring"))
     known, unknown = np.log1p(2 / 2), np.log1p(2)
     cosines = np.zeros((1, 2))
     assert rank(index, "the grinding mills", cosines, GraphSettings()).covered == pytest.approx(1.0)
     assert rank(index, "ringing mills", cosines, GraphSettings()).covered == pytest.approx(0.5)
-    found = rank(index, "ringing mills swim", cosines, GraphSettings())
-    assert found.covered == pytest.approx(known / (2 * known + unknown))
+    ranking = rank(index, "ringing mills swim", cosines, GraphSettings())
+    assert ranking.covered == pytest.approx(known / (2 * known + unknown))
     assert rank(index, "what is it", cosines, GraphSettings()).covered == 0.0
 
 
 def test_without_links_the_order_is_the_dense_one() -> None:
-    index = index_of(("one", "nothing here"), ("two", "nor there"))
+    index = build_index(("one", "nothing here"), ("two", "nor there"))
     cosines = np.array([[0.1, 0.2], [0.9, 0.0]])
     ranking = rank(index, "what now?", cosines, GraphSettings())
     assert ranking.scores.tolist() == [0.1, 0.2]
 
 
 def test_entity_overlap_by_hand() -> None:
-    index = index_of(("Tide mill", MILL), ("Ada Penrose", ADA), ("Berta Quill", NOISE))
+    index = build_index(("Tide mill", MILL), ("Ada Penrose", ADA), ("Berta Quill", NOISE))
     overlap = entity_overlap(index, "Did Berta Quill swim?")
     assert overlap.tolist() == pytest.approx([0.0, 0.0, 2.0])
     assert entity_overlap(index, "Did anyone swim?").tolist() == [0.0, 0.0, 0.0]
@@ -74,7 +75,7 @@ PAGES = st.lists(st.tuples(WORDS, st.lists(WORDS, max_size=6).map(" ".join)), mi
 
 @given(PAGES, st.lists(WORDS, max_size=5).map(" ".join), st.integers(1, 4))
 def test_chains_agree_with_a_slow_twin(pages: list[tuple[str, str]], question: str, num_seeds: int) -> None:
-    index, settings = index_of(*pages), GraphSettings(num_seeds=num_seeds)
+    index, settings = build_index(*pages), GraphSettings(num_seeds=num_seeds)
     local = np.linspace(1.0, 0.0, len(pages))
     chains, via = best_chains(index, index.coverage(question), local, settings)
     expected = slow_chains(index, pages, question, local, settings)
@@ -109,14 +110,14 @@ def slow_link(index: GraphIndex, seed: int, target: int, settings: GraphSettings
     shared = sum(
         m.specificity[e] ** 2
         for e in m.entity_ids.values()
-        if m.named[seed, e] and m.named[target, e] and m.num_passages_of[e] <= settings.max_shared
+        if m.named[seed, e] and m.named[target, e] and m.passage_counts[e] <= settings.max_shared
     )
     return max(float(title), settings.shared_weight * min(shared, 1.0))
 
 
 @given(PAGES)
 def test_links_are_between_0_and_1(pages: list[tuple[str, str]]) -> None:
-    index = index_of(*pages)
+    index = build_index(*pages)
     strengths = links(index, np.arange(len(pages)), GraphSettings())
     assert strengths.shape == (len(pages), len(pages))
     assert ((strengths.data >= 0) & (strengths.data <= 1)).all()
@@ -124,7 +125,7 @@ def test_links_are_between_0_and_1(pages: list[tuple[str, str]]) -> None:
 
 @given(PAGES, st.text(max_size=40))
 def test_any_question_is_ranked(pages: list[tuple[str, str]], question: str) -> None:
-    ranking = rank(index_of(*pages), question, np.zeros((1, len(pages))), GraphSettings())
+    ranking = rank(build_index(*pages), question, np.zeros((1, len(pages))), GraphSettings())
     assert np.isfinite(ranking.scores).all()
 
 

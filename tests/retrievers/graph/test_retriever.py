@@ -71,10 +71,10 @@ def test_follows_the_library(library: SqliteLibrary, encoder: Any) -> None:
     assert retriever.search([QUESTION], 3) == [[]]
     assert retriever.explain(QUESTION, 3) == []
     add(library, encoder, MILL, ADA)
-    assert retriever.graph.passages_of("ada penrose") == ("mill:0", "ada:0")
+    assert retriever.graph.passages_naming("ada penrose") == ("mill:0", "ada:0")
     add(library, encoder, ("mill", "Tide mill", "The mill was built by Cora Vane."), NOISE)
-    assert retriever.graph.passages_of("ada penrose") == ("ada:0",)
-    assert retriever.graph.passages_of("cora vane") == ("mill:0",)
+    assert retriever.graph.passages_naming("ada penrose") == ("ada:0",)
+    assert retriever.graph.passages_naming("cora vane") == ("mill:0",)
     library.remove(["ada"])
     assert "ada penrose" not in retriever.graph.entities
     fresh = GraphRetriever(library=library, encoder=encoder)

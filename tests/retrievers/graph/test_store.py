@@ -51,7 +51,7 @@ def publish(library: SqliteLibrary, **texts: str | Sequence[str]) -> None:
     library.publish(list(texts), "enc")
 
 
-def graph_of(library: SqliteLibrary, extractor: NameExtractor) -> GraphRetriever:
+def build_graph(library: SqliteLibrary, extractor: NameExtractor) -> GraphRetriever:
     retriever = GraphRetriever(library=library, encoder=None, extractors=(extractor,))
     assert retriever.graph.passage_ids
     return retriever
@@ -72,35 +72,35 @@ def library(tmp_path: Path) -> Iterator[SqliteLibrary]:
 def test_every_passage_is_read_once(library: SqliteLibrary) -> None:
     publish(library, mill=MILL, ada=ADA)
     first, second = CountingExtractor(), CountingExtractor()
-    graph = graph_of(library, first).graph
+    graph = build_graph(library, first).graph
     assert sorted(first.read) == ["ada:0", "mill:0"]
-    again = graph_of(library, second).graph
+    again = build_graph(library, second).graph
     assert second.read == []
     for passage_id in graph.passage_ids:
         assert again.extraction(passage_id) == graph.extraction(passage_id)
     publish(library, cora="Cora Vane keeps the lighthouse.")
-    graph_of(library, second)
+    build_graph(library, second)
     assert second.read == ["cora:0"]
 
 
 def test_a_replaced_document_is_read_where_it_changed(library: SqliteLibrary) -> None:
     publish(library, book=[MILL, ADA])
     extractor = CountingExtractor()
-    retriever = graph_of(library, extractor)
+    retriever = build_graph(library, extractor)
     publish(library, book=["Cora Vane wrote a preface.", MILL, ADA])
     assert set(retriever.graph.passage_ids) == {"book:0", "book:1", "book:2"}
     assert extractor.read == ["book:0", "book:1", "book:0"]
-    assert retriever.graph.passages_of("ada penrose") == ("book:1", "book:2")
+    assert retriever.graph.passages_naming("ada penrose") == ("book:1", "book:2")
 
 
 def test_what_only_a_removed_document_supports_goes(library: SqliteLibrary) -> None:
     publish(library, one=MILL, two=MILL, ada=ADA)
     extractor = CountingExtractor()
-    retriever = graph_of(library, extractor)
+    retriever = build_graph(library, extractor)
     assert num_kept(library) == 2  # one for the text that two documents share
     library.remove(["one", "ada"])
     assert num_kept(library) == 1
-    assert retriever.graph.passages_of("ada penrose") == ("two:0",)
+    assert retriever.graph.passages_naming("ada penrose") == ("two:0",)
     library.remove(["two"])
     assert num_kept(library) == 0
 
@@ -114,26 +114,26 @@ def test_an_interrupted_reading_is_resumed(library: SqliteLibrary, monkeypatch: 
         read_passages(library, killed, rows)
     done: list[int] = []
     resumed = CountingExtractor()
-    found = read_passages(library, resumed, rows, done.append)
-    assert [item.passage_id for item in found] == [passage.passage_id for passage in rows.values()]
+    extractions = read_passages(library, resumed, rows, done.append)
+    assert [item.passage_id for item in extractions] == [passage.passage_id for passage in rows.values()]
     assert (killed.read, resumed.read) == (["d0:0", "d1:0", "d2:0", "d3:0"], ["d4:0"])
     assert done == [2, 2, 1]
-    assert found == NameExtractor().extract(list(rows.values()))
+    assert extractions == NameExtractor().extract(list(rows.values()))
 
 
 def test_a_damaged_entry_is_read_again(library: SqliteLibrary) -> None:
     publish(library, mill=MILL, ada=ADA)
-    graph_of(library, CountingExtractor())
+    build_graph(library, CountingExtractor())
     with library.database.writing() as db:
         db.execute("UPDATE extractions SET body = x'00'")
     extractor = CountingExtractor()
-    assert "ada penrose" in graph_of(library, extractor).graph.entities
+    assert "ada penrose" in build_graph(library, extractor).graph.entities
     assert sorted(extractor.read) == ["ada:0", "mill:0"]
 
 
 def test_imported_triples_join_the_graph_and_stay(library: SqliteLibrary, tmp_path: Path) -> None:
     publish(library, mill=MILL, ada=ADA)
-    retriever = graph_of(library, NameExtractor())
+    retriever = build_graph(library, NameExtractor())
     file = tmp_path / "triples.jsonl"
     claims = [("mill", "Ada Penrose", "built", "Selwick Mill"), ("ada", "Ada Penrose", "born in", "lighthouse")]
     for doc_id, *claim in claims:
@@ -141,9 +141,9 @@ def test_imported_triples_join_the_graph_and_stay(library: SqliteLibrary, tmp_pa
         rows = library.passages(library.live_ids()[0].tolist())
         assert import_extractions(library, rows, import_triples(file, list(rows.values())).extractions) == 1
     expected = {("ada penrose", "built", "selwick mill"), ("ada penrose", "born in", "lighthouse")}
-    for seen in (retriever, graph_of(library, NameExtractor())):
+    for seen in (retriever, build_graph(library, NameExtractor())):
         assert expected <= set(seen.graph.claims)
-        assert seen.graph.passages_of("ada penrose") == ("mill:0", "ada:0")
+        assert seen.graph.passages_naming("ada penrose") == ("mill:0", "ada:0")
     library.remove(["ada"])
     assert expected & set(retriever.graph.claims) == {("ada penrose", "built", "selwick mill")}
 

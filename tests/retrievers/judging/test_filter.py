@@ -31,7 +31,7 @@ class FixedJudge:
         self._verdicts = [Verdict(value, 1 - value) for value in entail]
 
     def judge(self, questions: Any, passages: Any) -> list[list[Verdict]]:
-        return [self._verdicts[: len(some)] for some in passages]
+        return [self._verdicts[: len(candidates)] for candidates in passages]
 
     def support(self, questions: Any, passages: Any) -> list[float]:
         return [0.0 for _ in questions]
@@ -68,9 +68,9 @@ def test_a_batch_judges_each_question_as_alone(judge: EncoderJudge) -> None:
     questions = [QUESTION, "What do gulls eat?", "nothing", "word " * 10_000]
     passages = [[MILL, ADA], [NOISE], [], [MILL]]
     batch = judge.judge(questions, passages)
-    assert [len(some) for some in batch] == [2, 1, 0, 1]
-    for question, some, verdicts in zip(questions, passages, batch, strict=True):
-        alone = judge.judge([question], [some])[0]
+    assert [len(verdicts) for verdicts in batch] == [2, 1, 0, 1]
+    for question, candidates, verdicts in zip(questions, passages, batch, strict=True):
+        alone = judge.judge([question], [candidates])[0]
         assert [v.entail for v in alone] == pytest.approx([v.entail for v in verdicts], abs=1e-6)
     assert judge.judge([], []) == []
 
@@ -87,7 +87,7 @@ def test_sentence_coverage_by_hand(embeddings: Any) -> None:
     from kg.graph import KnowledgeGraph
 
     passages = [MILL, NOISE]
-    index = GraphIndex.of(KnowledgeGraph(NameExtractor().extract(passages)), passages, np.zeros((2, 4), np.float32))
+    index = GraphIndex.build(KnowledgeGraph(NameExtractor().extract(passages)), passages, np.zeros((2, 4), np.float32))
     # "built" and "mill" stand in one sentence of one of two passages, "moon" in none.
     held = 2 * math.log1p(2 / 2)
     assert sentence_coverage(index, "built mill moon", MILL) == pytest.approx(held / (held + math.log1p(2)))
@@ -115,15 +115,15 @@ def test_sentences() -> None:
 def test_threshold_and_floor(entail: list[float], threshold: float, floor: int, expected: list[int]) -> None:
     passages = [ScoredPassage(Passage(str(i), str(i), "", "", "text"), 1.0) for i in range(len(entail))]
     chosen = KnowledgeFilter(judge=FixedJudge(*entail), threshold=threshold, keep_floor=floor)
-    kept, verdicts = chosen.filter(["q"], [passages])[0]
-    assert [int(item.passage.doc_id) for item in kept] == expected
+    accepted, verdicts = chosen.filter(["q"], [passages])[0]
+    assert [int(item.passage.doc_id) for item in accepted] == expected
     assert len(verdicts) == len(entail)
 
 
 def test_langchain_form() -> None:
     documents = [Document(page_content=text, metadata={"n": i}) for i, text in enumerate(("a", "b"))]
-    kept = KnowledgeFilter(judge=FixedJudge(0.9, 0.1), keep_floor=1).compress_documents(documents, "q")
-    assert [(d.page_content, d.metadata) for d in kept] == [("a", {"n": 0, "entail": 0.9, "verdict": "entail"})]
+    accepted = KnowledgeFilter(judge=FixedJudge(0.9, 0.1), keep_floor=1).compress_documents(documents, "q")
+    assert [(d.page_content, d.metadata) for d in accepted] == [("a", {"n": 0, "entail": 0.9, "verdict": "entail"})]
     assert documents[0].metadata == {"n": 0}
 
 
@@ -131,17 +131,17 @@ def test_the_model_judge_reads_label_probabilities(monkeypatch: pytest.MonkeyPat
     tokenizer = tiny_tokenizer()
     generator = TransformersGenerator(tiny_model("llama"), tokenizer, "tiny", prompt_style="plain")
     monkeypatch.setattr("retrievers.judging.judges._LABELS", ("w5", "w6", "w7"))  # words of the tiny vocabulary
-    some = Passage("p:0", "p", "p", "", "w9 w10 w11")
+    passage = Passage("p:0", "p", "p", "", "w9 w10 w11")
     long = Passage("l:0", "l", "l", "", "w12 " * 400)  # cut until it fits the window of 256 tokens
-    verdicts = ModelJudge(generator).judge(["w3?", "w4?"], [[some, long], []])
+    verdicts = ModelJudge(generator).judge(["w3?", "w4?"], [[passage, long], []])
     assert [len(row) for row in verdicts] == [2, 0]
     assert all(v.entail + v.neutral + v.contradict == pytest.approx(1) for v in verdicts[0])
-    assert ModelJudge(generator).support(["w3?"], [[some]]) == pytest.approx([verdicts[0][0].entail], abs=1e-6)
+    assert ModelJudge(generator).support(["w3?"], [[passage]]) == pytest.approx([verdicts[0][0].entail], abs=1e-6)
 
 
 def test_a_generator_without_scores_is_refused() -> None:
     class Mute:
         name = "mute"
 
-    with pytest.raises(ModelError, match="Mute reads no label probabilities"):
+    with pytest.raises(ModelError, match="Mute cannot score labels"):
         ModelJudge(Mute())  # type: ignore[arg-type]

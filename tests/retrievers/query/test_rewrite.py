@@ -10,7 +10,7 @@ from rag.core.passages import Passage, ScoredPassage
 from rag.core.query import Message, Query
 from rag.core.retrieval import Rewrite
 from retrievers.query.follow_up import stand_alone
-from retrievers.query.rewrite import MAX_FACETS, by_rules, fused, parsed, prompt
+from retrievers.query.rewrite import MAX_FACETS, build_prompt, by_rules, fuse_rankings, parse_reply
 
 HISTORY = (
     Message("user", "Who is the harbour master of Port Selwick?"),
@@ -53,27 +53,31 @@ def test_rules_keep_the_original() -> None:
 
 def test_a_good_reply_is_taken() -> None:
     reply = 'Sure: {"question": "x", "queries": ["builder of the tide mill", "what the mill ground"]} Done.'
-    rewrite = parsed(reply, Query(LONG), by_rules(Query(LONG)))
+    rewrite = parse_reply(reply, Query(LONG), by_rules(Query(LONG)))
     assert rewrite.question == LONG  # without a conversation there is nothing to clarify
     assert rewrite.queries == (LONG, "builder of the tide mill", "what the mill ground")
 
 
 def test_lines_are_taken_too_and_repetitions_are_not() -> None:
     reply = "1. Builder of the tide mill\n- builder of the tide mill?\n* unrelated nonsense\n\n2) old bridge"
-    assert parsed(reply, Query(LONG), by_rules(Query(LONG))).queries == (LONG, "Builder of the tide mill", "old bridge")
+    assert parse_reply(reply, Query(LONG), by_rules(Query(LONG))).queries == (
+        LONG,
+        "Builder of the tide mill",
+        "old bridge",
+    )
 
 
 def test_a_clarified_question_must_keep_what_was_asked() -> None:
     query = Query("When was she appointed?", HISTORY)
     fallback = by_rules(query)
-    good = parsed('{"question": "When was Edda Lindqvist appointed harbour master?"}', query, fallback)
+    good = parse_reply('{"question": "When was Edda Lindqvist appointed harbour master?"}', query, fallback)
     assert good.question == "When was Edda Lindqvist appointed harbour master?"
-    assert parsed('{"question": "Who is the harbour master?"}', query, fallback).question == fallback.question
+    assert parse_reply('{"question": "Who is the harbour master?"}', query, fallback).question == fallback.question
 
 
 @given(st.text(max_size=300) | st.just('{"question": 3, "queries": {"a": [1]}}') | st.just("{" * 2000))
 def test_no_reply_breaks_it(reply: str) -> None:
-    rewrite = parsed(reply, Query(LONG), by_rules(Query(LONG)))
+    rewrite = parse_reply(reply, Query(LONG), by_rules(Query(LONG)))
     assert rewrite.queries[0] == LONG
     assert rewrite.question in rewrite.queries
     assert len(rewrite.queries) <= 1 + MAX_FACETS
@@ -81,7 +85,7 @@ def test_no_reply_breaks_it(reply: str) -> None:
 
 
 def test_the_prompt_holds_conversation_and_question() -> None:
-    text = prompt(Query("When was she appointed?", HISTORY))
+    text = build_prompt(Query("When was she appointed?", HISTORY))
     assert "assistant: The harbour master is Edda Lindqvist." in text
     assert "Question: When was she appointed?" in text
 
@@ -91,12 +95,12 @@ def ranking(*names: str) -> list[ScoredPassage]:
 
 
 def test_one_query_keeps_its_scores() -> None:
-    assert fused(Rewrite("q", ("q",)), [ranking("a", "b", "c")], 2) == ranking("a", "b")
+    assert fuse_rankings(Rewrite("q", ("q",)), [ranking("a", "b", "c")], 2) == ranking("a", "b")
 
 
 def test_other_queries_add_without_pushing_out() -> None:
     rewrite = Rewrite("clear", ("vague", "clear", "facet"))
-    found = fused(rewrite, [ranking("x", "y"), ranking("a", "b"), ranking("b", "z")], 4)
-    assert [item.passage.doc_id for item in found] == ["a", "b", "x", "y"]
-    weights = {item.passage.doc_id: item.score for item in found}
+    hits = fuse_rankings(rewrite, [ranking("x", "y"), ranking("a", "b"), ranking("b", "z")], 4)
+    assert [item.passage.doc_id for item in hits] == ["a", "b", "x", "y"]
+    weights = {item.passage.doc_id: item.score for item in hits}
     assert weights["b"] == pytest.approx(1 / 12 + 0.05 / 11)

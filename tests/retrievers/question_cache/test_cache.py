@@ -25,7 +25,7 @@ from rag.models.sentence_encoder import EmbeddingsEncoder
 from retrievers.question_cache.cache import QuestionCache, QuestionCacheSettings
 
 TEXTS = {"mill": "the tide mill grinds corn", "bell": "the bell rings at noon", "boat": "the boat sails at dawn"}
-SETTINGS = QuestionCacheSettings(tau=0.7, theta=2, ttl_s=100.0, size=4)
+SETTINGS = QuestionCacheSettings(min_similarity=0.7, min_hits=2, ttl_s=100.0, size=4)
 
 
 class Clock:
@@ -62,10 +62,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def reservoir(library: Library, clock: Clock) -> Iterator[QuestionCache]:
-    reservoir = QuestionCache(library, SETTINGS, clock)
-    yield reservoir
-    reservoir.close()
+def cache(library: Library, clock: Clock) -> Iterator[QuestionCache]:
+    cache = QuestionCache(library, SETTINGS, clock)
+    yield cache
+    cache.close()
 
 
 def publish(library: Library, encoder: EmbeddingsEncoder, texts: dict[str, str]) -> None:
@@ -77,54 +77,54 @@ def publish(library: Library, encoder: EmbeddingsEncoder, texts: dict[str, str])
     library.publish(list(texts), encoder.name)
 
 
-def kept(*names: str) -> list[ScoredPassage]:
+def scored_passages(*names: str) -> list[ScoredPassage]:
     return [ScoredPassage(Passage(f"{name}:0", name, name, "", TEXTS[name]), 1.0) for name in names]
 
 
-def remember(reservoir: QuestionCache, encoder: EmbeddingsEncoder, question: str, *names: str) -> None:
-    reservoir.remember([question], encoder.encode([question]), [kept(*names)])
+def remember(cache: QuestionCache, encoder: EmbeddingsEncoder, question: str, *names: str) -> None:
+    cache.remember([question], encoder.encode([question]), [scored_passages(*names)])
 
 
-def recall(reservoir: QuestionCache, encoder: EmbeddingsEncoder, question: str, top_k: int = 3) -> list[str] | None:
-    found = reservoir.recall([question], encoder.encode, [top_k])[0]
-    return None if found is None else [scored.passage.doc_id for scored in found]
+def recall(cache: QuestionCache, encoder: EmbeddingsEncoder, question: str, top_k: int = 3) -> list[str] | None:
+    hits = cache.recall([question], encoder.encode, [top_k])[0]
+    return None if hits is None else [scored.passage.doc_id for scored in hits]
 
 
 QUESTION = "what does the tide mill grind"
 
 
-def test_scores_by_hand(reservoir: QuestionCache, encoder: EmbeddingsEncoder) -> None:
-    remember(reservoir, encoder, QUESTION, "mill", "bell")
+def test_scores_by_hand(cache: QuestionCache, encoder: EmbeddingsEncoder) -> None:
+    remember(cache, encoder, QUESTION, "mill", "bell")
     asked, mill = encoder.encode([QUESTION, TEXTS["mill"]])
     item = 2 * asked + mill
-    found = reservoir.recall([QUESTION], encoder.encode, [3])[0]
-    assert found is not None
-    assert found[0].passage.text == TEXTS["mill"]
-    assert found[0].score == pytest.approx(float(asked @ item / np.linalg.norm(item)), abs=1e-5)
-    assert found[0].score >= found[1].score >= SETTINGS.tau
+    hits = cache.recall([QUESTION], encoder.encode, [3])[0]
+    assert hits is not None
+    assert hits[0].passage.text == TEXTS["mill"]
+    assert hits[0].score == pytest.approx(float(asked @ item / np.linalg.norm(item)), abs=1e-5)
+    assert hits[0].score >= hits[1].score >= SETTINGS.min_similarity
 
 
-def test_the_trigger_needs_theta_items(reservoir: QuestionCache, encoder: EmbeddingsEncoder) -> None:
-    assert recall(reservoir, encoder, QUESTION) is None
-    remember(reservoir, encoder, QUESTION, "mill")
-    assert recall(reservoir, encoder, QUESTION) is None  # one of two
-    remember(reservoir, encoder, QUESTION, "boat")
-    assert recall(reservoir, encoder, QUESTION) == ["mill", "boat"]
-    assert recall(reservoir, encoder, QUESTION, top_k=1) == ["mill"]
-    assert recall(reservoir, encoder, "who rings a loud bell over town") is None
+def test_the_trigger_needs_min_hits(cache: QuestionCache, encoder: EmbeddingsEncoder) -> None:
+    assert recall(cache, encoder, QUESTION) is None
+    remember(cache, encoder, QUESTION, "mill")
+    assert recall(cache, encoder, QUESTION) is None  # one of two
+    remember(cache, encoder, QUESTION, "boat")
+    assert recall(cache, encoder, QUESTION) == ["mill", "boat"]
+    assert recall(cache, encoder, QUESTION, top_k=1) == ["mill"]
+    assert recall(cache, encoder, "who rings a loud bell over town") is None
 
 
-def test_a_batch_recalls_each_question_as_alone(reservoir: QuestionCache, encoder: EmbeddingsEncoder) -> None:
-    remember(reservoir, encoder, QUESTION, "mill", "boat")
+def test_a_batch_recalls_each_question_as_alone(cache: QuestionCache, encoder: EmbeddingsEncoder) -> None:
+    remember(cache, encoder, QUESTION, "mill", "boat")
     texts = ["something else", QUESTION, "what does the tide grind mill"]
-    batch = reservoir.recall(texts, encoder.encode, [2, 2, 2])
-    assert batch == [reservoir.recall([text], encoder.encode, [2])[0] for text in texts]
-    assert [found is None for found in batch] == [True, False, False]
+    batch = cache.recall(texts, encoder.encode, [2, 2, 2])
+    assert batch == [cache.recall([text], encoder.encode, [2])[0] for text in texts]
+    assert [hits is None for hits in batch] == [True, False, False]
 
 
-def test_the_same_words_are_not_encoded(reservoir: QuestionCache, encoder: EmbeddingsEncoder) -> None:
+def test_the_same_words_are_not_encoded(cache: QuestionCache, encoder: EmbeddingsEncoder) -> None:
     """The remembered question's vector stands in: the same passages with the same scores."""
-    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    remember(cache, encoder, QUESTION, "mill", "boat")
     encoded: list[str] = []
 
     def encode(texts: Sequence[str]) -> Any:
@@ -132,11 +132,11 @@ def test_the_same_words_are_not_encoded(reservoir: QuestionCache, encoder: Embed
         return encoder.encode(texts)
 
     same = ["Can you tell me WHAT the tide-mill grinds?", "tide mill grind", QUESTION]
-    found = reservoir.recall([*same, "what does the tide grind mill"], encode, [3] * 4)
+    hits = cache.recall([*same, "what does the tide grind mill"], encode, [3] * 4)
     assert encoded == ["what does the tide grind mill"]
-    assert found[0] is not None
-    assert found[0] == found[1] == found[2]
-    assert found[0][0].score >= found[0][1].score >= SETTINGS.tau
+    assert hits[0] is not None
+    assert hits[0] == hits[1] == hits[2]
+    assert hits[0][0].score >= hits[0][1].score >= SETTINGS.min_similarity
 
 
 @pytest.mark.parametrize(
@@ -153,44 +153,40 @@ def test_a_question_that_turns_on_another_word_is_new(
     library: Library, encoder: EmbeddingsEncoder, remembered: str, new: str
 ) -> None:
     """However near it is: the two differ in one word, and the trigger is set to pull at once."""
-    reservoir = QuestionCache(library, QuestionCacheSettings(tau=0.5, theta=1))
-    remember(reservoir, encoder, remembered, "mill", "boat")
+    cache = QuestionCache(library, QuestionCacheSettings(min_similarity=0.5, min_hits=1))
+    remember(cache, encoder, remembered, "mill", "boat")
     assert encoder.encode([remembered])[0] @ encoder.encode([new])[0] > 0.8
-    assert recall(reservoir, encoder, remembered) is not None
-    assert recall(reservoir, encoder, new) is None
-    reservoir.close()
+    assert recall(cache, encoder, remembered) is not None
+    assert recall(cache, encoder, new) is None
+    cache.close()
 
 
-def test_the_same_words_need_theta_items_too(reservoir: QuestionCache, encoder: EmbeddingsEncoder) -> None:
-    remember(reservoir, encoder, QUESTION, "mill")
-    assert recall(reservoir, encoder, f"Do you know {QUESTION}?") is None
+def test_the_same_words_need_min_hits_too(cache: QuestionCache, encoder: EmbeddingsEncoder) -> None:
+    remember(cache, encoder, QUESTION, "mill")
+    assert recall(cache, encoder, f"Do you know {QUESTION}?") is None
 
 
-def test_a_removed_source_takes_its_items(
-    reservoir: QuestionCache, library: Library, encoder: EmbeddingsEncoder
-) -> None:
-    remember(reservoir, encoder, QUESTION, "mill", "boat")
+def test_a_removed_source_takes_its_items(cache: QuestionCache, library: Library, encoder: EmbeddingsEncoder) -> None:
+    remember(cache, encoder, QUESTION, "mill", "boat")
     library.remove(["mill"])
-    assert len(reservoir) == 1
-    assert recall(reservoir, encoder, QUESTION) is None
+    assert len(cache) == 1
+    assert recall(cache, encoder, QUESTION) is None
 
 
-def test_a_changed_source_takes_its_items(
-    reservoir: QuestionCache, library: Library, encoder: EmbeddingsEncoder
-) -> None:
-    remember(reservoir, encoder, QUESTION, "mill", "boat", "bell")
+def test_a_changed_source_takes_its_items(cache: QuestionCache, library: Library, encoder: EmbeddingsEncoder) -> None:
+    remember(cache, encoder, QUESTION, "mill", "boat", "bell")
     publish(library, encoder, {"mill": "the tide mill is closed"})
-    assert sorted(recall(reservoir, encoder, QUESTION) or []) == ["bell", "boat"]
+    assert sorted(recall(cache, encoder, QUESTION) or []) == ["bell", "boat"]
 
 
-def test_what_is_gone_is_not_remembered(reservoir: QuestionCache, library: Library, encoder: EmbeddingsEncoder) -> None:
+def test_what_is_gone_is_not_remembered(cache: QuestionCache, library: Library, encoder: EmbeddingsEncoder) -> None:
     library.remove(["mill"])
-    remember(reservoir, encoder, QUESTION, "mill", "boat")
-    assert len(reservoir) == 1
+    remember(cache, encoder, QUESTION, "mill", "boat")
+    assert len(cache) == 1
 
 
 def test_the_items_in_memory_follow_the_table(
-    reservoir: QuestionCache, library: Library, encoder: EmbeddingsEncoder
+    cache: QuestionCache, library: Library, encoder: EmbeddingsEncoder
 ) -> None:
     """Whatever comes and goes, from here or elsewhere, leaves what reading all of it anew gives."""
 
@@ -198,63 +194,63 @@ def test_the_items_in_memory_follow_the_table(
         remember(where, encoder, question, "mill", "boat")
 
     questions = ["when does the tide mill grind", "where is the old bell", QUESTION]
-    with closing_reservoir(library) as other:
+    with open_cache(library) as other:
         steps = (
-            lambda: add(reservoir, questions[0]),
+            lambda: add(cache, questions[0]),
             lambda: add(other, questions[1]),
             lambda: add(other, questions[0]),  # replaces its items, at the same moment
             lambda: library.remove(["boat"]),
-            lambda: add(reservoir, questions[2]),
+            lambda: add(cache, questions[2]),
             other.clear,
-            lambda: add(reservoir, questions[1]),
+            lambda: add(cache, questions[1]),
         )
         for step in steps:
             step()
-            with closing_reservoir(library) as fresh:
+            with open_cache(library) as fresh:
                 for question in questions:
-                    assert recall(reservoir, encoder, question) == recall(fresh, encoder, question)
+                    assert recall(cache, encoder, question) == recall(fresh, encoder, question)
                     assert recall(other, encoder, question) == recall(fresh, encoder, question)
 
 
-def test_items_age(reservoir: QuestionCache, encoder: EmbeddingsEncoder, clock: Clock) -> None:
-    remember(reservoir, encoder, QUESTION, "mill", "boat")
+def test_items_age(cache: QuestionCache, encoder: EmbeddingsEncoder, clock: Clock) -> None:
+    remember(cache, encoder, QUESTION, "mill", "boat")
     clock.now += 99
-    assert recall(reservoir, encoder, QUESTION) is not None
+    assert recall(cache, encoder, QUESTION) is not None
     clock.now += 2  # recalling does not make them younger
-    assert recall(reservoir, encoder, QUESTION) is None
-    remember(reservoir, encoder, "when does the bell ring", "bell")
-    assert len(reservoir) == 1
+    assert recall(cache, encoder, QUESTION) is None
+    remember(cache, encoder, "when does the bell ring", "bell")
+    assert len(cache) == 1
 
 
-def test_the_least_recently_used_go(reservoir: QuestionCache, encoder: EmbeddingsEncoder, clock: Clock) -> None:
+def test_the_least_recently_used_go(cache: QuestionCache, encoder: EmbeddingsEncoder, clock: Clock) -> None:
     for number, question in enumerate((QUESTION, "when does the bell ring today")):
         clock.now += number
-        remember(reservoir, encoder, question, "mill", "bell")
+        remember(cache, encoder, question, "mill", "bell")
     clock.now += 1
-    assert recall(reservoir, encoder, QUESTION) is not None  # used last now
+    assert recall(cache, encoder, QUESTION) is not None  # used last now
     clock.now += 1
-    remember(reservoir, encoder, "which boat sails so early", "boat", "bell")
-    assert len(reservoir) == SETTINGS.size
-    assert recall(reservoir, encoder, QUESTION) is not None
-    assert recall(reservoir, encoder, "when does the bell ring today") is None
+    remember(cache, encoder, "which boat sails so early", "boat", "bell")
+    assert len(cache) == SETTINGS.size
+    assert recall(cache, encoder, QUESTION) is not None
+    assert recall(cache, encoder, "when does the bell ring today") is None
 
 
 def test_a_locked_library_is_answered_without(
-    reservoir: QuestionCache, in_folder: SqliteLibrary, encoder: EmbeddingsEncoder
+    cache: QuestionCache, in_folder: SqliteLibrary, encoder: EmbeddingsEncoder
 ) -> None:
     other = sqlite3.connect(in_folder.file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    remember(reservoir, encoder, QUESTION, "mill", "boat")
+    remember(cache, encoder, QUESTION, "mill", "boat")
     other.execute("ROLLBACK")
     other.close()
-    assert len(reservoir) == 0
-    remember(reservoir, encoder, QUESTION, "mill", "boat")
-    assert len(reservoir) == 2
+    assert len(cache) == 0
+    remember(cache, encoder, QUESTION, "mill", "boat")
+    assert len(cache) == 2
 
 
 def test_a_damaged_memory_is_one_error(in_folder: SqliteLibrary, encoder: EmbeddingsEncoder) -> None:
-    with closing_reservoir(in_folder) as reservoir:
-        remember(reservoir, encoder, QUESTION, "mill", "boat")
+    with open_cache(in_folder) as cache:
+        remember(cache, encoder, QUESTION, "mill", "boat")
     db = sqlite3.connect(in_folder.file)
     (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'reservoir'").fetchone()
     (size,) = db.execute("PRAGMA page_size").fetchone()
@@ -263,30 +259,30 @@ def test_a_damaged_memory_is_one_error(in_folder: SqliteLibrary, encoder: Embedd
     with in_folder.file.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
-    with closing_reservoir(in_folder) as reservoir:
+    with open_cache(in_folder) as cache:
         with pytest.raises(StorageError, match="without the question cache"):
-            recall(reservoir, encoder, QUESTION)
+            recall(cache, encoder, QUESTION)
         with pytest.raises(StorageError, match="concord check"):
-            remember(reservoir, encoder, QUESTION, "bell")
+            remember(cache, encoder, QUESTION, "bell")
     assert len(in_folder.documents()) == len(TEXTS)
 
 
 @pytest.mark.parametrize("table", ["reservoir", "passages"])
 def test_a_vector_that_was_cut_is_passed_over(
-    reservoir: QuestionCache, in_folder: SqliteLibrary, encoder: EmbeddingsEncoder, table: str
+    cache: QuestionCache, in_folder: SqliteLibrary, encoder: EmbeddingsEncoder, table: str
 ) -> None:
-    remember(reservoir, encoder, QUESTION, "mill", "boat", "bell")
+    remember(cache, encoder, QUESTION, "mill", "boat", "bell")
     with sqlite3.connect(in_folder.file) as db:
         db.execute(f"UPDATE {table} SET vector = substr(vector, 9) WHERE id = (SELECT min(id) FROM {table})")
     db.close()
-    assert sorted(recall(reservoir, encoder, QUESTION) or []) == ["bell", "boat"]
+    assert sorted(recall(cache, encoder, QUESTION) or []) == ["bell", "boat"]
 
 
 @contextmanager
-def closing_reservoir(library: Library) -> Iterator[QuestionCache]:
-    reservoir = QuestionCache(library, SETTINGS, Clock())
-    yield reservoir
-    reservoir.close()
+def open_cache(library: Library) -> Iterator[QuestionCache]:
+    cache = QuestionCache(library, SETTINGS, Clock())
+    yield cache
+    cache.close()
 
 
 def test_survives_a_kill(in_folder: SqliteLibrary, encoder: EmbeddingsEncoder, clock: Clock) -> None:
@@ -298,15 +294,15 @@ def test_survives_a_kill(in_folder: SqliteLibrary, encoder: EmbeddingsEncoder, c
         from rag.core.passages import Passage, ScoredPassage
         from retrievers.question_cache.cache import QuestionCache
         library = SqliteLibrary.open({str(in_folder.folder)!r})
-        memory = QuestionCache(library, clock=lambda: 1000.0)
+        cache = QuestionCache(library, clock=lambda: 1000.0)
         rows = library.rows_by_passage_id(["mill:0", "boat:0"])
-        some = [ScoredPassage(Passage(name, name, name, "", ""), 1.0) for name in rows]
-        memory.remember(["q"], np.stack([rows["mill:0"][1]]), [some])
+        ranking = [ScoredPassage(Passage(name, name, name, "", ""), 1.0) for name in rows]
+        cache.remember(["q"], np.stack([rows["mill:0"][1]]), [ranking])
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=os.environ, timeout=120)
     assert done.returncode == -signal.SIGKILL
-    reservoir = QuestionCache(in_folder, SETTINGS, clock)
-    assert len(reservoir) == 2
-    assert recall(reservoir, encoder, TEXTS["mill"]) == ["mill", "boat"]
-    reservoir.close()
+    cache = QuestionCache(in_folder, SETTINGS, clock)
+    assert len(cache) == 2
+    assert recall(cache, encoder, TEXTS["mill"]) == ["mill", "boat"]
+    cache.close()

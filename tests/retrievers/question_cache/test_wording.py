@@ -32,7 +32,7 @@ SPAIN = "Who did Spain beat in the final?"
     ],
 )
 def test_the_same_question(new: str, remembered: str) -> None:
-    assert wording(new).says(wording(remembered))
+    assert wording(new).has_same_words(wording(remembered))
 
 
 @pytest.mark.parametrize(
@@ -60,20 +60,20 @@ def test_the_same_question(new: str, remembered: str) -> None:
     ],
 )
 def test_another_question(one: str, other: str) -> None:
-    assert not wording(one).says(wording(other))
-    assert not wording(other).says(wording(one))
+    assert not wording(one).has_same_words(wording(other))
+    assert not wording(other).has_same_words(wording(one))
 
 
 def test_keywords_may_be_what_a_sentence_asks_and_not_the_other_way_round() -> None:
     keywords = wording("edda lindqvist born")
     assert keywords.is_keywords
-    assert keywords.says(wording(BORN))
-    assert not wording(BORN).says(keywords)
-    assert not wording("edda lindqvist not born").says(wording(BORN))
+    assert keywords.has_same_words(wording(BORN))
+    assert not wording(BORN).has_same_words(keywords)
+    assert not wording("edda lindqvist not born").has_same_words(wording(BORN))
 
 
 @pytest.mark.parametrize(
-    ("question", "turns"),
+    ("question", "modifiers"),
     [
         (BORN, {"when"}),
         ("Which of the two mills was not built before 1801?", {"what", "two", "not", "before", "1801"}),
@@ -81,14 +81,14 @@ def test_keywords_may_be_what_a_sentence_asks_and_not_the_other_way_round() -> N
         ("edda lindqvist born", set()),
     ],
 )
-def test_turns(question: str, turns: set[str]) -> None:
-    assert wording(question).turns == turns
+def test_modifiers(question: str, modifiers: set[str]) -> None:
+    assert wording(question).modifiers == modifiers
 
 
 def test_a_yes_or_no_question_does_not_turn_as_another() -> None:
-    assert not wording("Was Edda Lindqvist born?").turns_as(wording(BORN))
-    assert wording("edda born").turns_as(wording(BORN))
-    assert not wording("edda born 1801").turns_as(wording(BORN))
+    assert not wording("Was Edda Lindqvist born?").may_ask_the_same(wording(BORN))
+    assert wording("edda born").may_ask_the_same(wording(BORN))
+    assert not wording("edda born 1801").may_ask_the_same(wording(BORN))
 
 
 def test_a_frame_without_a_question_leaves_no_word() -> None:
@@ -104,4 +104,4 @@ def test_no_question_of_squad2_is_taken_for_another() -> None:
         groups.setdefault(wording(question).content, []).append(question)
     pairs = [pair for group in groups.values() for pair in permutations(group, 2)]
     assert len(pairs) > 50
-    assert [pair for pair in pairs if wording(pair[0]).says(wording(pair[1]))] == []
+    assert [pair for pair in pairs if wording(pair[0]).has_same_words(wording(pair[1]))] == []

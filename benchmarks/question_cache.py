@@ -1,7 +1,7 @@
-"""The memory's workload: 100 questions are asked, then two paraphrases of each, with and without memory.
+"""The question cache's workload: 100 questions, then two paraphrases of each, with and without the cache.
 
-Paraphrases are made here by rules, the same ones each time: one in a polite frame with other common words, one as the
-bare keywords that people type into a search box.
+Rules make the paraphrases, the same ones in every run: one in a polite frame with other common words, one as the bare
+keywords that people type into a search box.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ _OTHER_WORDS = {
 
 
 @dataclass(frozen=True)
-class Pass:
-    """One pass over the follow-ups.
+class FollowUps:
+    """The follow-ups, asked one way.
 
     Attributes:
         seconds: wall time of each question's search.
-        num_retrieved: passages that retrieval brought for each.
-        documents: what each was given.
+        num_retrieved: passages that retrieval returned for each question.
+        documents: those in its final ranking.
     """
 
     seconds: list[float]
@@ -67,7 +67,7 @@ class Pass:
 
 
 def paraphrases(question: str, number: int) -> tuple[str, str]:
-    """Two other ways to ask a question; ``number`` chooses the frame."""
+    """Two other wordings of a question; ``number`` chooses the frame."""
     bare = question.strip().rstrip("?.! ")
     words = [_OTHER_WORDS.get(word, word) for word in (bare[:1].lower() + bare[1:]).split()]
     framed = _FRAMES[number % len(_FRAMES)].format(" ".join(words))
@@ -76,7 +76,7 @@ def paraphrases(question: str, number: int) -> tuple[str, str]:
 
 
 def workload(test_set: TestSet) -> tuple[list[str], list[str], list[set[str]]]:
-    """100 answerable questions spread over the set, their 200 follow-ups in turns, and these ones' gold documents."""
+    """100 answerable questions spread over the set, their 200 follow-ups, and the gold documents of those."""
     rows = [i for i, gold in enumerate(test_set.gold) if gold]
     chosen = [rows[i * len(rows) // NUM_QUESTIONS] for i in range(NUM_QUESTIONS)]
     questions = [test_set.questions[row] for row in chosen]
@@ -85,58 +85,59 @@ def workload(test_set: TestSet) -> tuple[list[str], list[str], list[set[str]]]:
     return questions, follow_ups, [test_set.gold[row] for row in chosen] * 2
 
 
-def reservoir_figures(test_set: TestSet, encoder: SentenceEncoder, is_quick: bool = False) -> dict[str, float]:
-    """Time, passages and recall that memory saves or costs on the follow-ups, asked one at a time.
+def question_cache_figures(test_set: TestSet, encoder: SentenceEncoder, is_quick: bool = False) -> dict[str, float]:
+    """Time, retrieved passages and recall that the cache saves or costs on the follow-ups, asked one at a time.
 
-    ``time_saved`` is of the search (rewrite, retrieve, filter by the encoder), the part that memory can save, with
-    ``_unfiltered`` without the filter (left out if quick). ``recall_lost`` is in points. ``new_...`` is of 200
-    questions of the same set that are no paraphrase of a remembered one: there every use of memory is a risk.
+    ``time_saved`` is of the search (rewrite, retrieve, filter by the encoder), the part that the cache can save; with
+    ``_unfiltered``, of the search without the filter (left out if quick). ``recall_lost`` is in points. ``new_...`` is
+    of 200 questions of the same set that paraphrase no cached question: there the cache can only lose.
     """
     questions, follow_ups, gold = workload(test_set)
     out: dict[str, float] = {}
     for kind, suffix in (("encoder", ""), ("off", "_unfiltered"))[: 1 if is_quick else 2]:
-        passes = asked(test_set, encoder, questions, follow_ups, {"filter": kind, "top_k": TOP_K})
-        out |= {f"{key}{suffix}": value for key, value in compared(*passes, gold).items()}
+        passes = ask_both_ways(test_set, encoder, questions, follow_ups, {"filter": kind, "top_k": TOP_K})
+        out |= {f"{key}{suffix}": value for key, value in compare(*passes, gold).items()}
     known = set(questions)
     rows = [i for i, wanted in enumerate(test_set.gold) if wanted and test_set.questions[i] not in known]
     new = test_set.part([rows[i * len(rows) // NUM_NEW] for i in range(NUM_NEW)])
-    lost = compared(*asked(test_set, encoder, questions, new.questions, {"top_k": TOP_K}), new.gold)
+    lost = compare(*ask_both_ways(test_set, encoder, questions, new.questions, {"top_k": TOP_K}), new.gold)
     return out | {f"new_{key}": lost[key] for key in ("retrievals_saved", "recall_lost")}
 
 
-def compared(without: Pass, with_memory: Pass, gold: list[set[str]]) -> dict[str, float]:
-    """Shares saved, and points of recall lost, those of the odd-numbered follow-ups apart."""
-    lost = np.array(recall(gold, without.documents)) - np.array(recall(gold, with_memory.documents))
+def compare(without: FollowUps, with_cache: FollowUps, gold: list[set[str]]) -> dict[str, float]:
+    """Shares saved, and points of recall lost, also of the odd-numbered follow-ups alone."""
+    lost = np.array(recall(gold, without.documents)) - np.array(recall(gold, with_cache.documents))
     return {
-        "time_saved": 1 - sum(with_memory.seconds) / sum(without.seconds),
-        "retrievals_saved": 1 - sum(with_memory.num_retrieved) / sum(without.num_retrieved),
+        "time_saved": 1 - sum(with_cache.seconds) / sum(without.seconds),
+        "retrievals_saved": 1 - sum(with_cache.num_retrieved) / sum(without.num_retrieved),
         "recall_lost": 100 * float(np.mean(lost)),
         "recall_lost_odd": 100 * float(np.mean(lost[1::2])),
         "recall_without": float(np.mean(recall(gold, without.documents))),
     }
 
 
-def asked(
+def ask_both_ways(
     test_set: TestSet, encoder: SentenceEncoder, before: Sequence[str], texts: Sequence[str], options: dict[str, Any]
-) -> tuple[Pass, Pass]:
-    """Search for each text without memory and, after the questions ``before``, with it.
+) -> tuple[FollowUps, FollowUps]:
+    """Search for each text without the cache and, after the questions ``before``, with it.
 
-    In turns, text by text, so that whatever else the machine does slows both alike; each way has its own engine, so
-    that neither finds a vector that the other made.
+    The two ways take turns, text by text, so that other work on the machine slows both of them. Each has its own
+    engine, so that neither finds a vector that the other one made.
     """
     engines = [Engine(test_set.library, Config(), encoder=encoder) for _ in range(2)]
     engines[1].components.question_cache().clear()
-    passes = (Pass([], [], []), Pass([], [], []))
-    for engine, memory, some in zip(engines, (False, True), (before[:1], before), strict=True):
-        for text in some:  # without memory the first one only builds the graph
-            engine.search([engine.query(text, question_cache=memory, **options)])
+    passes = (FollowUps([], [], []), FollowUps([], [], []))
+    # Without the cache the first question only builds the graph.
+    for engine, is_cached, first in zip(engines, (False, True), (before[:1], before), strict=True):
+        for text in first:
+            engine.search([engine.query(text, question_cache=is_cached, **options)])
     for text in texts:
-        for engine, memory, way in zip(engines, (False, True), passes, strict=True):
-            query = engine.query(text, question_cache=memory, **options)
+        for engine, is_cached, way in zip(engines, (False, True), passes, strict=True):
+            query = engine.query(text, question_cache=is_cached, **options)
             started = time.perf_counter()
-            found = engine.search([query])[0]
+            state = engine.search([query])[0]
             way.seconds.append(time.perf_counter() - started)
-            way.num_retrieved.append(found.trace.num_retrieved)
-            way.documents.append([scored.passage.doc_id for scored in found.ranking])
+            way.num_retrieved.append(state.trace.num_retrieved)
+            way.documents.append([scored.passage.doc_id for scored in state.ranking])
     engines[1].components.question_cache().close()
     return passes

@@ -12,8 +12,9 @@ import pytest
 from eval.metrics.stats import Interval
 from eval.output.results import results_page
 from eval.run.evaluation import Evaluation, evaluate_together
-from eval.run.runner import Job, Progress
-from eval.studies.comparison_table import EvaluateTogether, TableConfig, figures, markdown, run_table
+from eval.run.runner import OnProgress, RunJob
+from eval.studies.comparison_table import TableConfig, figures, markdown, run_table
+from eval.studies.engines import EvaluateTogether
 from eval.studies.findings import finding
 from rag.core.errors import SettingError
 from rag.core.settings_file import checked
@@ -29,10 +30,10 @@ def table(samples: Path, **values: Any) -> TableConfig:
     return checked(TableConfig, base | values)
 
 
-def runner(deterministic: ModuleType, seen: list[list[Job]] | None = None) -> EvaluateTogether:
+def runner(deterministic: ModuleType, seen: list[list[RunJob]] | None = None) -> EvaluateTogether:
     """Evaluates with the deterministic answerer; keeps in ``seen`` what was asked together."""
 
-    def run(jobs: Sequence[Job], progress: Progress | None) -> list[Evaluation]:
+    def run(jobs: Sequence[RunJob], progress: OnProgress | None) -> list[Evaluation]:
         if seen is not None:
             seen.append(list(jobs))
         return evaluate_together(jobs, answerer=deterministic.DeterministicAnswerer(), progress=progress)
@@ -41,7 +42,7 @@ def runner(deterministic: ModuleType, seen: list[list[Job]] | None = None) -> Ev
 
 
 def test_every_cell_is_run_and_shown(samples: Path, tmp_path: Path, deterministic: ModuleType) -> None:
-    seen: list[list[Job]] = []
+    seen: list[list[RunJob]] = []
     settings = table(samples)
     cells = run_table(settings, tmp_path, runner(deterministic, seen))
     assert [(cell.column, cell.row, len(cell.differences)) for cell in cells] == [
@@ -65,6 +66,17 @@ def test_every_cell_is_run_and_shown(samples: Path, tmp_path: Path, deterministi
     assert f"| plain | {scores['accuracy']:.3f} [" in conflicting
 
 
+def test_all_intervals_of_a_table_have_the_confidence_of_its_runs(
+    samples: Path, tmp_path: Path, deterministic: ModuleType
+) -> None:
+    base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "confidence": 0.8}
+    settings = table(samples, base=base)
+    cells = run_table(settings, tmp_path, runner(deterministic))
+    assert {cell.evaluation.summary.confidence for cell in cells} == {0.8}
+    assert {item.confidence for cell in cells for item in cell.differences} == {0.8}
+    assert "Value [80 % interval]" in markdown(settings, cells)
+
+
 def test_rows_that_differ_in_more_than_the_decoder_are_asked_apart(
     samples: Path, tmp_path: Path, deterministic: ModuleType
 ) -> None:
@@ -75,7 +87,7 @@ def test_rows_that_differ_in_more_than_the_decoder_are_asked_apart(
         {"name": "cad", "decoder": "cad"},
     ]
     base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "engine": {"window": 512}}
-    seen: list[list[Job]] = []
+    seen: list[list[RunJob]] = []
     settings = table(samples, base=base, rows=rows, columns=[{"name": "conflicting", "arm": "conflicting"}])
     run_table(settings, tmp_path, runner(deterministic, seen))
     assert [[job.path.name.split("-")[1] for job in jobs] for jobs in seen] == [
@@ -134,7 +146,7 @@ def test_findings_follow_from_the_interval(low: float, high: float, said: str) -
     ],
 )
 def test_impossible_tables(samples: Path, tmp_path: Path, values: dict[str, Any], message: str) -> None:
-    def run(jobs: Sequence[Job], progress: Progress | None) -> list[Evaluation]:
+    def run(jobs: Sequence[RunJob], progress: OnProgress | None) -> list[Evaluation]:
         raise AssertionError("an impossible table must not be begun")
 
     with pytest.raises(SettingError, match=message):
