@@ -70,7 +70,7 @@ _TYPE_NAMES: dict[Any, str] = {
     type(None): "none",
 }
 # Shown in a table of their own, or set by the service alone.
-_NOT_OPTIONS = ("question", "decoder", "sampling", "search", "cache_salt")
+_NOT_OPTIONS = ("question", "decoder", "sampling", "search", "cache_salt", "remembers")
 
 
 def page() -> str:

@@ -73,8 +73,8 @@ class ConcordChatModel(BaseChatModel):
                 run_manager.on_llm_new_token(event.text, chunk=chunk)
             yield chunk
 
-    def _options(self, stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
-        return {**self.options, **({"stop": tuple(stop)} if stop else {}), **given}
+    def _options(self, stop: list[str] | None, call_options: dict[str, Any]) -> dict[str, Any]:
+        return {**self.options, **({"stop": tuple(stop)} if stop else {}), **call_options}
 
 
 class ConcordRetriever(BaseRetriever):

@@ -10,6 +10,7 @@ import typer
 from decoders.params import DECODER_NAMES
 from rag.cli.asker import Asker, open_asker
 from rag.cli.common import (
+    MODEL_PANEL,
     EncoderName,
     EngineName,
     LibraryPlace,
@@ -23,39 +24,108 @@ from rag.cli.common import (
 )
 from rag.core.errors import SettingError
 
+_ANSWER, _SEARCH, _MODEL = "Answer", "Search", MODEL_PANEL
+
 
 def ask(
     library: LibraryPlace,
     question: Annotated[str, typer.Argument(help="The question, in quotes.")],
     decoder: Annotated[
-        str | None, typer.Option(help=f"How the two streams are mixed: {', '.join(DECODER_NAMES)}.")
+        str | None,
+        typer.Option(
+            help=f"How documents and the model's memory are mixed: {', '.join(DECODER_NAMES)}.",
+            show_default=False,
+            rich_help_panel=_ANSWER,
+        ),
     ] = None,
     alpha: Annotated[
         str | None,
-        typer.Option(help="cad, coiecd: contrast from 0. ckplug: 0 = documents ... 1 = memory, or 'auto'."),
+        typer.Option(
+            help="For ckplug: 0 = documents ... 1 = memory, or 'auto'. For cad and coiecd: contrast, from 0.",
+            show_default=False,
+            rich_help_panel=_ANSWER,
+        ),
     ] = None,
     params: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Another setting of the decoder, such as floor=0.3."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another setting of the decoder, such as floor=0.3; may be repeated.",
+            rich_help_panel=_ANSWER,
+        ),
     ] = None,
+    patches: Annotated[
+        str | None,
+        typer.Option(
+            help="auto: passages and patches; only: patches without passages; off.",
+            show_default=False,
+            rich_help_panel=_ANSWER,
+        ),
+    ] = None,
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable", help="Also use patches that were built for another base model.", rich_help_panel=_ANSWER
+        ),
+    ] = False,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Longest answer, in tokens.", show_default=False, rich_help_panel=_ANSWER)
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="0: always the likeliest token. Above 0: sampled.", show_default=False, rich_help_panel=_ANSWER
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed for a temperature above 0.", show_default=False, rich_help_panel=_ANSWER),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with the whole trace.", rich_help_panel=_ANSWER)
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show how passages were found, and what both streams said.", rich_help_panel=_ANSWER
+        ),
+    ] = False,
     top_k: Annotated[
-        str | None, typer.Option(help="Passages in the prompt: a number, or 'auto' by the question's length.")
+        str | None,
+        typer.Option(
+            help="Passages in the prompt: a number, or 'auto' by the question's length.",
+            show_default=False,
+            rich_help_panel=_SEARCH,
+        ),
     ] = None,
     retrieval: Annotated[
-        str | None, typer.Option(help="How passages are found: hybrid, dense, sparse or graph.", show_default=False)
+        str | None,
+        typer.Option(
+            help="How passages are found: hybrid, dense, sparse or graph.", show_default=False, rich_help_panel=_SEARCH
+        ),
     ] = None,
     rewrite: Annotated[
-        str | None, typer.Option(help="Who words the search: off, rules or model.", show_default=False)
+        str | None,
+        typer.Option(help="What words the search: off, rules or model.", show_default=False, rich_help_panel=_SEARCH),
     ] = None,
     judge: Annotated[
         str | None,
         typer.Option(
-            "--filter", help="Who drops passages that do not help: off, encoder or model.", show_default=False
+            "--filter",
+            help="What drops passages that do not help: off, encoder or model.",
+            show_default=False,
+            rich_help_panel=_SEARCH,
         ),
     ] = None,
     abstain: Annotated[
         bool | None,
-        typer.Option("--abstain/--no-abstain", help="Say so if the documents hold no answer.", show_default=False),
+        typer.Option(
+            "--abstain/--no-abstain",
+            help="Say so if the documents hold no answer.",
+            show_default=False,
+            rich_help_panel=_SEARCH,
+        ),
     ] = None,
     question_cache: Annotated[
         bool | None,
@@ -63,32 +133,33 @@ def ask(
             "--question-cache/--no-question-cache",
             help="Use passages that served similar questions.",
             show_default=False,
+            rich_help_panel=_SEARCH,
         ),
     ] = None,
-    patches: Annotated[
-        str | None,
-        typer.Option(help="auto: passages and patches; only: patches without passages; off.", show_default=False),
-    ] = None,
-    portable: Annotated[
-        bool, typer.Option("--portable", help="Also use patches that were made for another base model.")
-    ] = False,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest answer, tokens.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed for a temperature above 0.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the whole trace.")] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show how passages were found, and what both streams said.")
-    ] = False,
-    service: Annotated[
-        str,
-        typer.Option(help="auto: ask a running service of this library, if there is one; off; or its address."),
-    ] = "auto",
     model: ModelName = None,
     generation: EngineName = None,
     encoder: EncoderName = None,
     config: SettingsFile = None,
+    service: Annotated[
+        str,
+        typer.Option(
+            help="auto: ask a running service of this library, if there is one; off; or its address.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = "auto",
 ) -> None:
-    """Ask a question. The answer's tokens are coloured by how much documents and memory disagree."""
+    """Ask a question. Colours show how much documents and the model's memory disagree at each token.
+
+    Examples:
+
+    concord ask library/ "Who is the harbour master?"
+
+    concord ask library/ "Who is the harbour master?" --explain
+
+    concord ask library/ "Who is the harbour master?" --decoder ckplug --alpha 0
+
+    Settings that you leave out come from --config, CONCORD_* variables, or the defaults.
+    """
     from rag.cli import render
     from rag.core.answer import Answer
 

@@ -23,22 +23,43 @@ if TYPE_CHECKING:
 out = Console()
 err = Console(stderr=True)
 
+MODEL_PANEL = "Model and settings"
+
 LibraryPlace = Annotated[
     str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
 ]
 SettingsFile = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with settings; CONCORD_* variables override it.")
+    Path | None,
+    typer.Option(
+        "--config",
+        help="TOML file with settings; CONCORD_* variables override it.",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+    ),
 ]
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", help="Generator: a Hugging Face name, a folder, or a .gguf file.", show_default=False),
+    typer.Option(
+        "--model",
+        help="Generator: a Hugging Face name, a folder, or a .gguf file.",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+    ),
 ]
 EngineName = Annotated[
     str | None,
-    typer.Option("--engine", help="What generates: auto, transformers, vllm, or http://host:port.", show_default=False),
+    typer.Option(
+        "--engine",
+        help="What generates: auto, transformers, vllm, or http://host:port.",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+    ),
 ]
 EncoderName = Annotated[
-    str | None, typer.Option("--encoder", help="Sentence encoder: a name or a local folder.", show_default=False)
+    str | None,
+    typer.Option(
+        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=MODEL_PANEL
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -145,5 +166,5 @@ def parse_number(text: str) -> float | int | str:
 
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that were given."""
+    """The values that are not ``None``."""
     return {name: value for name, value in values.items() if value is not None}

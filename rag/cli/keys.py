@@ -35,15 +35,18 @@ def list_keys(keys: KeysFile = Path("concord-keys.json")) -> None:
     from rag.service.auth.keys import KeyFile
 
     with errors_to_exit():
-        found = KeyFile(keys).keys()
-    table = Table("key", "tenant", "scopes", "made")
-    for key in found:
+        listed = KeyFile(keys).keys()
+    table = Table("key", "tenant", "scopes", "created")
+    for key in listed:
         table.add_row(key.key_id, key.tenant, ", ".join(key.scopes), key.created_at)
     out.print(table)
 
 
 @keys_app.command("rm")
-def remove_key(key_id: str, keys: KeysFile = Path("concord-keys.json")) -> None:
+def remove_key(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as 'concord keys ls' shows it.")],
+    keys: KeysFile = Path("concord-keys.json"),
+) -> None:
     """Remove a key; a running service refuses it from now on."""
     from rag.service.auth.keys import KeyFile
 

@@ -123,7 +123,9 @@ def add_report(report: AddReport) -> RenderableType:
 
 
 def _cost(cost: AddCost) -> str:
-    rate = f" ({cost.num_embedded / cost.seconds:.0f} a second)" if cost.num_embedded else ""
+    rate = ""
+    if cost.embed_seconds:  # without the time in which the model is loaded
+        rate = f" ({cost.embed_seconds:.1f} s embedding, {cost.num_embedded / cost.embed_seconds:.0f} a second)"
     resumed = f"; {cost.num_resumed} documents taken over from an interrupted add" if cost.num_resumed else ""
     size = f"{cost.bytes_per_passage / 1000:.1f} kB per passage on disk"
     return f"embedded {cost.num_embedded} passages in {cost.seconds:.1f} s{rate}; {size}{resumed}"

@@ -11,7 +11,7 @@ import httpx
 from langchain_core.documents import Document
 
 from rag.client import wire
-from rag.client.calls import Call, Calls, Plan, given
+from rag.client.calls import Call, Calls, Plan, pair_options
 from rag.core.answer import Answer, TokenEvent
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.reports import AddReport, DocumentInfo
@@ -93,8 +93,8 @@ class AsyncClient:
         on_answer: Callable[[int, Answer], None] | None = None,
         **options: Any,
     ) -> list[Answer]:
-        """Answer questions from given passages, best first, without retrieval."""
-        return await self._all(given(questions, passages, options), on_answer)
+        """Answer each question from its own passages, best first, without retrieval."""
+        return await self._all(pair_options(questions, passages, options), on_answer)
 
     async def stream(self, question: str, **options: Any) -> AsyncIterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; closing it stops the service's work."""
@@ -104,7 +104,7 @@ class AsyncClient:
             async with self._http.stream("POST", wire.CHAT, json=body) as response:
                 if not response.is_success:
                     await response.aread()
-                    wire.checked(response)
+                    wire.parse_reply(response)
                 async for line in response.aiter_lines():
                     event = reader.read(line)
                     if event is not None:
@@ -138,7 +138,7 @@ class AsyncClient:
     async def _send(self, call: Call) -> Any:
         await asyncio.sleep(call.delay_s)
         with wire.reaching(self._http.base_url):
-            return wire.checked(await self._http.request(call.method, call.path, **call.options))
+            return wire.parse_reply(await self._http.request(call.method, call.path, **call.options))
 
 
 class AsyncPatches:
@@ -148,7 +148,7 @@ class AsyncPatches:
         self._client = client
 
     async def build(self, docs: Sequence[str] = ()) -> BuildReport:
-        """Make the patches that are missing, by default of all documents; returns when they are made."""
+        """Build the patches that are missing, by default of all documents; returns when they are built."""
         return await self._client._run(self._client._calls.build_patches(docs))
 
     async def ls(self) -> list[PatchInfo]:

@@ -1,4 +1,4 @@
-"""What both clients do, as plans: which calls are made, and what becomes of the replies. How they are made is theirs.
+"""What both clients do, as plans: the calls, and what becomes of their replies. Each client makes calls its own way.
 
 A plan yields a :class:`Call` and is sent the JSON of its reply; what it returns is the method's result.
 """
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from langchain_core.documents import Document
 
 from rag.client import wire
+from rag.client.uploads import merge_reports, read_uploads, texts_body
 from rag.core.answer import Answer
 from rag.core.errors import PatchError
 from rag.core.passages import Passage, ScoredPassage
@@ -56,45 +57,45 @@ class Calls:
     def add(self, items: Iterable[str | Path | Document] | str | Path | Document) -> Plan[AddReport]:
         listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
         texts = [item for item in listed if isinstance(item, Document)]
-        files = wire.uploads_of(item for item in listed if not isinstance(item, Document))
+        files = read_uploads(item for item in listed if not isinstance(item, Document))
         reports = []
         if texts:
-            reports.append(wire.added((yield from self._job("documents", {"json": wire.texts_body(texts)}))))
+            reports.append(wire.parse_add_report((yield from self._job("documents", {"json": texts_body(texts)}))))
         if files:
-            reports.append(wire.added((yield from self._job("files", {"files": files}))))
-        return wire.merged(reports)
+            reports.append(wire.parse_add_report((yield from self._job("files", {"files": files}))))
+        return merge_reports(reports)
 
     def remove(self, sources: Iterable[str | Path]) -> Plan[list[DocumentInfo]]:
-        chosen = wire.named((yield from self.documents()), sources)
+        chosen = wire.find_documents((yield from self.documents()), sources)
         for document in chosen:
             yield Call("DELETE", f"{self._path}/documents/{document.doc_id}")
         return chosen
 
     def documents(self) -> Plan[list[DocumentInfo]]:
-        return wire.made(list[DocumentInfo], (yield Call("GET", f"{self._path}/documents"))["data"])
+        return wire.parse(list[DocumentInfo], (yield Call("GET", f"{self._path}/documents"))["data"])
 
     def retrieve(self, questions: Sequence[str], top_k: int | None) -> Plan[list[list[ScoredPassage]]]:
         body = {"questions": list(questions), "top_k": top_k}
-        return wire.rankings_of((yield Call("POST", f"{self._path}/retrieve", {"json": body})))
+        return wire.parse_rankings((yield Call("POST", f"{self._path}/retrieve", {"json": body})))
 
     def ask(self, question: str, options: Mapping[str, Any]) -> Plan[Answer]:
         body = wire.chat_body(self._library, question, options, is_stream=False)
-        return wire.answer_of(question, (yield Call("POST", wire.CHAT, {"json": body})))
+        return wire.parse_answer(question, (yield Call("POST", wire.CHAT, {"json": body})))
 
     def patches(self) -> Plan[list[PatchInfo]]:
-        return wire.made(list[PatchInfo], (yield Call("GET", f"{self._path}/patches"))["data"])
+        return wire.parse(list[PatchInfo], (yield Call("GET", f"{self._path}/patches"))["data"])
 
     def build_patches(self, docs: Sequence[str]) -> Plan[BuildReport]:
-        return wire.built((yield from self._job("patches", {"json": {"documents": list(docs)}})))
+        return wire.parse_build_report((yield from self._job("patches", {"json": {"documents": list(docs)}})))
 
     def remove_patches(self, names: Sequence[str]) -> Plan[list[str]]:
         infos = yield from self.patches()
         keys: dict[str, None] = {}
         for name in names:
-            found = match_keys(infos, name)
-            if not found:
+            matching = match_keys(infos, name)
+            if not matching:
                 raise PatchError(f"there is no patch {name!r}; patches.ls() lists them")
-            keys |= dict.fromkeys(found)
+            keys |= dict.fromkeys(matching)
         for key in keys:
             yield Call("DELETE", f"{self._path}/patches/{key}")
         return list(keys)
@@ -107,9 +108,9 @@ class Calls:
         return job
 
 
-def given(
+def pair_options(
     questions: Sequence[str], passages: Sequence[Sequence[Passage]], options: Mapping[str, Any]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Each question with the options that answer it from its own passages."""
-    each = [{**options, "passages": wire.passages_option(some)} for some in passages]
+    """Each question with the options that make its answer from its passages."""
+    each = [{**options, "passages": wire.passages_option(chosen)} for chosen in passages]
     return list(zip(questions, each, strict=True))

@@ -12,7 +12,7 @@ import httpx
 from langchain_core.documents import Document
 
 from rag.client import wire
-from rag.client.calls import Call, Calls, Plan, given
+from rag.client.calls import Call, Calls, Plan, pair_options
 from rag.core.answer import Answer, TokenEvent
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.reports import AddReport, DocumentInfo
@@ -89,8 +89,8 @@ class Client:
         on_answer: Callable[[int, Answer], None] | None = None,
         **options: Any,
     ) -> list[Answer]:
-        """Answer questions from given passages, best first, without retrieval."""
-        return self._all(given(questions, passages, options), on_answer)
+        """Answer each question from its own passages, best first, without retrieval."""
+        return self._all(pair_options(questions, passages, options), on_answer)
 
     def stream(self, question: str, **options: Any) -> Iterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; closing it stops the service's work."""
@@ -99,7 +99,7 @@ class Client:
         with wire.reaching(self._http.base_url), self._http.stream("POST", wire.CHAT, json=body) as response:
             if not response.is_success:
                 response.read()
-                wire.checked(response)
+                wire.parse_reply(response)
             for line in response.iter_lines():
                 event = reader.read(line)
                 if event is not None:
@@ -131,7 +131,7 @@ class Client:
     def _send(self, call: Call) -> Any:
         time.sleep(call.delay_s)
         with wire.reaching(self._http.base_url):
-            return wire.checked(self._http.request(call.method, call.path, **call.options))
+            return wire.parse_reply(self._http.request(call.method, call.path, **call.options))
 
 
 class Patches:
@@ -141,7 +141,7 @@ class Patches:
         self._client = client
 
     def build(self, docs: Sequence[str] = ()) -> BuildReport:
-        """Make the patches that are missing, by default of all documents; returns when they are made."""
+        """Build the patches that are missing, by default of all documents; returns when they are built."""
         return self._client._run(self._client._calls.build_patches(docs))
 
     def ls(self) -> list[PatchInfo]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from langchain_core.documents import Document
 from pydantic import TypeAdapter
 
 from rag.core.answer import Answer, Step, TokenEvent
@@ -27,9 +26,7 @@ from rag.core.errors import (
 )
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.query import Message, Sampling
-from rag.core.reports import AddCost, AddReport, DocumentInfo
-from rag.ingest.gather import gather
-from rag.ingest.load import LOADERS
+from rag.core.reports import AddReport, DocumentInfo
 from rag.patches.base import BuildReport
 
 T = TypeVar("T")
@@ -60,27 +57,27 @@ def chat_body(library: str, question: str, options: Mapping[str, Any], *, is_str
     Raises:
         SettingError: a sampling option that the service does not take.
     """
-    given = {key: value for key, value in options.items() if value is not None}
-    missing = sorted(given.keys() & (Sampling.__dataclass_fields__.keys() - set(_CHAT_FIELDS)))
+    rest = {key: value for key, value in options.items() if value is not None}
+    missing = sorted(rest.keys() & (Sampling.__dataclass_fields__.keys() - set(_CHAT_FIELDS)))
     if missing:
-        raise SettingError(f"{missing[0]}={given[missing[0]]!r}; over HTTP expected one of {', '.join(_CHAT_FIELDS)}")
-    turns = [m if isinstance(m, Message) else Message(**m) for m in given.pop("history", ())]
-    chat = {key: given.pop(key) for key in _CHAT_FIELDS if key in given}
+        raise SettingError(f"{missing[0]}={rest[missing[0]]!r}; over HTTP expected one of {', '.join(_CHAT_FIELDS)}")
+    turns = [m if isinstance(m, Message) else Message(**m) for m in rest.pop("history", ())]
+    chat = {key: rest.pop(key) for key in _CHAT_FIELDS if key in rest}
     messages = [asdict(turn) for turn in (*turns, Message("user", question))]
-    rag = {**given, "library": library, "trace": True}
+    rag = {**rest, "library": library, "trace": True}
     return {"model": library, "messages": messages, "stream": is_stream, "rag": rag, **chat}
 
 
 def passages_option(passages: Sequence[Passage]) -> list[dict[str, Any]]:
-    """``rag.passages`` of given passages."""
+    """The option ``rag.passages``."""
     return [asdict(passage) for passage in passages]
 
 
-def answer_of(question: str, reply: Mapping[str, Any], text: str = "") -> Answer:
+def parse_answer(question: str, reply: Mapping[str, Any], text: str = "") -> Answer:
     """The answer in a reply, or in a stream's last chunk, which lacks its ``text``."""
     choice = reply["choices"][0]
-    own = {"question": question, "text": choice.get("message", {}).get("content", text)}
-    return made(Answer, {**reply, **own, "timings_ms": reply["timings"], "finish_reason": choice["finish_reason"]})
+    texts = {"question": question, "text": choice.get("message", {}).get("content", text)}
+    return parse(Answer, {**reply, **texts, "timings_ms": reply["timings"], "finish_reason": choice["finish_reason"]})
 
 
 class StreamReader:
@@ -100,16 +97,16 @@ class StreamReader:
             return None
         chunk: dict[str, Any] = json.loads(line.removeprefix("data: "))
         if "error" in chunk:
-            raise error_of(chunk["error"])
+            raise build_error(chunk["error"])
         if "step" in chunk:
             self._pieces.append(chunk["choices"][0]["delta"]["content"])
-            return TokenEvent(self._pieces[-1], made(Step, chunk["step"]))
+            return TokenEvent(self._pieces[-1], parse(Step, chunk["step"]))
         if "citations" in chunk:
-            return answer_of(self._question, chunk, "".join(self._pieces).strip())
+            return parse_answer(self._question, chunk, "".join(self._pieces).strip())
         return None
 
 
-def added(job: Mapping[str, Any]) -> AddReport:
+def parse_add_report(job: Mapping[str, Any]) -> AddReport:
     """What an ended job added.
 
     Raises:
@@ -117,86 +114,41 @@ def added(job: Mapping[str, Any]) -> AddReport:
     """
     if job["report"] is None:
         raise InputError(job["error"])
-    return made(AddReport, job["report"])
+    return parse(AddReport, job["report"])
 
 
-def built(job: Mapping[str, Any]) -> BuildReport:
-    """What an ended job made patches of.
+def parse_build_report(job: Mapping[str, Any]) -> BuildReport:
+    """The patches that an ended job built.
 
     Raises:
         ConcordError: it failed before it looked at any document.
     """
     if job["patch_report"] is None:
         raise PatchError(job["error"])
-    return made(BuildReport, job["patch_report"])
+    return parse(BuildReport, job["patch_report"])
 
 
-def rankings_of(reply: Mapping[str, Any]) -> list[list[ScoredPassage]]:
+def parse_rankings(reply: Mapping[str, Any]) -> list[list[ScoredPassage]]:
     """The rankings in a reply."""
-    return [[ScoredPassage(made(Passage, item), item["score"]) for item in ranking] for ranking in reply["rankings"]]
+    return [[ScoredPassage(parse(Passage, item), item["score"]) for item in ranking] for ranking in reply["rankings"]]
 
 
-def named(documents: Sequence[DocumentInfo], sources: Iterable[str | Path]) -> list[DocumentInfo]:
+def find_documents(documents: Sequence[DocumentInfo], sources: Iterable[str | Path]) -> list[DocumentInfo]:
     """The documents that ``sources`` name, by source or doc_id.
 
     Raises:
         LibraryError: a name that fits none.
     """
     chosen: dict[str, DocumentInfo] = {}
-    for given in map(str, sources):
-        found = [document for document in documents if given in (document.doc_id, document.source)]
-        if not found:
-            raise LibraryError(f"no document {given!r} in the library; documents() lists them")
-        chosen |= {document.doc_id: document for document in found}
+    for name in map(str, sources):
+        matching = [document for document in documents if name in (document.doc_id, document.source)]
+        if not matching:
+            raise LibraryError(f"no document {name!r} in the library; documents() lists them")
+        chosen |= {document.doc_id: document for document in matching}
     return list(chosen.values())
 
 
-def uploads_of(items: Iterable[str | Path]) -> list[tuple[str, tuple[str, bytes]]]:
-    """The files that ``items`` name, folders recursively, as parts of a multipart body.
-
-    Raises:
-        SourceError: a path that does not exist or cannot be read.
-    """
-    found: list[tuple[str, tuple[str, bytes]]] = []
-    for item in items:
-        path = Path(item).expanduser()
-        files = sorted(f for f in path.rglob("*") if f.suffix.lower() in LOADERS) if path.is_dir() else [path]
-        try:
-            found += [("files", (file.name, file.read_bytes())) for file in files]
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-    return found
-
-
-def texts_body(documents: Iterable[Document]) -> dict[str, Any]:
-    """The body that adds LangChain documents; their sources are named as an engine names them."""
-    sources = gather(documents).sources
-    return {
-        "documents": [
-            {"source": source.name, "title": source.title, "text": source.read().decode()} for source in sources
-        ]
-    }
-
-
-def merged(reports: Sequence[AddReport]) -> AddReport:
-    """Several additions as one."""
-    if not reports:
-        return AddReport()
-    lists = {
-        name: tuple(item for report in reports for item in getattr(report, name))
-        for name in ("added", "replaced", "unchanged", "failed", "skipped")
-    }
-    num_new = sum(report.num_new_passages for report in reports)
-    cost = AddCost(
-        sum(report.cost.seconds for report in reports),
-        sum(report.cost.num_embedded for report in reports),
-        sum(report.cost.num_resumed for report in reports),
-        reports[-1].cost.bytes_per_passage,
-    )
-    return AddReport(**lists, num_passages=reports[-1].num_passages, num_new_passages=num_new, cost=cost)
-
-
-def checked(response: httpx.Response) -> Any:
+def parse_reply(response: httpx.Response) -> Any:
     """The JSON of a reply.
 
     Raises:
@@ -208,11 +160,11 @@ def checked(response: httpx.Response) -> Any:
         error = response.json()["error"]
     except (ValueError, KeyError, TypeError):
         error = {"code": "", "message": f"the service answered {response.status_code}"}
-    raise error_of(error, response.status_code)
+    raise build_error(error, response.status_code)
 
 
-def error_of(error: Mapping[str, Any], status: int = 500) -> ConcordError:
-    """The service's error as one of ours."""
+def build_error(error: Mapping[str, Any], status: int = 500) -> ConcordError:
+    """The service's error as one of this package's classes."""
     default = UnavailableError if status in (429, 503, 504) else InputError if status < 500 else ConcordError
     return _ERRORS.get(error["code"], default)(error["message"])
 
@@ -228,10 +180,10 @@ def reaching(base_url: object) -> Iterator[None]:
 
 
 def headers(api_key: str | None) -> dict[str, str]:
-    """What every request carries."""
+    """The headers of every request."""
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
 
-def made(kind: type[T], values: Any) -> T:
-    """One of our types from its JSON; fields that a newer service adds are left out."""
+def parse(kind: type[T], values: Any) -> T:
+    """A value of ``kind`` from its JSON; fields that a newer service adds are left out."""
     return TypeAdapter(kind).validate_python(values)

@@ -41,6 +41,7 @@ def build_query(question: str, options: Mapping[str, Any], config: Config, *, ha
         patches=left.pop("patches", "off"),
         conflict_report=left.pop("conflict_report", config.conflict_report),
         cache_salt=str(left.pop("cache_salt", "")),
+        remembers=left.pop("remembers", True),
         decoder=_build_decoder(left, config),
     )
 

@@ -114,6 +114,7 @@ class Query:
         patches: ``off``, ``auto`` (passages and patches) or ``only`` (patches without passages).
         conflict_report: also find out what the model would say with the documents alone and without them.
         cache_salt: whose prompts may share a cached prefix; empty means everyone's.
+        remembers: passages that support the answer may be put into the question cache.
     """
 
     question: str
@@ -125,9 +126,11 @@ class Query:
     patches: PatchMode = "off"
     conflict_report: bool = True
     cache_salt: str = ""
+    remembers: bool = True
 
     def __post_init__(self) -> None:
         is_count = self.top_k is None or (_is_whole(self.top_k) and self.top_k >= 1)
         check(self, "top_k", is_count, "a whole number of at least 1, or 'auto'")
         check(self, "patches", self.patches in get_args(PatchMode), f"one of {', '.join(get_args(PatchMode))}")
-        check(self, "conflict_report", isinstance(self.conflict_report, bool), "True or False")
+        for name in ("conflict_report", "remembers"):
+            check(self, name, isinstance(getattr(self, name), bool), "True or False")

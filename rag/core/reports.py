@@ -23,12 +23,14 @@ class AddCost:
         num_embedded: passages that it embedded.
         num_resumed: documents that an interrupted ``add`` had embedded already.
         bytes_per_passage: what the library takes on disk, over all its passages.
+        embed_seconds: the part of ``seconds`` in which passages were embedded; loading the model is not in it.
     """
 
     seconds: float = 0.0
     num_embedded: int = 0
     num_resumed: int = 0
     bytes_per_passage: float = 0.0
+    embed_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

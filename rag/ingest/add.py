@@ -61,6 +61,7 @@ class Ingestor:
         self._doc_ids: dict[str, None] = {}
         self._num_sources = 0
         self._num_embedded = 0
+        self._embed_seconds = 0.0
         self._is_prepared = False
         self._resumed: set[str] = set()
 
@@ -129,6 +130,7 @@ class Ingestor:
             self._num_embedded,
             len(self._resumed & self._doc_ids.keys()),
             self._library.size_bytes / max(num_passages, 1),
+            self._embed_seconds,
         )
         return AddReport(
             **by_outcome,
@@ -155,9 +157,11 @@ class Ingestor:
         """Embed and stage what waits."""
         if not self._pending:
             return
-        self._prepare()
+        self._prepare()  # loads the model, which is no part of the embedding time
         texts = [passage_text(p.title, p.text) for pending in self._pending for p in pending.passages]
+        started = time.perf_counter()
         vectors = self._encoder.encode(texts)
+        self._embed_seconds += time.perf_counter() - started
         self._num_embedded += len(texts)
         batch, first = [], 0
         for pending in self._pending:

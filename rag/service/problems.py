@@ -58,7 +58,7 @@ class Problem(HTTPException):
 
 
 def as_problem(error: BaseException) -> Problem:
-    """Any error as a problem; what nobody foresaw is logged, and its text kept from the client."""
+    """Any error as a problem; an unexpected one is logged, and its text does not reach the client."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):

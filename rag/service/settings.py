@@ -13,8 +13,8 @@ class ServiceSettings:
     Attributes:
         root: LIBRARY_DIR; libraries live at ``root/TENANT/LIBRARY``, jobs under ``root/.jobs``.
         keys: file of API keys; ``None`` serves one tenant without keys, on loopback only.
-        max_chats: chats at once, of all clients; more are refused with 429.
-        max_chats_per_client: chats at once, of one key.
+        max_chats: questions at once (chats and searches), of all clients; more are refused with 429.
+        max_chats_per_client: questions at once, of one key.
         requests_per_minute: requests of one key, on average.
         chat_timeout_s: longest time for one answer.
         max_body_bytes: largest body of a request.

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from rag.core.config import Config
 from rag.core.encoding import Encoder
 from rag.core.errors import SettingError
 from rag.generation.base import Generator
 from rag.service.auth.keys import KeyFile
-from rag.service.auth.limits import RateLimit, Slots
+from rag.service.auth.limits import RateLimit
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.catalog.folder import FolderCatalog
 from rag.service.jobs.jobs import Jobs
 from rag.service.readiness import Readiness
 from rag.service.settings import ServiceSettings
 from rag.service.telemetry import Telemetry
+from rag.service.workers import Workers
 
 
 class State:
@@ -35,8 +35,8 @@ class State:
         self.jobs = Jobs(self.catalog, self.telemetry.job_ended)
         self.keys = KeyFile(settings.keys) if settings.keys else None
         self.rate = RateLimit(settings.requests_per_minute)
-        self.slots = Slots(settings.max_chats, settings.max_chats_per_client)
-        self.readers = ThreadPoolExecutor(settings.max_chats, thread_name_prefix="chat")
+        self.workers = Workers(settings.max_chats, settings.max_chats_per_client)
+        self.telemetry.running.set_function(lambda: self.workers.num_running)
         self.readiness = Readiness(self.catalog)
 
     def close(self) -> None:
@@ -44,7 +44,7 @@ class State:
         self.readiness.close()
         self.catalog.generator.close()
         self.jobs.close()
-        self.readers.shutdown(wait=True, cancel_futures=True)
+        self.workers.close()
 
 
 def _open_catalog(

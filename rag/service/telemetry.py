@@ -37,7 +37,7 @@ class Telemetry:
         self.stages = Histogram("stage_seconds", "Time by stage.", ["stage"], name, buckets=_SECONDS, registry=registry)
         self.tokens = Counter("tokens", "Tokens.", ["kind"], name, registry=registry)
         self.conflicts = Counter("answers", "Answers.", ["is_conflict"], name, registry=registry)
-        self.chats = Gauge("chats_running", "Chats under way.", (), name, registry=registry)
+        self.running = Gauge("chats_running", "Chats and searches under way.", (), name, registry=registry)
         self.cancelled = Counter("chats_cancelled", "Chats whose client left.", (), name, registry=registry)
         self.jobs = Counter("jobs", "Ended jobs.", ["status"], name, registry=registry)
         self._tracer = _tracer(traces)
@@ -66,7 +66,7 @@ class Telemetry:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record; what was given as ``extra={"fields": {...}}`` are its fields."""
+    """One JSON object per record, with the fields of its ``extra={"fields": {...}}``."""
 
     def format(self, record: logging.LogRecord) -> str:
         now = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

@@ -199,14 +199,13 @@ def post_and_leave(url: str, body: dict[str, Any]) -> None:
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
     """A service whose model needs 30 ms a step, with room for two chats: its address and its generator."""
     generator = load_tiny()
-    generator._eos = frozenset()
-    run_step, pause = generator._run_step, threading.Event()
+    generator._codec.eos = frozenset()
+    pause = threading.Event()
 
-    def slowly(*args: Any) -> Any:
+    def wait(*_: object) -> None:
         pause.wait(0.03)
-        return run_step(*args)
 
-    generator._run_step = slowly  # type: ignore[method-assign]
+    generator.model.register_forward_pre_hook(wait)
     with live(tiny_app(tmp_path_factory.mktemp("slow"), lambda: generator, max_chats=2)) as url:
         with httpx.Client(base_url=url, timeout=30) as client:
             fill(client, "papers", {"harbour": QUESTION})

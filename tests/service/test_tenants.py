@@ -121,11 +121,11 @@ def cited(text: str) -> str:
 
 @pytest.mark.real
 def test_each_tenant_has_its_own_cache_salt(keyed: Keyed, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
+    seen: list[set[str]] = []
     stream = TransformersGenerator.stream
 
     def watch(self: Any, requests: list[Request]) -> Any:
-        seen.extend(request.cache_salt for request in requests)
+        seen.append({prompt.salt for request in requests for prompt in request.streams.values()})
         return stream(self, requests)
 
     monkeypatch.setattr(TransformersGenerator, "stream", watch)
@@ -133,17 +133,17 @@ def test_each_tenant_has_its_own_cache_salt(keyed: Keyed, monkeypatch: pytest.Mo
         with as_tenant(keyed, who) as http:
             http.post("/v1/chat/completions", json=chat("w1", "default", max_tokens=1)).raise_for_status()
     assert seen[0] == seen[2] != seen[1]
-    assert all(len(salt) == 32 for salt in seen)
+    assert all(len(salt) == 32 for salts in seen for salt in salts)
 
 
 @pytest.mark.real
 def test_what_an_engine_asks_by_itself_is_salted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that the generator rewords: its own request, and the one for the rewording."""
-    seen: list[str] = []
+    seen: list[set[str]] = []
     stream = TransformersGenerator.stream
 
     def watch(self: Any, requests: list[Request]) -> Any:
-        seen.extend(request.cache_salt for request in requests)
+        seen.append({prompt.salt for request in requests for prompt in request.streams.values()})
         return stream(self, requests)
 
     monkeypatch.setattr(TransformersGenerator, "stream", watch)
@@ -153,7 +153,7 @@ def test_what_an_engine_asks_by_itself_is_salted_too(tmp_path: Path, monkeypatch
     with live(app) as url, httpx.Client(base_url=url, timeout=30) as http:
         fill(http, "papers", {"harbour": "w10 w11 w12 runs the harbour"})
         http.post("/v1/chat/completions", json={**body, "rag": {"rewrite": "model"}}).raise_for_status()
-    assert seen == [tenant_salt("default")] * 2
+    assert seen == [{tenant_salt("default")}] * 2
 
 
 def test_a_removed_key_file_is_named_to_nobody(tmp_path: Path) -> None:
@@ -165,3 +165,27 @@ def test_a_removed_key_file_is_named_to_nobody(tmp_path: Path) -> None:
     assert reply.status_code == 503
     assert reply.json()["error"]["code"] == "keys_unavailable"
     assert str(tmp_path) not in reply.text
+
+
+@pytest.mark.real
+def test_a_key_that_only_reads_leaves_the_question_cache_as_it_is(keyed: Keyed) -> None:
+    body = chat("w10 w11 w12", "cached", rag={"question_cache": True, "trace": True})
+
+    def is_from_cache(client: httpx.Client) -> bool:
+        reply = client.post("/v1/chat/completions", json=body)
+        assert reply.status_code == 200, reply.text
+        return bool(reply.json()["trace"]["is_from_cache"])
+
+    with as_tenant(keyed, "ann") as ann, as_tenant(keyed, "reader") as reader:
+        fill(ann, "cached", {f"page {number}": f"w10 w11 w12 w{number}" for number in range(20, 26)})
+        assert [is_from_cache(reader) for _ in range(2)] == [False, False]
+        assert [is_from_cache(ann) for _ in range(2)] == [False, True]
+        assert is_from_cache(reader)  # reading what a writer remembered is allowed
+
+
+@pytest.mark.real
+def test_no_client_says_whether_it_remembers(keyed: Keyed) -> None:
+    with as_tenant(keyed, "reader") as reader:
+        reply = reader.post("/v1/chat/completions", json=chat("w10", "default", rag={"remembers": True}))
+    assert reply.status_code == 400
+    assert "'remembers'" in reply.json()["error"]["message"]

@@ -56,7 +56,8 @@ class RememberStage:
 
 def _is_worth_remembering(state: State) -> bool:
     is_retrieved = not state.is_given and not state.is_from_cache
-    return state.query.search.question_cache and is_retrieved and state.is_supported
+    query = state.query
+    return query.search.question_cache and query.remembers and is_retrieved and state.is_supported
 
 
 def _with_recalled(state: State, ranking: tuple[ScoredPassage, ...]) -> State:

@@ -92,7 +92,7 @@ class KeyFile:
         """
         unknown = sorted(set(scopes) - set(SCOPES))
         if unknown or not scopes:
-            raise SettingError(f"scopes={unknown or '(none)'}; expected some of {', '.join(SCOPES)}")
+            raise SettingError(f"scopes={unknown or '(none)'}; expected one or more of {', '.join(SCOPES)}")
         if not re.fullmatch(NAME_PATTERN, tenant):
             raise SettingError(f"tenant={tenant!r}; expected lower-case letters, digits, '-' and '_'")
         secret = _PREFIX + secrets.token_urlsafe(32)
@@ -127,10 +127,10 @@ class KeyFile:
 
     def _read_stamp(self) -> tuple[int, int] | None:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ino
+        return status.st_mtime_ns, status.st_ino
 
 
 def _hash(secret: str) -> str:

@@ -1,11 +1,10 @@
-"""How much one client may ask for: requests per minute, requests at once, bytes per body."""
+"""How much one client may ask for: requests per minute, bytes per body."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,46 +35,14 @@ class RateLimit:
         self._buckets[client] = (level - 1, now)
 
 
-class Slots:
-    """How many chats run at once: in all, and of one client."""
-
-    def __init__(self, in_all: int, per_client: int) -> None:
-        self._in_all = in_all
-        self._per_client = per_client
-        self._running: dict[str, int] = {}
-
-    @property
-    def num_running(self) -> int:
-        """Chats under way."""
-        return sum(self._running.values())
-
-    @contextmanager
-    def take(self, client: str) -> Iterator[None]:
-        """Hold one slot.
-
-        Raises:
-            Problem: 429, there is none left.
-        """
-        mine = self._running.get(client, 0)
-        if mine >= self._per_client or self.num_running >= self._in_all:
-            raise too_many("chats at once", 1)
-        self._running[client] = mine + 1
-        try:
-            yield
-        finally:
-            self._running[client] -= 1
-            if not self._running[client]:
-                del self._running[client]
-
-
 def too_many(what: str, wait_s: int) -> Problem:
-    """The refusal of one who asks for too much."""
+    """The refusal of a client that asks for too much."""
     message = f"too many {what}; wait {wait_s} s and try again"
     return Problem(429, "rate_limit_exceeded", message, headers={"Retry-After": str(wait_s)})
 
 
 class BodyLimit:
-    """ASGI middleware: refuses a body as soon as it is known to be too large, before it is kept anywhere."""
+    """ASGI middleware: refuses a body as soon as it is known to be too large, before it is stored."""
 
     def __init__(self, app: ASGIApp, body_bytes: int, upload_bytes: int) -> None:
         self._app = app

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import TypeVar
 
+from rag.core.errors import UnavailableError
 from rag.generation.cancel import Cancellation, cancellable
 
 T = TypeVar("T")
@@ -15,11 +16,11 @@ _END = object()
 
 
 async def iterate(
-    executor: Executor, make: Callable[[], Iterator[T]], cancellation: Cancellation
+    submit: Callable[[Callable[[], None]], Future[None]], make: Callable[[], Iterator[T]], cancellation: Cancellation
 ) -> AsyncGenerator[T, None]:
-    """What ``make()`` yields, made and read in one thread of ``executor``; its errors are raised here.
+    """What ``make()`` yields, made and read in the thread that ``submit`` finds; its errors are raised here.
 
-    Leaving the iterator cancels ``cancellation``; so may anyone else.
+    Leaving the iterator cancels ``cancellation``; so may anyone else. The iterator ends after its thread has.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[object] = asyncio.Queue()
@@ -29,18 +30,13 @@ async def iterate(
             loop.call_soon_threadsafe(queue.put_nowait, item)
 
     def read() -> None:
-        try:
-            with cancellable(cancellation):
-                for item in make():
-                    if cancellation.is_cancelled:
-                        break
-                    put(item)
-        except BaseException as error:  # raised again in the loop
-            put(error)
-        else:
-            put(_END)
+        with cancellable(cancellation):
+            for item in make():
+                if cancellation.is_cancelled:
+                    break
+                put(item)
 
-    executor.submit(read)
+    submit(read).add_done_callback(lambda future: put(_end(future)))
     try:
         while (item := await queue.get()) is not _END:
             if isinstance(item, BaseException):
@@ -48,3 +44,11 @@ async def iterate(
             yield item  # type: ignore[misc]  # a T: everything else is dealt with above
     finally:
         cancellation.cancel()
+
+
+def _end(future: Future[None]) -> object:
+    """How the thread ended: with an error, or ``_END``."""
+    try:
+        return future.exception() or _END
+    except CancelledError:
+        return UnavailableError("the service is closing; ask again later")

@@ -15,7 +15,7 @@ from rag.core.passages import Passage
 from rag.engine import Engine
 from rag.service.auth.keys import Key
 from rag.service.catalog.base import LibraryCatalog, tenant_salt
-from rag.service.chat.schemas import ChatRequest
+from rag.service.chat.schemas import ChatRequest, RequestPassage
 from rag.service.jobs.patches import open_patches
 from rag.service.problems import Problem
 
@@ -37,25 +37,6 @@ class Chat:
     library: str | None
     started_s: float
     chat_id: str
-
-    @classmethod
-    def of(cls, request: ChatRequest, key: Key, catalog: LibraryCatalog, started_s: float) -> Chat:
-        """Find out what ``model`` and ``rag.library.sqlite.library`` name.
-
-        Raises:
-            Problem: 404, no such model or library; 400, the conversation does not end with a question.
-        """
-        library = request.rag.library
-        if library is None and request.model not in base_names(catalog):
-            library = request.model
-        if library is not None and library not in catalog.names(key.tenant):
-            code = "library_not_found" if request.rag.library else "model_not_found"
-            what = f"library {library!r}" if request.rag.library else f"model {library[:80]!r}"
-            raise Problem(404, code, f"there is no {what}; GET /v1/models lists what there is", param="model")
-        last = request.messages[-1]
-        if last.role != "user" or not last.text.strip():
-            raise Problem(400, "invalid_value", "the last message must be a question by the user", param="messages")
-        return cls(request, key, library, started_s, f"chatcmpl-{uuid.uuid4().hex}")
 
     @property
     def question(self) -> str:
@@ -80,17 +61,38 @@ class Chat:
         options = self.request.rag.options() | self.request.sampling()
         turns = [(turn.role, turn.text) for turn in self.request.messages[:-1]]
         options |= {"history": alternate_turns(turns), "cache_salt": tenant_salt(self.key.tenant)}
+        options["remembers"] = self.key.allows("write")  # a key that only reads leaves the library as it is
         if self.request.rag.patches not in (None, "off"):
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
             open_patches(engine)
-        if self.library is None:
-            # The model alone: the documents, which are none, say nothing about the question.
-            yield from engine.stream(self.question, passages=(), **options)
-            return
-        given = self.request.rag.passages
-        passages = None if given is None else [_passage(number, item.model_dump()) for number, item in enumerate(given)]
-        yield from engine.stream(self.question, passages=passages, **options)
+        yield from engine.stream(self.question, passages=self._passages(), **options)
+
+    def _passages(self) -> list[Passage] | None:
+        """The passages of the request, none for the model alone; ``None`` if they are to be retrieved."""
+        items = self.request.rag.passages
+        if items is None:
+            return [] if self.library is None else None
+        return [_build_passage(number, item) for number, item in enumerate(items)]
+
+
+def open_chat(request: ChatRequest, key: Key, catalog: LibraryCatalog, started_s: float) -> Chat:
+    """Check which library ``model`` or ``rag.library`` names, and that the last message is a question.
+
+    Raises:
+        Problem: 404, no such model or library; 400, the conversation does not end with a question.
+    """
+    library = request.rag.library
+    if library is None and request.model not in base_names(catalog):
+        library = request.model
+    if library is not None and library not in catalog.names(key.tenant):
+        code = "library_not_found" if request.rag.library else "model_not_found"
+        what = f"library {library!r}" if request.rag.library else f"model {library[:80]!r}"
+        raise Problem(404, code, f"there is no {what}; GET /v1/models lists what there is", param="model")
+    last = request.messages[-1]
+    if last.role != "user" or not last.text.strip():
+        raise Problem(400, "invalid_value", "the last message must be a question by the user", param="messages")
+    return Chat(request, key, library, started_s, f"chatcmpl-{uuid.uuid4().hex}")
 
 
 def base_names(catalog: LibraryCatalog) -> tuple[str, ...]:
@@ -168,8 +170,7 @@ def _extras(chat: Chat, answer: Answer) -> dict[str, Any]:
     return {**extras, "library": chat.library}
 
 
-def _passage(number: int, given: dict[str, Any]) -> Passage:
-    doc_id = given["doc_id"] or given["source"] or f"given-{number + 1}"
-    source = given["source"] or doc_id
-    passage_id = given["passage_id"] or f"{doc_id}:{number}"
-    return Passage(passage_id, doc_id, source, given["title"], given["text"], given["start"])
+def _build_passage(number: int, item: RequestPassage) -> Passage:
+    doc_id = item.doc_id or item.source or f"given-{number + 1}"
+    passage_id = item.passage_id or f"{doc_id}:{number}"
+    return Passage(passage_id, doc_id, item.source or doc_id, item.title, item.text, item.start)

@@ -1,4 +1,4 @@
-"""A chat under way: it holds a slot, and ends early when its client leaves or its time is up."""
+"""A chat under way: it ends early when its client leaves or its time is up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from fastapi import Request
 
@@ -25,43 +26,43 @@ async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[Toke
     """The events of ``chat``; the engine stops as soon as the client leaves, or the reader of this does.
 
     Raises:
-        Problem: 429, no slot; 504, too slow; 499, the client has left.
+        Problem: 429, too many questions at once; 504, too slow; 499, the client has left.
     """
     telemetry, timeout_s = state.telemetry, state.settings.chat_timeout_s
-    with state.slots.take(chat.key.key_id), telemetry.chats.track_inprogress():
-        cancellation, cause = Cancellation(), ""
+    submit = partial(state.workers.submit, chat.key.key_id)
+    cancellation, cause = Cancellation(), ""
 
-        def stop(why: str) -> None:
-            nonlocal cause
-            cause = why
-            cancellation.cancel()
+    def stop(why: str) -> None:
+        nonlocal cause
+        cause = why
+        cancellation.cancel()
 
-        leaving = asyncio.create_task(_when_left(request, lambda: stop("left")))
-        timer = asyncio.get_running_loop().call_later(timeout_s, stop, "late")
-        num_events, has_left = 0, True
-        try:
-            async with aclosing(iterate(state.readers, lambda: chat.events(state.catalog), cancellation)) as events:
-                async for event in events:
-                    if not num_events:
-                        telemetry.first_token.observe(time.perf_counter() - chat.started_s)
-                    num_events += 1
-                    has_left = has_left and not isinstance(event, Answer)
-                    yield _measured(chat, state, event)
-        except UnavailableError:
-            has_left = cause == "left"
-            if cause == "late":
-                message = f"the answer took longer than {timeout_s:g} s; ask for fewer tokens"
-                raise Problem(504, "timeout", message) from None
-            if cause == "left":
-                raise Problem(_CLIENT_LEFT, "client_left", "the client has left") from None
-            raise
-        except Exception:
-            has_left = False
-            raise
-        finally:
-            telemetry.cancelled.inc(has_left)
-            timer.cancel()
-            leaving.cancel()
+    leaving = asyncio.create_task(_when_left(request, lambda: stop("left")))
+    timer = asyncio.get_running_loop().call_later(timeout_s, stop, "late")
+    num_events, has_left = 0, True
+    try:
+        async with aclosing(iterate(submit, lambda: chat.events(state.catalog), cancellation)) as events:
+            async for event in events:
+                if not num_events:
+                    telemetry.first_token.observe(time.perf_counter() - chat.started_s)
+                num_events += 1
+                has_left = has_left and not isinstance(event, Answer)
+                yield _measured(chat, state, event)
+    except UnavailableError:
+        has_left = cause == "left"
+        if cause == "late":
+            message = f"the answer took longer than {timeout_s:g} s; ask for fewer tokens"
+            raise Problem(504, "timeout", message) from None
+        if cause == "left":
+            raise Problem(_CLIENT_LEFT, "client_left", "the client has left") from None
+        raise
+    except Exception:
+        has_left = False
+        raise
+    finally:
+        telemetry.cancelled.inc(has_left)
+        timer.cancel()
+        leaving.cancel()
 
 
 def _measured(chat: Chat, state: State, event: TokenEvent | Answer) -> TokenEvent | Answer:

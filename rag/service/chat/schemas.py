@@ -22,7 +22,18 @@ _QUESTION_CHARS = 200_000
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 # What the chat's own fields set, or the service itself: not to be set again inside ``rag``.
 RESERVED_OPTIONS = frozenset(
-    ("question", "history", "max_tokens", "temperature", "top_p", "seed", "stop", "on_answer", "cache_salt")
+    (
+        "question",
+        "history",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "stop",
+        "on_answer",
+        "cache_salt",
+        "remembers",
+    )
 )
 
 
@@ -55,8 +66,8 @@ class StreamOptions(Strict):
     include_obfuscation: Literal[False] = False
 
 
-class GivenPassage(Strict):
-    """A passage that the caller brings along."""
+class RequestPassage(Strict):
+    """A passage that comes with the request."""
 
     text: str = Field(min_length=1, max_length=_QUESTION_CHARS)
     source: str = Field("", max_length=500)
@@ -81,7 +92,7 @@ class RagOptions(BaseModel):
         None, description="ckplug: 0 = documents ... 1 = memory, or 'auto'; cad, coiecd: contrast."
     )
     top_k: int | None = Field(None, ge=1, le=100, description="Passages in the prompt.")
-    passages: list[GivenPassage] | None = Field(
+    passages: list[RequestPassage] | None = Field(
         None, max_length=100, description="Answer from these, best first, without retrieval."
     )
     patches: PatchMode | None = Field(
@@ -100,7 +111,7 @@ class RagOptions(BaseModel):
         return self
 
     def options(self) -> dict[str, Any]:
-        """What the engine is to be given."""
+        """The options for the engine."""
         return self.model_dump(exclude_none=True, exclude={"library", "passages", "trace"})
 
 
@@ -133,15 +144,15 @@ class ChatRequest(Strict):
     rag: RagOptions = Field(default_factory=lambda: RagOptions.model_validate({}))
 
     def sampling(self) -> dict[str, Any]:
-        """The fields of :class:`rag.core.query.Sampling` that are given."""
-        given = {
+        """The fields of :class:`rag.core.query.Sampling` that the request sets."""
+        fields = {
             "max_tokens": self.max_completion_tokens or self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
             "seed": self.seed,
             "stop": (self.stop,) if isinstance(self.stop, str) else self.stop and tuple(self.stop),
         }
-        return {key: value for key, value in given.items() if value is not None}
+        return {key: value for key, value in fields.items() if value is not None}
 
 
 class Usage(BaseModel):

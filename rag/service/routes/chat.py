@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from rag.core.answer import Answer, TokenEvent
-from rag.service.chat.chat import Chat, chunk, first_chunk, last_chunks, reply, sse
+from rag.service.chat.chat import Chat, chunk, first_chunk, last_chunks, open_chat, reply, sse
 from rag.service.chat.running import run
 from rag.service.chat.schemas import ChatReply, ChatRequest
 from rag.service.problems import as_problem, error_body
@@ -42,7 +42,7 @@ async def models(caller: Reader) -> ModelList:
 async def chat_completions(body: ChatRequest, request: Request, caller: Reader) -> Response:
     """Answer the last message from a library's documents, and say where they disagree with the model's memory."""
     state = caller.state
-    chat = await run_in_threadpool(Chat.of, body, caller.key, state.catalog, request.state.started_s)
+    chat = await run_in_threadpool(open_chat, body, caller.key, state.catalog, request.state.started_s)
     request.state.log_fields |= {"library": chat.library, "is_stream": body.stream}
     if state.settings.has_texts_in_logs:
         request.state.log_fields["question"] = chat.question
@@ -77,17 +77,17 @@ class _EventStream(StreamingResponse):
 async def _pieces(chat: Chat, first: TokenEvent | Answer, events: Events) -> AsyncIterator[bytes]:
     yield sse(first_chunk(chat))
     try:
-        for piece in _of_event(chat, first):
+        for piece in _event_chunks(chat, first):
             yield piece
         async for event in events:
-            for piece in _of_event(chat, event):
+            for piece in _event_chunks(chat, event):
                 yield piece
     except Exception as error:  # the status is sent already: the stream itself has to say so
         yield sse(error_body(as_problem(error)))
     yield sse("[DONE]")
 
 
-def _of_event(chat: Chat, event: TokenEvent | Answer) -> list[bytes]:
+def _event_chunks(chat: Chat, event: TokenEvent | Answer) -> list[bytes]:
     if isinstance(event, TokenEvent):
         return [sse(chunk(chat, event))]
     return [sse(piece) for piece in last_chunks(chat, event)]

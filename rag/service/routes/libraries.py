@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 
 from rag.core.passages import ScoredPassage
 from rag.ingest.load import LOADERS
-from rag.service.jobs.jobs import Upload
 from rag.service.jobs.patches import forget_patches
+from rag.service.jobs.store import Upload
 from rag.service.names import NAME_PATTERN
 from rag.service.problems import Problem
 from rag.service.routes.access import Caller, allow
@@ -109,11 +109,15 @@ def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Remove
 
 
 @router.post("/libraries/{library}/retrieve")
-def retrieve(library: LibraryName, body: RetrieveRequest, caller: Reader) -> Rankings:
-    """The best passages for each question; nothing is generated."""
-    engine = caller.state.catalog.filled(caller.key.tenant, library)
-    rankings = engine.retrieve(body.questions, body.top_k)
-    return Rankings(rankings=[[_ranked(scored) for scored in ranking] for ranking in rankings])
+async def retrieve(library: LibraryName, body: RetrieveRequest, caller: Reader) -> Rankings:
+    """The best passages for each question; nothing is generated. It counts as one question at once, as a chat does."""
+
+    def search() -> Rankings:
+        engine = caller.state.catalog.filled(caller.key.tenant, library)
+        rankings = engine.retrieve(body.questions, body.top_k)
+        return Rankings(rankings=[[_ranked(scored) for scored in ranking] for ranking in rankings])
+
+    return await asyncio.wrap_future(caller.state.workers.submit(caller.key.key_id, search))
 
 
 @router.get("/jobs/{job_id}")

@@ -1,0 +1,120 @@
+"""Jobs on disk. What is acknowledged is on disk and survives a kill.
+
+    root/.jobs/<job id>/job.json     who, where, what, how far; replaced atomically
+                        /items.json  whose it is, and what it is to work on
+                        /0000 ...    the uploaded bytes, in order; gone when the job is done
+                        /.lock       held by the process that works on it; free again when that is killed
+
+Any process on the same root may answer for a job.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rag.core.errors import SourceError
+from rag.core.files import write_atomically, write_folder_atomically
+from rag.ingest.source import Source
+from rag.service.schemas import Job
+
+_MAX_JOBS = 1000
+# An upload that has been on its way to disk for so long was cut off by a kill; it was never acknowledged.
+_LEFTOVER_S = 3600
+_OPEN = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One document as it came in."""
+
+    name: str
+    suffix: str
+    content: bytes
+    title: str = ""
+
+
+class JobStore:
+    """The jobs below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / ".jobs"
+        self._root.mkdir(parents=True, exist_ok=True)
+
+    def folder(self, job_id: str) -> Path:
+        """Where a job is."""
+        return self._root / job_id
+
+    def create(self, job: Job, about: dict[str, Any], contents: Sequence[bytes] = ()) -> None:
+        """Write a job with its uploads; it is durable on return."""
+        files = {f"{number:04}": content for number, content in enumerate(contents)}
+        files |= {"items.json": json.dumps(about).encode(), "job.json": job.model_dump_json().encode()}
+        write_folder_atomically(self.folder(job.id), files, prefix=".new-")
+
+    def find(self, tenant: str, job_id: str) -> Job | None:
+        """The job as it stands; ``None`` if the tenant has no such job."""
+        folder = self.folder(job_id)
+        if not re.fullmatch(r"[0-9a-f]{32}", job_id) or not folder.is_dir() or read_items(folder)["tenant"] != tenant:
+            return None
+        return read_job(folder)
+
+    def sweep(self) -> list[Job]:
+        """Remove cut-off uploads and all but the newest ended jobs; the jobs that have not ended, oldest first."""
+        for leftover in self._root.glob(".new-*"):
+            if time.time() - leftover.stat().st_mtime > _LEFTOVER_S:
+                shutil.rmtree(leftover, ignore_errors=True)
+        folders = sorted((path for path in self._root.iterdir() if (path / "job.json").is_file()), key=_age)
+        for folder in folders[:-_MAX_JOBS]:
+            if read_job(folder).status not in _OPEN:
+                shutil.rmtree(folder, ignore_errors=True)
+        jobs = [read_job(folder) for folder in folders if folder.is_dir()]
+        return [job for job in jobs if is_open(job)]
+
+
+def is_open(job: Job) -> bool:
+    """Whether there is work left to do."""
+    return job.status in _OPEN
+
+
+def read_job(folder: Path) -> Job:
+    """The job as it stands."""
+    return Job.model_validate_json((folder / "job.json").read_text(encoding="utf-8"))
+
+
+def write_job(folder: Path, job: Job) -> None:
+    """Replace the record of a job."""
+    write_atomically(folder / "job.json", job.model_dump_json().encode())
+
+
+def read_items(folder: Path) -> dict[str, Any]:
+    """Whose job it is (``tenant``), and its work: ``items`` of an upload, or ``doc_ids`` to patch."""
+    about: dict[str, Any] = json.loads((folder / "items.json").read_text(encoding="utf-8"))
+    return about
+
+
+def upload_source(folder: Path, number: int, item: dict[str, str]) -> Source:
+    """One upload of a job as a source."""
+
+    def read() -> bytes:
+        try:
+            return (folder / f"{number:04}").read_bytes()
+        except OSError as error:
+            raise SourceError(f"cannot be read: {error.strerror}") from error
+
+    return Source(item["name"], read, item["suffix"], item["title"])
+
+
+def drop_uploads(folder: Path, num_uploads: int) -> None:
+    """Remove the uploaded bytes; the record of the job stays."""
+    for number in range(num_uploads):
+        (folder / f"{number:04}").unlink(missing_ok=True)
+
+
+def _age(folder: Path) -> float:
+    return (folder / "items.json").stat().st_mtime

@@ -1,0 +1,73 @@
+"""What a job does, how it reports progress, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from rag.core.errors import UnavailableError
+from rag.core.progress import Progress
+from rag.core.reports import AddReport
+from rag.engine import Engine
+from rag.patches.base import BuildReport
+from rag.service.jobs.patches import open_trainable_patches
+from rag.service.jobs.store import write_job
+from rag.service.schemas import Job, JobReport
+
+# Documents that train together on a CPU, where more are no faster: a stop waits for them, a kill loses them.
+_CPU_GROUP = 4
+
+
+class JobProgress(Progress):
+    """Writes how far the job is, and ends it when the service is to stop."""
+
+    def __init__(self, folder: Path, job: Job, is_stopping: Event) -> None:
+        self._folder, self._is_stopping = folder, is_stopping
+        self.job = job.model_copy(update={"num_done": 0})
+
+    def start(self, num_sources: int) -> None:
+        self._update(num_sources=num_sources)
+
+    def advance(self, source: str) -> None:
+        self._update(num_done=self.job.num_done + 1)
+        if self._is_stopping.is_set():
+            raise UnavailableError("the service is stopping; the job goes on at its next start")
+
+    def _update(self, **numbers: int) -> None:
+        self.job = self.job.model_copy(update={"status": "running", **numbers})
+        write_job(self._folder, self.job)
+
+
+def build_patches(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildReport:
+    """Build the patches of those documents that the library still has."""
+    doc_ids_now = {document.doc_id for document in engine.documents()}
+    chosen = [doc_id for doc_id in doc_ids if doc_id in doc_ids_now]
+    if not chosen:
+        return BuildReport()
+    patches = open_trainable_patches(engine)
+    together = _CPU_GROUP if patches.trainable.model.device.type == "cpu" else None
+    return patches.build(chosen, jobs=together, progress=progress)
+
+
+def added_fields(report: AddReport) -> dict[str, Any]:
+    """The fields of a job that added documents."""
+    fields = {key: value for key, value in asdict(report).items() if key in JobReport.model_fields}
+    is_any = bool(report.added or report.replaced or report.unchanged)
+    failed = [f"{one.source}: {one.reason}" for one in report.failed]
+    return {**_end(failed, is_any=is_any), "report": JobReport.model_validate(fields)}
+
+
+def built_fields(report: BuildReport) -> dict[str, Any]:
+    """The fields of a job that built patches."""
+    failed = [f"{one.doc_id}: {one.reason}" for one in report.failed] + [report.warning] * bool(report.warning)
+    return {**_end(failed, is_any=bool(report.built or report.skipped)), "patch_report": report}
+
+
+def _end(failed: Sequence[str], *, is_any: bool) -> dict[str, Any]:
+    """A job has failed if nothing of it succeeded. One that did a part is done, and its report lists the rest."""
+    if failed and not is_any:
+        return {"status": "failed", "error": "; ".join(failed)[:2000]}
+    return {"status": "done"}
