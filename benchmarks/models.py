@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.conflict import PAIRS
 from eval.run.config import RunConfig
-from eval.studies.comparison_table import Line, TableConfig, run_table
+from eval.studies.comparison_table import TableConfig, TableLine, run_table
 from eval.studies.engines import Engines
 from rag.core.config import Config
 
@@ -87,8 +87,8 @@ def right_answers(base: dict[str, Any], folder: Path, engines: Engines) -> dict[
     """Share of right answers with its 95 % interval, by arm and decoder."""
     settings = TableConfig(
         base=base,
-        rows=(Line(name="plain", decoder="plain"), Line(name="default", **default_decoder())),
-        columns=tuple(Line(name=arm, arm=arm) for arm in ARMS),
+        rows=(TableLine(name="plain", decoder="plain"), TableLine(name="default", **default_decoder())),
+        columns=tuple(TableLine(name=arm, arm=arm) for arm in ARMS),
         metrics=("accuracy",),
     )
     shares: dict[str, dict[str, list[float]]] = {arm: {} for arm in ARMS}

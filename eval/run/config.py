@@ -54,8 +54,10 @@ class RunConfig(BaseModel):
     decoder: str = Field("adacad", description="Decoder; the memory arm without patches always uses 'memory'.")
     alpha: float | Literal["auto"] | None = Field(None, description="The decoder's alpha; None is its default.")
     decoder_settings: dict[str, Any] = Field(default_factory=dict, description="The decoder's other settings.")
-    top_k: Count = Field(4, description="Passages in the prompt, when the engine retrieves.")
-    max_tokens: Count = Field(32, description="Longest answer, tokens.")
+    top_k: Count | Literal["auto"] = Field(
+        "auto", description="Passages in the prompt, when the engine retrieves; 'auto' goes by the question's length."
+    )
+    max_tokens: Count = Field(256, description="Longest answer, tokens.")
     batch_size: Count = Field(32, description="Questions given to the engine at once.")
     ranking_depth: Annotated[int, Field(ge=0)] = Field(
         20, description="Passages to rank for the retrieval metrics, when the engine retrieves; 0 ranks none."

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from eval.run.config import RunConfig, fingerprint
+from rag.core.config import Config
 from rag.core.errors import SettingError
 
 BASE = {"dataset": "nq_synth", "data": "x.jsonl"}
@@ -61,3 +62,8 @@ def test_fingerprint_follows_what_results_depend_on(change: dict[str, object]) -
 def test_fingerprint_leaves_alone_what_is_only_shown(change: dict[str, object]) -> None:
     config = RunConfig.from_values(BASE)
     assert fingerprint(config.changed(**change).identity()) == fingerprint(config.identity())
+
+
+def test_an_evaluation_has_the_defaults_of_the_product() -> None:
+    run, engine = RunConfig.from_values({"dataset": "plain", "data": "x.jsonl"}), Config()
+    assert (run.decoder, run.top_k, run.max_tokens) == (engine.decoder, engine.top_k, engine.max_tokens)
