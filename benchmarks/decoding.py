@@ -27,10 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from decoders.params import AdaCad
-from rag.core.config import Config
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
+from rag.core.settings.config import Config
 from rag.generation.base import Generation, Request
 from rag.generation.load import load_generator
 from rag.ingest.gather import gather

@@ -160,7 +160,7 @@ def _place(model: str) -> str:
     """The folder or name to load from; only a model that is no folder needs the engine's own resolution."""
     if Path(model).is_dir():
         return model
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.models.resolve import resolve_generator
 
     return resolve_generator(Config(model=model))[1]

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.sets import TestSet, area_under_curve, recall
-from rag.core.config import Config
 from rag.core.encoding import Encoder, passage_text
 from rag.core.passages import Passage
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.models.sentence_encoder import SentenceEncoder

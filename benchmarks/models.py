@@ -28,7 +28,7 @@ from benchmarks.conflict import PAIRS
 from eval.run.config import RunConfig
 from eval.studies.comparison_table import TableConfig, TableLine, run_table
 from eval.studies.engines import Engines
-from rag.core.config import Config
+from rag.core.settings.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 ARMS = ("conflicting", "agreeing")

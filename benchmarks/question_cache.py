@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.sets import TestSet, recall
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.sparse import match_expression

@@ -33,7 +33,7 @@ from benchmarks.question_cache import question_cache_figures
 from benchmarks.recall import TOP_K, ms_per_question, stages
 from benchmarks.scale import measure as scale_figures
 from benchmarks.sets import DATA, load
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.generation.load import load_generator
 from rag.models.sentence_encoder import RecentEncoder, SentenceEncoder
 

@@ -30,8 +30,8 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from rag.core.config import Config
 from rag.core.encoding import Encoder, passage_text
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.library.base import Library
 from rag.library.sqlite.index_file import index_size_bytes

@@ -7,9 +7,9 @@ that is waited for needs the same processor. Each setting runs in a process of i
 settings in each round; "busy" means N further processes that only count (as many as there are processors, by default).
 A step feeds eight rows of the default model one token each.
 
-"unset" is the library's own choice; the shipped setting is ``rag.core.threads.SPIN_COUNT``. Prints a table, then one
-JSON object on the last line: the shipped pair of figures, as ratios to the best setting without and with load.
-Run it on a machine where nothing else runs.
+"unset" is the library's own choice; the shipped setting is ``SPIN_COUNT`` of ``rag.core.process.threads``. Prints a
+table, then one JSON object on the last line: the shipped pair of figures, as ratios to the best setting without and
+with load. Run it on a machine where nothing else runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from rag.core.threads import SPIN_COUNT, available_cpus
+from rag.core.process.threads import SPIN_COUNT, available_cpus
 
 NUM_ROWS, PROMPT_TOKENS, NUM_WARM_UP = 8, 200, 3
 COUNTS = (0, 300, 1000, 3000, 10000, 30000)
@@ -100,7 +100,7 @@ def measure_steps(seconds: float) -> float:
     """Mean milliseconds of a step of eight rows, over at least ``seconds`` and ten steps."""
     import torch
 
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.generation.base import Prompt
     from rag.generation.load import load_generator
     from rag.generation.transformers.generator import TransformersGenerator

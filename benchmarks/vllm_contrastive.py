@@ -35,7 +35,7 @@ from decoders.pairing import KEY, ROLES, Half
 from decoders.params import AdaCad
 from decoders.trace import TRACE_SIZE
 from decoders.vllm_plugin.worker import PairWorker
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.generation.base import Request
 from rag.generation.load import load_generator
 from rag.generation.vllm.generator import VllmGenerator

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from decoders.params import DECODER_NAMES, decoder_params
 from eval.run.config import RunConfig
-from rag.core.config import Config
 from rag.core.query import Query, Sampling, Search
+from rag.core.settings.config import Config
 from rag.service.settings import ServiceSettings
 
 PAGE = Path(__file__).with_name("SETTINGS.md")
@@ -31,9 +31,9 @@ Made from the code by `python -m docs.make_settings`; not edited by hand. A test
 _ENGINE = """\
 ## Engine
 
-Fields of `rag.core.config.Config`. A setting comes, later ones winning, from the default, a TOML file (`--config`),
-the environment, and the caller: `Engine.open(path, name=value)` or an option of the command. An unknown name or a bad
-value is an error that says what is allowed.
+Fields of `rag.core.settings.config.Config`. A setting comes, later ones winning, from the default, a TOML file
+(`--config`), the environment, and the caller: `Engine.open(path, name=value)` or an option of the command. An
+unknown name or a bad value is an error that says what is allowed.
 """
 
 _QUESTION = """\

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rag.core.answer import Answer, Citation, Conflict, TokenEvent
-    from rag.core.config import Config
     from rag.core.errors import ConcordError
     from rag.core.passages import Passage
     from rag.core.query import Message
+    from rag.core.settings.config import Config
     from rag.engine import Engine
 
 __all__ = ["Answer", "Citation", "ConcordError", "Config", "Conflict", "Engine", "Message", "Passage", "TokenEvent"]
 __version__ = "0.2.0"
 
 _HOMES = {
-    "Config": "rag.core.config",
+    "Config": "rag.core.settings.config",
     "ConcordError": "rag.core.errors",
     "Engine": "rag.engine",
     "Message": "rag.core.query",

@@ -19,15 +19,15 @@ from langchain_core.retrievers import BaseRetriever
 
 from kg.types import Extractor
 from rag.core.answer import Answer, TokenEvent
-from rag.core.config import Config
 from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError
-from rag.core.lazy import lazy_property
-from rag.core.options import build_query
 from rag.core.passages import Passage, ScoredPassage, rank_passages
-from rag.core.progress import Progress
+from rag.core.process.lazy import lazy_property
+from rag.core.process.progress import Progress
 from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
+from rag.core.settings.config import Config
+from rag.core.settings.options import build_query
 from rag.generation.base import Generator
 from rag.generation.load import load_generator
 from rag.ingest.add import Ingestor
@@ -102,7 +102,7 @@ class Engine:
             embeddings: any LangChain ``Embeddings`` in place of the configured encoder.
             retriever: any LangChain retriever in place of the library's own.
             generator: any :class:`rag.generation.base.Generator` in place of the configured model.
-            **settings: fields of :class:`rag.core.config.Config`.
+            **settings: fields of :class:`rag.core.settings.config.Config`.
 
         Raises:
             SettingError, LibraryError, StorageError: see :mod:`rag.core.errors`.
@@ -243,7 +243,7 @@ class Engine:
             yield event
 
     def query(self, question: str, **options: Any) -> Query:
-        """A checked :class:`Query` from a question and options (:func:`rag.core.options.build_query`)."""
+        """A checked :class:`Query` from a question and options (:func:`rag.core.settings.options.build_query`)."""
         salted = {"cache_salt": self._cache_salt} | options
         query = build_query(question, salted, self.config, has_own_retrievers=self._foreign_retriever is None)
         if query.patches != "off":

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
 
-from rag.core.threads import configure_threads, num_threads
+from rag.core.process.threads import configure_threads, num_threads
 
 # No test may reach a model hub: everything comes from packages or is made here.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -91,7 +91,7 @@ def facts() -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def generator() -> Any:
     """The default generator, loaded once for all real tests."""
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.generation.load import load_generator
 
     return load_generator(Config())

@@ -13,9 +13,9 @@ from decoders.params import DecoderParams
 from eval.run.config import RunConfig
 from eval.types import Trial
 from rag.core.answer import Answer, PatchUse
-from rag.core.config import Config
 from rag.core.errors import QuestionError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
+from rag.core.settings.config import Config
 from rag.library.base import Library
 from rag.patches.base import PatchDocument
 from rag.patches.profiles import load_profile

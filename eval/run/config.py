@@ -15,9 +15,9 @@ from eval.datasets import DATASET_NAMES
 from eval.metrics.names import DEFAULT_METRICS, check_metrics
 from eval.run.arms import Arm
 from eval.run.controls import KNOWN_FACTS, Control
-from rag.core.config import Config
 from rag.core.errors import SettingError
-from rag.core.settings_file import checked, read_toml
+from rag.core.settings.config import Config
+from rag.core.settings.toml_file import checked, read_toml
 
 Count = Annotated[int, Field(ge=1)]
 

@@ -17,7 +17,7 @@ from eval.run.answerer import Answerer
 from eval.run.batches import BatchOutcome, TrialBatch, ask
 from eval.run.config import RunConfig
 from rag.core.errors import ConcordError, SettingError
-from rag.core.threads import configure_threads
+from rag.core.process.threads import configure_threads
 
 
 class BatchWorker:

@@ -18,7 +18,7 @@ from eval.studies.compare import Comparison, compare_runs
 from eval.studies.engines import Engines, EvaluateTogether, Watch, silent
 from eval.studies.findings import findings
 from rag.core.errors import SettingError
-from rag.core.settings_file import checked, read_toml
+from rag.core.settings.toml_file import checked, read_toml
 
 
 class TableLine(BaseModel):

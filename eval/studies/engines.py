@@ -13,7 +13,7 @@ from eval.datasets import load_dataset
 from eval.run.config import RunConfig, fingerprint
 from eval.run.evaluation import Evaluation, evaluate_together, open_engine, select
 from eval.run.runner import OnProgress, RunJob
-from rag.core.config import Config
+from rag.core.settings.config import Config
 
 if TYPE_CHECKING:
     from rag.engine import Engine

@@ -23,7 +23,7 @@ from eval.run.runner import OnProgress, RunJob, batch_fingerprint
 from eval.studies.compare import Comparison, compare_runs
 from eval.studies.engines import Engines, EvaluateTogether, Watch, silent
 from rag.core.errors import SettingError
-from rag.core.settings_file import checked, read_toml
+from rag.core.settings.toml_file import checked, read_toml
 
 
 class SweepConfig(BaseModel):

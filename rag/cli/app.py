@@ -14,7 +14,7 @@ from rag.cli.models import models_app
 from rag.cli.patches import patch_app
 from rag.cli.serve import serve
 from rag.cli.serve_llm import serve_llm
-from rag.core.threads import configure_threads
+from rag.core.process.threads import configure_threads
 
 app = typer.Typer(
     help="Ask your documents, and see where they disagree with the model's own memory.\n\n"

@@ -14,7 +14,7 @@ from rag.core.errors import SettingError
 
 if TYPE_CHECKING:
     from rag.client import Client
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
 
 
 class Asker(Protocol):
@@ -60,7 +60,7 @@ def _find_client(library: str, service: str, config: Path | None, settings: dict
 
 def _has_own_settings(config: Path | None, settings: dict[str, Any]) -> bool:
     """A service has settings of its own; whoever sets something here wants an engine with that."""
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
 
     return config is not None or bool(without_none(settings)) or Config.load() != Config.model_validate({})
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from rag.core.errors import ConcordError
-from rag.core.progress import Progress
+from rag.core.process.progress import Progress
 
 if TYPE_CHECKING:
     from rich import progress as rich_progress
@@ -69,7 +69,7 @@ def open_engine(
     library: str | Path, config: Path | None = None, *, must_exist: bool = True, **settings: Any
 ) -> Iterator[Engine]:
     """The library's engine; ``settings`` win over the settings file. An error ends the command with one line."""
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.engine import Engine
 
     with (

@@ -106,7 +106,7 @@ def list_choices(as_json: AsJson = False) -> None:
     from eval.run.arms import ARM_MEANINGS
     from eval.run.config import RunConfig
     from eval.run.controls import CONTROL_MEANINGS
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
 
     choices: dict[str, Mapping[Any, str]] = {
         "arms": ARM_MEANINGS,
@@ -141,7 +141,7 @@ eval_app.command()(evaluation_reports.table)
 def _load(file: Path | None, options: Mapping[str, Any], engine: Mapping[str, Any], assigned: list[str]) -> RunConfig:
     """The run's settings: those of ``file``, then of ``--set``, then of the other options; later ones win."""
     from eval.run.config import RunConfig
-    from rag.core.settings_file import read_toml
+    from rag.core.settings.toml_file import read_toml
 
     values = read_toml(file) if file else {}
     for layer in (parse_assignments(assigned), without_none(options), {"engine": without_none(engine)}):

@@ -47,7 +47,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
         SettingError: no ``=``, or an unknown name.
     """
     from eval.run.config import RunConfig
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
 
     values: dict[str, Any] = {}
     for text in texts:

@@ -33,7 +33,7 @@ def list_models(
     """
     if context.invoked_subcommand is not None:
         return
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.models import listing
     from rag.models.loading import resolve_device, resolve_dtype
     from rag.models.memory import device_memory
@@ -61,7 +61,7 @@ def get(
     config: SettingsFile = None,
 ) -> None:
     """Fetch models now, so that later commands need no network. A download that stopped goes on where it was."""
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.models.fetching import get_model
 
     with errors_to_exit():
@@ -77,7 +77,7 @@ def remove(
     config: SettingsFile = None,
 ) -> None:
     """Remove converted and downloaded models from the cache."""
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.models.listing import remove_model
 
     with errors_to_exit():

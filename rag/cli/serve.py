@@ -54,7 +54,7 @@ def serve(
     LIBRARY_DIR/TENANT/LIBRARY.
     """
     from rag.client.discovery import announced
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.generation.load import load_generator
     from rag.service.app import create_app
     from rag.service.auth.keys import KeyFile

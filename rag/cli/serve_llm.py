@@ -23,7 +23,7 @@ def serve_llm(
 
     Options that are not listed here go to vLLM's server as they are: --tensor-parallel-size 2, --api-key ...
     """
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
     from rag.generation.vllm.serve import serve, serve_command
 
     with errors_to_exit():

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rag.core.errors import StorageError
-from rag.core.leases import leased
+from rag.core.process.leases import leased
 from rag.generation.base import Adapter
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.models.loading import as_model_error, one_at_a_time, quiet, resolve_device, resolve_dtype
 from rag.models.resolve import resolve_generator

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from langchain_core.documents import Document
 
-from rag.core.config import Config
 from rag.core.encoding import Vectors, passage_text
 from rag.core.errors import SourceError
 from rag.core.passages import Passage
-from rag.core.progress import Progress
+from rag.core.process.progress import Progress
 from rag.core.reports import AddCost, AddReport, FailedSource
+from rag.core.settings.config import Config
 from rag.ingest.gather import Gathered, gather
 from rag.ingest.load import load
 from rag.ingest.source import Source, content_hash

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag.core.config import Config
-from rag.models import hub
+from rag.core.settings.config import Config
 from rag.models.cache import models_folder
-from rag.models.convert import convert
 from rag.models.defaults import ENCODER, GENERATOR
+from rag.models.gguf.convert import convert
+from rag.models.hub import hub
 from rag.models.packages import locate
 from rag.models.resolve import local_path
 

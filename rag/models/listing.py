@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.core.config import Config
 from rag.core.errors import ModelError
+from rag.core.settings.config import Config
 from rag.models.cache import cached_folders, locked, models_folder, read_origin, remove_folder
 from rag.models.defaults import ENCODER, GENERATOR, EmbeddedModel
 from rag.models.folders import FolderInfo, describe_folder, is_complete
-from rag.models.gguf import read_header
+from rag.models.gguf.header import read_header
 from rag.models.loading import resolve_device, resolve_dtype
 from rag.models.memory import device_memory
 from rag.models.packages import downloaded_path, installed_path

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rag.core.config import Config
 from rag.core.errors import ModelError
-from rag.models import hub
+from rag.core.settings.config import Config
 from rag.models.cache import models_folder
-from rag.models.convert import convert
 from rag.models.defaults import ENCODER, GENERATOR
+from rag.models.gguf.convert import convert
+from rag.models.hub import hub
 from rag.models.loading import MODEL_HINT
 from rag.models.packages import locate
 

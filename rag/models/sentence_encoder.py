@@ -10,9 +10,9 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from rag.core.config import Config
 from rag.core.encoding import Encoder
-from rag.core.lazy import lazy_property
+from rag.core.process.lazy import lazy_property
+from rag.core.settings.config import Config
 from rag.models.defaults import ENCODER
 from rag.models.loading import as_model_error, one_at_a_time, quiet, resolve_device
 from rag.models.resolve import resolve_encoder

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeGuard
 
-from rag.core.config import Config
 from rag.core.errors import ModelError, PatchError
-from rag.core.lazy import lazy_property
+from rag.core.process.lazy import lazy_property
+from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator

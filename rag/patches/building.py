@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rag.core.errors import ConcordError, PatchError
-from rag.core.progress import Progress
+from rag.core.process.progress import Progress
 from rag.library.base import Library
 from rag.patches.base import BuildReport, FailedPatch, PatchDocument, PatchInfo, PatchWriter, WrittenPatch
 from rag.patches.store.keys import patch_key

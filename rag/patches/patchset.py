@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rag.core.answer import PatchUse
-from rag.core.config import Config
 from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError, PatchError, SettingError
-from rag.core.lazy import lazy_property
 from rag.core.passages import ScoredPassage
-from rag.core.progress import Progress
+from rag.core.process.lazy import lazy_property
+from rag.core.process.progress import Progress
 from rag.core.query import Query
+from rag.core.settings.config import Config
 from rag.generation.base import Adapter, Generator
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.base import Library

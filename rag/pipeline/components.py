@@ -10,11 +10,11 @@ from langchain_core.retrievers import BaseRetriever
 from numpy.typing import NDArray
 
 from kg.types import Extractor
-from rag.core.config import Config
 from rag.core.encoding import Encoder, passage_text
-from rag.core.lazy import lazy_property
 from rag.core.passages import Passage
+from rag.core.process.lazy import lazy_property
 from rag.core.query import RetrievalKind
+from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.library.base import Library
 from rag.models.sentence_encoder import RecentEncoder

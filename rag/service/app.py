@@ -16,8 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import __version__
-from rag.core.config import Config
 from rag.core.encoding import Encoder
+from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.service import problems
 from rag.service.auth.limits import BodyLimit

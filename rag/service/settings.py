@@ -1,4 +1,4 @@
-"""The service's own settings; the engine's are :class:`rag.core.config.Config`."""
+"""The service's own settings; the engine's are :class:`rag.core.settings.config.Config`."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rag.core.config import Config
 from rag.core.encoding import Encoder
 from rag.core.errors import SettingError
+from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.service.auth.keys import KeyFile
 from rag.service.auth.limits import RateLimit

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from rag.cli.app import app
-from rag.core.config import Config, _read_environment
+from rag.core.settings.config import Config, _read_environment
 from tests.docs.pages import PAGES, Block, blocks, concord_commands, prose
 
 # Any: typer may bring a click of its own, or use the installed one.

@@ -6,8 +6,8 @@ from dataclasses import fields
 
 from decoders.params import DECODER_NAMES, decoder_params
 from docs.make_settings import PAGE, page
-from rag.core.config import Config
 from rag.core.query import Sampling, Search
+from rag.core.settings.config import Config
 from rag.service.settings import ServiceSettings
 
 

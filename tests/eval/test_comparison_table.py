@@ -17,7 +17,7 @@ from eval.studies.comparison_table import TableConfig, figures, markdown, run_ta
 from eval.studies.engines import EvaluateTogether
 from eval.studies.findings import finding
 from rag.core.errors import SettingError
-from rag.core.settings_file import checked
+from rag.core.settings.toml_file import checked
 
 
 def table(samples: Path, **values: Any) -> TableConfig:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from eval.run.config import RunConfig, fingerprint
-from rag.core.config import Config
 from rag.core.errors import SettingError
+from rag.core.settings.config import Config
 
 BASE = {"dataset": "nq_synth", "data": "x.jsonl"}
 

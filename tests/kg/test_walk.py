@@ -102,7 +102,7 @@ def test_pathquestion_hits() -> None:
     """Every eighth question; the figure over all of them is in docs/LOG.md."""
     if not DATA.is_dir():
         pytest.skip("needs the pathquestion data set beside the checkout")
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
 
     graph = KnowledgeGraph(import_triples(DATA / "triples.jsonl", doc_id="pathquestion").extractions)
     walker = Walker(graph, SentenceEncoder(Config()))

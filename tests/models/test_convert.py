@@ -17,12 +17,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rag.core.errors import ModelError
 from rag.models.cache import cached_folders, read_origin
-from rag.models.convert import convert
+from rag.models.gguf.convert import convert
 from rag.models.records import converted_folder
 from tests.models.conftest import write_gguf
 
 ROOT = Path(__file__).resolve().parents[2]
-CONVERT = "import sys; from pathlib import Path; from rag.models.convert import convert\n"
+CONVERT = "import sys; from pathlib import Path; from rag.models.gguf.convert import convert\n"
 CONVERT += "print(convert(Path(sys.argv[1]), Path(sys.argv[2])))"
 # Stops for ever where the weights are being written, as a process that is about to be killed there.
 STOP_IN_WRITE = "import transformers, time\n"
@@ -179,6 +179,6 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path, llama: Any) -> Non
 def test_a_file_that_is_too_large_for_memory_is_refused(
     tmp_path: Path, llama_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag.models.convert.memory_limit", lambda: 500 << 20)
+    monkeypatch.setattr("rag.models.gguf.convert.memory_limit", lambda: 500 << 20)
     with pytest.raises(ModelError, match=r"takes about 0\.7 GB of memory, and 0\.5 GB are here"):
         convert(llama_gguf, tmp_path / "models")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rag.core.errors import ModelError
-from rag.models.gguf import read_header
+from rag.models.gguf.header import read_header
 from tests.models.conftest import write_gguf
 
 

@@ -13,8 +13,8 @@ import pytest
 from rag.core.errors import ModelError
 from rag.models.cache import Origin, cached_folders, read_origin, write_origin
 from rag.models.folders import describe_folder, is_complete
-from rag.models.hub import needed_files
-from rag.models.transfer import HubFile
+from rag.models.hub.hub import needed_files
+from rag.models.hub.transfer import HubFile
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.models.hub_server import Hub, running_hub
 
@@ -72,7 +72,7 @@ def test_the_files_that_loading_needs_are_downloaded(hub: Hub, models: Path, fil
 
 _FINGERPRINT = """
 import sys
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.generation.vllm.identity import model_fingerprint
 from rag.models.resolve import resolve_tokenizer
 print(model_fingerprint(*resolve_tokenizer(Config(model=sys.argv[1], cache_dir=sys.argv[2]))))

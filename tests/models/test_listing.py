@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from rag.cli.app import app
-from rag.core.config import Config
 from rag.core.errors import ModelError
-from rag.models.convert import convert
+from rag.core.settings.config import Config
 from rag.models.defaults import ENCODER, GENERATOR
+from rag.models.gguf.convert import convert
 from rag.models.listing import ModelInfo, list_models, remove_model
 
 

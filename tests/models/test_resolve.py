@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rag.core.config import Config
 from rag.core.errors import ModelError
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.generation.load import load_generator
 from rag.models.cache import cached_folders

@@ -18,7 +18,7 @@ import torch
 
 from rag import Answer, Engine
 from rag.core.errors import LibraryError, PatchError, SettingError
-from rag.core.lazy import lazy_property
+from rag.core.process.lazy import lazy_property
 from rag.generation import adapter_folder as folders
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches import patchset as patchsets

@@ -235,7 +235,7 @@ def test_a_folder_in_use_is_never_removed(tmp_path: Path, tensors: Tensors) -> N
 HOLDER = """
 import sys, time
 from pathlib import Path
-from rag.core.leases import leased
+from rag.core.process.leases import leased
 with leased(Path(sys.argv[1]), lambda: None):
     print("held", flush=True)
     time.sleep(600)

@@ -17,7 +17,7 @@ from kg.graph import KnowledgeGraph
 from kg.imports import import_triples
 from kg.names import canonical
 from kg.walk import Walker
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.models.sentence_encoder import SentenceEncoder
 

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from rag.client import AsyncClient, Client
-from rag.core.config import Config
 from rag.core.errors import LibraryError, PatchError
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.library.sqlite.library import SqliteLibrary
 from rag.models.sentence_encoder import EmbeddingsEncoder

@@ -23,7 +23,7 @@ from tests.service.tiny import load_tiny
 _LOADERS = """
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.generation.load import load_generator
 from rag.models.sentence_encoder import load_encoder
 

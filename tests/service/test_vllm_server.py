@@ -15,8 +15,8 @@ import httpx
 import openai
 import pytest
 
-from rag.core.config import Config
 from rag.core.errors import ModelError
+from rag.core.settings.config import Config
 from rag.generation.load import load_generator
 from tests.conftest import ROOT
 from tests.generation.conftest import tiny_model, tiny_tokenizer

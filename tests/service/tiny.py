@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.models.sentence_encoder import EmbeddingsEncoder
 from rag.service.app import create_app

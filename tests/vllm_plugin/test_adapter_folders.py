@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from rag.core.errors import SettingError
-from rag.core.leases import remove_unless_leased
+from rag.core.process.leases import remove_unless_leased
 from rag.generation.base import Adapter
 from rag.generation.vllm.local import _Adapters
 

@@ -14,11 +14,11 @@ pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.params import AdaCad, Cad, Plain
 from decoders.vllm_plugin.adapters import add_lora_linear
-from rag.core.config import Config
 from rag.core.errors import SettingError
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
+from rag.core.settings.config import Config
 from rag.generation.base import Adapter, Request
 from rag.generation.load import load_generator
 

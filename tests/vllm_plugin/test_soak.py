@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
-from rag.core.config import Config
+from rag.core.settings.config import Config
 from rag.generation.load import load_generator
 from tests.vllm_plugin.soak import STATE_FILE, TINY_ENGINE, at_rest, soak, state_of, traffic
 

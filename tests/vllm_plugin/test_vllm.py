@@ -21,11 +21,11 @@ pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.pairing import KEY, Half
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
-from rag.core.config import Config
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Message, Sampling
+from rag.core.settings.config import Config
 from rag.generation.base import Generation, Request
 from rag.generation.load import load_generator
 from rag.generation.vllm.generator import VllmGenerator

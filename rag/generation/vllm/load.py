@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from rag.core.config import Config
 from rag.core.errors import ModelError
+from rag.core.settings.config import Config
 from rag.generation.codec import Codec
 from rag.generation.vllm.generator import VllmGenerator
 from rag.generation.vllm.identity import model_fingerprint

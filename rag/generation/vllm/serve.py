@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from rag.core.config import Config
 from rag.core.errors import ModelError
+from rag.core.settings.config import Config
 from rag.generation.vllm.identity import identify
 from rag.generation.vllm.load import engine_options
 from rag.generation.vllm.local import plugin

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
-from rag.core.files import write_atomically
+from rag.core.process.files import write_atomically
 from rag.library.sqlite.vector_index import IndexInfo, VectorIndex
 
 INDEX_FILE = "dense.faiss"

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import LibraryError, StorageError
-from rag.core.lazy import lazy_property
+from rag.core.process.lazy import lazy_property
 from rag.library.base import Library, Staged, check_all_published, content_key
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.sqlite.check import find_damages

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rag.core.files import write_atomically
+from rag.core.process.files import write_atomically
 from rag.core.query import Message, Sampling
 from rag.generation.base import Generator, Request
 from rag.patches.base import PatchDocument, Sample

@@ -1,10 +1,10 @@
-"""Composed adapters on disk, for engines that load adapters from folders (:mod:`rag.core.leases`)."""
+"""Composed adapters on disk, for engines that load adapters from folders (:mod:`rag.core.process.leases`)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rag.core.leases import remove_unless_leased, writer_lock
+from rag.core.process.leases import remove_unless_leased, writer_lock
 from rag.generation.adapter_folder import PARTIAL
 from rag.patches.store.folder import remove_partial
 from rag.patches.store.usage import find_folders, sum_bytes

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from rag.core.errors import PatchError
-from rag.core.leases import writer_lock
+from rag.core.process.leases import writer_lock
 from rag.generation.adapter_folder import PARTIAL
 from rag.generation.transformers.lora import num_bytes
 from rag.patches.base import PatchInfo, Tensors

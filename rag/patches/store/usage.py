@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.core.leases import LEASE
+from rag.core.process.leases import LEASE
 from rag.generation.adapter_folder import WEIGHTS
 from rag.patches.store.folder import MANIFEST
 

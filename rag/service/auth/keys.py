@@ -19,7 +19,7 @@ from typing import Literal, get_args
 from filelock import FileLock
 
 from rag.core.errors import SettingError
-from rag.core.files import write_atomically
+from rag.core.process.files import write_atomically
 from rag.service.names import NAME_PATTERN
 
 Scope = Literal["read", "write", "admin"]

@@ -12,9 +12,9 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 
-from rag.core.config import Config
 from rag.core.encoding import Encoder
-from rag.core.lazy import lazy_property
+from rag.core.process.lazy import lazy_property
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.base import Library

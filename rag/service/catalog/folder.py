@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
 
-from rag.core.config import Config
 from rag.core.encoding import Encoder
 from rag.core.errors import SettingError
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.open import open_library

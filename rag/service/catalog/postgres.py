@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
 
-from rag.core.config import Config
 from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError
+from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.library.postgres.catalog import PostgresCatalog

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.core.errors import SourceError
-from rag.core.files import write_atomically, write_folder_atomically
+from rag.core.process.files import write_atomically, write_folder_atomically
 from rag.ingest.source import Source
 from rag.service.schemas import Job
 

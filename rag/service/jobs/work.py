@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any
 
 from rag.core.errors import UnavailableError
-from rag.core.progress import Progress
+from rag.core.process.progress import Progress
 from rag.core.reports import AddReport
 from rag.engine import Engine
 from rag.patches.base import BuildReport

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rag.core.config import Config
 from rag.core.errors import SettingError
+from rag.core.settings.config import Config
 
 
 def test_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.core.files import write_atomically, write_folder_atomically
+from rag.core.process.files import write_atomically, write_folder_atomically
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Barrier, Thread
 
-from rag.core.lazy import lazy_property
+from rag.core.process.lazy import lazy_property
 
 
 class Loader:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from rag.core.config import Config
 from rag.core.errors import QuestionError, SettingError
-from rag.core.options import build_query
 from rag.core.query import Message, Query, Sampling
+from rag.core.settings.config import Config
+from rag.core.settings.options import build_query
 
 
 def query(**options: Any) -> Query:

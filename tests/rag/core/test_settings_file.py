@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rag.core.errors import SettingError
-from rag.core.settings_file import checked, read_toml
+from rag.core.settings.toml_file import checked, read_toml
 
 
 class Inner(BaseModel):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rag.core import threads
-from rag.core.threads import configure_threads, cpu_quota, num_threads
+from rag.core.process import threads
+from rag.core.process.threads import configure_threads, cpu_quota, num_threads
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -98,7 +98,7 @@ def test_the_command_sets_them_before_torch() -> None:
 def test_torch_takes_them() -> None:
     """The setting that is made here reaches the library that torch loads."""
     code = (
-        "from rag.core import threads\n"
+        "from rag.core.process import threads\n"
         "threads._num_cpus, threads.cpu_quota = lambda: 4, lambda: 1.2\n"
         "threads.configure_threads()\n"
         "import torch\n"

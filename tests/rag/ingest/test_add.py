@@ -11,7 +11,7 @@ import pytest
 from langchain_core.documents import Document
 
 from rag.cli.render import add_report
-from rag.core.progress import Progress
+from rag.core.process.progress import Progress
 from rag.engine import Engine
 from rag.ingest import add as adding
 

@@ -93,7 +93,7 @@ def test_recall_on_the_questions_no_setting_was_chosen_on(library: SqliteLibrary
     """The odd-numbered questions of hotpotqa; both sets in full are in benchmarks/retrieval.py."""
     if not DATA.is_dir():
         pytest.skip("needs the hotpotqa data set beside the checkout")
-    from rag.core.config import Config
+    from rag.core.settings.config import Config
 
     encoder = SentenceEncoder(Config())
     corpus = [json.loads(line) for line in (DATA / "hotpotqa" / "corpus.jsonl").read_text("utf-8").splitlines()]

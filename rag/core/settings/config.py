@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rag.core.errors import SettingError
 from rag.core.query import FilterKind, RetrievalKind, RewriteKind
-from rag.core.settings_file import checked, read_toml
+from rag.core.settings.toml_file import checked, read_toml
 
 _ENV_PREFIX = "CONCORD_"
 # Read by other parts (the service's database and keys, the key of an engine over HTTP, the tests), or set by Kubernetes

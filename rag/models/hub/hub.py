@@ -11,9 +11,9 @@ from typing import Any, NoReturn, cast
 from rag.core.errors import ModelError
 from rag.models.cache import build_once, check_space, read_origin, remove_folder
 from rag.models.folders import is_complete
+from rag.models.hub.transfer import HubFile, HubModel, download_files
 from rag.models.loading import MODEL_HINT, first_line
 from rag.models.progress import progress_bar
-from rag.models.transfer import HubFile, HubModel, download_files
 
 _TIMEOUT_S = 10.0
 _TEXT_FILES = ("*.json", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from decoders.params import DECODER_NAMES, DecoderSettingError, decoder_params, settings_names
-from rag.core.config import RENAMED, Config
 from rag.core.errors import QuestionError, SettingError
 from rag.core.query import Message, Query, Sampling, Search
+from rag.core.settings.config import RENAMED, Config
 
 _OPTIONS = ("history", "top_k", "decoder", "patches", "conflict_report")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from rag.core.errors import ModelError
 from rag.models.cache import Origin, build_once, check_space, write_origin
-from rag.models.gguf import GgufHeader, read_header
+from rag.models.gguf.header import GgufHeader, read_header
 from rag.models.loading import first_line, one_at_a_time, quiet
 from rag.models.memory import memory_limit
 from rag.models.progress import Bar, progress_bar

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rag.core.errors import ModelError
-from rag.models.gguf_cursor import GgufCursor, GgufTensor
+from rag.models.gguf.cursor import GgufCursor, GgufTensor
 
 _Value = TypeVar("_Value")
 

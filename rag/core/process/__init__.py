@@ -1,0 +1,1 @@
+"""What concerns this process: files, locks, threads, progress."""

@@ -1,0 +1,1 @@
+"""Settings: one frozen object, its file, and the options of a question."""
