@@ -1,10 +1,10 @@
 # Two commands set everything up on a fresh machine: `make demo` and `make test`.
-# PYTHON names another Python (3.11 or later), TORCH_INDEX the address of PyTorch's CPU index: docs/INSTALL.md.
+# PYTHON names another Python (3.11 or 3.12), TORCH_INDEX the address of PyTorch's CPU index: docs/INSTALL.md.
 PYTHON ?= python3
 
 # Here and not only in the installer: a Python before 3.7 cannot read that.
-CHECK_PYTHON = import sys; sys.version_info >= (3, 11) or sys.exit("error: Concord needs Python 3.11 or later, and \
-%s is %s; install a newer one and name it: make demo PYTHON=python3.11" % (sys.executable, sys.version.split()[0]))
+CHECK_PYTHON = import sys; (3, 11) <= sys.version_info < (3, 13) or sys.exit("error: Concord needs Python 3.11 or 3.12, and \
+%s is %s; install one of them and name it: make demo PYTHON=python3.11" % (sys.executable, sys.version.split()[0]))
 
 .PHONY: demo test test-fast lint docs clean installed installed-dev
 

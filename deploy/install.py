@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
-OLDEST_PYTHON = (3, 11)
+PYTHONS = ((3, 11), (3, 12))
 # The pip of Python 3.11 finds no solution for the extra "gpu", where a newer one does.
 PIP = "pip>=25.1"
 TORCH_INDEX_TIMEOUT_S = 5
@@ -282,15 +282,15 @@ def check_index(environment: Environment) -> None:
 
 
 def check_python() -> None:
-    """Refuse a Python that is too old.
+    """Refuse a Python that the tests were not run with.
 
     Raises:
-        InstallError: it is.
+        InstallError: it is one.
     """
-    if sys.version_info[:2] < OLDEST_PYTHON:
+    if sys.version_info[:2] not in PYTHONS:
         raise InstallError(
-            f"Concord needs Python {'.'.join(map(str, OLDEST_PYTHON))} or later, and {sys.executable} is "
-            f"{platform.python_version()}; install a newer one and name it: make demo PYTHON=python3.11"
+            f"Concord needs Python {' or '.join(f'{major}.{minor}' for major, minor in PYTHONS)}, and {sys.executable} "
+            f"is {platform.python_version()}; install one of them and name it: make demo PYTHON=python3.11"
         )
 
 
