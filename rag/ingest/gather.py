@@ -37,18 +37,44 @@ def gather(items: Iterable[str | Path | Document | Source]) -> Gathered:
             source = item if isinstance(item, Source) else _from_document(item)
             sources[source.name] = source
             continue
-        path = Path(item).expanduser()
-        if not path.exists():
-            failed.append(FailedSource(str(item), "no such file or folder"))
-        elif path.is_dir():
-            files = list(_walk(path))
-            sources |= {str(file): _from_file(file) for file in files if _is_known(file)}
-            skipped += [str(file) for file in files if not _is_known(file)]
-        elif _is_known(path):
-            sources[str(path.resolve())] = _from_file(path.resolve())
-        else:
-            failed.append(FailedSource(str(item), f"unknown type {path.suffix or '(none)'!r}; known are {KNOWN_TYPES}"))
+        try:
+            files, other = _find_files(Path(item).expanduser())
+        except (OSError, SourceError) as error:  # a name too long for the system, a folder that may not be read
+            reason = str(error) if isinstance(error, SourceError) else error.strerror or str(error)
+            failed.append(FailedSource(str(item), reason))
+            continue
+        named = [file for file in files if _is_text(str(file))]
+        sources |= {str(file): _from_file(file) for file in named}
+        failed += [FailedSource(str(file), "its name is not UTF-8; rename it") for file in files if file not in named]
+        skipped += map(str, other)
     return Gathered(tuple(sources.values()), tuple(failed), tuple(skipped))
+
+
+def _find_files(path: Path) -> tuple[list[Path], list[Path]]:
+    """The files that ``path`` names, and files of other types inside a folder.
+
+    Raises:
+        SourceError: there is nothing that can be read.
+        OSError: the system cannot look at the path.
+    """
+    if path.is_dir():
+        files = list(_walk(path))
+        return [file for file in files if _is_known(file)], [file for file in files if not _is_known(file)]
+    if not path.exists():
+        raise SourceError("no such file or folder")
+    if not path.is_file():  # a pipe, a socket or a device: reading it may never end
+        raise SourceError("no regular file")
+    if not _is_known(path):
+        raise SourceError(f"unknown type {path.suffix or '(none)'!r}; known are {KNOWN_TYPES}")
+    return [path.resolve()], []
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_known(file: Path) -> bool:

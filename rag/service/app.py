@@ -66,7 +66,7 @@ def create_app(
         responses={status: {"model": ErrorReply} for status in _ERRORS},
     )
     app.state.concord = state
-    problems.install(app)
+    problems.install(app, settings.root)
     app.include_router(routes_chat.router)
     app.include_router(routes_libraries.router)
     app.include_router(routes_patches.router)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -57,8 +58,13 @@ class Problem(HTTPException):
         self.param = param
 
 
-def as_problem(error: BaseException) -> Problem:
-    """Any error as a problem; an unexpected one is logged, and its text does not reach the client."""
+def as_problem(error: BaseException, root: Path) -> Problem:
+    """Any error as a problem; an unexpected one is logged, and its text does not reach the client.
+
+    Args:
+        error: what went wrong.
+        root: the service's folder; a client sees no path above its libraries.
+    """
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
@@ -71,9 +77,15 @@ def as_problem(error: BaseException) -> Problem:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
             headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else None
-            return Problem(status, code, str(error), headers=headers)
+            return Problem(status, code, _without_folder(str(error), root), headers=headers)
     logger.error("unexpected error", exc_info=error)
     return Problem(500, "internal_error", "the service failed; its log has the reason")
+
+
+def _without_folder(message: str, root: Path) -> str:
+    for folder in (root.resolve(), root):
+        message = message.replace(f"{folder}/", "")
+    return message
 
 
 def error_body(problem: Problem) -> dict[str, Any]:
@@ -91,11 +103,11 @@ def error_response(problem: Problem) -> JSONResponse:
     return JSONResponse(error_body(problem), problem.status_code, headers=dict(problem.headers or {}))
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, root: Path) -> None:
     """Have every error of ``app`` answered in this form."""
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
-        return error_response(as_problem(error))
+        return error_response(as_problem(error, root))
 
     for kind in (HTTPException, RequestValidationError, ConcordError, Exception):
         app.add_exception_handler(kind, handle)

@@ -117,23 +117,25 @@ class QuestionCache:
         Raises:
             StorageError: the stored items are damaged.
         """
+        # The items never change once they are read, so nobody waits for this question's encoding.
         with self._mutex:
             items = self._current_items()
-            if not len(items.ids):
-                return [None] * len(questions)
-            wordings = [wording(question) for question in questions]
-            same_vectors = [items.vector_for_words(words) for words in wordings]
-            hits = [
-                None if vector is None else self._look_up(items, words, vector, limit)
-                for words, vector, limit in zip(wordings, same_vectors, top_k, strict=True)
-            ]
-            open_rows = [row for row, hit in enumerate(hits) if hit is None]
-            vectors = encode([questions[row] for row in open_rows]) if open_rows else ()
-            for row, vector in zip(open_rows, vectors, strict=True):
-                hits[row] = self._look_up(items, wordings[row], vector, top_k[row])
-            used = {item for hit in hits if hit is not None for item in hit.items}
+        if not len(items.ids):
+            return [None] * len(questions)
+        wordings = [wording(question) for question in questions]
+        same_vectors = [items.vector_for_words(words) for words in wordings]
+        hits = [
+            None if vector is None else self._look_up(items, words, vector, limit)
+            for words, vector, limit in zip(wordings, same_vectors, top_k, strict=True)
+        ]
+        open_rows = [row for row, hit in enumerate(hits) if hit is None]
+        vectors = encode([questions[row] for row in open_rows]) if open_rows else ()
+        for row, vector in zip(open_rows, vectors, strict=True):
+            hits[row] = self._look_up(items, wordings[row], vector, top_k[row])
+        used = {item for hit in hits if hit is not None for item in hit.items}
+        with self._mutex:
             self._store.touch(sorted(used), self._clock())
-            return [None if hit is None else hit.ranking for hit in hits]
+        return [None if hit is None else hit.ranking for hit in hits]
 
     def remember(self, questions: Sequence[str], vectors: Vectors, rankings: Sequence[Sequence[ScoredPassage]]) -> None:
         """Store questions, their vectors ``[B, D]`` and the passages that were kept for them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from pathlib import Path
 
 import docx
@@ -10,7 +11,7 @@ import httpx
 import pytest
 from fpdf import FPDF
 
-from tests.service.conftest import fill, live
+from tests.service.conftest import chat, fill, live
 from tests.service.tiny import tiny_app
 
 pytestmark = pytest.mark.real
@@ -138,3 +139,15 @@ def test_bodies_over_the_limit(tmp_path: Path) -> None:
 
 def test_no_keys_no_other_name_for_this_machine(http: httpx.Client) -> None:
     assert http.get("/v1/models", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_no_message_names_the_folder_of_the_service(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    with live(tiny_app(root)) as url, httpx.Client(base_url=url, timeout=30) as http:
+        fill(http, "papers", {"mill": "w1 w2 w3"})
+        with sqlite3.connect(root / "default" / "papers" / "library.sqlite3") as db:
+            db.execute("UPDATE meta SET value = 'another' WHERE key = 'encoder'")
+        reply = http.post("/v1/chat/completions", json=chat("Who?"))
+    assert reply.status_code >= 400
+    assert "the library at default/papers was made with encoder 'another'" in reply.json()["error"]["message"]
+    assert str(tmp_path) not in reply.text

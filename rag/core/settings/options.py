@@ -28,6 +28,7 @@ def build_query(question: str, options: Mapping[str, Any], config: Config, *, ha
     """
     if not isinstance(question, str) or not question.strip():
         raise QuestionError("the question is empty; ask something")
+    _check_text(question, "the question")
     left = {name: value for name, value in options.items() if value is not None}
     search = _take_search(left, config, has_own_retrievers=has_own_retrievers)
     top_k = left.pop("top_k", config.top_k)
@@ -49,7 +50,18 @@ def build_query(question: str, options: Mapping[str, Any], config: Config, *, ha
 def _build_history(turns: Any) -> tuple[Message, ...]:
     if isinstance(turns, (str, Mapping)) or not isinstance(turns, Iterable):
         raise SettingError(f"history={turns!r}; expected a list of messages, such as {_EXAMPLE}")
-    return tuple(turn if isinstance(turn, Message) else _build_message(turn) for turn in turns)
+    history = tuple(turn if isinstance(turn, Message) else _build_message(turn) for turn in turns)
+    for message in history:
+        _check_text(message.content, "the history")
+    return history
+
+
+def _check_text(text: str, name: str) -> None:
+    """Refuse half a surrogate pair, which is what a byte that is not UTF-8 becomes on a command line."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise QuestionError(f"{name} has a character that is no valid text (at {error.start}); leave it out") from error
 
 
 def _build_message(turn: Any) -> Message:

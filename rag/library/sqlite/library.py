@@ -54,11 +54,11 @@ class SqliteLibrary(SqliteReader):
             StorageError: its file is damaged or of another version.
         """
         folder = Path(folder).expanduser()
-        if folder.exists() and not folder.is_dir():
-            raise LibraryError(f"{folder} is a file; a library is a folder")
-        if must_exist and not (folder / FILE).is_file():
-            raise LibraryError(f"there is no library at {folder}; make one with: concord add {folder} PATH...")
         try:
+            if folder.exists() and not folder.is_dir():
+                raise LibraryError(f"{folder} is a file; a library is a folder")
+            if must_exist and not (folder / FILE).is_file():
+                raise LibraryError(f"there is no library at {folder}; make one with: concord add {folder} PATH...")
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(f"cannot make a library at {folder}: {error.strerror}") from error

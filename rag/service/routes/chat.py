@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -50,7 +51,7 @@ async def chat_completions(body: ChatRequest, request: Request, caller: Reader) 
     if body.stream:
         # The first piece before the reply begins: a refusal must have its own status.
         first = await anext(events)
-        return _EventStream(_pieces(chat, first, events), events)
+        return _EventStream(_pieces(chat, first, events, caller.state.catalog.root), events)
     async with aclosing(events):
         answer = [event async for event in events][-1]
     assert isinstance(answer, Answer)
@@ -74,7 +75,7 @@ class _EventStream(StreamingResponse):
             await self._events.aclose()
 
 
-async def _pieces(chat: Chat, first: TokenEvent | Answer, events: Events) -> AsyncIterator[bytes]:
+async def _pieces(chat: Chat, first: TokenEvent | Answer, events: Events, root: Path) -> AsyncIterator[bytes]:
     yield sse(first_chunk(chat))
     try:
         for piece in _event_chunks(chat, first):
@@ -83,7 +84,7 @@ async def _pieces(chat: Chat, first: TokenEvent | Answer, events: Events) -> Asy
             for piece in _event_chunks(chat, event):
                 yield piece
     except Exception as error:  # the status is sent already: the stream itself has to say so
-        yield sse(error_body(as_problem(error)))
+        yield sse(error_body(as_problem(error, root)))
     yield sse("[DONE]")
 
 

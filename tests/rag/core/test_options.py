@@ -67,3 +67,10 @@ def test_bad_options_are_named(options: dict[str, Any], words: str) -> None:
 def test_a_question_is_a_text(question: Any) -> None:
     with pytest.raises(QuestionError, match="the question is empty"):
         build_query(question, {}, Config(), has_own_retrievers=True)
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(QuestionError, match="the question has a character that is no valid text"):
+        build_query("Who \udcff?", {}, Config(), has_own_retrievers=True)
+    with pytest.raises(QuestionError, match="the history has a character"):
+        query(history=[Message("user", "\ud800")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from langchain_core.documents import Document
@@ -28,3 +29,20 @@ def test_langchain_documents() -> None:
     first, second = gathered.sources
     assert (first.name, load(first, first.read()).title) == ("web:1", "T")
     assert second.name.startswith("text:")
+
+
+def test_names_that_the_system_or_the_library_cannot_take(tmp_path: Path) -> None:
+    """One line for each; the good file is in."""
+    (tmp_path / "good.txt").write_text("good")
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")
+    Path(odd).write_text("odd")
+    os.mkfifo(tmp_path / "pipe.txt")
+    long = tmp_path / f"{'a' * 300}.txt"
+    gathered = gather([tmp_path, long, tmp_path / "pipe.txt", odd])
+    assert [Path(source.name).name for source in gathered.sources] == ["good.txt"]
+    assert [failed.reason for failed in gathered.failed] == [
+        "its name is not UTF-8; rename it",
+        "File name too long",
+        "no regular file",
+        "its name is not UTF-8; rename it",
+    ]

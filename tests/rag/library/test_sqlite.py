@@ -46,3 +46,9 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StorageError, match="layout 99"):
         SqliteLibrary.open(tmp_path)
+
+
+def test_a_name_too_long_for_the_system_is_refused(tmp_path: Path) -> None:
+    for must_exist in (True, False):
+        with pytest.raises(LibraryError, match=r"cannot make a library at .*: File name too long"):
+            SqliteLibrary.open(tmp_path / ("a" * 300), must_exist=must_exist)

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -306,3 +307,19 @@ def test_survives_a_kill(in_folder: SqliteLibrary, encoder: EmbeddingsEncoder, c
     assert len(cache) == 2
     assert recall(cache, encoder, TEXTS["mill"]) == ["mill", "boat"]
     cache.close()
+
+
+def test_no_question_waits_for_the_encoding_of_another(
+    cache: QuestionCache, library: Library, encoder: EmbeddingsEncoder
+) -> None:
+    remember(cache, encoder, QUESTION, "mill", "boat", "bell")
+    answered: list[int] = []
+
+    def encode(texts: Sequence[str]) -> Any:
+        other = Thread(target=lambda: answered.append(len(cache)), daemon=True)
+        other.start()
+        other.join(timeout=20)
+        return encoder.encode(texts)
+
+    cache.recall(["something else altogether"], encode, [3])
+    assert answered == [3]
