@@ -200,6 +200,9 @@ def _build_root(folder: Path, root: Path, spec: Spec) -> Iterator[str]:
             yield from _bind(root, Bind(system, str(system), is_read_only=True))
     yield f"mkdir -p {root}/proc {root}/dev && mkdir -m 1777 {root}/tmp"
     yield f"mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev"
+    # Before the checkout, which may itself lie below one of them.
+    for path in spec.tmpfs:
+        yield f"mkdir -p {root}{path} && mount -t tmpfs -o {_TMPFS} tmpfs {root}{path}"
     for name in ("resolv.conf", "hosts", "passwd"):
         yield from _bind(root, Bind(folder / name, f"/etc/{name}", is_read_only=True))
     yield from _bind(root, Bind(_script(folder), "/opt/bin/concord", is_read_only=True))
@@ -209,8 +212,6 @@ def _build_root(folder: Path, root: Path, spec: Spec) -> Iterator[str]:
         yield f"mkdir -p {root}{path} && chown {spec.uid}:{spec.uid} {root}{path}"
     for bind in spec.binds:
         yield from _bind(root, bind)
-    for path in spec.tmpfs:
-        yield f"mkdir -p {root}{path} && mount -t tmpfs -o {_TMPFS} tmpfs {root}{path}"
     if spec.is_read_only:
         yield f"mount -o remount,ro {root}"
 
