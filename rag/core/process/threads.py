@@ -16,7 +16,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 # Turns of libgomp's waiting loop before a thread sleeps.
-SPIN_COUNT = 3000
+SPIN_COUNT = 10_000
 # The same for Intel's and LLVM's libraries, which vLLM may preload: milliseconds, the shortest wait but none.
 _BLOCKTIME_MS = 1
 
