@@ -15,6 +15,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from langchain_core.embeddings import Embeddings
 
 from rag.core.process.threads import configure_threads, num_threads
@@ -25,6 +26,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT / "examples" / "corpus"
 
+
+# A busy machine is slow, not wrong.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Before torch is imported. Processes that tests start inherit it.
 configure_threads()
