@@ -3,6 +3,8 @@
 engine = Engine.open("library/")
 engine.add(["docs/", "notes.md"])
 answer = engine.ask("Who runs the harbour?", decoder="adacad")
+
+Longer than other modules: it is the whole public surface, with the docstrings that teach it, and little else.
 """
 
 from __future__ import annotations

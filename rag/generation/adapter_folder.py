@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rag.core.errors import StorageError
+from rag.core.process.files import write_folder_atomically
 from rag.core.process.leases import leased
 from rag.generation.base import Adapter
 
@@ -89,34 +87,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         StorageError: the disk is full, or cannot be written.
     """
     try:
-        _write_whole(folder, files)
+        write_folder_atomically(folder, files, prefix=PARTIAL)
     except OSError as error:
         what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         raise StorageError(f"cannot write patch {folder.name}: {what}; nothing of it was written") from error
-
-
-def _write_whole(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
-    try:
-        for name, content in files.items():
-            with open(partial / name, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-        _sync(folder.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,7 +6,6 @@ caller. An unknown key or a bad value is an error that names the field, the valu
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -140,10 +139,6 @@ class Config(BaseModel):
             SettingError: an unknown key or a bad value.
         """
         return _validated(type(self), self.model_dump() | _without_none(overrides), "arguments")
-
-    def fingerprint(self) -> str:
-        """Twelve hex digits that differ when a setting differs."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,12 +45,6 @@ def test_a_bad_environment_value_names_its_origin(monkeypatch: pytest.MonkeyPatc
         Config.load()
 
 
-def test_fingerprint_sees_every_field() -> None:
-    assert Config().fingerprint() == Config().fingerprint()
-    assert Config().fingerprint() != Config(top_k=9).fingerprint()
-    assert len(Config().fingerprint()) == 12
-
-
 def test_an_unknown_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONCORD_MAX_TOKEN", "8")
     with pytest.raises(SettingError, match=r"CONCORD_MAX_TOKEN is no .*; did you mean CONCORD_MAX_TOKENS"):
