@@ -24,6 +24,9 @@ class Passage:
         title: the document's title, or its file name.
         text: the passage itself.
         start: offset of ``text`` in the document's text, characters.
+        location: where it stands, as a person says it (``page 3``, ``sheet Prices, row 12``); empty where unknown.
+        heading: the headings above it, outermost first, joined by `` > ``; empty where there are none.
+        date: of the document, ISO 8601; empty where the document states none.
     """
 
     passage_id: str
@@ -32,6 +35,9 @@ class Passage:
     title: str
     text: str
     start: int = 0
+    location: str = ""
+    heading: str = ""
+    date: str = ""
 
     def to_document(self, score: float | None = None) -> Document:
         """The passage as LangChain knows it; ``score`` goes into the metadata."""
@@ -50,7 +56,8 @@ class Passage:
         doc_id = str(meta.get("doc_id", source))
         passage_id = str(meta.get("passage_id", document.id or f"{doc_id}:{meta.get('start', 0)}"))
         title = str(meta.get("title", source))
-        return cls(passage_id, doc_id, source, title, document.page_content, int(meta.get("start", 0)))
+        places = {name: str(meta.get(name, "")) for name in ("location", "heading", "date")}
+        return cls(passage_id, doc_id, source, title, document.page_content, int(meta.get("start", 0)), **places)
 
 
 @dataclass(frozen=True)
