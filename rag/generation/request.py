@@ -64,6 +64,7 @@ class Request:
         sampling: how tokens are chosen from the mixture, and when to stop.
         has_probes: also report what each stream answers alone (greedy), and compare the context and the parametric
             stream at each step, whatever the rule reads. Without probes only the streams of the rule are run.
+        probed: the streams that answer alone where ``has_probes``; ``None`` means all of them.
 
     Raises:
         SettingError: the rule reads a stream that the request does not have.
@@ -74,6 +75,7 @@ class Request:
     sampling: Sampling
     _: KW_ONLY
     has_probes: bool = True
+    probed: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "streams", MappingProxyType(dict(self.streams)))
@@ -125,7 +127,9 @@ class Request:
     @property
     def probes(self) -> tuple[str, ...]:
         """The streams that also answer alone."""
-        return tuple(self.streams) if self.has_probes else ()
+        if not self.has_probes:
+            return ()
+        return tuple(name for name in self.streams if self.probed is None or name in self.probed)
 
     @property
     def used(self) -> dict[str, Prompt]:
