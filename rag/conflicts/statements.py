@@ -203,7 +203,9 @@ def _runs(statement: Statement, tokens: Sequence[Token]) -> tuple[tuple[Token, .
 
 
 def _joins(by_place: dict[int, Token], last: int, place: int) -> bool:
-    """Neighbours, or neighbours around "of" and "and"."""
+    """Neighbours, or neighbours around "of" and "and"; a date stands alone."""
+    if any(isinstance(by_place[i].value, Moment) for i in (last, place)):
+        return False
     return place == last + 1 or (place == last + 2 and by_place[last + 1].key in ("of", "and", "the", "de"))
 
 

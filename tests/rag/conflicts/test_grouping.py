@@ -28,7 +28,7 @@ def test_passages_of_one_document_count_once() -> None:
 def test_copies_count_once() -> None:
     text = "The mayor of Selby is Ann Bell, who took up the post in May and lives in the old mill by the river."
     copies = find_copies({"a:0": text, "b:0": text.replace("May", "June"), "c:0": "The mayor of Selby is Ann Bell."})
-    assert copies == {"a:0": "a:0", "b:0": "b:0", "c:0": "c:0"} or copies["b:0"] == "a:0"
+    assert copies == {"a:0": "a:0", "b:0": "b:0", "c:0": "c:0"}
     exact = find_copies({"a:0": text, "b:0": text + " "})
     [position] = group_readings([reading("Ann Bell", "a"), reading("Ann Bell", "b")], copies=exact)
     assert position.num_sources == 1
