@@ -172,6 +172,8 @@ def _compare(one: _Parsed, other: _Parsed, question: str) -> tuple[Sameness, boo
         return "different", True
     if one.has_values and other.has_values and not (one.words and other.words):
         return ("equal" if values == "equal" and not one.words and not other.words else "fuller"), True
+    if not (one.has_values and other.has_values) and not (one.words and other.words):
+        return "different", True
     words = _compare_words(one, other)
     return weakest((values, words)), False
 

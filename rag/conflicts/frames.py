@@ -104,6 +104,11 @@ _CLASSES = tuple(
 )
 
 
+def takes_many(sentence: str) -> bool:
+    """Whether the verb takes several objects ("has", "visited")."""
+    return _MANY.search(sentence) is not None
+
+
 def takes_one_subject(sentence: str) -> bool:
     """Whether the predicate is true of one subject only: "... is the mayor of Selby", "... wrote the report"."""
     if _MANY.search(sentence) and not re.search(r"\b(?:won|wins)\b", sentence, _I):

@@ -40,7 +40,7 @@ _COUNTED = (
     r"(?!\s?(?:people|inhabitants|residents|men|women|children|persons|souls|households|families|students|members|"
     r"employees|workers|soldiers|copies|words|pages|votes|points|seats|crowns|dollars|euros?|pounds|percent|per cent|"
     r"km|kilomet|met[er]|m\b|cm|mm|feet|ft|miles?|acres|hectares|kg|tons?|tonnes|lit[er]|hours?|days?|weeks?|months?|"
-    r"years?|units|times|million|billion|thousand|square|cubic|housing|books|ships|deaths|casualties|troops)\b)"
+    r"years?|yrs?|units|times|million|billion|thousand|square|cubic|housing|books|ships|deaths|casualties|troops)\b)"
 )
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)

@@ -42,7 +42,8 @@ _CARDINAL = "|".join(sorted((*_SMALL, *SCALES), key=len, reverse=True))
 _NUMBER = re.compile(
     rf"""
     (?P<sign>(?<![\w)])[-\u2212](?=\d))?
-    (?P<digits>\d{{1,3}}(?P<gap>[,\u00a0\u202f' ])\d{{3}}(?:(?P=gap)\d{{3}})*(?:\.\d+)?(?!\d) | \d{{1,3}}(?:\.\d{{3}}){{2,}}(?!\d)
+    (?P<digits>\d{{1,3}}(?P<gap>[,\u00a0\u202f' ])\d{{3}}(?:(?P=gap)\d{{3}})*(?:\.\d+)?(?!\d)
+      | \d{{1,3}}(?:\.\d{{3}}){{2,}}(?!\d)
       | \d+(?:[.,]\d+)?)
     (?:(?P<ordinal>st|nd|rd|th)\b | [/\u2044](?P<below>\d{{1,3}})(?![\d/]) | \s?(?P<scale>{_SCALE})\b | (?P<kilo>k)\b)?
     | \b(?P<words>(?:an?\s+(?=(?:{_SCALE})\b))?(?:{_CARDINAL})(?:(?:\s+and)?[\s-]+(?:{_CARDINAL}))*)

@@ -134,7 +134,7 @@ def compare_quantities(one: Quantity, other: Quantity) -> Sameness:
     if is_converted and wide <= CONVERSION_TOLERANCE:
         return "equal"
     if one.bound or other.bound:
-        return "fuller" if one.bound == other.bound or _fits(one, other) or _fits(other, one) else "different"
+        return "fuller" if _fits(one, other) or _fits(other, one) else "different"
     return "fuller" if (one.is_rounded or other.is_rounded) and wide <= ROUNDING_TOLERANCE else "different"
 
 

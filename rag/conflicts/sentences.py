@@ -19,7 +19,7 @@ def split_sentences(text: str) -> list[str]:
     """Sentences in order, without blanks around them; headings and list items stand alone."""
     sentences, start = [], 0
     for match in _END.finditer(text):
-        if match[0].startswith(".") and _is_abbreviation(text[start : match.start()]):
+        if match[0].rstrip() == "." and _is_abbreviation(text[start : match.start()]):
             continue
         sentences.append(text[start : match.end()])
         start = match.end()

@@ -61,7 +61,7 @@ _NOT_ASSERTED = tuple(
         rf"\b(?:{_SAY})\s*[:,]?\s*[\"\u201c\u00ab]",
     )
 )
-_MODAL = re.compile(r"\b(?:may|might|could|would|should|will|shall|ought to|must)\b", _I)
+_MODAL = re.compile(r"\b(?:may|might|could|would|should|will|shall|ought to|must)\b")
 _WAS = re.compile(r"\b(?:was|were|had been|used to be|served as)\b", _I)
 _PARTICIPLE = re.compile(
     r"\b(?:was|were|been|being|is|are)\s+(?:\w+ly\s+|first\s+|also\s+|later\s+|not\s+)?(?:\w+(?:ed|en)|built|born|made|"
@@ -105,6 +105,7 @@ class Token:
         value: the number, date or time; ``None`` for a word.
         is_name: capitalised, and not only because it opens the sentence.
         is_content: it carries meaning.
+        is_apart: a comma, a colon or a bracket stands before it.
         place: its number in the sentence.
     """
 
@@ -114,6 +115,7 @@ class Token:
     value: Value | None
     is_name: bool
     is_content: bool
+    is_apart: bool
     place: int
 
 
@@ -155,14 +157,14 @@ def read_statement(sentence: str) -> Statement:
     if denied:
         text = text[denied.end() :]
     tokens = tuple(_tokens(text))
-    num_negations = sum(token.key in NEGATIONS for token in tokens) + (denied is not None)
+    num_negations = sum(token.key in NEGATIONS and not token.is_name for token in tokens) + (denied is not None)
     return Statement(
         text=text,
         tokens=tokens,
         is_asserted=not any(pattern.search(text) for pattern in _NOT_ASSERTED),
         is_question=text.rstrip().endswith("?"),
         is_negated=num_negations % 2 == 1,
-        modals=tuple(sorted(match[0].lower() for match in _MODAL.finditer(text))),
+        modals=tuple(sorted(match[0] for match in _MODAL.finditer(text))),
         is_past_state=_is_past_state(text),
         verb=_find_verb(tokens),
     )
@@ -188,7 +190,7 @@ def _tokens(text: str) -> Iterator[Token]:
         for word in _words(text[last : value.start], place, is_start=last == 0):
             yield word
             place = word.place + 1
-        yield Token(text[value.start : value.end].strip(), "", "", value, False, True, place)
+        yield Token(text[value.start : value.end].strip(), "", "", value, False, True, False, place)
         place, last = place + 1, value.end
     yield from _words(text[last:], place, is_start=last == 0)
 
@@ -208,7 +210,7 @@ def _words(text: str, place: int, *, is_start: bool) -> Iterator[Token]:
         next_is_name = i + 1 < len(words) and words[i + 1].is_capital and word.key not in _IRRELEVANT
         is_name = word.is_initial or (word.is_capital and (not is_first or next_is_name))
         is_content = is_name or (word.key not in _IRRELEVANT and word.key not in NEGATIONS)
-        yield Token(word.text, word.key, stem_word(word.key), None, is_name, is_content, place + i)
+        yield Token(word.text, word.key, stem_word(word.key), None, is_name, is_content, word.is_apart, place + i)
 
 
 def _find_verb(tokens: Sequence[Token]) -> int:

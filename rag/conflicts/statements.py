@@ -7,7 +7,7 @@ more on one side is a detail; two facts about one thing are no contradiction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ from rag.conflicts.frames import (
     names_permanent_role,
     names_role_in_time,
     says_change,
+    takes_many,
     takes_one_object,
     takes_one_subject,
 )
@@ -32,6 +33,8 @@ from rag.conflicts.statement import Statement, Token, Value, read_statement
 # the dynamicqa and pairs files.
 MIN_SHARED_WORDS = 5
 MIN_SHARED = 0.6
+# The same for a sentence in which one run of words was exchanged, and whose verb does not take several objects.
+MIN_SHARED_EXCHANGE = 4
 # Two sentences of two texts are compared if they share this much of the shorter one's content. As above.
 MIN_OVERLAP = 0.4
 _MAX_SENTENCES = 200
@@ -80,7 +83,7 @@ def contradict(one: str, other: str) -> Contradiction | None:
     if a.is_negated != b.is_negated:
         return _contradict_by_negation(one, other, a, difference)
     pairs = _pair(difference)
-    if not pairs or a.is_negated:
+    if not pairs or (a.is_negated and not _is_version(difference)):
         return None
     opposite = next((pair for pair in pairs if _is_opposite(pair)), None)
     if opposite and len(pairs) == 1 and difference.num_shared >= 1:
@@ -99,7 +102,7 @@ def contradict_texts(one: str, other: str) -> list[Contradiction]:
         if left in common:
             continue
         mine = frozenset(_content_keys(read_statement(left)))
-        near = sorted(range(len(rights)), key=lambda i: -_overlap(mine, stems[i]))[:2]
+        near = sorted(range(len(rights)), key=lambda i: -len(mine & stems[i]) / max(1, len(mine | stems[i])))[:2]
         near = [i for i in near if rights[i] not in common and _overlap(mine, stems[i]) >= MIN_OVERLAP]
         clashes += [clash for i in near if (clash := contradict(left, rights[i]))]
     return sorted(clashes, key=lambda clash: -clash.confidence)
@@ -114,8 +117,11 @@ def _weigh(a: Statement, b: Statement, difference: _Difference, pairs: Sequence[
         pairs = [pair for pair in pairs if not _are_moments(pair)] or list(pairs)
     elif len(pairs) > 1 and any(_are_moments(pair) for pair in pairs) and not is_version:
         return 0.0  # at two different times
-    if is_version:
-        return 0.9 if _is_exchange(a, b) else 0.7
+    is_exchange = _is_exchange(a, b)
+    if is_version and (is_exchange or any(_kind(pair[0]) != "word" for pair in pairs)):
+        return 0.9 if is_exchange else 0.7
+    if is_exchange and difference.num_shared >= MIN_SHARED_EXCHANGE and not takes_many(a.text):
+        return 0.7
     if len(pairs) > 1 or difference.num_shared < 2 or not _are_comparable(pairs[0]):
         return 0.0
     if a.is_past_state and names_role_in_time(difference.shared):
@@ -132,6 +138,8 @@ _Pair = tuple[tuple[Token, ...], tuple[Token, ...]]
 
 def _takes_one_value(a: Statement, b: Statement, pair: _Pair) -> bool:
     left, right = pair
+    if all(isinstance(run[0].value, Quantity) and (run[0].value.dimension or run[0].value.counted) for run in pair):
+        return True
     is_subject = all(run[-1].place < s.verb for run, s in ((left, a), (right, b)))
     if is_subject:
         return takes_one_subject(a.text) and takes_one_subject(b.text)
@@ -190,7 +198,7 @@ def _runs(statement: Statement, tokens: Sequence[Token]) -> tuple[tuple[Token, .
     for token in tokens:
         for step in (-1, 1):
             place = token.place + step
-            while token.is_name and place in by_place and by_place[place].is_name:
+            while token.is_name and _is_one_name(by_place, place, place - step):
                 places.add(place)
                 place += step
     runs: list[list[Token]] = []
@@ -202,9 +210,18 @@ def _runs(statement: Statement, tokens: Sequence[Token]) -> tuple[tuple[Token, .
     return tuple(tuple(run) for run in runs)
 
 
-def _joins(by_place: dict[int, Token], last: int, place: int) -> bool:
+def _is_one_name(by_place: Mapping[int, Token], place: int, neighbour: int) -> bool:
+    """Whether the name at a place goes on at its neighbour, with no comma between them."""
+    if place not in by_place or not by_place[place].is_name:
+        return False
+    return not by_place[max(place, neighbour)].is_apart
+
+
+def _joins(by_place: Mapping[int, Token], last: int, place: int) -> bool:
     """Neighbours, or neighbours around "of" and "and"; a date stands alone."""
     if any(isinstance(by_place[i].value, Moment) for i in (last, place)):
+        return False
+    if by_place[place].is_apart and by_place[place].is_name and by_place[last].is_name:
         return False
     return place == last + 1 or (place == last + 2 and by_place[last + 1].key in ("of", "and", "the", "de"))
 

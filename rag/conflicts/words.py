@@ -53,7 +53,8 @@ _SHORT_FORMS = {
 _CONTRACTION = re.compile(r"\b(ca|wo|is|are|was|were|do|does|did|has|have|had|could|would|should|must)n't\b")
 _STEMS = {"ca": "can", "wo": "will"}
 _INITIAL = re.compile(r"\b([A-Z])\.(?=\s*[A-Z])")
-_MARK = "\ue000"  # a private character for the dot of an initial
+_MARK, _BREAK = "\ue000", "\ue001"  # private characters for the dot of an initial and for a sign between words
+_PARTING = ",;:()[]\u3001\uff0c\u2013\u2014"
 _POSSESSIVE = re.compile(r"'s\b|(?<=s)'(?=\s)")
 
 
@@ -67,6 +68,7 @@ class Word:
         is_capital: it begins with a capital letter.
         is_owner: it stands in the possessive ("Bell's").
         is_initial: a letter with a dot, which stands for a name ("A. Bell").
+        is_apart: a comma, a colon or a bracket stands before it.
     """
 
     text: str
@@ -74,6 +76,7 @@ class Word:
     is_capital: bool
     is_owner: bool = False
     is_initial: bool = False
+    is_apart: bool = False
 
     @property
     def is_article(self) -> bool:
@@ -103,15 +106,20 @@ def split_words(text: str) -> tuple[Word, ...]:
     text = unicodedata.normalize("NFKC", text).translate(_LETTERS)
     text = re.sub(r"\b((?:[A-Z]\.){2,})(?=\W|$)(?!\s+[A-Z][a-z])", lambda match: match[0].replace(".", ""), text)
     text = _CONTRACTION.sub(lambda match: f"{_STEMS.get(match[1], match[1])} not", text.replace("can't", "can not"))
-    text = text.replace("&", " and ")
+    text = re.sub(r"(?<=\w)&(?=\w)", "", text).replace("&", " and ")
     words = []
     text = _INITIAL.sub(lambda match: match[1] + _MARK, text)
-    for raw in "".join(char if _is_letter(char) or char in ("'", _MARK) else " " for char in text).split():
+    is_apart = False
+    for raw in "".join(map(_simplify, text)).split():
+        if raw == _BREAK:
+            is_apart = True
+            continue
         whole = raw.rstrip(_MARK)
         bare = _POSSESSIVE.sub("", whole + " ").strip().replace("'", "").replace(_MARK, "")
         if bare:
             is_owner, is_initial = bare != whole.replace("'", ""), raw.endswith(_MARK)
-            words.append(Word(bare, spell(plain(bare)), bare[0].isupper(), is_owner, is_initial))
+            words.append(Word(bare, spell(plain(bare)), bare[0].isupper(), is_owner, is_initial, is_apart))
+            is_apart = False
     return tuple(words)
 
 
@@ -135,5 +143,8 @@ def is_unspaced(text: str) -> bool:
     return any("\u3040" <= c <= "\u30ff" or "\u3400" <= c <= "\u9fff" or "\u0e00" <= c <= "\u0eff" for c in text)
 
 
-def _is_letter(char: str) -> bool:
-    return unicodedata.category(char)[0] in "LMN"
+def _simplify(char: str) -> str:
+    """Letters, digits and marks stay; signs that part words become one sign, other signs blanks."""
+    if char in ("'", _MARK) or unicodedata.category(char)[0] in "LMN":
+        return char
+    return f" {_BREAK} " if char in _PARTING else " "

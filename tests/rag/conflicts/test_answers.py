@@ -112,6 +112,9 @@ DIFFERENT = [
     ("北京", "上海"),
     ("कि", "की"),
     ("", "Paris"),
+    ("2019", "Tom Reed"),
+    ("noon", "the harbour"),
+    ("at least 4 weeks", "at least 8 weeks"),
 ]
 
 
