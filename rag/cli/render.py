@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rag.cli.positions import verdict_lines
-from rag.conflicts.streams import MAX_JSD, same_answer
+from rag.conflicts.answers import same_answer
+from rag.conflicts.streams import MAX_JSD
 from rag.core.answer import Answer, Citation, Conflict, Step, TokenEvent
 from rag.core.reports import AddCost, AddReport, DocumentInfo
 
@@ -46,7 +47,7 @@ def verdict(conflict: Conflict) -> RenderableType:
     if not conflict.is_conflict:
         return Text(f"✓ memory and documents agree (conflict {conflict.score:.2f})", style="green")
     head = Text(f"⚡ memory and documents disagree (conflict {conflict.score:.2f})", style="bold red")
-    if same_answer(conflict.context_answer, conflict.memory_answer):
+    if same_answer(conflict.context_answer, conflict.memory_answer) != "different":
         return Group(head, Text(f"  yet both end in: {_line(conflict.context_answer)}"))
     documents = Text("  documents: ", style="dim").append(_line(conflict.context_answer), style="not dim")
     memory = Text("  memory:    ", style="dim").append(_line(conflict.memory_answer), style="not dim")
