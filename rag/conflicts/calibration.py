@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kg.names import canonical
+from rag.conflicts.evidence import logistic
 from rag.conflicts.memory import SIGN_NAMES, Recall, Signs, memory_requests, read_memory
 from rag.core.errors import ModelError, SourceError, StorageError
 from rag.generation.base import Generator
@@ -71,7 +72,7 @@ class Calibration:
         """The probability that the answer with these signs is right, 0 to 1."""
         values = dict(zip(SIGN_NAMES, signs.values, strict=True))
         terms = (w * (values[name] - self.means[name]) / self.scales[name] for name, w in self.weights.items())
-        return _logistic(self.bias + sum(terms))
+        return logistic(self.bias + sum(terms))
 
 
 def knows(recall: Recall, calibration: Calibration | None) -> float:
@@ -249,7 +250,3 @@ def _read(text: str) -> Calibration | None:
     except (ValueError, TypeError):
         return None
     return calibration if tuple(calibration.weights) == SIGN_NAMES else None
-
-
-def _logistic(x: float) -> float:
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, x))))
