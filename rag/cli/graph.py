@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from rag.cli.common import LibraryPlace, err, open_engine, out, print_json, say
+from rag.cli.common import err, open_engine, out, print_json, say
+from rag.cli.options import LibraryPlace
 
 kg_app = typer.Typer(help="The knowledge graph of a library.", no_args_is_help=True)
 

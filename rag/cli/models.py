@@ -12,7 +12,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rag.cli.common import AsJson, SettingsFile, errors_to_exit, out, say
+from rag.cli.common import errors_to_exit, out, say
+from rag.cli.options import AsJson, SettingsFile
 
 if TYPE_CHECKING:
     from rag.models.listing import ModelInfo

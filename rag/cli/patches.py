@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rag.cli.common import AsJson, SettingsFile, err, open_engine, out, print_json, progress_bar, say
+from rag.cli.common import err, open_engine, out, print_json, progress_bar, say
+from rag.cli.options import AsJson, SettingsFile
 
 if TYPE_CHECKING:
     from rag.patches.patchset import PatchSet
