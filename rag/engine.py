@@ -26,6 +26,7 @@ from rag.core.errors import LibraryError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
 from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
+from rag.core.process.threads import configure_threads_before_torch
 from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
 from rag.core.settings.config import Config
@@ -73,6 +74,7 @@ class Engine:
             generator: as for :meth:`open`, or a function that is called whenever the generator is needed.
             cache_salt: requests carry it: two tenants' engines on one generator share no rows and no prefixes.
         """
+        configure_threads_before_torch()  # in a program of somebody else, nobody did
         self.library = library
         self.config = config
         self._encoder = CheckedEncoder(encoder or SentenceEncoder(config), library)
