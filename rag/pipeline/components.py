@@ -23,8 +23,9 @@ from rag.models.sentence_encoder import RecentEncoder
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.hybrid import HybridRetriever
+from retrievers.judging.encoder_judge import EncoderJudge
 from retrievers.judging.filter import KnowledgeFilter
-from retrievers.judging.judges import EncoderJudge, ModelJudge
+from retrievers.judging.model_judge import ModelJudge
 from retrievers.query.rewrite import ModelRewriter
 from retrievers.question_cache.cache import QuestionCache, QuestionCacheSettings
 from retrievers.sparse import SparseRetriever

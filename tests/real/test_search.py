@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rag import Engine
-from retrievers.judging.judges import ModelJudge
+from retrievers.judging.model_judge import ModelJudge
 
 pytestmark = pytest.mark.real
 QUESTION = "Who is the harbour master of Port Selwick?"

@@ -27,7 +27,8 @@ from decoders.vllm_plugin.scheduler import PairScheduler
 from decoders.vllm_plugin.worker import PairWorker
 from rag.core.query import Sampling
 from rag.generation.base import Done, Generation, Request
-from rag.generation.vllm.generator import Job, VllmGenerator
+from rag.generation.vllm.generator import VllmGenerator
+from rag.generation.vllm.server import Job
 
 DECODERS: tuple[DecoderParams, ...] = (AdaCad(), Cad(), CkPlug(alpha=0.0), CkPlug(), Coiecd())
 # Scores closer than this may change places when their batch does: float32 sums in another order.

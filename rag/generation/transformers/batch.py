@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from rag.core.errors import UnavailableError
 from rag.generation.codec import Codec
 from rag.generation.request import Request
 from rag.generation.sequences import Choice, Collector
-from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored, ScoreJob, job_prompts, num_rows
+from rag.generation.transformers.bands import Row
+from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored, ScoreJob, fail, job_prompts, num_rows
 from rag.generation.transformers.labels import label_probabilities
 from rag.generation.transformers.mixing import RowSequence, choose_tokens
-from rag.generation.transformers.rows import Row, RowBatch
+from rag.generation.transformers.rows import RowBatch
 from rag.generation.transformers.waiting import Waiting
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class RunningBatch:
             rows, logits = self._prefill([job for _, job in jobs])
         except Exception as error:  # whatever the model raises over a prompt: no memory, above all
             if len(jobs) == 1:
-                yield Failed(jobs[0][0], as_job_error(error))
+                yield fail(jobs[0][0], error)
                 return
             logits = None
         if logits is None:  # outside of the handler, which holds the memory of what failed
@@ -116,8 +116,8 @@ class RunningBatch:
         """The rows of each job's prompts, and the logits of all of them."""
         prompts = list(dict.fromkeys(prompt for job in jobs for prompt in job_prompts(job)))
         new_rows, logits = _inference(lambda: self.rows.prefill(prompts))
-        row_of = dict(zip(prompts, new_rows, strict=True))
-        return [[row_of[prompt] for prompt in job_prompts(job)] for job in jobs], logits
+        by_prompt = dict(zip(prompts, new_rows, strict=True))
+        return [[by_prompt[prompt] for prompt in job_prompts(job)] for job in jobs], logits
 
     def _advance(self) -> Iterator[JobEvent]:
         """One forward, one token for each running sequence."""
@@ -139,16 +139,16 @@ class RunningBatch:
         The other sequences wait for the next step with the token that they already have; the survivors join them.
         """
         events: list[JobEvent] = []
-        failed: dict[int, Exception] = {}
+        failed: dict[int, Failed] = {}
         choices = _inference(lambda: choose_tokens(moved, logits, self._codec))
         for sequence, choice in zip(moved, choices, strict=True):
             try:
                 events += self._take_token(sequence, choice)
             except Exception as error:  # a foreign tokenizer may fail over any token
-                failed.setdefault(sequence.index, as_job_error(error))
+                failed.setdefault(sequence.index, fail(sequence.index, error))
         self.sequences += [sequence for sequence in moved if sequence.finish_reason is None]
         self.drop(failed)
-        return [event for event in events if event.index not in failed] + [Failed(*item) for item in failed.items()]
+        return [*(event for event in events if event.index not in failed), *failed.values()]
 
     def _take_token(self, sequence: RowSequence, choice: Choice | Exception) -> Sequence[JobEvent]:
         if isinstance(choice, Exception):
@@ -165,36 +165,26 @@ class RunningBatch:
                 rows = _inference(partial(self.rows.advance, children))
             except Exception as error:  # no memory for a fork
                 self._evict_newest(error)
-        row_of = dict(zip(children, rows, strict=True))
+        following = dict(zip(children, rows, strict=True))
         for sequence in self.sequences:
             token_id = sequence.token_ids[-1]
-            sequence.rows = {name: row_of[row, token_id] for name, row in sequence.rows.items()}
+            sequence.rows = {name: following[row, token_id] for name, row in sequence.rows.items()}
 
     def _evict_newest(self, error: Exception) -> None:
         """Let the job fail that was admitted last."""
         if not self.sequences:
             raise error
         newest = self.sequences[-1].index
-        self._failed.append(Failed(newest, as_job_error(error)))
+        self._failed.append(fail(newest, error))
         self.sequences = [sequence for sequence in self.sequences if sequence.index != newest]
         self._collector.drop([newest])
-
-
-def as_job_error(error: Exception) -> Exception:
-    """What the job's caller is told: a lack of memory in plain words, any other error as it is."""
-    text = str(error).lower()
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in text:
-        return UnavailableError(
-            "the model ran out of memory over this request; ask again later, shorten the question, or lower max_rows"
-        )
-    return error
 
 
 def _score(ticket: int, job: ScoreJob, logits: Tensor) -> JobEvent:
     try:
         probabilities = _inference(lambda: label_probabilities(logits[None], job.labels)[0].tolist())
     except Exception as error:  # as in a prefill: the job fails, not the batch
-        return Failed(ticket, as_job_error(error))
+        return fail(ticket, error)
     return Scored(ticket, tuple(probabilities))
 
 

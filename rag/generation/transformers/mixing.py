@@ -13,7 +13,7 @@ from decoders.sampling import choose_rows
 from decoders.trace import StepTrace, trace_rows
 from rag.generation.codec import Codec
 from rag.generation.sequences import ActiveSequence, Choice
-from rag.generation.transformers.rows import Row
+from rag.generation.transformers.bands import Row
 
 
 @dataclass(eq=False)

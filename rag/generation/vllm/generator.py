@@ -1,9 +1,8 @@
 """The generator over vLLM: each answer is a pair of requests that the plugin keeps in step.
 
 An answer costs vLLM two rows (the pair), and one more for each probe; plain decoding without probes costs one row.
-All answers of all callers are in flight at once, up to ``max_in_flight``; vLLM batches them. The :class:`VllmServer`
-is a vLLM in this process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP
-(:mod:`rag.generation.vllm.remote`).
+All answers of all callers are in flight at once, up to ``max_in_flight``; vLLM batches them. The server is a vLLM in
+this process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP (:mod:`rag.generation.vllm.remote`).
 """
 
 from __future__ import annotations
@@ -12,91 +11,22 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Protocol
 from uuid import uuid4
 
 from decoders.pairing import ROLES, Half
-from decoders.sampling import Draw
 from decoders.streams import PAIR
 from decoders.trace import StepTrace
 from rag.core.answer import Step
 from rag.core.errors import ConcordError, SettingError, UnavailableError
 from rag.core.query import Message
-from rag.generation.base import Adapter, Done, Event, Generation, Prompt, Request, collect
+from rag.generation.base import Done, Event, Generation, Prompt, Request, collect
 from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec
 from rag.generation.request import check_fits
 from rag.generation.sequences import ActiveSequence, Choice, Collector
 from rag.generation.vllm.event_loop import EventLoop
-
-GREEDY = Draw()
-
-
-@dataclass(frozen=True)
-class Job:
-    """One request to vLLM: a prompt, and the half of a pair that it is, if it is one.
-
-    Attributes:
-        key: shared by everything of one answer, so that data-parallel ranks keep an answer together.
-        draw: how the token is chosen; greedy for a probe.
-        stop_token_ids: what ends the answer, besides ``max_tokens``.
-        cache_salt: prompts of different salts share no cached prefix; empty is everyone's.
-        adapter: what the prompt is read with, on top of the model.
-    """
-
-    prompt_ids: tuple[int, ...]
-    key: str
-    max_tokens: int
-    stop_token_ids: tuple[int, ...]
-    draw: Draw = GREEDY
-    half: Half | None = None
-    cache_salt: str = ""
-    adapter: Adapter | None = None
-
-    @property
-    def has_trace(self) -> bool:
-        """The trace of a pair travels with its context half."""
-        return self.half is not None and self.half.role == "context"
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Tokens as they come, each with its trace where the job has one."""
-
-    token_ids: tuple[int, ...]
-    traces: tuple[StepTrace, ...] = ()
-
-
-class VllmServer(Protocol):
-    """A vLLM with the plugin. Everything but the properties runs in one event loop."""
-
-    @property
-    def window(self) -> int:
-        """Most tokens of prompt and answer together."""
-        ...
-
-    def run(self, job: Job) -> AsyncGenerator[Piece, None]:
-        """The pieces of one job; closing the iterator aborts it.
-
-        Raises:
-            UnavailableError: the server is down, or gave the job up.
-            InputError: it refused the job, with its reason.
-        """
-        ...
-
-    def check(self) -> None:
-        """Return if a job would be run now; any thread may ask.
-
-        Raises:
-            UnavailableError, ModelError: the server is down, or has another model.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Let go of the server."""
-        ...
+from rag.generation.vllm.server import Job, Piece, VllmServer
 
 
 class VllmGenerator:

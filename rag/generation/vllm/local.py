@@ -14,7 +14,7 @@ from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
 from rag.generation.base import Adapter
-from rag.generation.vllm.generator import Job, Piece
+from rag.generation.vllm.server import Job, Piece
 
 
 def plugin() -> dict[str, Any]:
@@ -87,7 +87,7 @@ class LocalVllm:
         return self._engine
 
     async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
-        """The pieces of one job (:class:`rag.generation.vllm.generator.VllmServer`)."""
+        """The pieces of one job (:class:`rag.generation.vllm.server.VllmServer`)."""
         from decoders.vllm_plugin.compat import EngineDeadError, EngineGenerateError
 
         async with self._starting:

@@ -11,8 +11,8 @@ import httpx
 from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
-from rag.generation.vllm.generator import Job, Piece
 from rag.generation.vllm.identity import ModelIdentity
+from rag.generation.vllm.server import Job, Piece
 
 _CONNECT_TIMEOUT_S = 10.0
 # A health check is asked for every few seconds: a server that takes longer is as good as down.
