@@ -34,8 +34,8 @@ from rag.core.encoding import Encoder, passage_text
 from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.library.base import Library
+from rag.library.sqlite.index_build import exact_neighbours
 from rag.library.sqlite.index_file import index_size_bytes
-from rag.library.sqlite.vector_index import exact_neighbours
 from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.fusion import FusedRetriever

@@ -53,7 +53,7 @@ def num_rows(job: Job) -> int:
 
 
 def fail(index: int, error: Exception) -> Failed:
-    """The job at ``index`` failed; its caller is told of a lack of memory in plain words, of any other error as it is."""
+    """The event of a job that failed: a lack of memory in plain words, any other error as it is."""
     text = str(error).lower()
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in text:
         error = UnavailableError(

@@ -59,8 +59,8 @@ def swap_index(engine: Engine) -> None:
     """The index of the same library, over other vectors."""
     import numpy as np
 
+    from rag.library.sqlite.index_build import build_index
     from rag.library.sqlite.index_file import save_index
-    from rag.library.sqlite.vector_index import build_index
 
     index = build_index(engine.library, engine.library.live_ids()[0])
     index.index.reset()
