@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from kg.graph import KnowledgeGraph
-from kg.names import FUNCTION_WORDS, canonical
+from kg.names import canonical
+from rag.core.english import FUNCTION_WORDS
 
 # Long questions are cut: linking tries every run of words.
 _MAX_QUESTION_WORDS = 256
