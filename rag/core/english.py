@@ -36,7 +36,7 @@ SEARCH_STOP_WORDS = _words(
 
 # What the question cache reads from two questions to tell them apart (:mod:`retrievers.question_cache.wording`).
 INTERROGATIVES = _words("who whom whose what which when where why how")
-# Negation, order, amount and time: another one of these asks for something else, so that they may not be left out there.
+# Negation, order, amount and time: another one of these asks for something else.
 MODIFIERS = INTERROGATIVES | _words(
     "after against all before below above both during each either every except few first last later least less many "
     "more most much neither never no nor not only same second since third three two under unlike until without"
