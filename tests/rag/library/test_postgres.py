@@ -337,9 +337,7 @@ def test_kills_leave_the_previous_state_or_the_new_one(address: str, tmp_path: P
         assert len(passages) == 144
         assert len({passage.text.split()[1] for passage in passages.values()}) == 1
         assert sorted(passages) == sorted(row_id for row_id, _ in engine.library.match('"state"', 10_000))
-    started = time.monotonic()
-    assert len(engine.add(tmp_path).failed) == 0  # the killed writers hold no lock
-    assert time.monotonic() - started < 20
+    assert len(engine.add(tmp_path).failed) == 0  # the killed writers hold no lock: it would be refused after a minute
     assert {p.text.split()[1] for p in engine.library.passages(engine.library.live_ids()[0].tolist()).values()} == {"5"}
 
 
