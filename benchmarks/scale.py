@@ -56,12 +56,12 @@ class EditionEmbeddings(Embeddings):
         self._vectors = encoder.encode([passage_text(row["title"], row["text"]) for row in rows])
 
     def embed_documents(self, texts: list[str]) -> list[NDArray[np.float32]]:  # type: ignore[override]
-        return [self._of(text) for text in texts]
+        return [self._vector(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
         raise NotImplementedError("questions are encoded for real")
 
-    def _of(self, text: str) -> NDArray[np.float32]:
+    def _vector(self, text: str) -> NDArray[np.float32]:
         title = text.partition("\n")[0]
         _, sign, tag = title.rpartition("#")
         if not sign:  # the library's probe of the encoder, which is no passage

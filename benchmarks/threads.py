@@ -62,13 +62,13 @@ def main() -> None:
 
 def measure(counts: Sequence[int | None], num_rounds: int, num_busy: int, num_threads: int, is_quick: bool) -> Times:
     """Milliseconds of a step by setting and load; the median over the rounds."""
-    found: dict[tuple[str, str], list[float]] = {}
+    by_setting: dict[tuple[str, str], list[float]] = {}
     turns = [(load, count) for _ in range(num_rounds) for load in ("idle", "busy") for count in counts]
     for load, count in track(turns, description="settings", console=Console(stderr=True)):
         with busy(num_busy if load == "busy" else 0):
-            found.setdefault((label(count), load), []).append(run_child(count, num_threads, is_quick))
+            by_setting.setdefault((label(count), load), []).append(run_child(count, num_threads, is_quick))
     return {
-        label(count): {load: statistics.median(found[label(count), load]) for load in ("idle", "busy")}
+        label(count): {load: statistics.median(by_setting[label(count), load]) for load in ("idle", "busy")}
         for count in counts
     }
 

@@ -115,9 +115,9 @@ def prometheus(stack: Stack, pod: Pod) -> Iterator[Callable[[], dict[str, set[st
         container.until_healthy(stack.health_check("prometheus"), 60)
 
         def targets() -> dict[str, set[str]]:
-            found = container.run("wget", "--quiet", "--output-document=-", "http://127.0.0.1:9090/api/v1/targets")
+            reply = container.run("wget", "--quiet", "--output-document=-", "http://127.0.0.1:9090/api/v1/targets")
             health: dict[str, set[str]] = {}
-            for target in json.loads(found.stdout)["data"]["activeTargets"]:
+            for target in json.loads(reply.stdout)["data"]["activeTargets"]:
                 health.setdefault(target["labels"]["job"], set()).add(target["health"])
             return health
 

@@ -283,10 +283,10 @@ def test_runs_answered_together_are_as_those_answered_alone(tmp_path: Path, dete
     for job in jobs:
         alone = job.path.with_suffix(".alone")
         run_together([RunJob(job.config, alone)], trials, deterministic.DeterministicAnswerer(corpus))
-        together, own = read_run(job.path), read_run(alone)
+        together, apart = read_run(job.path), read_run(alone)
         assert [record.decoder for record in together.records if record.answer] == [job.config.decoder] * 9
         ignored = {"fingerprint": "", "batch": None}
-        assert [row | ignored for row in undated(together.records)] == [row | ignored for row in undated(own.records)]
+        assert [row | ignored for row in undated(together.records)] == [row | ignored for row in undated(apart.records)]
 
 
 def test_of_runs_answered_together_each_gets_what_it_lacks(tmp_path: Path, deterministic: ModuleType) -> None:

@@ -42,7 +42,7 @@ def write(folder: Path, version: int) -> None:
         (folder / f"{number}.txt").write_text("\n\n".join(lines))
 
 
-def version_of(engine: Engine) -> int:
+def read_version(engine: Engine) -> int:
     """The one version that every passage and both indexes agree on."""
     ids, vectors, _ = engine.library.vectors()
     passages = engine.library.passages([int(i) for i in ids])
@@ -66,7 +66,7 @@ def test_fifty_kills(tmp_path: Path, embeddings: Any) -> None:
     write(docs, 0)
     with Engine.open(library, **settings) as engine:
         engine.add(docs)
-        current = version_of(engine)
+        current = read_version(engine)
     longest_s = 0.5
     outcomes = {"previous": 0, "new": 0}
     for version in range(1, NUM_KILLS + 1):
@@ -80,17 +80,17 @@ def test_fifty_kills(tmp_path: Path, embeddings: Any) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         with Engine.open(library, **settings) as engine:
-            found = version_of(engine)
-            assert found in (current, version)
-            outcomes["new" if found == version else "previous"] += 1
+            version_now = read_version(engine)
+            assert version_now in (current, version)
+            outcomes["new" if version_now == version else "previous"] += 1
             # Aim at the moment of publication, wherever this machine's speed puts it.
-            longest_s *= 0.8 if found == version else 1.25
-            current = found
+            longest_s *= 0.8 if version_now == version else 1.25
+            current = version_now
     assert min(outcomes.values()) >= 10, f"the kills did not spread over the add: {outcomes}"
     with Engine.open(library, **settings) as engine:
         write(docs, 99)
         engine.add(docs)
-        assert version_of(engine) == 99
+        assert read_version(engine) == 99
 
 
 @pytest.mark.real
@@ -120,4 +120,4 @@ def test_staged_work_is_used_after_a_kill(tmp_path: Path, embeddings: Any) -> No
         engine._encoder.encode = lambda texts: (calls.append(len(texts)), encode(texts))[1]  # type: ignore[method-assign]
         engine.add(docs)
         assert sum(calls) == (NUM_FILES - len(staged)) * 12
-        assert version_of(engine) == 0
+        assert read_version(engine) == 0
