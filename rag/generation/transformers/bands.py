@@ -40,7 +40,7 @@ class Band:
 
 
 def rearrange(band: Band, forks: Mapping[Row, Sequence[Row]]) -> None:
-    """Give forks and the last rows the places of rows that left, so that the band stays dense."""
+    """Move forks and the last rows into the places of removed rows, so that the band has no gaps."""
     place = {row: index for index, row in enumerate(band.rows)}
     num_before = len(band.rows)
     stay = [row for row in band.rows if row in forks]
@@ -56,7 +56,7 @@ def rearrange(band: Band, forks: Mapping[Row, Sequence[Row]]) -> None:
     for (row, source), target in zip(homeless, holes, strict=True):
         layout[target] = row
         moves.append((source, target))
-    for layer in band.layers:  # all of them before any changes: there may be no memory
+    for layer in band.layers:  # for all layers before any of them changes: memory may run out
         layer.reserve(num_rows)
     for layer in band.layers:
         layer.copy_rows(moves, num_rows)

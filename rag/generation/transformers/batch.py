@@ -1,11 +1,11 @@
 """The running batch of a generator: which requests are in it, and their tokens.
 
-Its life, repeated until no job is left: run one forward over all rows, mix the streams of each answer, choose one
+It repeats these steps until no job is left: run one forward over all rows, mix the streams of each answer, choose one
 token per sequence, tell the rows which token follows (:mod:`rag.generation.transformers.rows`), and admit further
 jobs while there is room. Prompts of new jobs are read together, equal ones once.
 
-A job that fails leaves alone. Every stage either does all of its work or leaves the batch as it was; then the jobs
-are tried one at a time, or the newest one goes, which is the one that made the batch too large.
+A job that fails ends no other job. Every stage either does all of its work or leaves the batch as it was. Then the jobs
+are tried one at a time, or the newest one is dropped, since it made the batch too large.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class RunningBatch:
         self._failed: list[JobEvent] = []
 
     def step(self, waiting: Waiting[Job]) -> Iterator[JobEvent]:
-        """Every running sequence by one token, then take from ``waiting`` what there is room for."""
+        """Advance every running sequence by one token, then take from ``waiting`` what there is room for."""
         if self.sequences:
             yield from self._advance()
         if waiting and self._num_reserved() <= self._max_rows * (1 - _FREE_SHARE):
@@ -69,7 +69,7 @@ class RunningBatch:
         return sum(len(sequence.streams) for sequence in self.sequences)
 
     def _take(self, waiting: Waiting[Job]) -> list[tuple[int, Job]]:
-        """Jobs whose rows fit, however their answers come to differ; one at least if nothing runs."""
+        """Jobs whose rows fit even if all their answers differ; at least one if nothing runs."""
         taken: list[tuple[int, Job]] = []
         num_reserved = self._num_reserved()
         while waiting:
@@ -85,12 +85,12 @@ class RunningBatch:
             return
         try:
             rows, logits = self._prefill([job for _, job in jobs])
-        except Exception as error:  # whatever the model raises over a prompt: no memory, above all
+        except Exception as error:  # whatever the model raises over a prompt, mostly a lack of memory
             if len(jobs) == 1:
                 yield fail(jobs[0][0], error)
                 return
             logits = None
-        if logits is None:  # outside of the handler, which holds the memory of what failed
+        if logits is None:  # outside the handler, which keeps the memory of the failed forward alive
             for one in jobs:
                 yield from self._admit([one])
             return
@@ -134,7 +134,7 @@ class RunningBatch:
             yield from self._apply(running, logits)
 
     def _apply(self, moved: Sequence[RowSequence], logits: Tensor) -> list[JobEvent]:
-        """Give each moved sequence its token, let finished ones go, and tell the rows what follows.
+        """Give each moved sequence its token, remove finished ones, and tell the rows what follows.
 
         The other sequences wait for the next step with the token that they already have; the survivors join them.
         """
@@ -171,7 +171,7 @@ class RunningBatch:
             sequence.rows = {name: following[row, token_id] for name, row in sequence.rows.items()}
 
     def _evict_newest(self, error: Exception) -> None:
-        """Let the job fail that was admitted last."""
+        """Fail the job that was admitted last."""
         if not self.sequences:
             raise error
         newest = self.sequences[-1].index

@@ -59,7 +59,7 @@ class TransformersGenerator:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The model, for those who train patches for it."""
+        """The model, for training patches."""
         return self._model
 
     @property

@@ -1,8 +1,8 @@
 """The rows of a running batch: every prompt-plus-suffix that some answer reads, once.
 
 Streams with the same prompt and the same suffix are one row, however many answers read it. When two answers choose
-different tokens, the row forks. So a stream's own answer, or ten decoders on one question, cost a row only after the
-token at which they differ.
+different tokens, the row forks. A stream's own answer, or ten decoders on one question, cost a row only from the token
+at which they differ.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ class RowBatch:
         return self._feed(rows, banded_cache([band.layers for band in self._bands]))
 
     def advance(self, children: Sequence[tuple[Row, int]]) -> list[Row]:
-        """Say which rows go on, and with which token; each (row, token) at most once.
+        """Choose the rows that continue and their next tokens; each (row, token) at most once.
 
-        A row's first child is the row itself, further children are forks; rows without a child leave.
+        A row's first child is the row itself and further children are forks. Rows without a child are removed.
 
         Returns:
             The row of each child.

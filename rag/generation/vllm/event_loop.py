@@ -1,4 +1,4 @@
-"""An event loop that threads without one hand their coroutines to."""
+"""An event loop in a thread, for callers that have no loop."""
 
 from __future__ import annotations
 

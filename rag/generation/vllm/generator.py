@@ -94,7 +94,7 @@ class VllmGenerator:
         self._loop.close(self._server.close())
 
     async def _answer(self, index: int, request: Request, events: SimpleQueue[Event | BaseException]) -> None:
-        """One answer: its sequences side by side, their events to the caller's queue."""
+        """Run one answer: all its sequences at once. Their events go to the caller's queue."""
         collector = Collector()
         try:
             async with self._slots, asyncio.TaskGroup() as group:
@@ -109,7 +109,7 @@ class VllmGenerator:
     async def _run(
         self, sequence: ActiveSequence, collector: Collector, events: SimpleQueue[Event | BaseException]
     ) -> None:
-        """One sequence from its first token to its last; a pair's parametric half runs beside it, unread."""
+        """Run one sequence from its first token to its last. A pair's parametric half runs beside it, unread."""
         first, *others = build_jobs(sequence, self._codec.eos)
         async with asyncio.TaskGroup() as group, aclosing(self._server.run(first)) as pieces:
             partners = [group.create_task(_drain(self._server.run(job))) for job in others]
@@ -120,7 +120,7 @@ class VllmGenerator:
                         events.put(event)
                     if sequence.finish_reason is not None:
                         break
-            # Before this half goes: a half that is left alone is told so, as an error.
+            # Before this half ends: a half whose partner has ended gets an error.
             for partner in partners:
                 partner.cancel()
 
@@ -131,7 +131,7 @@ class VllmGenerator:
             yield token_id, piece.traces[index] if piece.traces else None
 
     def _step(self, sequence: ActiveSequence, token_id: int, trace: StepTrace | None) -> Step:
-        """The step of an answer. Of a single stream that ran as a pair with itself, only that stream is told."""
+        """The step of an answer. If a single stream ran as a pair with itself, the step has that stream only."""
         if trace is not None and len(sequence.streams) == 1:
             trace = StepTrace(math.nan, {name: trace.streams[name] for name in sequence.streams})
         return self._codec.step(token_id, trace, sequence.request.decoder)
@@ -149,7 +149,7 @@ class VllmGenerator:
 def build_jobs(sequence: ActiveSequence, stop_token_ids: Collection[int]) -> list[Job]:
     """One job where one stream is read greedily, else the two halves of a pair, the half with the trace first.
 
-    A single stream that is sampled runs as a pair with itself: so its tokens are drawn as in any other answer.
+    A single stream that is sampled runs as a pair with itself, so that its tokens are drawn as in any other answer.
     """
     request, key, stop = sequence.request, uuid4().hex, tuple(sorted(stop_token_ids))
     prompts = {name: request.streams[name] for name in sequence.streams}

@@ -15,7 +15,7 @@ from rag.generation.vllm.identity import ModelIdentity
 from rag.generation.vllm.server import Job, Piece
 
 _CONNECT_TIMEOUT_S = 10.0
-# A health check is asked for every few seconds: a server that takes longer is as good as down.
+# Health checks come every few seconds: a server that takes longer counts as down.
 _CHECK_TIMEOUT_S = 2.0
 
 

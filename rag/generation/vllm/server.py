@@ -16,7 +16,7 @@ GREEDY = Draw()
 
 @dataclass(frozen=True)
 class Job:
-    """One request to vLLM: a prompt, and the half of a pair that it is, if it is one.
+    """One request to vLLM: a prompt, and its half of a pair if it belongs to one.
 
     Attributes:
         key: shared by everything of one answer, so that data-parallel ranks keep an answer together.
@@ -61,7 +61,7 @@ class VllmServer(Protocol):
         """The pieces of one job; closing the iterator aborts it.
 
         Raises:
-            UnavailableError: the server is down, or gave the job up.
+            UnavailableError: the server is down, or dropped the job.
             InputError: it refused the job, with its reason.
         """
         ...
@@ -75,5 +75,5 @@ class VllmServer(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the server."""
+        """Release the server."""
         ...
