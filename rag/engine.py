@@ -74,7 +74,7 @@ class Engine:
             generator: as for :meth:`open`, or a function that is called whenever the generator is needed.
             cache_salt: requests carry it: two tenants' engines on one generator share no rows and no prefixes.
         """
-        configure_threads_before_torch()  # in a program of somebody else, nobody did
+        configure_threads_before_torch()  # a program that is not ours has not set them
         self.library = library
         self.config = config
         self._encoder = CheckedEncoder(encoder or SentenceEncoder(config), library)

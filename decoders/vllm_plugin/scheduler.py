@@ -9,7 +9,7 @@ could separate them, and this is done:
     preemption     what vLLM does to one half is done to the other
     abort          the remaining half ends with an error
     anything else  a step that sampled for one half alone is dropped before its token is seen, and both halves are
-                   preempted, to go on together from where they were (the prefix cache makes that cheap)
+                   preempted, to continue together from where they were (the prefix cache makes that cheap)
 
 The last line alone makes answers correct; the others make them fast. Ordinary requests take vLLM's own path.
 
@@ -141,7 +141,7 @@ class PairScheduling(PairArrivals):
                 self._report(output, pair, traces.get((pair.pair_id, position)))
         for orphan in list(self._orphans.values()):
             self.registry.counters.num_orphaned += 1
-            self._fail(orphan, "the other half of the pair has gone; this one cannot go on alone")
+            self._fail(orphan, "the other half of the pair has gone; this one cannot continue alone")
         for request, reason in self._failed.values():
             client = outputs.setdefault(request.client_index, EngineCoreOutputs())
             client.outputs.append(

@@ -61,7 +61,7 @@ def get(
     ],
     config: SettingsFile = None,
 ) -> None:
-    """Fetch models now, so that later commands need no network. A download that stopped goes on where it was."""
+    """Fetch models now, so that later commands need no network. A download that stopped continues where it was."""
     from rag.core.settings.config import Config
     from rag.models.fetching import get_model
 

@@ -36,7 +36,7 @@ def build(
     model: ModelName = None,
     config: SettingsFile = None,
 ) -> None:
-    """Make the patches that are missing. Each is kept when it is done: a build that was killed goes on."""
+    """Make the patches that are missing. Each is kept when it is done: a build that was killed continues."""
     with (
         _open_patches(library, config, model=model, patch_profile=profile) as patches,
         progress_bar("patching") as progress,

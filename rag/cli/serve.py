@@ -53,7 +53,7 @@ def serve(
 ) -> None:
     """Serve libraries over HTTP: a page, an OpenAI-compatible chat, and everything the command line does.
 
-    LIBRARY_DIR is a library, or a folder that holds libraries. With --keys every tenant has libraries of its own, at
+    LIBRARY_DIR is a library, or a folder that holds libraries. With --keys every tenant has its own libraries, at
     LIBRARY_DIR/TENANT/LIBRARY.
     """
     from rag.core.settings.config import Config

@@ -183,7 +183,7 @@ class Library(ABC):
 
     @abstractmethod
     def question_store(self) -> QuestionStore:
-        """Where questions that passages served are kept; whoever asks for it closes it.
+        """The store of questions and the passages that served them; the caller closes it.
 
         Raises:
             StorageError: it cannot be made.

@@ -1,4 +1,4 @@
-"""What every load of a model needs: a device, no foreign output, and errors of ours."""
+"""What every load of a model needs: a device, no foreign output, and our errors."""
 
 from __future__ import annotations
 

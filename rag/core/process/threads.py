@@ -1,7 +1,7 @@
 """Threads of the numerical libraries: as many as the container may use, and no long spinning while they wait.
 
 OpenMP reads its settings once, when its library is loaded. So :func:`configure_threads` comes before the first import
-of torch (or numpy's BLAS, faiss, scikit-learn): at the entry of a program. A program of somebody else that uses the
+of torch (or numpy's BLAS, faiss, scikit-learn): at the entry of a program. Another program that uses the
 engine gets :func:`configure_threads_before_torch`.
 
 The wheels of torch, faiss and scikit-learn bring GNU's libgomp. Its waiting threads spin 300,000 times before they

@@ -156,7 +156,7 @@ class RunningBatch:
         return self._collector.take(sequence, choice, self._codec.eos)
 
     def _keep_rows(self) -> None:
-        """Tell the rows which sequences go on, and with which tokens."""
+        """Tell the rows which sequences continue, and with which tokens."""
         rows = None
         while rows is None:
             reads = [(row, seq.token_ids[-1]) for seq in self.sequences for row in seq.rows.values()]

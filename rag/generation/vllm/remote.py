@@ -28,7 +28,7 @@ class RemoteVllm:
         num_ranks: its data-parallel size; a pair goes to one rank.
 
     Raises:
-        UnavailableError: nobody answers there.
+        UnavailableError: no server answers there.
         ModelError: the server refuses to say which model it runs.
     """
 

@@ -87,7 +87,7 @@ def _search_problem(library: Library, index: VectorIndex) -> str:
     try:
         ids, vectors = library.vectors_by_id(np.random.default_rng(0).permutation(common)[:_NUM_SAMPLED])
     except StorageError:
-        return ""  # damaged vectors have a finding of their own
+        return ""  # damaged vectors have their own finding
     if not len(ids):
         return ""
     if vectors.shape[1] != index.index.d:

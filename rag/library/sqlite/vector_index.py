@@ -39,7 +39,7 @@ class IndexInfo:
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """A FAISS index that nobody changes: an update works on a copy, so that threads may search meanwhile."""
+    """A FAISS index that is never changed: an update works on a copy, so that threads may search meanwhile."""
 
     index: Any
     info: IndexInfo

@@ -19,7 +19,7 @@ from rag.service.problems import Problem
 from rag.service.state import State
 from rag.service.telemetry import now_ns
 
-_CLIENT_LEFT = 499  # nobody is there to read it; the log has it
+_CLIENT_LEFT = 499  # no client reads it; the log has it
 
 
 async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[TokenEvent | Answer, None]:
