@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +26,8 @@ from eval.run.summary import summarize
 from eval.types import Trial
 from rag.core.answer import Answer
 from rag.core.errors import ModelError, SettingError, StorageError
+from tests.eval.deterministic import run
+from tests.processes import start
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -212,34 +212,29 @@ def test_killed_ten_times_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
     data, corpus = tmp_path / "questions.jsonl", tmp_path / "corpus.jsonl"
     config.write_text(f'dataset = "plain"\ndata = "{data}"\ncorpus = "{corpus}"\nbatch_size = 2\n')
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
-    assert start(config, whole, 0.0).wait(60) == 0
+    run(config, whole, 0.0)
     rng, num_kills, sizes = random.Random(11), 0, []
     while num_kills < 10:
-        process = start(config, cut, 0.05)
+        process = start(run, config, cut, 0.05)
         wait_for_progress(process, cut, rng.uniform(0.0, 0.25))
-        assert process.poll() is None, "the run was over before it could be killed ten times"
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        assert process.is_alive(), "the run was over before it could be killed ten times"
+        process.kill()
+        process.join()
         num_kills += 1
         sizes.append(len(read_run(cut).records))
         tear(cut, rng)
-    assert start(config, cut, 0.0).wait(60) == 0
+    run(config, cut, 0.0)
     assert sizes == sorted(sizes)
     assert 0 < sizes[0] < sizes[-1] < 60
     assert aggregates(cut) == aggregates(whole)
     assert undated(read_run(cut).records) == undated(read_run(whole).records)
 
 
-def start(config: Path, result: Path, delay_s: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(HERE / "deterministic.py"), str(config), str(result), str(delay_s)]
-    return subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": ""})
-
-
-def wait_for_progress(process: subprocess.Popen[bytes], path: Path, extra_s: float) -> None:
+def wait_for_progress(process: BaseProcess, path: Path, extra_s: float) -> None:
     """Until the process has written something new, and then a random while."""
     size = path.stat().st_size if path.exists() else 0
     deadline = time.monotonic() + 30
-    while process.poll() is None and (not path.exists() or path.stat().st_size == size):
+    while process.is_alive() and (not path.exists() or path.stat().st_size == size):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     time.sleep(extra_s)
