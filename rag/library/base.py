@@ -1,4 +1,7 @@
-"""The contract of a library, wherever it is kept."""
+"""The contract of a library, wherever it is kept.
+
+Longer than other modules: it is the whole contract, with the docstrings that define it.
+"""
 
 from __future__ import annotations
 
