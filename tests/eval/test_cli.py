@@ -17,7 +17,8 @@ from eval.metrics.ranking import RANKING_FORMS
 from eval.run.arms import ARM_NAMES
 from eval.run.config import RunConfig
 from eval.run.store import read_run
-from rag.cli.evaluation import _load, eval_app
+from rag.cli.evaluation import eval_app
+from rag.cli.evaluation.run import _load
 from rag.core.errors import ConcordError, SettingError
 
 

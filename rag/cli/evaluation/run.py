@@ -1,4 +1,4 @@
-"""``concord eval``: run and list here; compare, report, sweep and table in :mod:`rag.cli.evaluation_reports`."""
+"""``concord eval``: run and list here; compare, report, sweep and table in :mod:`rag.cli.evaluation.reports`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli import evaluation_reports
 from rag.cli.common import counting_bar, errors_to_exit, out, parse_optional_number, print_json, without_none
-from rag.cli.evaluation_common import MetricNames, exit_if_partly_done, keep_results, parse_assignments
+from rag.cli.evaluation import reports
+from rag.cli.evaluation.common import MetricNames, exit_if_partly_done, keep_results, parse_assignments
 from rag.cli.options import AsJson, EncoderName, EngineName, ModelName
 from rag.core.errors import SettingError
 
@@ -108,10 +108,10 @@ def list_choices(as_json: AsJson = False) -> None:
             print(f"  {name:<29} {meaning}")
 
 
-eval_app.command()(evaluation_reports.compare)
-eval_app.command()(evaluation_reports.report)
-eval_app.command()(evaluation_reports.sweep)
-eval_app.command()(evaluation_reports.table)
+eval_app.command()(reports.compare)
+eval_app.command()(reports.report)
+eval_app.command()(reports.sweep)
+eval_app.command()(reports.table)
 
 
 def _load(file: Path | None, options: Mapping[str, Any], engine: Mapping[str, Any], assigned: list[str]) -> RunConfig:
