@@ -110,7 +110,7 @@ class Jobs:
                     self._run(folder, job)
         except Timeout:
             return  # another process works on it
-        except Exception:  # the thread's edge: an error about the job's own files would vanish in the pool's future
+        except Exception:
             logger.exception("job %s", job_id)
 
     def _run(self, folder: Path, job: Job) -> None:
@@ -128,7 +128,7 @@ class Jobs:
             return  # stopping: the job stays as it is, for the next start
         except (ConcordError, Problem) as error:
             ended = job.model_copy(update={"status": "failed", "error": str(error)})
-        except Exception:  # foreign code parses files and loads models; whoever waits for the job must see it end
+        except Exception:
             logger.exception("job %s", job.id)
             ended = job.model_copy(update={"status": "failed", "error": "the service failed; its log has the reason"})
         write_job(folder, ended)
