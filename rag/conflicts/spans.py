@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kg.names import FUNCTION_WORDS, canonical, names_in
+from kg.names import canonical, names_in
+from rag.core.english import FUNCTION_WORDS
 from kg.stems import stems
 
 SpanKind = Literal["date", "number", "name", "phrase"]
