@@ -34,7 +34,7 @@ def build(parts: Components) -> Pipeline:
     """From a question to its answer."""
     return Pipeline(
         search=build_search(parts),
-        prepare=(FitStage(parts.generator), PatchStage(parts.patcher), InquireStage(parts.inquirer)),
+        prepare=(FitStage(parts.generator), PatchStage(lambda: parts.patches), InquireStage(parts.inquirer)),
         generate=GenerateStage(parts.generator),
         after=(
             JudgeStage(parts.inquirer),
