@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kg.names import canonical, names_in
-from rag.core.english import FUNCTION_WORDS
 from kg.stems import stems
+from rag.core.english import FUNCTION_WORDS
 
 SpanKind = Literal["date", "number", "name", "phrase"]
 AnswerKind = Literal["person", "time", "place", "number", "any"]
