@@ -21,7 +21,7 @@ def test_what_a_thread_freed_is_given_back() -> None:
     kept: list[bytes] = []
 
     def work() -> None:
-        blocks = [bytes(_BYTES) for _ in range(_BLOCKS)]
+        blocks = [b"x" * _BYTES for _ in range(_BLOCKS)]
         kept.append(blocks[-1])  # at the end of the heap, so that nothing before it is given back by itself
 
     thread = Thread(target=work)
