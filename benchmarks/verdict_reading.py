@@ -117,7 +117,7 @@ def half(file: str, is_test: bool, num_rows: int) -> list[Row]:
 def _pairs(is_test: bool, num_rows: int) -> Iterator[Item]:
     chosen = half("nq_synth/nq_synth_dev.jsonl", is_test, num_rows)
     for row, other in zip(chosen, [*chosen[7:], *chosen[:7]], strict=True):
-        right, wrong = (row["agreeing_answer"], *row["aliases"]), (row["conflicting_answer"],)
+        right, wrong = (row["agreeing_answer"], *(row["aliases"] or ())), (row["conflicting_answer"],)
         yield Item("agreeing", is_test, row["question"], "", row["agreeing_context"], right)
         yield Item("conflicting", is_test, row["question"], "", row["conflicting_context"], wrong)
         yield Item("irrelevant", is_test, row["question"], "", other["agreeing_context"], ())
