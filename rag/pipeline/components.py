@@ -93,7 +93,7 @@ class Components:
     def inquirer(self) -> Inquirer:
         """What reads passages alone and asks the generator's memory."""
         generator = self.generator()
-        return Inquirer(Reader(self.encoder, generator), generator, lambda: self._calibration)
+        return Inquirer(Reader(self.encoder), generator, lambda: self._calibration)
 
     @lazy_property
     def _calibration(self) -> Calibration | None:
