@@ -7,6 +7,7 @@ such as a name, has no language here; whoever asks decides what that means.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 from rag.core.scripts import Script, main_script
@@ -35,7 +36,7 @@ _SMALL_WORDS = {
     "till under var vad vem vid vilken är över",
     "pl": "ale co czy dla do gdzie i jak jaki jest już kiedy kto która które który ma na nie o od oraz po przez się "
     "są ta tak tego ten to tym w we z za ze że był była było",
-    "tr": "ama ancak bir bu da daha de en gibi hangi her ile için kadar kim mi mı ne nerede nasıl neden o olan olarak "
+    "tr": "ama ancak bir bu da daha de en gibi hangi her ile için kadar kim mi ne nerede neden o olan olarak "
     "sonra ve veya ya",
     "cs": "a aby ale byl byla bylo co do i jako je jeho jsou k kde kdo kdy na nebo není o od po pro proč při s se si "
     "tak také ten to u v ve z za ze že",
@@ -54,6 +55,7 @@ _BY_SCRIPT: dict[Script, str] = {
     "greek": "el",
 }
 _WORD = re.compile(r"[^\W\d_]+")
+_MIN_WORDS = 2
 # Enough to tell a language; a book is not read to its end for it.
 _MAX_CHARS = 4000
 
@@ -73,13 +75,19 @@ def guess_language(text: str) -> str:
         for language in _languages().get(word, ()):
             counts[language] = counts.get(language, 0) + 1
     best = max(counts.values(), default=0)
-    # English first: a tie is no reason to leave out what serves most questions.
-    return next((language for language in _SMALL_WORDS if best and counts.get(language, 0) == best), "")
+    # English first: a tie is no reason to leave out what serves most questions. One word alone may be part of a name.
+    language = next((language for language in _SMALL_WORDS if counts.get(language, 0) == best), "")
+    return language if best >= _MIN_WORDS or counts.get("en") else ""
 
 
 def may_be_english(text: str) -> bool:
     """False where script or small words show another language."""
     return guess_language(text) in ("", "en") and main_script(text) in ("", "latin")
+
+
+def small_words() -> Collection[str]:
+    """The small words of all languages that are known here."""
+    return _languages().keys()
 
 
 @cache

@@ -75,6 +75,9 @@ class RequestPassage(Strict):
     doc_id: str = Field("", max_length=200)
     passage_id: str = Field("", max_length=200)
     start: int = Field(0, ge=0)
+    location: str = Field("", max_length=500)
+    heading: str = Field("", max_length=2000)
+    date: str = Field("", max_length=50)
 
 
 class RagOptions(BaseModel):

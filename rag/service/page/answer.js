@@ -132,13 +132,14 @@ function verdict(conflict) {
 function citationList(citations) {
   const button = (citation, index) =>
     h("button", { type: "button", title: citation.source, onclick: () => openPassage(citation) },
-      h("b", {}, `${index + 1}`), h("span", { className: "name" }, citation.title || fileName(citation.source)));
+      h("b", {}, `${index + 1}`), h("span", { className: "name" }, placed(citation.title || fileName(citation.source), citation)));
   return h("div", { className: "citations", role: "group", "aria-label": "Passages behind this answer" }, ...citations.map(button));
 }
 
 function openPassage(citation) {
   byId("passage-title").textContent = citation.title || fileName(citation.source);
-  byId("passage-source").textContent = `${citation.source} · score ${citation.score.toFixed(3)}`;
+  const heading = citation.heading ? ` · ${citation.heading}` : "";
+  byId("passage-source").textContent = `${placed(citation.source, citation)}${heading} · score ${citation.score.toFixed(3)}`;
   byId("passage-text").textContent = citation.passage;
   openDialog(byId("passage"));
 }
@@ -147,6 +148,7 @@ function openPassage(citation) {
 export const hasDocuments = ({ citations, patches }) => Boolean(citations?.length || patches?.length);
 
 const used = (patches) => (patches.length ? ` · ${patches.length === 1 ? "1 patch" : `${patches.length} patches`}` : "");
+const placed = (name, { location }) => (location ? `${name}, ${location}` : name);
 export const fileName = (source) => source.split(/[\\/]/).filter(Boolean).pop() ?? source;
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 const visible = (text) => (text.trim() ? text.trim() : text === "" ? "(end)" : "␣");
