@@ -29,7 +29,8 @@ _MAX_WORDS = 3
 _MAX_SIGNS = 12
 _SPACED_WORDS = (
     # Arabic, Persian, Urdu
-    "في من على إلى عن مع هو هي هم هذا هذه ذلك تلك التي الذي الذين أن إن لا ما لم لن قد كان كانت يكون كل بعد قبل بين حتى ثم "
+    "في من على إلى عن مع هو هي هم هذا هذه ذلك تلك التي الذي الذين أن إن لا ما لم لن قد كان كانت يكون كل بعد قبل بين "
+    "حتى ثم "
     "أو أم بل لكن عند عندما حيث كما أين متى كيف لماذا قرب تحت فوق غير أي به له لها فيه فيها عليه و "
     "از به با را که این آن است بود در برای تا هر یک کی کجا چه "
     "کا کی کے کو سے میں پر نے ہے ہیں تھا تھی تھے اور یہ وہ "
@@ -49,6 +50,9 @@ _SURNAMES = (
     "蕭葉蘇呂盧鐘譚陸賈韋鄒龍陶賀顧龔錢嚴湯"
 )
 _HONORIFICS = re.compile("(?:先生|女士|小姐|教授|博士|主任|老师|老師|市长|市長|経理|经理|医生|醫生|氏|様|さん)$")
+_NAME_BEFORE_COURTESY = re.compile(
+    f"[{_SURNAMES}][{HAN}]{{1,2}}(?=先生|女士|小姐|教授|博士|主任|老师|老師|市长|市長|经理|医生|醫生)"
+)
 _KOREAN_ENDINGS = re.compile(
     "(?:이었습니다|였습니다|입니다|이었다|이라고|에게서|에서는|으로는|이고|이며|이다|에서|에게|에는|으로|부터|까지|처럼|보다|라고|"
     "께서|은|는|이|가|을|를|의|에|로|와|과|도|만)$"
@@ -113,6 +117,7 @@ def _nested(runs: Iterator[list[Span]]) -> Iterator[Span]:
 
 
 def _han(text: str) -> Iterator[Span]:
+    yield from (match.span() for match in _NAME_BEFORE_COURTESY.finditer(text))
     is_japanese = _IS_KANA.search(text) is not None
     for run in _HAN_RUN.finditer(text):
         for part in (_NAME_RUN if is_japanese else _CHINESE_PART).finditer(run.group()):

@@ -37,6 +37,6 @@ def searched_text(title: str, text: str, heading: str) -> str:
     if not heading:
         return text
     parts = [part for part in heading.split(HEADING_SEPARATOR) if part != title]
-    lines = text.split("\n", len(parts))[: len(parts)]
+    lines = text.split("\n", 2 * len(parts))[: 2 * len(parts)]  # blank ones may stand between headings
     new = HEADING_SEPARATOR.join(part for part in parts if part not in lines)
     return f"{new}\n{text}" if new else text

@@ -20,7 +20,7 @@ _END = re.compile(
 )
 _LAST_WORD = re.compile(r"[^\s\"'(\[]+$")
 _ABBREVIATED = (
-    "mr mrs ms dr prof rev hon gen col capt lt sgt st jr sr vs etc cf al fig figs eq no nos nr vol vols pp p ch sec ed "
+    "mr mrs ms dr prof rev hon gen col capt lt sgt st jr sr vs etc cf al fig figs eq nos nr vol vols pp p ch sec ed "
     "eds inc ltd co corp dept univ approx est ca bzw usw bspw evtl ggf inkl abb str hr fr m mme mlle sra sta ud uds "
     "jan feb mar apr jun jul aug sep sept oct nov dec art sig dott ing av bd tel стр рис ул"
 )
@@ -59,7 +59,8 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
         return True
     before = _LAST_WORD.search(text, max(0, match.start() - _MAX_WORD), match.start())
     word = before.group() if before else ""
-    # "J. Smith", "e.g. this", "Dr. Oss", "3. Oktober".
+    # "J. Smith", "No. 5", "3. Oktober"; "e.g. this", "Dr. Oss".
     is_initial = len(word) == 1 and word.isupper()
+    is_number = word.lower() == "no" and following.isdigit()
     is_ordinal = word.isdigit() and len(word) <= 2 and "\n" not in match.group()
-    return not (is_initial or is_ordinal or "." in word or word.lower() in _ABBREVIATIONS)
+    return not (is_initial or is_number or is_ordinal or "." in word or word.lower() in _ABBREVIATIONS)

@@ -41,12 +41,13 @@ class LanguageCheck:
             self._unread[language] += 1
 
     def notes(self) -> list[str]:
-        """One line for each language that the encoder cannot read."""
+        """One line with all languages that the encoder cannot read; none where it reads all."""
+        if not self._unread:
+            return []
+        languages = ", ".join(f"{_NAMES.get(code, code)} ({count})" for code, count in self._unread.most_common())
         return [
-            f"the encoder {self._encoder.name} was not trained on {_NAMES.get(language, language)} ({count} "
-            f"document{'s' if count > 1 else ''}): questions find such passages by their words, not by their meaning; "
-            "a multilingual encoder (--encoder) finds them by both"
-            for language, count in self._unread.most_common()
+            f"the encoder {self._encoder.name} was not trained on the language of some documents: {languages}; questions "
+            "find them by their words, not by their meaning; a multilingual encoder (--encoder) finds them by both"
         ]
 
 

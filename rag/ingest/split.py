@@ -8,16 +8,16 @@ it, so that the encoder reads all of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-from rag.core.encoding import passage_text
+from rag.core.encoding import HEADING_SEPARATOR, passage_text
 from rag.core.errors import SettingError
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
 from rag.core.tokens import TokenReader
 from rag.ingest.blocks import Block, ParsedDocument
-from rag.ingest.places import find_sections, join_locations, move_lines
+from rag.ingest.places import Section, find_sections, join_locations, move_lines
 from rag.ingest.source import Source
 from rag.ingest.units import Unit, cut_blocks
 
@@ -25,9 +25,8 @@ from rag.ingest.units import Unit, cut_blocks
 VERSION = 2
 # Longer passages dilute what they say, even where an encoder reads more.
 _AUTO_TOKENS = 256
-# Left for text, whatever title and headings take.
-_MIN_TOKENS = 16
 _BATCH = 256
+_MAX_TITLE_CHARS = 300
 _TIGHT = frozenset(("row", "item", "code"))
 
 
@@ -103,7 +102,7 @@ class _Splitter:
         self._lengths, self._reader = lengths, reader
         self._blocks = document.blocks
         self._text, self._starts = join_blocks(document.blocks)
-        self._sections = find_sections(document.blocks, title)
+        self._sections = self._shorten_headings(find_sections(document.blocks, title))
         budgets = self._budgets(lengths.max_tokens - margin)
         self._budgets_by_block = [budgets[section.heading] for section in self._sections]
 
@@ -113,13 +112,23 @@ class _Splitter:
         for ordinal, packed in enumerate(self._pack(units)):
             yield self._passage(ordinal, packed)
 
+    def _shorten_headings(self, sections: Sequence[Section]) -> list[Section]:
+        """The sections with headings that leave room for text; the outermost go first."""
+        most = self._lengths.max_tokens // 4
+        short: dict[str, str] = {}
+        for heading in dict.fromkeys(section.heading for section in sections):
+            parts = heading.split(HEADING_SEPARATOR)
+            while len(parts) > 1 and len(self._reader.read([HEADING_SEPARATOR.join(parts)])[0].starts) > most:
+                del parts[0]
+            short[heading] = _shorten(HEADING_SEPARATOR.join(parts), self._reader, most)
+        return [replace(section, heading=short[section.heading]) for section in sections]
+
     def _budgets(self, max_tokens: int) -> dict[str, int]:
         """Tokens that are left for text under each heading."""
         headings = list(dict.fromkeys(section.heading for section in self._sections))
         prefixes = self._reader.read([passage_text(self._title, "", heading) for heading in headings])
         return {
-            heading: max(max_tokens - len(prefix.starts), min(_MIN_TOKENS, max_tokens))
-            for heading, prefix in zip(headings, prefixes, strict=True)
+            heading: max(max_tokens - len(prefix.starts), 1) for heading, prefix in zip(headings, prefixes, strict=True)
         }
 
     def _pack(self, units: Iterable[Unit]) -> Iterator[list[Unit]]:
@@ -192,4 +201,5 @@ def _excess(passages: Sequence[Passage], max_tokens: int, reader: TokenReader) -
 def _shorten(title: str, reader: TokenReader, num_tokens: int) -> str:
     """A title of at most ``num_tokens`` tokens, so that it leaves room for text."""
     starts = reader.read([title])[0].starts
-    return title if len(starts) <= num_tokens else title[: starts[num_tokens - 1]].rstrip() + "…"
+    title = title if len(starts) <= num_tokens else title[: starts[num_tokens - 1]].rstrip() + "…"
+    return title if len(title) <= _MAX_TITLE_CHARS else title[: _MAX_TITLE_CHARS - 1].rstrip() + "…"

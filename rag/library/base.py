@@ -178,7 +178,10 @@ class Library(ABC):
 
     @abstractmethod
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
-        """Best ``top_k`` passages for quoted words joined by OR: row ids and BM25 scores, higher is better."""
+        """Best ``top_k`` passages: row ids and BM25 scores, higher is better.
+
+        ``expression``: quoted words, as :func:`rag.core.words.query_words` gives them, joined by OR.
+        """
 
     @abstractmethod
     def dense_index(self) -> DenseIndex:

@@ -26,7 +26,7 @@ import rag.ingest.add
 from rag.engine import Engine
 from tests.conftest import HashEmbeddings
 rag.ingest.add._FLUSH_PASSAGES = 1
-engine = Engine.open(sys.argv[1], embeddings=HashEmbeddings(), chunk_chars=60, chunk_overlap=0)
+engine = Engine.open(sys.argv[1], embeddings=HashEmbeddings(), chunk_tokens=16, chunk_overlap_tokens=0)
 engine.retriever
 print("ready", flush=True)
 engine.add(sys.argv[2])
@@ -62,7 +62,7 @@ def version_of(engine: Engine) -> int:
 def test_fifty_kills(tmp_path: Path, embeddings: Any) -> None:
     rng = random.Random(11)
     docs, library = tmp_path / "docs", tmp_path / "library"
-    settings = {"embeddings": embeddings, "chunk_chars": 60, "chunk_overlap": 0}
+    settings = {"embeddings": embeddings, "chunk_tokens": 16, "chunk_overlap_tokens": 0}
     write(docs, 0)
     with Engine.open(library, **settings) as engine:
         engine.add(docs)
@@ -106,7 +106,7 @@ def test_staged_work_is_used_after_a_kill(tmp_path: Path, embeddings: Any) -> No
     )
     assert process.stdout is not None
     process.stdout.readline()
-    settings = {"embeddings": embeddings, "chunk_chars": 60, "chunk_overlap": 0}
+    settings = {"embeddings": embeddings, "chunk_tokens": 16, "chunk_overlap_tokens": 0}
     with Engine.open(library, **settings) as engine:
         while not (staged := engine.library.hashes(is_live=False)) and process.poll() is None:
             time.sleep(0.001)
