@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+# Of a model that names no limit.
+_USUAL_LENGTH = 512
+
+
 class FastTokens:
     """A tokenizer in a copy of its own: the model's is cut to the model's length at each call, by whichever thread.
 
@@ -55,8 +59,9 @@ def read_model_tokens(model: SentenceTransformer, folder: str) -> TokenReader:
 
     tokenizer = Tokenizer.from_str(backend.to_str())
     prompt = (model.prompts or {}).get(model.default_prompt_name or "", "")
-    num_extra = tokenizer.num_special_tokens_to_add(is_pair=False) + len(tokenizer.encode(prompt or "").ids)
-    return FastTokens(tokenizer, (model.max_seq_length or 512) - num_extra, read_languages(Path(folder)))
+    reader = FastTokens(tokenizer, model.max_seq_length or _USUAL_LENGTH, read_languages(Path(folder)))
+    reader.max_tokens -= tokenizer.num_special_tokens_to_add(is_pair=False) + len(reader.read([prompt])[0].starts)
+    return reader
 
 
 def read_languages(folder: Path) -> frozenset[str]:
@@ -67,8 +72,8 @@ def read_languages(folder: Path) -> frozenset[str]:
     if not card.is_file():
         return frozenset()
     try:
-        language = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.language
-    except (ValueError, OSError):  # a head that is no YAML, or no text
+        language = ModelCard(card.read_text(encoding="utf-8")).data.to_dict().get("language")
+    except Exception:  # a foreign file in a foreign parser: a card that cannot be read says nothing
         return frozenset()
     names = [language] if isinstance(language, str) else [str(name) for name in language or []]
     codes = frozenset(name.lower().partition("-")[0] for name in names)

@@ -18,7 +18,8 @@ def sentences(text: str) -> list[str]:
     [
         ("One is 1.5 m long. Two! Three? Four", ["One is 1.5 m long.", "Two!", "Three?", "Four"]),
         ('He said "No." She left.', ['He said "No."', "She left."]),
-        ("Dr. Oss met J. Smith in St. Ives, e.g. today. He left.", ["Dr. Oss met J. Smith in St. Ives, e.g. today.", "He left."]),
+        ("Dr. Oss met J. Smith in St. Ives. He left.", ["Dr. Oss met J. Smith in St. Ives.", "He left."]),
+        ("See No. 5, e.g. Figs. 3 and 4.", ["See No. 5, e.g. Figs. 3 and 4."]),
         ("It rained (a lot). i.e. much.", ["It rained (a lot). i.e. much."]),
         ("Am 3. Oktober war es z.B. kalt. Dann nicht.", ["Am 3. Oktober war es z.B. kalt.", "Dann nicht."]),
         ("馆长是王芳。图书馆开放！是吗？是", ["馆长是王芳。", "图书馆开放！", "是吗？", "是"]),

@@ -40,7 +40,7 @@ def test_invisible_and_compatible_characters(text: str, expected: str) -> None:
 )
 def test_encoded_data_is_left_out_with_a_word(data: str) -> None:
     document = tidy(ParsedDocument((Block(f"Before the picture.\n\n{data}\n\nAfter the picture."),)))
-    assert document.blocks[0].text.split() == "Before the picture. After the picture.".split()
+    assert document.blocks[0].text.split() == ["Before", "the", "picture.", "After", "the", "picture."]
     assert "encoded data" in document.notes[0]
     assert tidy(ParsedDocument((Block(data),))).blocks == ()
 
