@@ -80,7 +80,7 @@ def aliases(title: str) -> tuple[str, ...]:
 
 def names_in(text: str) -> Iterator[Span]:
     """Every name in ``text``, nested ones included, by start and then by end."""
-    spans = dict.fromkeys(_capitalised(text))
+    spans = dict.fromkeys(capitalised_names_in(text))
     for start, end in caseless_spans(text):
         name = canonical(text[start:end])
         if is_name(name):
@@ -88,7 +88,8 @@ def names_in(text: str) -> Iterator[Span]:
     yield from sorted(spans, key=lambda span: (span.start, span.end))
 
 
-def _capitalised(text: str) -> Iterator[Span]:
+def capitalised_names_in(text: str) -> Iterator[Span]:
+    """Every name in ``text`` that capitals or numbers mark, nested ones included."""
     for run in _runs(text):
         lone = len(run) == 1
         for first, head in enumerate(run):

@@ -47,8 +47,7 @@ class LanguageCheck:
         languages = ", ".join(f"{_NAMES.get(code, code)} ({count})" for code, count in self._unread.most_common())
         return [
             f"the encoder {self._encoder.name} was not trained on the language of some documents: {languages}; "
-            "questions find them by their words, not by their meaning; a multilingual encoder (--encoder) finds them by "
-            "both"
+            "questions find them by their words, not by their meaning; a multilingual encoder (--encoder) finds both"
         ]
 
 

@@ -72,7 +72,7 @@ def read_languages(folder: Path) -> frozenset[str]:
     if not card.is_file():
         return frozenset()
     try:
-        language = ModelCard(card.read_text(encoding="utf-8")).data.to_dict().get("language")
+        language = getattr(ModelCard(card.read_text(encoding="utf-8")).data, "language", None)
     except Exception:  # a foreign file in a foreign parser: a card that cannot be read says nothing
         return frozenset()
     names = [language] if isinstance(language, str) else [str(name) for name in language or []]
