@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from kg.names import FUNCTION_WORDS, canonical
+from kg.names import canonical
+from rag.core.english import FUNCTION_WORDS
 from rag.core.scripts import IS_UNSPACED
 from rag.core.words import query_words
 

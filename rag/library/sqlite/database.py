@@ -70,7 +70,7 @@ INDEXED = "join_words(d.title), join_words(searched_text(d.title, p.text, p.head
 
 
 class Database:
-    """Connections to one file. Every transaction has one of its own, so that readers never wait for each other."""
+    """Connections to one file. Every transaction has its own, so that readers never wait for each other."""
 
     def __init__(self, file: Path) -> None:
         """Open ``file``, making or upgrading its tables.
