@@ -17,11 +17,11 @@ from rag.service.chat.chat import Chat, chunk, first_chunk, last_chunks, open_ch
 from rag.service.chat.running import run
 from rag.service.chat.schemas import ChatReply, ChatRequest
 from rag.service.problems import as_problem, error_body
-from rag.service.routes.access import Caller, allow
+from rag.service.routes.access import Allow, Caller, CheckedRoute
 from rag.service.schemas import Model, ModelList
 
-router = APIRouter(prefix="/v1", tags=["chat"])
-Reader = Annotated[Caller, Depends(allow("read"))]
+router = APIRouter(prefix="/v1", tags=["chat"], route_class=CheckedRoute)
+Reader = Annotated[Caller, Depends(Allow("read"))]
 Events = AsyncGenerator[TokenEvent | Answer, None]
 _AS_STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
 

@@ -18,7 +18,7 @@ from rag.service.jobs.patches import forget_patches
 from rag.service.jobs.store import Upload
 from rag.service.names import NAME_PATTERN
 from rag.service.problems import Problem
-from rag.service.routes.access import Caller, allow
+from rag.service.routes.access import Allow, Caller, CheckedRoute
 from rag.service.schemas import (
     DocumentItem,
     DocumentList,
@@ -33,10 +33,10 @@ from rag.service.schemas import (
     RetrieveRequest,
 )
 
-router = APIRouter(prefix="/v1", tags=["libraries"])
-Reader = Annotated[Caller, Depends(allow("read"))]
-Writer = Annotated[Caller, Depends(allow("write"))]
-Admin = Annotated[Caller, Depends(allow("admin"))]
+router = APIRouter(prefix="/v1", tags=["libraries"], route_class=CheckedRoute)
+Reader = Annotated[Caller, Depends(Allow("read"))]
+Writer = Annotated[Caller, Depends(Allow("write"))]
+Admin = Annotated[Caller, Depends(Allow("admin"))]
 LibraryName = Annotated[str, Path(pattern=NAME_PATTERN)]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the job's end before the reply.")]
 _MAX_NAME_CHARS = 200
