@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -129,6 +129,8 @@ class RequestLog:
 async def _resume(state: State) -> None:
     """Take up jobs that a killed process has left, now and from time to time."""
     while True:
-        with suppress(OSError):
+        try:
             await asyncio.to_thread(state.jobs.resume)
+        except Exception:  # whatever lies in that folder: without this task no job would ever be taken up again
+            logger.exception("jobs cannot be taken up at present")
         await asyncio.sleep(_RESUME_S)

@@ -18,6 +18,8 @@ class ServiceSettings:
         max_chats: questions at once (chats and searches), of all clients; more are refused with 429.
         max_chats_per_client: questions at once, of one key.
         requests_per_minute: requests of one key, on average; of all processes together where there is a database.
+        job_workers: uploads that are worked on at once; where there are several workers, no tenant has them all.
+        max_jobs: jobs that may wait; more are refused with 503.
         chat_timeout_s: longest time for one answer.
         max_body_bytes: largest body of a request.
         max_upload_bytes: largest body of a request that adds documents.
@@ -34,6 +36,8 @@ class ServiceSettings:
     max_chats: int = 64
     max_chats_per_client: int = 32
     requests_per_minute: int = 1200
+    job_workers: int = 2
+    max_jobs: int = 1000
     chat_timeout_s: float = 120.0
     max_body_bytes: int = 4_000_000
     max_upload_bytes: int = 50_000_000

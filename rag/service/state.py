@@ -32,7 +32,9 @@ class State:
         self.settings = settings
         self.telemetry = Telemetry(settings.traces)
         self.catalog = _open_catalog(settings, config, load, encoder)
-        self.jobs = Jobs(self.catalog, self.telemetry.job_ended)
+        self.jobs = Jobs(
+            self.catalog, self.telemetry.job_ended, num_workers=settings.job_workers, max_waiting=settings.max_jobs
+        )
         self.keys = KeyFile(settings.keys) if settings.keys else None
         self.rate = _build_rate(self.catalog, settings.requests_per_minute)
         self.workers = Workers(settings.max_chats, settings.max_chats_per_client)
