@@ -18,6 +18,7 @@ from rag.core.encoding import Encoder
 from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.service import problems
+from rag.service.agents import mount_agents
 from rag.service.auth.hosts import LOOPBACK, KnownHosts
 from rag.service.auth.limits import BodyLimit
 from rag.service.auth.origins import KnownOrigins
@@ -53,7 +54,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=state.readiness.warm_up, name="warm", daemon=True).start()
         resuming = asyncio.create_task(_resume(state))
-        yield
+        async with agents.running():
+            yield
         resuming.cancel()
         await asyncio.to_thread(state.close)
 
@@ -72,6 +74,7 @@ def create_app(
     app.include_router(routes_libraries.router)
     app.include_router(routes_patches.router)
     app.include_router(routes_health.router)
+    agents = mount_agents(app, state)
     mount_page(app)
     app.add_middleware(
         BodyLimit,
