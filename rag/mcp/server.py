@@ -6,7 +6,7 @@ HTTP (:mod:`rag.service.agents`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Annotated, Any, TypeVar
 
@@ -128,7 +128,7 @@ async def _answer(library: str, make: Callable[[Engine, str], dict[str, Any]]) -
     return await _told(lambda: desk.run(work))
 
 
-async def _told(call: Callable[[], Any]) -> Any:
+async def _told(call: Callable[[], Awaitable[T]]) -> T:
     """What ``call`` gives; an error that was foreseen reaches the agent in words."""
     try:
         return await call()

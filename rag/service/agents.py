@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
+from mcp.server.context import ServerRequestContext
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -33,7 +34,7 @@ class Agents:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        server = Server(lambda ctx: CallerDesk(ctx.request.state.caller))
+        server = Server(_find_desk)
         server.streamable_http_app(
             stateless_http=True,
             json_response=True,
@@ -58,6 +59,11 @@ class Agents:
             await error_response(problem)(scope, receive, send)
             return
         await self._manager.handle_request(scope, receive, send)
+
+
+def _find_desk(ctx: ServerRequestContext[Any, Any]) -> CallerDesk:
+    assert ctx.request is not None  # it came over HTTP
+    return CallerDesk(ctx.request.state.caller)
 
 
 def mount_agents(app: FastAPI, state: State) -> Agents:

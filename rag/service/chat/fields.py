@@ -6,26 +6,41 @@ as they got it. None of that asks for anything.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from rag.service.problems import UNSUPPORTED
 
 _NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 
 
-def only(*allowed: Any, meaning: str) -> Any:
-    """The type of a field that takes null and ``allowed``, and means nothing then: its value is always ``None``."""
-    expected = " or ".join(["null", *(repr(value).replace("'", '"') for value in allowed)])
+@dataclass(frozen=True)
+class Only:
+    """Metadata of a field that takes null and ``allowed``, and means nothing then: its value is always ``None``."""
 
-    def check(value: Any) -> None:
-        if value is not None and value not in allowed:
+    allowed: tuple[Any, ...]
+    meaning: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, core_schema.any_schema())
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": [None, *self.allowed], "description": self.meaning}
+
+    def _check(self, value: Any) -> None:
+        if value is not None and value not in self.allowed:
+            expected = " or ".join(map(json.dumps, (None, *self.allowed)))
             raise PydanticCustomError(UNSUPPORTED, "is not supported; expected {expected}", {"expected": expected})
 
-    return Annotated[Any, AfterValidator(check), Field(description=f"{meaning} Takes {expected}.")]
+
+def only(*allowed: Any, meaning: str) -> Only:
+    """A field that takes null and ``allowed`` (:class:`Only`)."""
+    return Only(allowed, meaning)
 
 
 def check_extra(extra: Mapping[str, Any]) -> None:

@@ -168,28 +168,28 @@ class ChatRequest(Strict):
     parallel_tool_calls: bool | None = Field(None, description="Taken for compatibility; there are no tools.")
 
     # Not done here: a value that asks for nothing is accepted, any other is refused by name.
-    n: only(1, meaning="One answer is made.") = None
-    presence_penalty: only(0, meaning="No penalties.") = None
-    frequency_penalty: only(0, meaning="No penalties.") = None
-    logit_bias: only({}, meaning="No biases.") = None
-    logprobs: only(False, meaning="'rag.trace' says what both streams said.") = None
-    top_logprobs: only(0, meaning="'rag.trace' says what both streams said.") = None
-    tools: only([], meaning="No tools.") = None
-    tool_choice: only("none", "auto", meaning="No tools.") = None
-    functions: only([], meaning="No tools.") = None
-    function_call: only("none", "auto", meaning="No tools.") = None
-    response_format: only({"type": "text"}, meaning="Answers are text.") = None
-    modalities: only(["text"], meaning="Answers are text.") = None
-    audio: only(meaning="Answers are text.") = None
-    prediction: only(meaning="Nothing is predicted.") = None
-    reasoning_effort: only("none", meaning="The models answer at once.") = None
-    verbosity: only("medium", meaning="'max_tokens' bounds the answer.") = None
-    service_tier: only("auto", "default", meaning="All requests are served alike.") = None
-    store: only(False, meaning="Nothing is stored.") = None
-    prompt_cache_retention: only(meaning="Nothing is stored.") = None
-    prompt_cache_options: only(meaning="Nothing is stored.") = None
-    moderation: only(meaning="Nothing is moderated.") = None
-    web_search_options: only(meaning="Only the library is searched.") = None
+    n: Annotated[None, only(1, meaning="One answer is made.")] = None
+    presence_penalty: Annotated[None, only(0, meaning="No penalties.")] = None
+    frequency_penalty: Annotated[None, only(0, meaning="No penalties.")] = None
+    logit_bias: Annotated[None, only({}, meaning="No biases.")] = None
+    logprobs: Annotated[None, only(False, meaning="'rag.trace' says what both streams said.")] = None
+    top_logprobs: Annotated[None, only(0, meaning="'rag.trace' says what both streams said.")] = None
+    tools: Annotated[None, only([], meaning="No tools.")] = None
+    tool_choice: Annotated[None, only("none", "auto", meaning="No tools.")] = None
+    functions: Annotated[None, only([], meaning="No tools.")] = None
+    function_call: Annotated[None, only("none", "auto", meaning="No tools.")] = None
+    response_format: Annotated[None, only({"type": "text"}, meaning="Answers are text.")] = None
+    modalities: Annotated[None, only(["text"], meaning="Answers are text.")] = None
+    audio: Annotated[None, only(meaning="Answers are text.")] = None
+    prediction: Annotated[None, only(meaning="Nothing is predicted.")] = None
+    reasoning_effort: Annotated[None, only("none", meaning="The models answer at once.")] = None
+    verbosity: Annotated[None, only("medium", meaning="'max_tokens' bounds the answer.")] = None
+    service_tier: Annotated[None, only("auto", "default", meaning="All requests are served alike.")] = None
+    store: Annotated[None, only(False, meaning="Nothing is stored.")] = None
+    prompt_cache_retention: Annotated[None, only(meaning="Nothing is stored.")] = None
+    prompt_cache_options: Annotated[None, only(meaning="Nothing is stored.")] = None
+    moderation: Annotated[None, only(meaning="Nothing is moderated.")] = None
+    web_search_options: Annotated[None, only(meaning="Only the library is searched.")] = None
 
     def sampling(self) -> dict[str, Any]:
         """The fields of :class:`rag.core.query.Sampling` that the request sets."""

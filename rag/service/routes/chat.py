@@ -89,7 +89,7 @@ class _EventStream(StreamingResponse):
             await self._ahead.close()
 
 
-async def _pieces(chat: Chat, ahead: Ahead, root: Path) -> AsyncIterator[bytes]:
+async def _pieces(chat: Chat, ahead: Events, root: Path) -> AsyncIterator[bytes]:
     yield sse(first_chunk(chat))
     has_text = False
     try:
