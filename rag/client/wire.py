@@ -102,7 +102,7 @@ class StreamReader:
             self._pieces.append(chunk["choices"][0]["delta"]["content"])
             return TokenEvent(self._pieces[-1], parse(Step, chunk["step"]))
         if chunk["choices"] and (text := chunk["choices"][0]["delta"].get("content")):
-            self._pieces.append(text)  # no token made it: the engine abstains
+            self._pieces = [text]  # no token made it: the engine abstains, or the verdict changed what tokens said
         if "citations" in chunk:
             return parse_answer(self._question, chunk, "".join(self._pieces).strip())
         return None

@@ -171,6 +171,9 @@ class RankedPassage(BaseModel):
     title: str
     text: str
     start: int
+    location: str
+    heading: str
+    date: str
     score: float
 
 

@@ -193,7 +193,7 @@ def test_citations_open_the_passage(answered: Any) -> None:
 
 
 def test_the_dial_decides_who_is_believed(page: Any) -> None:
-    sent = requests_of(page)
+    sent = record_requests(page)
     page.uncheck("#auto")
     assert "as they stand" in page.inner_text("#dial-hint")
     page.focus("#alpha")
@@ -208,7 +208,7 @@ def test_the_dial_decides_who_is_believed(page: Any) -> None:
     assert [len(body["messages"]) for body in sent] == [1, 3]
 
 
-def requests_of(page: Any) -> list[Any]:
+def record_requests(page: Any) -> list[Any]:
     """Bodies of the chats that the page asks for from now on."""
     sent: list[Any] = []
     page.on("request", lambda request: sent.append(request.post_data_json) if "/chat/" in request.url else None)
@@ -216,7 +216,7 @@ def requests_of(page: Any) -> list[Any]:
 
 
 def test_patches_are_built_and_used(page: Any) -> None:
-    sent = requests_of(page)
+    sent = record_requests(page)
     until(page, "!document.querySelector('#patches-box').hidden")
     assert page.inner_text("#patches-count").startswith("0 of")
     assert page.is_disabled("#patches-mode")
@@ -314,7 +314,7 @@ def test_everything_has_a_name_and_a_visible_focus(answered: Any) -> None:
 def test_stopping_and_beginning_again(answered: Any) -> None:
     page = answered
     page.set_viewport_size({"width": 1280, "height": 860})
-    sent = requests_of(page)
+    sent = record_requests(page)
     page.fill("#question", "Tell me everything about the town and its harbour.")
     page.keyboard.press("Enter")
     page.wait_for_selector(".answer:last-of-type .token")
@@ -391,7 +391,7 @@ def test_a_removal_is_done_when_the_page_is_left(page: Any, filled: str) -> None
 
 
 def test_a_reload_loses_nothing(page: Any) -> None:
-    sent = requests_of(page)
+    sent = record_requests(page)
     answer = ask(page).locator(".answer-text").inner_text()
     num_tokens = page.locator(".token").count()
     page.fill("#question", "half a thought")
@@ -425,7 +425,7 @@ def test_a_chat_as_a_file(page: Any) -> None:
 
 
 def test_asking_again_and_changing_a_question(page: Any) -> None:
-    sent = requests_of(page)
+    sent = record_requests(page)
     ask(page)
     ask(page, "And who was the second?")
     assert page.locator(".actions .again:visible").count() == 1

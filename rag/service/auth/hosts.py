@@ -15,8 +15,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class KnownHosts:
     """ASGI middleware: the request's ``Host`` must be one of ``names``.
 
-    A web page must not get in by a name of its own that resolves to this machine (DNS rebinding). Unlike Starlette's
-    ``TrustedHostMiddleware``, it knows addresses of IPv6, which have colons of their own: ``[::1]:8080``.
+    A web page must not get in by its own name that resolves to this machine (DNS rebinding). Unlike Starlette's
+    ``TrustedHostMiddleware``, it knows addresses of IPv6, which contain colons: ``[::1]:8080``.
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str]) -> None:

@@ -1,7 +1,8 @@
 """The chat over the wire: OpenAI's forms, the ``rag`` object of a request, and what the reply says beyond them.
 
 A reply, and the last chunk of a streamed one, carries beside OpenAI's fields: ``citations``, ``dropped``,
-``conflict`` (:class:`rag.core.answer.Conflict`; its ``steps`` on request), ``decoder``, ``settings``, ``patches`` and
+``verdict`` (:class:`rag.core.verdict.Verdict`), ``conflict`` (:class:`rag.core.answer.Conflict`; its ``steps`` on
+request), ``decoder``, ``settings``, ``patches`` and
 ``timings`` (milliseconds by stage, and ``total``): the fields of :class:`rag.core.answer.Answer`, whose classes stand
 in the OpenAPI document as they are. With ``rag.trace`` every chunk of a stream carries the ``step`` of its token.
 """
@@ -16,6 +17,7 @@ from pydantic.config import JsonDict
 
 from rag.core.answer import Citation, Conflict, PatchUse
 from rag.core.query import PatchMode
+from rag.core.verdict import OnSilence, Policy, Verdict
 from rag.service.chat.fields import check_content, check_extra, only
 from rag.service.schemas import Name, Strict
 
@@ -78,7 +80,7 @@ class ChatMessage(BaseModel):
 
 
 class StreamOptions(Strict):
-    """How a stream ends: with ``include_usage``, usage has a chunk of its own, as OpenAI sends it."""
+    """How a stream ends: with ``include_usage``, usage has its own chunk, as OpenAI sends it."""
 
     include_usage: bool | None = False
     include_obfuscation: bool | None = Field(False, description="Taken for compatibility; nothing is obfuscated.")
@@ -93,6 +95,9 @@ class RequestPassage(Strict):
     doc_id: str = Field("", max_length=200)
     passage_id: str = Field("", max_length=200)
     start: int = Field(0, ge=0)
+    location: str = Field("", max_length=500, description="Where it stands, such as 'page 3'.")
+    heading: str = Field("", max_length=1000, description="The headings above it.")
+    date: str = Field("", max_length=40, description="Of the document, ISO 8601.")
 
 
 class RagOptions(BaseModel):
@@ -117,6 +122,9 @@ class RagOptions(BaseModel):
         None,
         description="'auto': passages, and the patches of the documents they are from; 'only': patches alone; 'off'.",
     )
+    verdict: bool | None = Field(None, description="Read each passage alone, and say what each source and memory say.")
+    policy: Policy | None = Field(None, description="What the answer follows where sources disagree.")
+    on_silence: OnSilence | None = Field(None, description="What is said where the documents say nothing.")
     trace: bool = Field(False, description="Report what both streams said at each token.")
 
     @model_validator(mode="after")
@@ -239,7 +247,8 @@ class ChatReply(BaseModel):
     usage: Usage
     citations: list[Citation]
     dropped: list[Citation]
-    conflict: Conflict = Field(description="Its 'steps' come with 'rag.trace' only.")
+    verdict: Verdict | None = Field(description="What each source says, and what the model knows.")
+    conflict: Conflict = Field(description="Deprecated; see 'verdict'. Its 'steps' come with 'rag.trace' only.")
     decoder: str
     settings: dict[str, Any]
     patches: list[PatchUse] = Field(description="The documents whose patches it was generated with, and how strongly.")

@@ -46,7 +46,7 @@ class JobProgress(Progress):
         if is_cancelled(self._folder):
             raise JobCancelledError("it was cancelled; nothing of it was added")
         if self._is_stopping.is_set():
-            raise UnavailableError("the service is stopping; the job goes on at its next start")
+            raise UnavailableError("the service is stopping; the job continues at its next start")
 
     def _update(self, **numbers: int) -> None:
         self.job = self.job.model_copy(update={"status": "running", **numbers})

@@ -2,6 +2,7 @@
 
 import { byId, h, openDialog } from "./dom.js";
 import { findSources } from "./sources.js";
+import { verdictView } from "./verdict.js";
 
 // Jensen-Shannon divergence is at most ln 2 (nats).
 const MAX_JSD = Math.LN2;
@@ -45,11 +46,13 @@ export class AnswerView {
   }
 
   /** Show what the service knows about the whole answer. */
-  finish({ conflict, citations = [], patches = [], finish_reason, notice, timings, decoder }) {
+  finish({ draft, verdict, conflict, citations = [], patches = [], finish_reason, notice, timings, decoder }) {
     this.#settle();
+    if (draft) this.#fold();
     if (notice) this.element.append(h("p", { className: "meta" }, notice));
     if (finish_reason === "length") this.element.append(h("p", { className: "meta" }, "Cut off at the longest answer allowed."));
-    if (conflict && hasDocuments({ citations, patches })) this.element.append(verdict(conflict));
+    if (verdict) this.element.append(verdictView(verdict, citations, (index, quote) => openPassage(citations[index], quote)));
+    else if (conflict && hasDocuments({ citations, patches })) this.element.append(streamsDiffer(conflict));
     const sources = findSources(this.text.textContent, citations);
     this.#insert(sources, citations);
     if (citations.length) this.element.append(citationList(citations, new Set(sources.map((one) => one.number))));
@@ -90,6 +93,13 @@ export class AnswerView {
       if (holder) holder.after(mark);
       else node.splitText(offset).before(mark);
     }
+  }
+
+  /** The last piece is the answer; what the model wrote before it is folded away below. */
+  #fold() {
+    const before = [...this.text.childNodes].slice(0, -1);
+    this.text.lastChild.data = this.text.lastChild.data.trimStart();
+    this.text.after(h("details", { className: "draft" }, h("summary", {}, "What the model wrote first"), ...before));
   }
 
   #tick() {
@@ -175,7 +185,7 @@ export function hideCandidates() {
   document.querySelector("[aria-describedby=candidates]")?.removeAttribute("aria-describedby");
 }
 
-function verdict(conflict) {
+function streamsDiffer(conflict) {
   if (!conflict.is_conflict) {
     return h("p", { className: "agreement" }, `Documents and memory agree (conflict ${conflict.score.toFixed(2)})`);
   }

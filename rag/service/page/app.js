@@ -36,7 +36,7 @@ async function ask(question) {
     await receive(view, turn, [...history, { role: "user", content: question }], signal);
     turn.state = "done";
     const isConflict = turn.about.conflict?.is_conflict && hasDocuments(turn.about);
-    announce(textOf(turn) + (isConflict ? " Memory and documents disagree." : ""));
+    announce(`${textOf(turn)} ${turn.about.verdict?.summary ?? (isConflict ? "Memory and documents disagree." : "")}`);
   } catch (error) {
     turn.state = error.name === "AbortError" ? "stopped" : "failed";
     turn.error = turn.state === "failed" ? error.message : "";
@@ -58,7 +58,7 @@ async function receive(view, turn, conversation, signal) {
     if (piece) turn.pieces.push([piece, briefStep(chunk.step)]);
     view.add(piece, chunk.step);
     if (choice?.finish_reason) turn.about.finish_reason = choice.finish_reason;
-    for (const key of ["citations", "timings", "decoder", "patches", "notice"]) if (chunk[key]) turn.about[key] = chunk[key];
+    for (const key of ["draft", "verdict", "citations", "timings", "decoder", "patches", "notice"]) if (chunk[key]) turn.about[key] = chunk[key];
     if (chunk.conflict) turn.about.conflict = { ...chunk.conflict, steps: undefined };
     follow(view.element, false);
   }

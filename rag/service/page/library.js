@@ -145,7 +145,7 @@ function startDrop(zone) {
   });
 }
 
-/** Upload files one after the other, each with a line of its own. */
+/** Upload files one after the other, each with its own line. */
 async function add(files) {
   const name = chosenLibrary();
   if (!name) return notify("Choose or make a library first; then add documents to it.", { isError: true });

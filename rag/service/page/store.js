@@ -48,7 +48,8 @@ export function briefStep(step) {
   return { jsd, context_top, parametric_top, context_logprob, parametric_logprob };
 }
 
-export const textOf = (turn) => turn.pieces.map(([piece]) => piece).join("").trim();
+/** The text of an answer; where the verdict has changed the draft, that is the last piece alone. */
+export const textOf = (turn) => (turn.about.draft ? turn.pieces.slice(-1) : turn.pieces).map(([piece]) => piece).join("").trim();
 
 /** A chat as a document for people, its sources as a list below each answer. */
 export function toMarkdown(chat) {

@@ -94,7 +94,7 @@ def _key(state: State, secret: str | None) -> Key:
         key = state.keys.find(secret) if secret else None
     except SettingError as error:
         logger.error("keys cannot be checked: %s", error)  # its path is the operator's to know, not a stranger's
-        message = "keys cannot be checked at present; tell whoever runs this service"
+        message = "keys cannot be checked at present; tell the people who run this service"
         raise Problem(503, "keys_unavailable", message, headers={"Retry-After": "30"}) from error
     if key is None:
         message = "the API key is unknown" if secret else "there is no API key; send 'Authorization: Bearer KEY'"

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from rag.core.answer import Answer, TokenEvent
 from rag.service.chat.ahead import Ahead
-from rag.service.chat.chat import Chat, base_names, chunk, first_chunk, last_chunks, open_chat, reply, sse, text_chunk
+from rag.service.chat.chat import Chat, base_names, chunk, first_chunk, last_chunks, open_chat, reply, sse
 from rag.service.chat.running import run
 from rag.service.chat.schemas import ChatReply, ChatRequest
 from rag.service.problems import Problem, as_problem, error_body
@@ -91,7 +91,6 @@ class _EventStream(StreamingResponse):
 
 async def _pieces(chat: Chat, ahead: Events, root: Path) -> AsyncIterator[bytes]:
     yield sse(first_chunk(chat))
-    has_text = False
     try:
         while True:
             while not await ahead.wait(_KEEP_ALIVE_S):
@@ -99,9 +98,6 @@ async def _pieces(chat: Chat, ahead: Events, root: Path) -> AsyncIterator[bytes]
             event = await ahead.take()
             if event is None:
                 break
-            if isinstance(event, Answer) and not has_text and event.text:
-                yield sse(text_chunk(chat, event.text))  # nothing was generated: it abstains, and says so
-            has_text = True
             for piece in _event_chunks(chat, event):
                 yield piece
     except Exception as error:  # the status is sent already: the stream itself has to say so
