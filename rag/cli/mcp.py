@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rag.cli.common import EncoderName, EngineName, LibraryPlace, ModelName, SettingsFile, open_engine
+from rag.cli.common import open_engine
+from rag.cli.options import EncoderName, EngineName, LibraryPlace, ModelName, SettingsFile
 from rag.service.names import name_from_folder
 
 

@@ -133,7 +133,7 @@ def test_refusals(http: httpx.Client, body: dict[str, Any], status: int, code: s
     response = http.post("/v1/chat/completions", json={**body, "stream": is_stream})
     if is_stream and response.status_code == 200:  # on a busy machine the stream has begun when the engine refuses
         assert code in ("invalid_option", "context_length_exceeded")
-        error = chunks_of(response.text)[-1]["error"]
+        error = read_chunks(response.text)[-1]["error"]
     else:
         assert response.status_code == status
         error = response.json()["error"]
