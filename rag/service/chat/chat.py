@@ -59,7 +59,7 @@ class Chat:
 
     def _ask(self, engine: Engine) -> Iterator[TokenEvent | Answer]:
         options = self.request.rag.options() | self.request.sampling()
-        turns = [(turn.role, turn.text) for turn in self.request.messages[:-1]]
+        turns = [(turn.role, turn.text) for turn in self.request.messages[:-1] if turn.text.strip()]
         options |= {"history": alternate_turns(turns), "cache_salt": tenant_salt(self.key.tenant)}
         options["remembers"] = self.key.allows("write")  # a key that only reads leaves the library as it is
         if self.request.rag.patches not in (None, "off"):
