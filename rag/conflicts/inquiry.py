@@ -17,6 +17,7 @@ from rag.conflicts.grouping import group_readings
 from rag.conflicts.memory import memory_requests, read_memory
 from rag.conflicts.memory_relation import relate_memory
 from rag.conflicts.reading import Reader, Sheet
+from rag.conflicts.relevance import silence_strays
 from rag.conflicts.verdict import Evidence, judge
 from rag.core.passages import Passage
 from rag.core.verdict import Memory, Position, Reading, Verdict
@@ -69,7 +70,8 @@ class Inquirer:
     def conclude(self, inquiry: Inquiry, replies: Sequence[Generation]) -> Verdict:
         """The verdict from the replies to ``inquiry.requests``, in their order."""
         sheet, num_read = inquiry.sheet, len(inquiry.sheet.requests)
-        readings = [_with_date(reading, sheet) for reading in self.reader.read(sheet, replies[:num_read])]
+        read = silence_strays(self.reader.read(sheet, replies[:num_read]), sheet.question, sheet.passages)
+        readings = [_with_date(reading, sheet) for reading in read]
         copies = find_copies({passage.passage_id: passage.text for passage in sheet.passages})
         positions = group_readings(readings, sheet.question, copies=copies)
         memory = self._recall(sheet.question, replies[num_read:], positions)
