@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from decoders.params import DECODER_NAMES
+from rag.core.verdict import Policy
 
-_ANSWER, _SEARCH, _MODEL = "Answer", "Search", "Model and settings"
+_ANSWER, _VERDICT, _SEARCH, _MODEL = "Answer", "Verdict", "Search", "Model and settings"
 
 LibraryPlace = Annotated[
     str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
@@ -124,6 +125,34 @@ Explain = Annotated[
     bool,
     typer.Option(
         "--explain", help="Show how passages were found, and what both streams said.", rich_help_panel=_ANSWER
+    ),
+]
+
+WithVerdict = Annotated[
+    bool | None,
+    typer.Option(
+        "--verdict/--no-verdict",
+        help="Read each passage alone, and say what each source and the model's memory say.",
+        show_default=False,
+        rich_help_panel=_VERDICT,
+    ),
+]
+PolicyName = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help=f"What the answer follows where sources disagree: {', '.join(get_args(Policy))}.",
+        show_default=False,
+        rich_help_panel=_VERDICT,
+    ),
+]
+Silence = Annotated[
+    str | None,
+    typer.Option(
+        "--on-silence",
+        help="Where the documents say nothing: say (and add what the model knows), memory, or ask.",
+        show_default=False,
+        rich_help_panel=_VERDICT,
     ),
 ]
 
