@@ -6,10 +6,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_FIRST = "Ada Bruno Carla Dario Edda Fritz Greta Henk Ines Jonas Kaja Lars Mira Nadia Otto Pia Runa Stig Tove Ulla".split()
+_FIRST = (
+    "Ada Bruno Carla Dario Edda Fritz Greta Henk Ines Jonas Kaja Lars Mira Nadia Otto Pia Runa Stig Tove Ulla".split()
+)
 _LAST = "Aalders Brandt Castell Dorn Eklund Falk Grindem Holm Ivers Jansen Krol Lind Moen Norgard Oss Prell Quist Ruud".split()
 _THINGS = "crane winch pump barge tower bridge ferry lock mill depot kiln quarry chapel museum signal store".split()
-_PLACES = "Selwick Harbyur Norvik Almere Tessin Orlova Kastrup Brenna Ludz Milano Cadiz Patras Varna Hobart Leith".split()
+_PLACES = (
+    "Selwick Harbyur Norvik Almere Tessin Orlova Kastrup Brenna Ludz Milano Cadiz Patras Varna Hobart Leith".split()
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,17 @@ class Facts:
         rows = [["Berth", *columns]]
         for number in range(1, num_rows + 1):
             self._count += 1
-            values = {"Fee": f"{self._count * 7 + 11}", "Depth": f"{number % 9 + 1}.{self._count % 10}", "Keeper": self.name()}
-            rows.append([f"Quay {self._random.choice(_PLACES)} {number}", *(values.get(c, f"{c[0]}{self._count}") for c in columns)])
+            values = {
+                "Fee": f"{self._count * 7 + 11}",
+                "Depth": f"{number % 9 + 1}.{self._count % 10}",
+                "Keeper": self.name(),
+            }
+            rows.append(
+                [
+                    f"Quay {self._random.choice(_PLACES)} {number}",
+                    *(values.get(c, f"{c[0]}{self._count}") for c in columns),
+                ]
+            )
         return rows
 
 
@@ -97,11 +110,19 @@ def list_cells(table: list[list[str]]) -> tuple[Cell, ...]:
 # One text a script: sentences, and words of them that a person searches for.
 SCRIPTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "latin": (
-        ("Die Fähre nach Norvik fährt täglich um neun Uhr.", "Der Leuchtturm gehört Jürgen Weiß.", "Das Café öffnet im Frühling."),
+        (
+            "Die Fähre nach Norvik fährt täglich um neun Uhr.",
+            "Der Leuchtturm gehört Jürgen Weiß.",
+            "Das Café öffnet im Frühling.",
+        ),
         ("Fähre", "Leuchtturm", "Jürgen", "Frühling"),
     ),
     "cyrillic": (
-        ("Паром отходит от причала каждый день в девять часов.", "Смотритель маяка живёт в деревне.", "Библиотека закрыта зимой."),
+        (
+            "Паром отходит от причала каждый день в девять часов.",
+            "Смотритель маяка живёт в деревне.",
+            "Библиотека закрыта зимой.",
+        ),
         ("Паром", "маяка", "Библиотека", "причала"),
     ),
     "greek": (

@@ -180,7 +180,9 @@ def make_csv(facts: Facts) -> list[Case]:
         quoted = [f'{note} "quoted", {delimiter} and\nmore' for note in notes]
         writer = csv.writer(out, delimiter=delimiter)
         writer.writerows([[*table[0], "Remark"], *([*row, text] for row, text in zip(table[1:], quoted, strict=True))])
-        cases.append(Case(f"{delimiter!r} {encoding}", suffix, out.getvalue().encode(encoding), tuple(notes), list_cells(table)))
+        cases.append(
+            Case(f"{delimiter!r} {encoding}", suffix, out.getvalue().encode(encoding), tuple(notes), list_cells(table))
+        )
     return cases
 
 
@@ -277,14 +279,16 @@ def _make_odf(kind: str, body: str, styles: str = "") -> bytes:
 
 
 def _odf_table(table: Sequence[Sequence[str]], name: str = "t") -> str:
-    rows = "".join(
-        f"<table:table-row>{''.join(_odf_cell(cell) for cell in row)}</table:table-row>" for row in table
-    )
+    rows = "".join(f"<table:table-row>{''.join(_odf_cell(cell) for cell in row)}</table:table-row>" for row in table)
     return f'<table:table table:name="{name}"><table:table-column table:number-columns-repeated="{len(table[0])}"/>{rows}</table:table>'
 
 
 def _odf_cell(text: str) -> str:
-    kind = f'office:value-type="float" office:value="{text}"' if text.replace(".", "").isdigit() else 'office:value-type="string"'
+    kind = (
+        f'office:value-type="float" office:value="{text}"'
+        if text.replace(".", "").isdigit()
+        else 'office:value-type="string"'
+    )
     return f"<table:table-cell {kind}><text:p>{text}</text:p></table:table-cell>"
 
 
@@ -319,7 +323,9 @@ def make_ods(facts: Facts) -> list[Case]:
     )
     title = f"<table:table-row>{_odf_cell(s[0])}</table:table-row>{empty}"
     body = _odf_table(first, "Fees").replace("<table:table-row>", title + "<table:table-row>", 1)
-    body += _odf_table(second, "Depths").replace("</table:table>", f"{empty}<table:table-row>{_odf_cell(s[1])}</table:table-row>{share}</table:table>")
+    body += _odf_table(second, "Depths").replace(
+        "</table:table>", f"{empty}<table:table-row>{_odf_cell(s[1])}</table:table-row>{share}</table:table>"
+    )
     cells = (*list_cells(first), *list_cells(second), Cell("Share", "", "12.5%"))
     return [Case("two sheets", ".ods", _make_odf("spreadsheet", body), tuple(s), cells)]
 
@@ -340,7 +346,9 @@ def make_odp(facts: Facts) -> list[Case]:
 
 
 def _rtf(text: str) -> str:
-    return "".join(char if char.isascii() else f"\\u{ord(char) if ord(char) < 32768 else ord(char) - 65536}?" for char in text)
+    return "".join(
+        char if char.isascii() else f"\\u{ord(char) if ord(char) < 32768 else ord(char) - 65536}?" for char in text
+    )
 
 
 def make_rtf(facts: Facts) -> list[Case]:
@@ -358,7 +366,16 @@ def make_rtf(facts: Facts) -> list[Case]:
         f"{{\\deleted GONE TEXT}}{{\\field{{\\*\\fldinst HYPERLINK x}}{{\\fldrslt {s[6]}}}}}\\par}}"
     )
     planted = (s[0], f"{s[1]} Café", s[2], s[3], s[4], "Паром", f"{s[5]} Ω 港", s[6], s[7])
-    return [Case("all kinds", ".rtf", text.encode("ascii"), planted, list_cells(table), ("HIDDEN TEXT", "GONE TEXT", "NOBODY"))]
+    return [
+        Case(
+            "all kinds",
+            ".rtf",
+            text.encode("ascii"),
+            planted,
+            list_cells(table),
+            ("HIDDEN TEXT", "GONE TEXT", "NOBODY"),
+        )
+    ]
 
 
 def make_code(facts: Facts) -> list[Case]:

@@ -53,7 +53,7 @@ def read_docx(content: bytes) -> ParsedDocument:
     around = _read_around(package, reader, body)
     blocks = [*around["header"], *reader.read(body), *around["footer"]]
     title = read_title(package) or reader.title or next((b.text for b in blocks if b.kind == "heading"), "")
-    return build_document(blocks, title)
+    return build_document(blocks, title, notes=package.notes)
 
 
 def _find_main(package: Package) -> str:
@@ -68,13 +68,8 @@ def _find_main(package: Package) -> str:
 
 def read_title(package: Package) -> str:
     """The title among the properties of an Office file; empty where there is none, or only a program's default."""
-    from lxml.etree import XMLSyntaxError
-
-    try:
-        root = package.read_xml("docProps/core.xml")
-    except (SourceError, XMLSyntaxError):
-        return ""
-    node = child(root, "title")
+    root = package.read_optional("docProps/core.xml")
+    node = child(root, "title") if root is not None else None
     title = squeeze(node.text or "") if node is not None else ""
     return (
         ""
@@ -108,15 +103,15 @@ class _Reader:
     def read_part(self, relation_id: str) -> list[Block]:
         """The blocks of a header or footer, by the id of its relation or its name. Page numbers alone are none."""
         name = self._relations.get(relation_id, relation_id)
-        if name not in self._package:
+        root = self._package.read_optional(name)
+        if root is None:
             return []
-        return [block for block in self.read(self._package.read_xml(name)) if re.search(r"[^\W\d]{2}", block.text)]
+        return [block for block in self.read(root) if re.search(r"[^\W\d]{2}", block.text)]
 
     def _read_notes(self, kind: str) -> dict[str, _Element]:
-        name = f"word/{kind}s.xml"
-        if name not in self._package:
-            return {}
-        return {attribute(note, "id"): note for note in self._package.read_xml(name) if local_name(note) == kind}
+        root = self._package.read_optional(f"word/{kind}s.xml")
+        notes = root if root is not None else ()
+        return {attribute(note, "id"): note for note in notes if local_name(note) == kind}
 
     def _read_paragraph(self, paragraph: _Element) -> Iterator[Block]:
         parts: list[str] = []

@@ -12,6 +12,7 @@ from rag.ingest.loaders.dates import to_iso_date
 from rag.ingest.loaders.encodings import decode
 from rag.ingest.loaders.html import read_markup
 from rag.ingest.loaders.tables import Cell, build_cell, build_rows
+from rag.ingest.loaders.text import split_pieces
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -29,9 +30,8 @@ def read_markdown(content: bytes) -> ParsedDocument:
     text, notes = decode(content)
     text = _DATA.sub("", clean(text))
     fields, num_lines = _read_fields(text)
-    body = "\n".join(text.split("\n")[num_lines:])
     said = "; ".join(f"{name}: {fields[name]}" for name in _SAID_FIELDS if fields.get(name))
-    blocks = [Block(said, location="line 1"), *read_blocks(body, num_lines)]
+    blocks = [Block(said, location="line 1"), *_read_pieces(text.split("\n"), num_lines)]
     title = fields.get("title", "") or next((block.text for block in blocks if block.kind == "heading"), "")
     date = next((iso for name in _DATE_FIELDS if (iso := to_iso_date(fields.get(name, "")))), "")
     return build_document(blocks, title, date, notes)
@@ -57,12 +57,34 @@ def _unquote(value: str) -> str:
     return value.split(" #")[0].strip()
 
 
-def read_blocks(text: str, num_before: int = 0) -> Iterator[Block]:
-    """The blocks of Markdown that follows ``num_before`` other lines."""
+def _read_pieces(lines: list[str], num_fields: int) -> Iterator[Block]:
+    """The blocks of all lines behind the front matter."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable(["table", "strikethrough"])
-    yield from _Reader(num_before).read(parser.parse(text))
+    body = lines[num_fields:]
+    fenced = _find_fenced(body)
+
+    def is_start(number: int) -> bool:
+        return body[number][:1].strip() != "" and number not in fenced and not body[number - 1].strip()
+
+    for start, piece in split_pieces(body, is_start):
+        yield from _Reader(num_fields + start).read(parser.parse("\n".join(piece)))
+
+
+def _find_fenced(lines: Sequence[str]) -> set[int]:
+    """The lines inside of code between fences."""
+    fenced: set[int] = set()
+    fence = ""
+    for number, line in enumerate(lines):
+        if match := re.match(r" {0,3}(`{3,}|~{3,})", line):
+            if not fence:
+                fence = match[1]
+            elif match[1].startswith(fence):
+                fence = ""
+        elif fence:
+            fenced.add(number)
+    return fenced
 
 
 class _Reader:

@@ -31,7 +31,8 @@ def read_odf(content: bytes) -> ParsedDocument:
         SourceError: damaged, or encrypted.
     """
     package = Package(content)
-    if "META-INF/manifest.xml" in package and b"encryption-data" in package.read("META-INF/manifest.xml"):
+    manifest = package.read_optional("META-INF/manifest.xml")
+    if manifest is not None and next(manifest.iter("{*}encryption-data"), None) is not None:
         raise SourceError("it is encrypted; save it without a password first")
     body = child(package.read_xml("content.xml"), "body")
     if body is None:
@@ -47,21 +48,21 @@ def read_odf(content: bytes) -> ParsedDocument:
             blocks += _Reader().read(part)
     blocks += _read_around(package, "footer")
     title = _read_title(package) or next((block.text for block in blocks if block.kind == "heading"), "")
-    return build_document(blocks, title)
+    return build_document(blocks, title, notes=dict.fromkeys(package.notes))
 
 
 def _read_title(package: Package) -> str:
-    if "meta.xml" not in package:
-        return ""
-    return next((squeeze(node.text or "") for node in package.read_xml("meta.xml").iter("{*}title")), "")
+    root = package.read_optional("meta.xml")
+    return next((squeeze(node.text or "") for node in root.iter("{*}title")), "") if root is not None else ""
 
 
 def _read_around(package: Package, kind: str) -> Iterator[Block]:
     """The headers or footers of all pages, each text once. Page numbers alone are none."""
-    if "styles.xml" not in package:
+    root = package.read_optional("styles.xml")
+    if root is None:
         return
     seen: set[str] = set()
-    for part in package.read_xml("styles.xml").iter("{*}" + kind):
+    for part in root.iter("{*}" + kind):
         for block in _Reader().read(part):
             if re.search(r"[^\W\d]{2}", block.text) and block.text not in seen:
                 seen.add(block.text)

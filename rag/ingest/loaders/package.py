@@ -33,6 +33,7 @@ class Package:
         self.names = tuple(self._archive.namelist())
         self._known = frozenset(self.names)
         self._num_left = _MAX_TOTAL
+        self.notes: list[str] = []
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -64,21 +65,23 @@ class Package:
         """
         return parse_xml(self.read(name))
 
+    def read_optional(self, name: str) -> _Element | None:
+        """A part that the text can do without. Damage is noted in :attr:`notes`."""
+        if name not in self:
+            return None
+        try:
+            return self.read_xml(name)
+        except Exception:  # an edge: zip and XML parsers trip over damage in many ways; the rest of the file counts
+            self.notes.append(f"its part {name} is damaged and left out")
+            return None
+
     def read_relations(self, name: str) -> dict[str, str]:
         """The parts that part ``name`` refers to, by id. Empty where the list is missing or damaged."""
-        from lxml.etree import XMLSyntaxError
-
         folder, _, base = name.rpartition("/")
-        path = f"{folder}/_rels/{base}.rels".lstrip("/")
-        if path not in self:
-            return {}
-        try:
-            root = self.read_xml(path)
-        except XMLSyntaxError:
-            return {}
+        root = self.read_optional(f"{folder}/_rels/{base}.rels".lstrip("/"))
         return {
             relation.get("Id", ""): resolve(folder, relation.get("Target", ""))
-            for relation in root
+            for relation in (root if root is not None else ())
             if relation.get("TargetMode") != "External"
         }
 

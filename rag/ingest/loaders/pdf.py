@@ -48,7 +48,8 @@ def read_pdf(content: bytes) -> ParsedDocument:
 def _choose_title(stated: str, blocks: list[Block]) -> str:
     """The title among the properties, unless a program left the name of a file there; else the first heading."""
     is_name = re.search(
-        r"(?i)\.(docx?|pdf|tex|dvi|indd|pptx?|xlsx?|odt|rtf)$|^(untitled|microsoft word|slide 1)", stated
+        r"(?i)\.(docx?|pdf|tex|dvi|indd|pptx?|xlsx?|odt|rtf)$|^(\(?(untitled|anonymous)\)?$|microsoft word|slide 1$)",
+        stated,
     )
     if stated and not is_name:
         return stated
@@ -145,7 +146,10 @@ def _read_lines(text: Any, turn: _Turn) -> Iterator[Line]:
     for index in range(text.count_chars()):
         code = raw.FPDFText_GetUnicode(text, index)
         char = chr(code) if code < 0x110000 else "\ufffd"
-        if char in "\r\n":
+        is_divided = char in _HYPHENS
+        if is_divided and chars:
+            chars.append("\u00ad")
+        if char in "\r\n" or is_divided:
             end_word()
             if words:
                 yield Line(tuple(words))
@@ -163,11 +167,24 @@ def _read_lines(text: Any, turn: _Turn) -> Iterator[Line]:
             elif not box:
                 continue
             if not chars:
-                size = raw.FPDFText_GetFontSize(text, index)
-            chars.append("\u00ad" if char in _HYPHENS else char)
+                size = _find_size(text, index)
+            chars.append(char)
     end_word()
     if words:
         yield Line(tuple(words))
+
+
+def _find_size(text: Any, index: int) -> float:
+    """The size of the font as shown. Files may state 1 and scale the page instead."""
+    import pypdfium2.raw as raw
+
+    size = raw.FPDFText_GetFontSize(text, index)
+    box = raw.FS_RECTF()
+    if raw.FPDFText_GetLooseCharBox(text, index, ctypes.byref(box)):
+        height = abs(box.top - box.bottom)
+        if height and not 0.6 < height / max(size, 0.01) < 2:
+            return height / 1.15
+    return float(size)
 
 
 def _join_chars(chars: list[str]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import median
 
 from rag.ingest.blocks import Block
@@ -34,28 +35,28 @@ class Line:
 
     words: tuple[Word, ...]
 
-    @property
+    @cached_property
     def left(self) -> float:
         return min(word.left for word in self.words)
 
-    @property
+    @cached_property
     def right(self) -> float:
         return max(word.right for word in self.words)
 
-    @property
+    @cached_property
     def bottom(self) -> float:
         return median(word.bottom for word in self.words)
 
-    @property
+    @cached_property
     def top(self) -> float:
         return max(word.top for word in self.words)
 
-    @property
+    @cached_property
     def size(self) -> float:
-        """Of most of its signs; boxes count where a file states no true size."""
-        return max(median(word.size for word in self.words for _ in word.text), 1.0)
+        """Of most of its words."""
+        return max(median(word.size for word in self.words), 1.0)
 
-    @property
+    @cached_property
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
 
@@ -84,7 +85,7 @@ class Page:
 def lay_out(pages: Sequence[Page]) -> list[Block]:
     """The blocks of all pages. Headers and footers that pages repeat are kept once, page numbers never."""
     pages = _drop_repeated(pages)
-    sizes = Counter(round(line.size, 1) for page in pages for line in page.lines for _ in line.text)
+    sizes = Counter(round(line.size, 1) for page in pages for line in page.lines for _ in line.words)
     body_size = sizes.most_common(1)[0][0] if sizes else 0.0
     large = sorted({size for size in sizes if size >= 1.15 * body_size}, reverse=True)
     levels = {size: min(level, 4) for level, size in enumerate(large, start=1)}

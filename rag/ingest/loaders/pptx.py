@@ -37,7 +37,7 @@ def read_pptx(content: bytes) -> ParsedDocument:
         raise SourceError("it has no slides that can be found")
     blocks = [block for number, name in enumerate(slides, start=1) for block in _read_slide(package, name, number)]
     title = read_title(package) or next((block.text for block in blocks if block.kind == "heading"), "")
-    return build_document(blocks, title)
+    return build_document(blocks, title, notes=package.notes)
 
 
 def _find_slides(package: Package) -> list[str]:
@@ -58,8 +58,9 @@ def _read_slide(package: Package, name: str, number: int) -> Iterator[Block]:
         for shape in shapes:
             yield from _read_shape(package, relations, shape, place)
     notes = next((part for part in relations.values() if "notesSlides/" in part and part in package), "")
-    if notes:
-        for shape in package.read_xml(notes).iter("{*}sp"):
+    root = package.read_optional(notes)
+    if root is not None:
+        for shape in root.iter("{*}sp"):
             if _placeholder(shape) == "body":
                 yield from _read_text(shape, "paragraph", f"{place}, notes")
 
@@ -99,8 +100,8 @@ def _read_shape(package: Package, relations: dict[str, str], shape: _Element, pl
         yield from _read_table(table, place)
     for node in shape.iter("{*}chart", "{*}relIds"):
         part = relations.get(attribute(node, "id") or attribute(node, "dm"), "")
-        if part in package:
-            root = package.read_xml(part)
+        root = package.read_optional(part)
+        if root is not None:
             yield from read_chart(root, place) if local_name(node) == "chart" else _read_diagram(root, place)
 
 

@@ -11,6 +11,7 @@ from rag.ingest.loaders.base import build_document, clean, squeeze
 from rag.ingest.loaders.dates import to_iso_date
 from rag.ingest.loaders.encodings import decode
 from rag.ingest.loaders.tables import Cell, build_rows
+from rag.ingest.loaders.text import split_pieces
 
 if TYPE_CHECKING:
     from docutils.nodes import Node
@@ -33,14 +34,27 @@ _UNSEEN = {"comment", "substitution_definition", "target", "pending", "image", "
 
 def read_rst(content: bytes) -> ParsedDocument:
     """The text without its marks. What an unknown directive holds is read as text; no other file is opened."""
+    text, notes = decode(content)
+    lines = _protect(clean(text)).split("\n")
+    blocks: list[Block] = []
+    date = ""
+
+    def is_start(number: int) -> bool:
+        is_title = number + 1 < len(lines) and lines[number][:1].strip() != "" and not lines[number - 1].strip()
+        return is_title and re.fullmatch(r"([=\-~^\"'#*+.:_`])\1{2,}", lines[number + 1]) is not None
+
+    for start, piece in split_pieces(lines, is_start):
+        tree = _parse("\n".join(piece))
+        blocks += _Reader(start).read(tree)
+        date = date or next((node.astext() for node in tree.findall() if type(node).__name__ == "date"), "")
+    title = next((block.text for block in blocks if block.kind == "heading"), "")
+    return build_document(blocks, title, to_iso_date(date), notes)
+
+
+def _parse(text: str) -> Node:
     from docutils.core import publish_doctree
 
-    text, notes = decode(content)
-    tree = publish_doctree(_protect(clean(text)), settings_overrides=_SETTINGS)
-    blocks = list(_Reader().read(tree))
-    title = next((block.text for block in blocks if block.kind == "heading"), "")
-    stated = next((node.astext() for node in tree.findall() if type(node).__name__ == "date"), "")
-    return build_document(blocks, title, to_iso_date(stated), notes)
+    return publish_doctree(text, settings_overrides=_SETTINGS)
 
 
 def _protect(text: str) -> str:
@@ -54,7 +68,8 @@ def _protect(text: str) -> str:
 class _Reader:
     """Walks the tree. docutils itself nests by recursion, so that what it reads is never deeper than this can go."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_before: int) -> None:
+        self._num_before = num_before
         self._depth = 0
         self._num_lists = 0
         self._line = 1
@@ -94,7 +109,7 @@ class _Reader:
         self._num_lists -= is_list
 
     def _place(self) -> str:
-        return f"line {self._line}"
+        return f"line {self._line + self._num_before}"
 
     def _build(self, node: Node, kind: Any, level: int) -> Block:
         text = node.astext()

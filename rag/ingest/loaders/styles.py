@@ -92,10 +92,10 @@ def read_styles(package: Package) -> Styles:
     """Styles and lists of a document; none where their parts are missing or damaged."""
     styles = {
         attribute(style, "styleId"): style
-        for style in _read_part(package, "word/styles.xml")
+        for style in _children(package.read_optional("word/styles.xml"))
         if local_name(style) == "style"
     }
-    root = list(_read_part(package, "word/numbering.xml"))
+    root = _children(package.read_optional("word/numbering.xml"))
     patterns = {
         attribute(each, "abstractNumId"): _read_levels(each) for each in root if local_name(each) == "abstractNum"
     }
@@ -106,14 +106,8 @@ def read_styles(package: Package) -> Styles:
     return Styles(styles, lists)
 
 
-def _read_part(package: Package, name: str) -> Iterator[_Element]:
-    from lxml.etree import XMLSyntaxError
-
-    if name in package:
-        try:
-            yield from package.read_xml(name)
-        except XMLSyntaxError:  # the text can be read without
-            return
+def _children(root: _Element | None) -> list[_Element]:
+    return list(root) if root is not None else []
 
 
 def _read_levels(pattern: _Element) -> dict[int, _Level]:

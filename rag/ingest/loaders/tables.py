@@ -14,6 +14,7 @@ _MAX_REPEATED = 120
 # A span may be declared far wider than the table is.
 _MAX_COLUMNS = 2000
 _VALUE = re.compile(r"[-+(]?\s*[$€£¥₹#]?\s*[-+]?[.,]?\d")
+_NO_HEADING = re.compile(r"^[-+*/\\<>=]|[.,;!]$")
 _PERIOD = re.compile(r"(1[5-9]|2[01])\d\d([-/–.]\d{1,4})?|[QH]\d.*|\d{1,2}(:00)?", re.IGNORECASE)
 
 
@@ -178,7 +179,9 @@ def count_headings(rows: Sequence[Sequence[str]]) -> int:
 
 def _may_be_headings(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
     filled = [text for text in first if text]
-    if len(filled) < max(1, len(first) / 2) or any(len(text) > 80 for text in filled):
+    if len(filled) < max(1, len(first) / 2) or any(len(text) > 80 or _NO_HEADING.search(text) for text in filled):
+        return False
+    if len(first) == 2 and any(len(text.split()) > 4 for text in filled):
         return False
     values = [text for text in filled if is_value(text)]
     if values and (is_value(first[0]) or not all(_PERIOD.fullmatch(text) for text in values)):

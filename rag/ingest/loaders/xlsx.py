@@ -64,7 +64,8 @@ def read_xlsx(content: bytes) -> ParsedDocument:
     sheets = _find_sheets(package, root)
     if not sheets:
         raise SourceError("it has no sheets that can be found")
-    return build_document(_read_sheets(package, workbook, sheets), read_title(package))
+    blocks = list(_read_sheets(package, workbook, sheets))
+    return build_document(blocks, read_title(package), notes=package.notes)
 
 
 def _find_sheets(package: Package, root: _Element) -> list[tuple[str, str]]:
@@ -97,9 +98,9 @@ def _read_string(node: _Element) -> str:
 
 def _read_formats(package: Package) -> list[str]:
     """The number format of each style: its code, or its number where it is built in."""
-    if "xl/styles.xml" not in package:
+    root = package.read_optional("xl/styles.xml")
+    if root is None:
         return []
-    root = package.read_xml("xl/styles.xml")
     codes = {attribute(node, "numFmtId"): attribute(node, "formatCode") for node in root.iter("{*}numFmt")}
     styles = child(root, "cellXfs")
     ids = [attribute(node, "numFmtId", "0") for node in styles] if styles is not None else []
