@@ -403,3 +403,24 @@ WRITERS: dict[str, Callable[[Facts], list[Case]]] = {
     "rtf": make_rtf,
     "code": make_code,
 }
+
+
+_SENTENCE = "The crane of Selwick was built by Ada Brandt for 1234 crowns."
+# One piece of each format, repeated until the file is large; what stands before and behind.
+_LARGE: dict[str, tuple[str, str, str]] = {
+    "txt": ("", f"{_SENTENCE} {_SENTENCE}\n\n", ""),
+    "csv": ("Berth,Fee,Depth,Keeper,Remark\n", "Quay Selwick 1,1234,5.5,Ada Brandt,some remark on the quay\n", ""),
+    "html": ("<html><body>", f"<p>{_SENTENCE[:20]}<b>{_SENTENCE[20:]}</b></p>\n", "</body></html>"),
+    "json": ("[", '{"name":"Quay Selwick","fee":1234,"keeper":"Ada Brandt"},\n', "{}]"),
+    "rtf": ("{\\rtf1 ", f"\\pard {_SENTENCE[:20]}{{\\b {_SENTENCE[20:]}}}\\par\n", "}"),
+    "md": ("", f"## Harbour\n\n{_SENTENCE}\n\n* {_SENTENCE}\n\n", ""),
+}
+
+
+def make_large(name: str, size: int) -> tuple[str, bytes]:
+    """Suffix and bytes of a large file."""
+    before, piece, after = _LARGE[name]
+    return f".{name}", (before + piece * (size // len(piece)) + after).encode()
+
+
+LARGE = tuple(_LARGE)
