@@ -53,7 +53,7 @@ def decode(content: bytes, declared: str = "") -> tuple[str, tuple[str, ...]]:
         text, num_places = re.subn("\ufffd+", "\ufffd", text)
         places = "1 place is" if num_places == 1 else f"{num_places} places are"
         return text, (f"{places} not UTF-8 and shown as \ufffd",)
-    encoding = guess_encoding(content[:_MANY])
+    encoding = guess_encoding(content)
     return _replace(content, encoding), (f"read as {encoding}, a guess",)
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 
 _FIRST_BYTES = 6000
+_FOREIGN = re.compile(rb"[\x80-\xff]")
 _QUOTES = set(
     "\u2018\u2019\u201a\u201c\u201d\u201e\u2013\u2014\u2026\u2022\u20ac\u2116\xab\xbb\xa3\xa7\xa9\xae\xb0\xb7\xbd\xbc\xbf\xa1\xa0\xb2\xb5\xb1\xd7\u2039\u203a"
 )
@@ -102,13 +103,13 @@ def guess_encoding(content: bytes) -> str:
 
 def _shorten(content: bytes) -> bytes:
     """The lines that hold bytes beyond ASCII, up to some thousand bytes."""
-    lines, size = [], 0
-    for line in content.splitlines(keepends=True):
-        if not line.isascii():
-            lines.append(line[: 2 * _FIRST_BYTES])
-            size += len(lines[-1])
-        if size > _FIRST_BYTES:
-            break
+    lines, size, position = [], 0, 0
+    while size < _FIRST_BYTES and (match := _FOREIGN.search(content, position)):
+        start = max(content.rfind(b"\n", position, match.start()) + 1, match.start() - _FIRST_BYTES, position)
+        end = content.find(b"\n", match.end())
+        position = min(len(content) if end < 0 else end + 1, match.end() + _FIRST_BYTES)
+        lines.append(content[start:position])
+        size += len(lines[-1])
     return b"".join(lines)
 
 

@@ -42,6 +42,7 @@ _DATE_NAMES = (
 )  # fmt: skip
 # Tables deeper inside each other than this are read as text.
 _MAX_TABLES = 30
+_MAX_RULES = 200
 # What stands below every page of a site. Other lines of a footer are text like any other.
 _BOILERPLATE = re.compile(r"cookie|privacy|copyright|©|all rights reserved|terms of (use|service)", re.IGNORECASE)
 
@@ -91,17 +92,30 @@ def _find_date(root: LexborNode) -> str:
     return next((date for name in _DATE_NAMES if (date := stated.get(name, ""))), "")
 
 
-def _find_hidden(root: LexborNode) -> frozenset[str]:
-    """Selectors of one class or id that the page's own style sheets hide."""
-    hidden: set[str] = set()
+def _find_hidden(root: LexborNode) -> frozenset[int]:
+    """The elements that the page's own style sheets hide, by their ids in memory."""
+    from selectolax.lexbor import SelectolaxError
+
+    hidden: set[int] = set()
+    for selector in _list_hiding_rules(root)[:_MAX_RULES]:
+        try:
+            matches = root.css(selector)
+        except (SelectolaxError, ValueError):  # a selector of another dialect
+            continue
+        hidden.update(node.mem_id for node in matches if node.tag not in ("html", "body", "main"))
+    return frozenset(hidden)
+
+
+def _list_hiding_rules(root: LexborNode) -> list[str]:
+    """The selectors of rules that hide what they match, on every medium and in every state."""
+    selectors: dict[str, None] = {}
     for style in root.css("style"):
         sheet = re.sub(r"/\*.*?\*/", "", style.text()[:200_000], flags=re.DOTALL)
-        sheet = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", sheet)
+        sheet = re.sub(r"@[\w-]+[^{;]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", sheet)
         for match in _RULE.finditer(sheet):
-            if _HIDDEN_STYLE.search(match[2]):
-                names = (name.strip() for name in match[1].split(","))
-                hidden.update(name for name in names if re.fullmatch(r"[.#][\w-]+", name))
-    return frozenset(hidden)
+            if _HIDDEN_STYLE.search(match[2]) and ":" not in match[1]:
+                selectors |= dict.fromkeys(name.strip() for name in match[1].split(","))
+    return [selector for selector in selectors if selector and selector != "*"]
 
 
 @dataclass
@@ -117,7 +131,7 @@ class _Table:
 class _Walker:
     """Walks a page without recursion: pages nest thousands deep."""
 
-    def __init__(self, hidden: frozenset[str]) -> None:
+    def __init__(self, hidden: frozenset[int]) -> None:
         self._hidden = hidden
         self._parts: list[str] = []
         self._sinks: list[list[Block]] = [[]]  # of the page, then of each open cell
@@ -160,17 +174,16 @@ class _Walker:
     def _is_unseen(self, node: LexborNode) -> bool:
         if node.tag in _UNSEEN:
             return True
+        if node.mem_id in self._hidden:
+            return True
         attributes = node.attributes
         if not attributes:
-            return False
+            return node.tag == "dialog"
         if "hidden" in attributes or attributes.get("role") == "navigation":
             return True
-        if _HIDDEN_STYLE.search(attributes.get("style") or ""):
+        if node.tag == "dialog" and "open" not in attributes:
             return True
-        if not self._hidden:
-            return False
-        names = [f".{each}" for each in (attributes.get("class") or "").split()] + [f"#{attributes.get('id')}"]
-        return not self._hidden.isdisjoint(names)
+        return _HIDDEN_STYLE.search(attributes.get("style") or "") is not None
 
     def _add(self, text: str | None) -> None:
         if text:

@@ -11,6 +11,7 @@ from rag.ingest.blocks import Block, ParsedDocument
 from rag.ingest.loaders.base import build_document, clean, squeeze
 from rag.ingest.loaders.dates import to_iso_date
 from rag.ingest.loaders.encodings import decode
+from rag.ingest.loaders.tables import build_cell, build_rows
 
 # Values longer than this are paragraphs of their own under their name.
 _LONG = 300
@@ -49,18 +50,26 @@ def read_json_lines(content: bytes) -> ParsedDocument:
 
 
 def _read_lines(text: str, notes: tuple[str, ...]) -> ParsedDocument:
-    return build_document(_split_lines(text), notes=notes)
-
-
-def _split_lines(text: str) -> Iterator[Block]:
+    """The lines that are JSON; those that are not are named."""
+    blocks: list[Block] = []
+    bad: list[int] = []
+    num_good = 0
     for number, line in enumerate(clean(text).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
-            raise SourceError(f"line {number} is not JSON: {error}") from error
-        yield from build_records(value, f"line {number}")
+        except ValueError:
+            bad.append(number)
+            continue
+        num_good += 1
+        blocks += build_records(value, f"line {number}")
+    if bad and num_good < len(bad):
+        raise SourceError(f"it is not JSON: line {bad[0]} cannot be read")
+    if bad:
+        shown = ", ".join(map(str, bad[:10])) + (f" and {len(bad) - 10} more" if len(bad) > 10 else "")
+        notes = (*notes, f"not JSON and left out: line {shown}")
+    return build_document(blocks, notes=notes)
 
 
 def build_records(value: Any, place: str = "") -> Iterator[Block]:
@@ -78,12 +87,23 @@ def build_records(value: Any, place: str = "") -> Iterator[Block]:
             yield Block("; ".join(f"{name}: {text}" for name, text in plain), "row", location=where)
             yield from (Block(f"{name}: {text}", location=where) for name, text in long)
             waiting += [(name, each, where) for name, each in reversed(inner)]
+        elif isinstance(node, list) and _is_grid(node):
+            rows = [[build_cell(_show(each) or "") for each in row] for row in node]
+            yield from build_rows(rows, locate=lambda row, where=where: where)  # type: ignore[misc]
         elif isinstance(node, list):
             is_top = not path and not where
             each_where = [f"record {number}" if is_top else where for number in range(1, len(node) + 1)]
             waiting += [(path, each, here) for each, here in reversed(list(zip(node, each_where, strict=True)))]
         elif (text := _show(node)) is not None:
             yield Block(f"{path}: {text}" if path else text, "row", location=where)
+
+
+def _is_grid(node: list[Any]) -> bool:
+    """Whether a list holds the rows of a table."""
+    rows = [row for row in node if isinstance(row, list)]
+    return len(rows) == len(node) > 1 and all(
+        1 < len(row) == len(rows[0]) and not any(isinstance(each, (dict, list)) for each in row) for row in rows
+    )
 
 
 def _sort_fields(

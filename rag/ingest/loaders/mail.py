@@ -81,7 +81,7 @@ class _Reader:
     def _read_head(self, message: Message) -> Iterator[Block]:
         for name in _HEADERS:
             if text := _header(message, name):
-                yield Block(f"{name}: {text}", "heading" if name == "Subject" else "paragraph", name == "Subject")
+                yield Block(text, "heading", 1) if name == "Subject" else Block(f"{name}: {text}")
 
     def _read_part(self, part: Message) -> Iterator[Block]:
         name = self._find_name(part)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _FIELDS = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?\n)?(---|\+\+\+|\.\.\.)[ \t]*(\n|\Z)", re.DOTALL)
 # Pictures inside the text, as links or in HTML: their bytes are no words.
 _DATA = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*(?:;base64)?,[A-Za-z0-9+/=%_.~-]*", re.IGNORECASE)
+# A note at the foot, which CommonMark takes for the target of a link and drops.
+_NOTE = re.compile(r"^( {0,3})\[\^(?=[^\]\n]+\]:)", re.MULTILINE)
 _FIELD_LINE = re.compile(r"[\w-]+\s*[:=].*|[\s#\-\]}].*|")
 _SAID_FIELDS = ("author", "authors", "subtitle", "description", "summary", "abstract", "tags", "keywords", "categories")
 _DATE_FIELDS = ("date", "published", "created", "updated", "lastmod", "modified")
@@ -28,7 +30,7 @@ _DATE_FIELDS = ("date", "published", "created", "updated", "lastmod", "modified"
 def read_markdown(content: bytes) -> ParsedDocument:
     """The text without its marks. The title is that of the front matter, else the first heading."""
     text, notes = decode(content)
-    text = _DATA.sub("", clean(text))
+    text = _NOTE.sub(r"\1\\[^", _DATA.sub("", clean(text)))
     fields, num_lines = _read_fields(text)
     said = "; ".join(f"{name}: {fields[name]}" for name in _SAID_FIELDS if fields.get(name))
     blocks = [Block(said, location="line 1"), *_read_pieces(text.split("\n"), num_lines)]

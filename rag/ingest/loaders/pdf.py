@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # PDFium marks a hyphen at the end of a line, where the word goes on below, with one of these.
 _HYPHENS = ("\ufffe", "\x02")
+# Ligatures, and Hebrew and Arabic letters as they look inside a word.
+_FORMS = re.compile("[\ufb00-\ufdff\ufe70-\ufefc]+")
 _MAX_RULES = 1500
 # A rectangle thinner than this is a line, in points.
 _THIN = 2.5
@@ -188,7 +191,8 @@ def _find_size(text: Any, index: int) -> float:
 
 
 def _join_chars(chars: list[str]) -> str:
-    return clean("".join(chars))
+    """A word; letters in the forms that fonts have for their neighbours become plain letters."""
+    return _FORMS.sub(lambda match: unicodedata.normalize("NFKC", match[0]), clean("".join(chars)))
 
 
 def _read_rules(page: Any, turn: _Turn) -> Iterator[Rule]:

@@ -269,15 +269,13 @@ def _build(group: Sequence[Line], levels: dict[float, int], place: str) -> Block
 
 
 def _join_lines(lines: Sequence[str]) -> str:
-    """One text. Words that a line's end divides are put together; Chinese and Japanese have no blanks between."""
+    """One text. Words that a line's end divides are put together, names with a hyphen keep it; Chinese and Japanese have no blanks between."""
     text = ""
     for line in lines:
         if not text:
             text = line
-        elif text.endswith("\u00ad"):
-            text = text[:-1] + line
-        elif re.search(r"[^\W\d]-$", text) and line[:1].islower():
-            text = text[:-1] + line
+        elif re.search(r"[^\W\d][-\u00ad]$", text):
+            text = text[:-1] + ("" if line[:1].islower() else "-") + line
         elif _is_wide(text[-1]) and _is_wide(line[:1]):
             text += line
         else:

@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 _UNSEEN = set(
     "fonttbl colortbl stylesheet info pict object objdata themedata colorschememapping datastore latentstyles listtable "
     "listoverridetable rsidtbl xmlnstbl generator fldinst filetbl revtbl bkmkstart bkmkend nonshppict atnid atnauthor "
-    "annotation template operator falt panose wgrffmtfilter mmathPr pgptbl background do sp".split()
+    "annotation template shprslt operator falt panose wgrffmtfilter mmathPr pgptbl background do sp".split()
 )
 _AROUND = {"header": 0, "headerf": 0, "headerl": 0, "headerr": 0, "footer": 2, "footerf": 2, "footerl": 2, "footerr": 2}
 _CHARACTERS = {
@@ -235,7 +235,7 @@ class _Reader:
         if word == "title" and self._stack:
             self._state = replace(self._state, is_seen=True, target="title")
         elif word in ("listtext", "pntext"):
-            self._state = replace(self._state, target="number")
+            self._state = replace(self._state, target="number" if self._state.is_seen else "")
         elif word in _AROUND or word == "footnote":
             if self._state.is_seen:
                 self._flows.append(_Flow())
@@ -246,14 +246,16 @@ class _Reader:
             self._state = replace(self._state, is_seen=False, target="fonts")
         elif word in _UNSEEN or (is_optional and word not in ("shptxt", "shpinst", "cs", "ud", "s")):
             self._state = replace(self._state, is_seen=False)
-        elif word in ("shptxt", "upr"):
-            self._state = replace(self._state, is_seen=word == "shptxt" or self._state.is_seen)
+        elif word in ("shptxt", "ud", "upr"):  # upr holds one text twice: for old readers, and in Unicode as ud
+            self._state = replace(self._state, is_seen=word != "upr")
         else:
             return False
         return True
 
     def _read_format(self, word: str, number: int, is_bare: bool) -> None:
         flow = self._flows[-1]
+        if self._state.target in ("styles", "style", "fonts") and word not in ("s", "f", "fcharset"):
+            return
         if word in ("par", "sect", "page", "column"):
             if self._state.is_seen:
                 self._end_paragraph()

@@ -70,7 +70,8 @@ def _find_headings(rows: list[Row], above: list[str]) -> tuple[int, list[str]]:
     width = max((len(cells) for _, cells in rows), default=0)
     padded = [[*cells[first:], *[""] * (width - len(cells))] for _, cells in rows]
     count = count_headings(padded)
-    fits = bool(above) and width <= len(above)
+    is_text = max(map(_count_texts, rows)) == 1 < sum(map(bool, above))
+    fits = bool(above) and width <= len(above) and not is_text
     if count == 0 or (fits and not _is_over_values(padded[count - 1], padded[count:])):
         return 0, above if fits else []
     return count, [""] * first + join_headings(padded[:count])

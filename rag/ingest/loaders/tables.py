@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rag.ingest.blocks import Block
 from rag.ingest.loaders.base import squeeze
@@ -13,9 +14,9 @@ from rag.ingest.loaders.base import squeeze
 _MAX_REPEATED = 120
 # A span may be declared far wider than the table is.
 _MAX_COLUMNS = 2000
-_VALUE = re.compile(r"[-+(]?\s*[$€£¥₹#]?\s*[-+]?[.,]?\d")
+_VALUE = re.compile(r"[-+(=]?\s*[$€£¥₹#]?\s*[-+]?[.,]?\d")
 _NO_HEADING = re.compile(r"^[-+*/\\<>=]|[.,;!]$")
-_PERIOD = re.compile(r"(1[5-9]|2[01])\d\d([-/–.]\d{1,4})?|[QH]\d.*|\d{1,2}(:00)?", re.IGNORECASE)
+_PERIOD = re.compile(r"(1[5-9]|2[01])\d\d([-/\u2013.]\d{1,4})?")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ def build_rows(
         yield from (block for row in rows for cell in row for block in cell.blocks)  # a frame, no table
         return
     grid = _build_grid(rows)
+    if num_headings is None and _names_its_rows(rows):
+        for number, row in enumerate(grid):
+            yield Block(_join_named(row), "row", location=locate(number))
+            yield from (block for cell in rows[number] for block in cell.inner)
+        return
     if num_headings is None:
         num_headings = _count_declared(rows) or count_headings([[slot.text for slot in row] for row in grid])
     headings = join_headings([[slot.text for slot in row] for row in grid[:num_headings]])
@@ -92,7 +98,7 @@ def _build_grid(rows: Sequence[Sequence[Cell]]) -> list[list[_Slot]]:
             slot = _Slot(cell.text, number)
             below = slot if len(slot.text) <= _MAX_REPEATED else _Slot("", number)
             number += 1
-            for _ in range(min(cell.num_columns, _MAX_COLUMNS - len(slots))):
+            for _ in range(max(1, min(cell.num_columns, _MAX_COLUMNS - len(slots)))):
                 if cell.num_rows > 1:
                     starting[len(slots)] = (below, cell.num_rows - 1)
                 slots.append(slot)
@@ -111,6 +117,20 @@ def _take_open(slots: list[_Slot], open_slots: dict[int, tuple[_Slot, int]]) -> 
         if num_left > 1:
             open_slots[len(slots)] = (slot, num_left - 1)
         slots.append(slot)
+
+
+def _names_its_rows(rows: Sequence[Sequence[Cell]]) -> bool:
+    """Whether the first cell of each row is called a heading, and no other."""
+    filled = [row for row in rows if any(cell.text for cell in row)]
+    return bool(filled) and all(
+        len(row) == 1 or (row[0].is_heading and not any(cell.is_heading for cell in row[1:])) for row in filled
+    )
+
+
+def _join_named(row: Sequence[_Slot]) -> str:
+    """``Berth: 4``."""
+    name, _, values = _join_plain(row).partition(" | ")
+    return f"{name.rstrip(': ')}: {values}" if values else name
 
 
 def _count_declared(rows: Sequence[Sequence[Cell]]) -> int:
@@ -184,16 +204,22 @@ def _may_be_headings(first: Sequence[str], body: Sequence[Sequence[str]]) -> boo
     if len(first) == 2 and any(len(text.split()) > 4 for text in filled):
         return False
     values = [text for text in filled if is_value(text)]
-    if values and (is_value(first[0]) or not all(_PERIOD.fullmatch(text) for text in values)):
+    if values and (is_value(first[0]) or not (all(map(_PERIOD.fullmatch, values)) or _is_count(values))):
         return False
     columns = [[row[i] for row in body[:50] if i < len(row) and row[i]] for i in range(len(first))]
     if columns and columns[0] and all(text.endswith(":") for text in [first[0], *columns[0]]):
         return False  # each row starts with its own name
-    if len(first) == 2 and 0.25 <= _share(is_value, columns[1]) <= 0.75:
+    if len(first) == 2 and len(columns[1]) > 2 and 0.25 <= _share(is_value, columns[1]) <= 0.75:
         return False  # names with what they stand for
     return not any(
         _is_name(text) and _share(_is_name, column) > 0.5 for text, column in zip(first, columns, strict=True)
     )
+
+
+def _is_count(texts: Sequence[str]) -> bool:
+    """Whether the texts count up, as days of a month or hours do."""
+    numbers = [int(text) if re.fullmatch(r"\d{1,3}", text) else -1 for text in texts]
+    return len(numbers) > 2 and all(after == before + 1 for before, after in pairwise(numbers)) and numbers[0] >= 0
 
 
 def _is_name(text: str) -> bool:
