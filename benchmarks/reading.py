@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def add_files(files: dict[str, bytes], folder: Path, encoder: SentenceEncoder) -
 
 
 def count_sentences(case: Case, passages: Sequence[str]) -> int:
-    """Sentences that stand whole in a passage, not before those planted ahead of them. What is hidden counts against."""
+    """Sentences that stand whole in a passage, in their order; what is hidden and shows counts against them."""
     texts = [_squeeze(passage) for passage in passages]
     last, count = (0, 0), 0
     for sentence in case.sentences:
@@ -115,7 +115,7 @@ def _squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
-def measure_shares(
+def measure__round(
     cases: dict[str, list[Case]], passages: dict[str, list[str]]
 ) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     """By format: the share of sentences, of cells, and of both."""
@@ -160,7 +160,7 @@ def measure_peers(
         passages = add_files(texts, folder / str(number), encoder)
         named = {name.removesuffix(".txt"): each for name, each in passages.items()}
         known = {name: group for name, group in cases.items() if library in PEERS.get(name, {})}
-        peers[library] = measure_shares(known, named)[2]
+        peers[library] = measure__round(known, named)[2]
     return peers, sorted(missing)
 
 
@@ -317,6 +317,10 @@ def main() -> None:
     print(json.dumps(result))
 
 
+def _round(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
+
+
 def run(cases: dict[str, list[Case]], is_quick: bool) -> dict[str, object]:
     """All measures."""
     encoder = _NoVectors(Config())
@@ -326,21 +330,20 @@ def run(cases: dict[str, list[Case]], is_quick: bool) -> dict[str, object]:
             file_name(name, i, case): case.content for name, group in cases.items() for i, case in enumerate(group)
         }
         _report("reading")
-        text, cell, both = measure_shares(cases, add_files(files, folder / "ours", encoder))
+        text, cell, both = measure__round(cases, add_files(files, folder / "ours", encoder))
         peers, missing = measure_peers(cases, folder / "peers", encoder)
         _report("scripts")
         scripts = measure_scripts(folder / "scripts")
     _report("damaged files")
     uncaught, num_damaged = measure_damage(cases, NUM_DAMAGED_QUICK if is_quick else NUM_DAMAGED)
     peaks = measure_peaks(QUICK_LARGE if is_quick else LARGE)
-    shares: Callable[[dict[str, float]], dict[str, float]] = lambda values: {k: round(v, 4) for k, v in values.items()}
     return {
-        "text_recall": shares(text),
-        "cell_recall": shares(cell),
-        "found_first": {script: shares(values) for script, values in scripts.items()},
+        "text_recall": _round(text),
+        "cell_recall": _round(cell),
+        "found_first": {script: _round(values) for script, values in scripts.items()},
         "uncaught": uncaught,
         "num_damaged": num_damaged,
-        "peers": {OURS: shares(both)} | {library: shares(values) for library, values in peers.items()},
+        "peers": {OURS: _round(both)} | {library: _round(values) for library, values in peers.items()},
         "missing_peers": missing,
         "pages_per_s": round(measure_pages(cases["pdf"]), 1) if "pdf" in cases else None,
         "peak_mib": max(peaks.values()),

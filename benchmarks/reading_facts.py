@@ -1,19 +1,90 @@
 """The facts that the reading benchmark plants: sentences, tables, and a story in each of ten scripts."""
 
+# ruff: noqa: RUF001  texts of ten scripts
+
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_FIRST = (
-    "Ada Bruno Carla Dario Edda Fritz Greta Henk Ines Jonas Kaja Lars Mira Nadia Otto Pia Runa Stig Tove Ulla".split()
-)
-_LAST = "Aalders Brandt Castell Dorn Eklund Falk Grindem Holm Ivers Jansen Krol Lind Moen Norgard Oss Prell Quist Ruud".split()
-_THINGS = "crane winch pump barge tower bridge ferry lock mill depot kiln quarry chapel museum signal store".split()
-_PLACES = (
-    "Selwick Harbyur Norvik Almere Tessin Orlova Kastrup Brenna Ludz Milano Cadiz Patras Varna Hobart Leith".split()
-)
+_FIRST = [
+    "Ada",
+    "Bruno",
+    "Carla",
+    "Dario",
+    "Edda",
+    "Fritz",
+    "Greta",
+    "Henk",
+    "Ines",
+    "Jonas",
+    "Kaja",
+    "Lars",
+    "Mira",
+    "Nadia",
+    "Otto",
+    "Pia",
+    "Runa",
+    "Stig",
+    "Tove",
+    "Ulla",
+]
+_LAST = [
+    "Aalders",
+    "Brandt",
+    "Castell",
+    "Dorn",
+    "Eklund",
+    "Falk",
+    "Grindem",
+    "Holm",
+    "Ivers",
+    "Jansen",
+    "Krol",
+    "Lind",
+    "Moen",
+    "Norgard",
+    "Oss",
+    "Prell",
+    "Quist",
+    "Ruud",
+]
+_THINGS = [
+    "crane",
+    "winch",
+    "pump",
+    "barge",
+    "tower",
+    "bridge",
+    "ferry",
+    "lock",
+    "mill",
+    "depot",
+    "kiln",
+    "quarry",
+    "chapel",
+    "museum",
+    "signal",
+    "store",
+]
+_PLACES = [
+    "Selwick",
+    "Harbyur",
+    "Norvik",
+    "Almere",
+    "Tessin",
+    "Orlova",
+    "Kastrup",
+    "Brenna",
+    "Ludz",
+    "Milano",
+    "Cadiz",
+    "Patras",
+    "Varna",
+    "Hobart",
+    "Leith",
+]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The files of the reading benchmark, written here: plain formats, mail, RTF, EPUB, OpenDocument, spreadsheets."""
 
+# ruff: noqa: E501  markup stands in long lines
+
 from __future__ import annotations
 
 import csv

@@ -1,5 +1,7 @@
 """The Word, PowerPoint, Excel and PDF files of the reading benchmark."""
 
+# ruff: noqa: E501  markup stands in long lines
+
 from __future__ import annotations
 
 import io

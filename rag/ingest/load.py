@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rag.core.errors import SourceError
-from rag.ingest.loaders.registry import KNOWN_TYPES, READERS, read_file
 from rag.ingest.loaders.base import Text
+from rag.ingest.loaders.registry import KNOWN_TYPES, READERS, read_file
 from rag.ingest.source import Source
 
 LOADERS = READERS

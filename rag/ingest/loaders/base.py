@@ -26,6 +26,11 @@ MAX_CHARS = 256 * 2**20
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
+def to_set(words: str) -> frozenset[str]:
+    """A set of words, written as a text, which keeps long lists short."""
+    return frozenset(words.split())
+
+
 def squeeze(text: str) -> str:
     """``text`` on one line: every run of white space is one blank."""
     return " ".join(text.split())

@@ -23,10 +23,9 @@ def _split(lines: list[str]) -> Iterator[Block]:
     for number, line in enumerate(lines):
         is_top = bool(line.strip()) and not line[0].isspace() and not line.startswith((")", "]", "}"))
         is_after_blank = number > 0 and not lines[number - 1].strip()
-        if number > start and ((is_top and is_after_blank) or (number - start >= _MAX_LINES and is_after_blank)):
-            yield _build(lines, start, number)
-            start = number
-        elif number - start >= 3 * _MAX_LINES:
+        num_lines = number - start
+        is_good_place = is_after_blank and (is_top or num_lines >= _MAX_LINES)
+        if num_lines > 0 and (is_good_place or num_lines >= 3 * _MAX_LINES):
             yield _build(lines, start, number)
             start = number
     yield _build(lines, start, len(lines))

@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 
-from rag.ingest.blocks import Block, ParsedDocument
+from rag.ingest.blocks import ParsedDocument
 from rag.ingest.loaders.base import build_document, clean
 from rag.ingest.loaders.encodings import decode
 from rag.ingest.loaders.sheets import build_sheet
@@ -34,8 +34,7 @@ def _split(text: str) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(_MAX_FIELD)
     delimiter = delimiter or find_delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    for number, row in enumerate(reader, start=1):
-        yield number, row
+    yield from enumerate(reader, start=1)
 
 
 def find_delimiter(text: str) -> str:

@@ -6,9 +6,7 @@ import re
 from datetime import date
 from email.utils import parsedate_to_datetime
 
-_MONTHS = {
-    name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
-}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 def to_iso_date(text: str) -> str:
@@ -39,7 +37,7 @@ def from_mail_date(text: str) -> str:
 
 
 def _month(name: str) -> str:
-    return str(_MONTHS.get(name.lower(), 0))
+    return str(_MONTHS.index(name.lower()) + 1) if name.lower() in _MONTHS else "0"
 
 
 def _read_numbers(first: str, second: str, year: str, is_german: bool) -> str:

@@ -40,7 +40,7 @@ def _find_book(package: Package) -> str:
     """The part that lists the chapters."""
     if _CONTAINER in package:
         for node in package.read_xml(_CONTAINER).iter("{*}rootfile"):
-            if (path := node.get("full-path", "")) in package:
+            if (path := str(node.get("full-path", ""))) in package:
                 return path
     path = next((name for name in package.names if name.endswith(".opf")), "")
     if not path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rag.ingest.blocks import Block, BlockKind, ParsedDocument
-from rag.ingest.loaders.base import build_document, squeeze
+from rag.ingest.loaders.base import build_document, squeeze, to_set
 from rag.ingest.loaders.dates import to_iso_date
 from rag.ingest.loaders.encodings import decode
 from rag.ingest.loaders.tables import Cell, build_rows
@@ -22,15 +22,15 @@ _LISTS = {"ul", "ol", "menu", "dir"}
 _BLOCKS = (
     _LISTS
     | set(_HEADINGS)
-    | set(
-        "address article aside blockquote body button caption center dd details dialog div dl dt fieldset figcaption figure "
-        "footer form header hgroup hr html legend li main optgroup option p pre search section select summary table tbody "
-        "td tfoot th thead tr".split()
+    | to_set(
+        "address article aside blockquote body button caption center dd details dialog div dl dt fieldset figcaption "
+        "figure footer form header hgroup hr html legend li main optgroup option p pre search section select summary "
+        "table tbody td tfoot th thead tr"
     )
 )
-_UNSEEN = set(
+_UNSEEN = to_set(
     "audio canvas datalist embed frameset head iframe link meta nav noembed noframes noscript object script style svg "
-    "template textarea title video".split()
+    "template textarea title video"
 )
 _HIDDEN_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(hidden|collapse)|opacity\s*:\s*0(?![.\d])|font-size\s*:\s*0(?![.\d])", re.I

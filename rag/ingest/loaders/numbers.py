@@ -65,10 +65,8 @@ def _find_literals(code: str) -> tuple[str, str]:
 
 
 def _join_literals(code: str) -> str:
-    parts = []
-    for match in re.finditer(_LITERAL.pattern + "|( )", code):
-        parts.append(next((group for group in match.groups() if group), ""))
-    return "".join(parts)
+    matches = re.finditer(_LITERAL.pattern + "|( )", code)
+    return "".join(next((group for group in match.groups() if group), "") for match in matches)
 
 
 def _show_date(number: float, code: str, is_1904: bool) -> str:

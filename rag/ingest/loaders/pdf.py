@@ -97,7 +97,8 @@ def _read_page(document: PdfDocument, number: int) -> Page:
             raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
             page.close()
             page = document[number - 1]
-        width, height, turn = *page.get_size(), page.get_rotation()
+        width, height = page.get_size()
+        turn = page.get_rotation()
         text = page.get_textpage()
         try:
             lines = tuple(_read_lines(text, _Turn(turn, width, height)))
@@ -186,7 +187,7 @@ def _find_size(text: Any, index: int) -> float:
     if raw.FPDFText_GetLooseCharBox(text, index, ctypes.byref(box)):
         height = abs(box.top - box.bottom)
         if height and not 0.6 < height / max(size, 0.01) < 2:
-            return height / 1.15
+            return float(height / 1.15)
     return float(size)
 
 

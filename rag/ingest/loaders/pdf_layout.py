@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from statistics import median
 
 from rag.ingest.blocks import Block
 from rag.ingest.loaders.pdf_tables import find_ruled_tables, find_spaced_tables
 
-_MARK = re.compile(r"^([•▪◦‣⁃●○■□–—*\uf0b7\uf0a7-])\s+|^(\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+")
+_MARK = re.compile(r"^([•▪◦‣\u2043●○■□\u2013—*\uf0b7\uf0a7-])\s+|^(\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+")
 _PAGE_NUMBER = re.compile(r"\W*((page|seite|p\.) ?)?#\W*((of|von|/) ?#)?")
-_END_OF_SENTENCE = re.compile(r"[.!?:;。！？…]['\"”’)\]]*$")
+_END_OF_SENTENCE = re.compile(r"[.!?:;。\uff01\uff1f…]['\"”\u2019)\]]*$")
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _order(pieces: list[Line], width: float) -> list[Line]:
     """The pieces in the order of reading. Files keep it, except those that write two columns line by line."""
     pairs = [
         (left, right)
-        for left, right in zip(pieces, pieces[1:], strict=False)
+        for left, right in pairwise(pieces)
         if abs(left.bottom - right.bottom) < 0.5 * left.size and right.left > left.right
     ]
     prose = [pair for pair in pairs if min(len(each.text) for each in pair) > 20]
@@ -250,7 +251,7 @@ def _starts_block(group: Sequence[Line], line: Line) -> bool:
         return False
     if step < -2 * size:  # the next column: a sentence may go on
         return bool(_END_OF_SENTENCE.search(last.text)) or _MARK.match(line.text) is not None
-    steps = [above.bottom - below.bottom for above, below in zip(group, group[1:], strict=False)]
+    steps = [above.bottom - below.bottom for above, below in pairwise(group)]
     usual = median(steps) if steps else 1.6 * size
     if step > max(1.25 * usual, usual + 0.3 * size) or step < 0 or _MARK.match(line.text):
         return True
@@ -269,7 +270,7 @@ def _build(group: Sequence[Line], levels: dict[float, int], place: str) -> Block
 
 
 def _join_lines(lines: Sequence[str]) -> str:
-    """One text. Words that a line's end divides are put together, names with a hyphen keep it; Chinese and Japanese have no blanks between."""
+    """One text. A divided word is put together, a name with a hyphen keeps it; Chinese and Japanese need no blank."""
     text = ""
     for line in lines:
         if not text:

@@ -44,7 +44,7 @@ def _find_slides(package: Package) -> list[str]:
     """The parts of the slides, in the order of the show; by their names where the list is damaged."""
     relations = package.read_relations(_MAIN)
     ids = [find_relation_id(node) for node in package.read_xml(_MAIN).iter("{*}sldId")]
-    names = [relations[each] for each in ids if relations.get(each) in package]
+    names = [relations[each] for each in ids if relations.get(each, "") in package]
     loose = [name for name in package.names if re.fullmatch(r"ppt/slides/slide\d+\.xml", name)]
     return names or sorted(loose, key=lambda name: int(re.sub(r"\D", "", name)))
 
@@ -116,10 +116,8 @@ def _read_text(shape: _Element, kind: BlockKind, place: str) -> Iterator[Block]:
 
 
 def _join(paragraph: _Element) -> str:
-    parts = []
-    for node in paragraph.iter("{*}t", "{*}br", "{*}tab"):
-        parts.append((node.text or "") if local_name(node) == "t" else "\n")
-    return "".join(parts)
+    nodes = paragraph.iter("{*}t", "{*}br", "{*}tab")
+    return "".join((node.text or "") if local_name(node) == "t" else "\n" for node in nodes)
 
 
 def _read_table(table: _Element, place: str) -> Iterator[Block]:
@@ -155,8 +153,10 @@ def read_chart(root: _Element, place: str) -> Iterator[Block]:
         labels |= _read_points(node, "cat") or _read_points(node, "xVal")
     values = [_read_points(node, "val") or _read_points(node, "yVal") for node in series]
     rows = [[build_cell(""), *map(build_cell, names)]]
-    for index in sorted({index for each in values for index in each}):
-        rows.append([build_cell(labels.get(index, "")), *(build_cell(each.get(index, "")) for each in values)])
+    rows += [
+        [build_cell(labels.get(index, "")), *(build_cell(each.get(index, "")) for each in values)]
+        for index in sorted({index for each in values for index in each})
+    ]
     yield from build_rows(rows, 1, lambda row: place)
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from rag.core.errors import SourceError
 from rag.ingest.blocks import ParsedDocument
-from rag.ingest.loaders.base import Reader, squeeze
+from rag.ingest.loaders.base import Reader, squeeze, to_set
 from rag.ingest.loaders.code import read_code
 from rag.ingest.loaders.csv import read_csv
 from rag.ingest.loaders.docx import read_docx
@@ -25,11 +25,11 @@ from rag.ingest.loaders.rtf import read_rtf
 from rag.ingest.loaders.text import read_text
 from rag.ingest.loaders.xlsx import read_xlsx
 
-_CODE = (
-    "bash bat c cc cfg clj conf cpp cs css cxx dart ex exs go gradle groovy h hh hpp hs ini java jl js jsx kt less lua m "
-    "mjs ml nix php pl pm properties proto ps1 py pyi r rb rs sass scala scss sh sql svelte swift tf toml ts tsx vb vue "
-    "xml yaml yml zig zsh"
-).split()
+_CODE = to_set(
+    "bash bat c cc cfg clj conf cpp cs css cxx dart ex exs go gradle groovy h hh hpp hs ini java jl js jsx kt less lua "
+    "m mjs ml nix php pl pm properties proto ps1 py pyi r rb rs sass scala scss sh sql svelte swift tf toml ts tsx vb "
+    "vue xml yaml yml zig zsh"
+)
 _DOCUMENTS: dict[str, tuple[str, Reader]] = {
     ".txt": ("text", read_text),
     ".text": ("text", read_text),
@@ -60,7 +60,7 @@ _DOCUMENTS: dict[str, tuple[str, Reader]] = {
     ".ods": ("OpenDocument sheet", read_odf),
     ".odp": ("OpenDocument presentation", read_odf),
     ".rtf": ("RTF file", read_rtf),
-    **{f".{suffix}": ("text", read_code) for suffix in _CODE},
+    **{f".{suffix}": ("text", read_code) for suffix in sorted(_CODE)},
 }
 _MAIL = {".eml": ("mail", partial(read_mail, readers={suffix: reader for suffix, (_, reader) in _DOCUMENTS.items()}))}
 _ALL = _DOCUMENTS | _MAIL

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 
 from rag.core.errors import SourceError
 from rag.ingest.blocks import Block, ParsedDocument
-from rag.ingest.loaders.base import build_document, squeeze
+from rag.ingest.loaders.base import build_document, squeeze, to_set
 from rag.ingest.loaders.tables import Cell, build_rows
 
 _TOKEN = re.compile(
     r"\\([A-Za-z]{1,32})(-?\d{1,10})? ?|\\'([0-9A-Fa-f]{2})|\\([^A-Za-z'])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
 )
 # Groups that hold no text of the page.
-_UNSEEN = set(
-    "fonttbl colortbl stylesheet info pict object objdata themedata colorschememapping datastore latentstyles listtable "
-    "listoverridetable rsidtbl xmlnstbl generator fldinst filetbl revtbl bkmkstart bkmkend nonshppict atnid atnauthor "
-    "annotation template shprslt operator falt panose wgrffmtfilter mmathPr pgptbl background do sp".split()
+_UNSEEN = to_set(
+    "fonttbl colortbl stylesheet info pict object objdata themedata colorschememapping datastore latentstyles "
+    "listtable listoverridetable rsidtbl xmlnstbl generator fldinst filetbl revtbl bkmkstart bkmkend nonshppict atnid "
+    "atnauthor annotation template shprslt operator falt panose wgrffmtfilter mmathPr pgptbl background do sp"
 )
 _AROUND = {"header": 0, "headerf": 0, "headerl": 0, "headerr": 0, "footer": 2, "footerf": 2, "footerl": 2, "footerr": 2}
 _CHARACTERS = {

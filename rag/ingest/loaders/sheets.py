@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 from rag.ingest.blocks import Block
 from rag.ingest.loaders.base import squeeze
@@ -34,9 +34,7 @@ def build_sheet(rows: Iterable[tuple[int, Sequence[str]]], locate: Callable[[int
         num_headings, headings = _find_headings(head, headings)
         for number, cells in head[:num_headings]:
             yield Block(_join_plain(cells), "row", location=locate(number))
-        for number, cells in head[num_headings:]:
-            yield Block(_join_with_headings(cells, headings), "row", location=locate(number))
-        for number, cells in region:
+        for number, cells in chain(head[num_headings:], region):
             yield Block(_join_with_headings(cells, headings), "row", location=locate(number))
 
 

@@ -156,7 +156,7 @@ def _show_number(value: int, style: str) -> str:
 
 
 def _show_roman(value: int) -> str:
-    numerals = "m cm d cd c xc l xl x ix v iv i".split()
+    numerals = ("m", "cm", "d", "cd", "c", "xc", "l", "xl", "x", "ix", "v", "iv", "i")
     amounts = (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1)
     text = ""
     for amount, numeral in zip(amounts, numerals, strict=True):

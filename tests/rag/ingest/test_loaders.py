@@ -90,7 +90,7 @@ def test_text_in_other_encodings(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "t.txt"
     sentence = "Das Café liegt über dem Fluß; die Fähre fährt täglich für zwölf Gäste. " * 4
     file.write_bytes(sentence.encode(encoding))
-    assert text_of(file)[1] == sentence
+    assert text_of(file)[1] == sentence.strip()
 
 
 def test_an_encrypted_pdf(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Word: everything that is on the page, in its order."""
 
+# ruff: noqa: E501  markup stands in long lines
+
 from __future__ import annotations
 
 import io

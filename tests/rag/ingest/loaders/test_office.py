@@ -134,10 +134,8 @@ def test_what_is_no_mail(content: str) -> None:
 
 def test_mails_inside_mails_without_end() -> None:
     content = b"Subject: x\nFrom: a@b.c\nContent-Type: message/rfc822\n\n" * 3000 + b"deep"
-    try:
+    with pytest.raises(SourceError, match="not a readable mail"):
         read(".eml", content)
-    except SourceError as error:
-        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(

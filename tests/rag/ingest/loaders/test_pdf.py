@@ -1,5 +1,7 @@
 """PDF: pages, encryption, odd fonts, layout."""
 
+# ruff: noqa: E501  markup stands in long lines
+
 from __future__ import annotations
 
 import io

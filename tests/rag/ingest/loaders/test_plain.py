@@ -1,5 +1,7 @@
 """Text, code, reStructuredText, CSV and JSON."""
 
+# ruff: noqa: E501  texts of files stand in long lines
+
 from __future__ import annotations
 
 import pytest
