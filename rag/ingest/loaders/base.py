@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rag.core.errors import SourceError
 from rag.ingest.blocks import Block, ParsedDocument
 
 Reader = Callable[[bytes], ParsedDocument]
-
-
-@dataclass(frozen=True)
-class Text:
-    """A document's title (empty where it has none) and text; until passages are made of blocks."""
-
-    title: str
-    text: str
-
 
 # A file may not grow beyond this many characters: tables repeat their headings in every row.
 MAX_CHARS = 256 * 2**20
