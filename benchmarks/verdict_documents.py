@@ -119,7 +119,7 @@ def passage_pairs(data: Path, half: str) -> Iterator[PassagePair]:
     yield from _two_wordings(take_half(read_rows(data / "ramdocs" / "ramdocs_dev.jsonl"), half))
     for row in own_pairs(half):
         if row["expected"] == "ok":
-            yield PassagePair("harmless pairs", *row["documents"], False)
+            yield PassagePair("harmless pairs", row["documents"][0], row["documents"][1], False)
 
 
 def _two_facts(passages: Sequence[dict[str, Any]]) -> Iterator[PassagePair]:
@@ -149,7 +149,8 @@ def sentence_pairs(rows: Sequence[dict[str, Any]], *, list_wrong: bool = False) 
         is_right = bool(clashes) == (row["expected"] == "clash")
         marks[row["expected"]].append(is_right)
         if list_wrong and not is_right:
-            _show_wrong(PassagePair(row["kind"], *row["documents"], row["expected"] == "clash"), clashes)
+            one, other = row["documents"]
+            _show_wrong(PassagePair(row["kind"], one, other, row["expected"] == "clash"), clashes)
     num_right = sum(map(sum, marks.values()))
     shares = {name: round(sum(part) / max(1, len(part)), 4) for name, part in marks.items()}
     return {"accuracy": round(num_right / max(1, len(rows)), 4), **shares, "num_pairs": len(rows)}

@@ -143,7 +143,7 @@ def _parse(text: str) -> _Parsed:
     bare = _ROMAN.sub(lambda match: str(_ROMAN_NUMBERS[match[1]]), text.strip().strip(_QUOTES))
     moments = find_moments(bare)
     clocks = tuple(clock for clock in find_clocks(bare) if not _overlaps(clock, moments))
-    taken = (*moments, *clocks)
+    taken: tuple[Moment | Clock, ...] = (*moments, *clocks)
     quantities = tuple(quantity for quantity in find_quantities(bare) if not _overlaps(quantity, taken))
     all_words = split_words(bare)
     words = _trim(split_words(_without(bare, (*taken, *quantities))))
@@ -156,8 +156,10 @@ def _parse(text: str) -> _Parsed:
 
 def _compare(one: _Parsed, other: _Parsed, question: str) -> tuple[Sameness, bool]:
     """The sameness, and whether rules decide it for certain."""
+    if one.text.strip() == other.text.strip():
+        return "equal", True
     if not one.text.strip() or not other.text.strip():
-        return ("equal" if one.text.strip() == other.text.strip() else "different"), True
+        return "different", True
     if one.polarity or other.polarity:
         polarity = _compare_polarity(one, other, question)
         if polarity is not None:
