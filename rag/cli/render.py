@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rag.cli.positions import verdict_lines
 from rag.conflicts.answers import same_answer
 from rag.conflicts.streams import MAX_JSD
 from rag.core.answer import Answer, Citation, Conflict, Step, TokenEvent
@@ -146,8 +147,12 @@ def print_answer(console: Console, answer: Answer, *, is_explained: bool) -> Non
         console.print(Text(f"cut at {answer.tokens.generated} tokens; --max-tokens allows more", style="yellow"))
     if answer.notice:
         console.print(Text(answer.notice, style="yellow"))
+    if answer.draft:
+        console.print(Text(answer.text, style="bold"))
     if answer.is_abstained:
         console.print(Text(answer.text, style="yellow"))
+    elif answer.verdict is not None:
+        console.print(verdict_lines(answer.verdict, answer.citations))
     else:
         console.print(verdict(answer.conflict))
     if is_explained:

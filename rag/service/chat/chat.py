@@ -125,11 +125,12 @@ def chunk(chat: Chat, event: TokenEvent) -> dict[str, Any]:
 
 def last_chunks(chat: Chat, answer: Answer) -> list[dict[str, Any]]:
     """The end of a stream: the reason, usage and everything that only the whole answer has."""
+    owed = [_chunk(chat, {"content": answer.unstreamed})] if answer.unstreamed else []
     options = chat.request.stream_options
     if options is not None and options.include_usage:
         usage_chunk = {**_chunk(chat, {}), "choices": [], "usage": _usage(answer)}
-        return [_chunk(chat, {}, answer.finish_reason, **_extras(chat, answer)), usage_chunk]
-    return [_chunk(chat, {}, answer.finish_reason, usage=_usage(answer), **_extras(chat, answer))]
+        return [*owed, _chunk(chat, {}, answer.finish_reason, **_extras(chat, answer)), usage_chunk]
+    return [*owed, _chunk(chat, {}, answer.finish_reason, usage=_usage(answer), **_extras(chat, answer))]
 
 
 def sse(data: Any) -> bytes:
