@@ -316,9 +316,11 @@ def _compare_lists(one: str, other: str) -> Sameness:
 
 
 def _same_item(one: str, other: str) -> bool:
+    """Whether an item of the shorter list is an item of the longer one, there at least as full."""
     if len(_items(one)) > 1 or len(_items(other)) > 1:
         return False
-    return _compare(_parse(one), _parse(other), "")[0] != "different"
+    sameness = _compare(_parse(one), _parse(other), "")[0]
+    return sameness == "equal" or (sameness == "fuller" and _fullness(one) <= _fullness(other))
 
 
 def _items(text: str) -> list[str]:

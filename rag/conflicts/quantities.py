@@ -142,7 +142,7 @@ def compare_quantities(one: Quantity, other: Quantity) -> Sameness:
         return "equal"
     if one.bound or other.bound:
         return "fuller" if _fits(one, other) or _fits(other, one) else "different"
-    return "fuller" if (one.is_rounded or other.is_rounded) and wide <= ROUNDING_TOLERANCE else "different"
+    return "fuller" if one.is_rounded != other.is_rounded and wide <= ROUNDING_TOLERANCE else "different"
 
 
 def _fits(bounded: Quantity, exact: Quantity) -> bool:
