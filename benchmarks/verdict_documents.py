@@ -35,7 +35,7 @@ from rag.conflicts.answers import normalize
 from rag.conflicts.compose import compose
 from rag.conflicts.grouping import group_readings
 from rag.conflicts.policy import choose
-from rag.conflicts.statements import contradict_texts
+from rag.conflicts.texts import contradict_texts
 from rag.conflicts.verdict import Evidence, judge
 from rag.core.verdict import Policy, Reading
 

@@ -16,6 +16,8 @@ from rag.conflicts.statement import Statement, Token, Value
 # the dynamicqa and pairs files.
 MIN_SHARED_WORDS = 5
 MIN_SHARED = 0.6
+# Two sentences of two texts are compared if they share this much of the shorter one's content. As above.
+MIN_OVERLAP = 0.4
 
 Run = tuple[Token, ...]
 Pair = tuple[Run, Run]

@@ -78,6 +78,8 @@ _NOT_ASSERTED = tuple(
         rf"\b(?:{_SAY})\s*[:,]?\s*[\"\u201c\u00ab]",
     )
 )
+_END = re.compile("[.!\u3002\uff01;][\"'\u201d\u2019\u00bb)\\]]*\\s*(?:\\[\\w+\\]\\s*)*$")
+_PRONOUN = re.compile(r"^\W*(?:he|she|it|they|we|i|you|this|that|these|those|his|her|its|their|our|my|there)\b", _I)
 _MODAL = re.compile(r"\b(?:may|might|could|would|should|will|shall|ought to|must)\b")
 _WAS = re.compile(r"\b(?:was|were|had|used to|served as)\b", _I)
 _PARTICIPLE = re.compile(
@@ -148,6 +150,8 @@ class Statement:
         tokens: all its words and values, in order.
         is_asserted: the author says so.
         is_question: it asks.
+        is_whole: it ends as a sentence does; a heading does not.
+        is_about_it: its subject is a pronoun, so that only its text says what it is about.
         is_negated: it is denied.
         modals: may, will, would and the like; empty in a plain statement.
         is_past_state: a state that was, and need not be any more.
@@ -158,6 +162,8 @@ class Statement:
     tokens: tuple[Token, ...]
     is_asserted: bool
     is_question: bool
+    is_whole: bool
+    is_about_it: bool
     is_negated: bool
     modals: tuple[str, ...]
     is_past_state: bool
@@ -183,6 +189,8 @@ def read_statement(sentence: str) -> Statement:
         tokens=tokens,
         is_asserted=not any(pattern.search(text) for pattern in _NOT_ASSERTED),
         is_question=text.rstrip().endswith("?"),
+        is_whole=_END.search(text) is not None,
+        is_about_it=_PRONOUN.match(text) is not None,
         is_negated=num_negations % 2 == 1,
         modals=tuple(sorted(match[0] for match in _MODAL.finditer(text))),
         is_past_state=_is_past_state(text),

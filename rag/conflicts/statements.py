@@ -33,7 +33,6 @@ from rag.conflicts.frames import (
     takes_one_subject,
 )
 from rag.conflicts.quantities import Quantity
-from rag.conflicts.sentences import split_sentences
 from rag.conflicts.statement import Statement, read_statement
 
 # Shared words of a sentence in which one run of words was exchanged, and whose verb does not take several objects.
@@ -41,9 +40,6 @@ from rag.conflicts.statement import Statement, read_statement
 MIN_SHARED_EXCHANGE = 4
 # The same for a sentence in which no verb is found. Not chosen on data.
 MIN_SHARED_WITHOUT_VERB = 3
-# Two sentences of two texts are compared if they share this much of the shorter one's content. As above.
-MIN_OVERLAP = 0.4
-_MAX_SENTENCES = 200
 _MAX_EXCHANGED = 6
 
 Kind = Literal["value", "negation", "opposite"]
@@ -76,6 +72,8 @@ def contradict(one: str, other: str) -> Contradiction | None:
     difference = find_difference(a, b)
     if difference.num_shared < 1 or not (a.is_asserted or difference.is_version):
         return None
+    if not (a.is_whole and b.is_whole) and not _is_cut_version(difference):
+        return None
     if a.is_negated != b.is_negated:
         return _contradict_by_negation(one, other, a, difference)
     if not difference.left and not difference.right and _are_turned(a, b):
@@ -89,22 +87,6 @@ def contradict(one: str, other: str) -> Contradiction | None:
     return _build(one, other, first, "value", confidence) if confidence else None
 
 
-def contradict_texts(one: str, other: str) -> list[Contradiction]:
-    """The contradictions between two texts, surest first: each sentence against the most similar ones of the other."""
-    lefts, rights = (split_sentences(text)[:_MAX_SENTENCES] for text in (one, other))
-    common = set(lefts) & set(rights)
-    keys = [_content_keys(sentence) for sentence in rights]
-    clashes = []
-    for left in lefts:
-        if left in common:
-            continue
-        mine = _content_keys(left)
-        near = sorted(range(len(rights)), key=lambda i: -len(mine & keys[i]) / max(1, len(mine | keys[i])))[:2]
-        near = [i for i in near if rights[i] not in common and _overlap(mine, keys[i]) >= MIN_OVERLAP]
-        clashes += [clash for i in near if (clash := contradict(left, rights[i]))]
-    return sorted(clashes, key=lambda clash: -clash.confidence)
-
-
 def _weigh(a: Statement, b: Statement, difference: Difference) -> float:
     """How sure it is that different values contradict; 0 if they do not."""
     pairs = list(difference.pairs)
@@ -113,6 +95,8 @@ def _weigh(a: Statement, b: Statement, difference: Difference) -> float:
     is_version, is_exchange = difference.is_version, _is_exchange(a, b)
     if is_version and (is_exchange or any(name_kind(left) != "word" for left, _ in pairs)):
         return 0.9 if is_exchange else 0.7
+    if a.is_about_it or b.is_about_it:
+        return 0.0
     is_single = not takes_many(a.text) and takes_one_object(a.text, is_named=False)
     if is_exchange and difference.num_shared >= MIN_SHARED_EXCHANGE and is_single:
         return 0.7
@@ -126,12 +110,16 @@ def _weigh(a: Statement, b: Statement, difference: Difference) -> float:
     return 0.8 if _takes_one_value(a, b, pairs[0]) else 0.0
 
 
+def _is_cut_version(difference: Difference) -> bool:
+    """A sentence that was cut off counts if another version of it stands there; a heading with a date does not."""
+    return difference.is_version and not all(are_moments(pair) for pair in difference.pairs)
+
+
 def _weigh_without_verb(a: Statement, b: Statement, difference: Difference) -> float:
     """Sentences in which no verb is found, as in another language: one value is exchanged, and it is no date."""
     pair = difference.pairs[0]
     num_shared = difference.num_shared + count_alike(pair)
-    is_sentence = all(statement.text.rstrip().endswith((".", "!")) for statement in (a, b))
-    if not is_sentence or not _is_exchange(a, b) or num_shared < MIN_SHARED_WITHOUT_VERB:
+    if not _is_exchange(a, b) or num_shared < MIN_SHARED_WITHOUT_VERB:
         return 0.0
     return 0.6 if are_comparable(pair) and not are_moments(pair) and not takes_many(a.text) else 0.0
 
@@ -195,14 +183,6 @@ def _is_exchange(a: Statement, b: Statement) -> bool:
     while end < min(len(one), len(other)) - start and one[-1 - end] == other[-1 - end]:
         end += 1
     return max(len(one), len(other)) - start - end <= _MAX_EXCHANGED
-
-
-def _content_keys(sentence: str) -> frozenset[str]:
-    return frozenset(token.stem or token.text.lower() for token in read_statement(sentence).content)
-
-
-def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / min(len(one), len(other)) if one and other else 0.0
 
 
 def _build(one: str, other: str, pair: Pair, kind: Kind, confidence: float) -> Contradiction:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rag.conflicts.sentences import split_sentences
 from rag.conflicts.statement import read_statement
-from rag.conflicts.statements import contradict, contradict_texts
+from rag.conflicts.statements import contradict
+from rag.conflicts.texts import contradict_texts
 
 PAIRS = Path(__file__).resolve().parents[3] / "benchmarks" / "data" / "statement_pairs.jsonl"
 ROWS = [json.loads(line) for line in PAIRS.read_text("utf-8").splitlines()]
