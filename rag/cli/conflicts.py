@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from rag.cli.common import AsJson, LibraryPlace, counting_bar, open_engine, out, print_json
-from rag.cli.render import short_path
+from rag.cli.common import counting_bar, open_engine, out, print_json
+from rag.cli.options import AsJson, LibraryPlace
 
 if TYPE_CHECKING:
     from rag.conflicts.library import LibraryConflict, Side
@@ -81,6 +81,8 @@ def _print_conflict(clash: LibraryConflict) -> None:
 
 
 def _side_lines(side: Side) -> Iterator[str]:
+    from rag.cli.render import short_path
+
     for place in side.places[:_MAX_PLACES]:
         where = ", ".join(part for part in (short_path(place.source), place.location, place.date) if part)
         yield f"  {side.object}: {place.sentence} ({where})"

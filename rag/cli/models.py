@@ -13,7 +13,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rag.cli.common import AsJson, SettingsFile, counting_bar, errors_to_exit, out, say
+from rag.cli.common import counting_bar, errors_to_exit, out, say
+from rag.cli.options import AsJson, SettingsFile
 
 if TYPE_CHECKING:
     from rag.models.listing import ModelInfo
@@ -61,7 +62,7 @@ def get(
     ],
     config: SettingsFile = None,
 ) -> None:
-    """Fetch models now, so that later commands need no network. A download that stopped goes on where it was."""
+    """Fetch models now, so that later commands need no network. A download that stopped continues where it was."""
     from rag.core.settings.config import Config
     from rag.models.fetching import get_model
 

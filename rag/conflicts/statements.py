@@ -64,8 +64,13 @@ class Contradiction:
     confidence: float
 
 
-def contradict(one: str, other: str) -> Contradiction | None:
-    """The contradiction between two sentences, or ``None``. Symmetric up to the order of the parts."""
+def contradict(one: str, other: str, *, is_one_topic: bool = False) -> Contradiction | None:
+    """The contradiction between two sentences, or ``None``. Symmetric up to the order of the parts.
+
+    Args:
+        one, other: the sentences.
+        is_one_topic: their texts are about one thing, so that "it" means the same in both.
+    """
     a, b = read_statement(one), read_statement(other)
     if a.is_asserted != b.is_asserted or a.is_question or a.modals != b.modals:
         return None
@@ -83,6 +88,9 @@ def contradict(one: str, other: str) -> Contradiction | None:
     first = difference.pairs[0]
     if len(difference.pairs) == 1 and _is_opposite(first):
         return _build(one, other, first, "opposite", 0.8)
+    is_vague = not is_one_topic and (a.is_about_it or b.is_about_it)
+    if is_vague and not difference.is_version:
+        return None
     confidence = _weigh(a, b, difference) if min(a.verb, b.verb) >= 0 else _weigh_without_verb(a, b, difference)
     return _build(one, other, first, "value", confidence) if confidence else None
 
@@ -92,11 +100,10 @@ def _weigh(a: Statement, b: Statement, difference: Difference) -> float:
     pairs = list(difference.pairs)
     if a.is_past_state != b.is_past_state and not names_permanent_role(difference.shared):
         return 0.0
-    is_version, is_exchange = difference.is_version, _is_exchange(a, b)
+    is_same_pair = len({(join_text(left), join_text(right)) for left, right in pairs}) == 1
+    is_version, is_exchange = difference.is_version, _is_exchange(a, b) or (is_same_pair and len(pairs) > 1)
     if is_version and (is_exchange or any(name_kind(left) != "word" for left, _ in pairs)):
         return 0.9 if is_exchange else 0.7
-    if a.is_about_it or b.is_about_it:
-        return 0.0
     is_single = not takes_many(a.text) and takes_one_object(a.text, is_named=False)
     if is_exchange and difference.num_shared >= MIN_SHARED_EXCHANGE and is_single:
         return 0.7

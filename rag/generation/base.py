@@ -1,6 +1,6 @@
 """The contract between the pipeline and whatever turns prompts into tokens.
 
-What goes in is :mod:`rag.generation.request`, what comes out is here: events, one finished :class:`Generation` each.
+Its input is a :mod:`rag.generation.request`; its output is here: events, one finished :class:`Generation` each.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Checkable(Protocol):
     """A generator that may be down while this process is well, such as one behind HTTP."""
 
     def check(self) -> None:
-        """Return if a question would be answered now; takes a few seconds at most.
+        """Return if a question would be answered now; it takes a few seconds at most.
 
         Raises:
             UnavailableError, ModelError: it would not, with the reason.

@@ -1,4 +1,4 @@
-"""What a generator is asked: the prompts of one answer by stream, the rule that mixes them, and how tokens are chosen.
+"""A request to a generator: the prompts of one answer by stream, the rule that mixes them, and how tokens are chosen.
 
 A generator runs the streams in step. At each position all streams see the same generated suffix, one rule mixes
 their logits, and each stream gets the token that was chosen.
@@ -45,8 +45,8 @@ class Prompt(NamedTuple):
     Attributes:
         ids: the tokens.
         adapter: the change of the model that they are read with.
-        salt: names the tenant. Prompts of two tenants are never equal: the time of an answer would tell one tenant
-            what the other one asked.
+        salt: names the tenant. Prompts of two tenants are never equal: otherwise the time of an answer
+            would tell one tenant what the other one asked.
     """
 
     ids: tuple[int, ...]
@@ -63,7 +63,7 @@ class Request:
         decoder: the rule that mixes the streams.
         sampling: how tokens are chosen from the mixture, and when to stop.
         has_probes: also report what each stream answers alone (greedy), and compare the context and the parametric
-            stream at each step, whatever the rule reads. Without probes only the streams of the rule are run.
+            stream at each step, whatever the rule reads. Without probes only the streams of the rule run.
         probed: the streams that answer alone where ``has_probes``; ``None`` means all of them.
         forced: the tokens of the answer, where it is known beforehand: nothing is chosen, and the steps tell how likely
             each token was. Only generators that are a :class:`rag.generation.base.Scorer` take it.
@@ -151,7 +151,7 @@ class Request:
 
     @property
     def used(self) -> dict[str, Prompt]:
-        """The prompts that are run at all, by stream."""
+        """The prompts that the request runs, by stream."""
         return {name: self.streams[name] for name in dict.fromkeys((*self.mixed, *self.probes))}
 
     def num_read(self, stream: str) -> int:

@@ -59,7 +59,7 @@ class TransformersGenerator:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The model, for those who train patches for it."""
+        """The model, for training patches."""
         return self._model
 
     @property
@@ -101,7 +101,7 @@ class TransformersGenerator:
         for prompt in prompts:
             if not 0 < len(prompt) <= self.window:
                 raise QuestionError(f"prompt of {len(prompt)} tokens; expected 1 to {self.window}, the window")
-        # Nobody else's prompts are equal to these: see Prompt.salt.
+        # No other caller's prompts are equal to these: see Prompt.salt.
         salt = f"score {uuid4().hex}"
         jobs = [ScoreJob(Prompt(ids, salt=salt), tokens) for ids in prompts]
         events = self._driver.stream(jobs, _longest_first(prompts))

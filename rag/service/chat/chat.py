@@ -44,7 +44,7 @@ class Chat:
         return self.request.messages[-1].text
 
     def events(self, catalog: LibraryCatalog) -> Iterator[TokenEvent | Answer]:
-        """What the engine says, read in a thread of its own; the first stage is the wait for that thread."""
+        """What the engine says, read in its own thread; the first stage is the wait for that thread."""
         waited_ms = (time.perf_counter() - self.started_s) * 1e3
         engine = catalog.base if self.library is None else self._engine(catalog, self.library)
         for event in self._ask(engine):

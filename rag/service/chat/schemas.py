@@ -62,7 +62,7 @@ class ChatMessage(Strict):
 
 
 class StreamOptions(Strict):
-    """How a stream ends: with ``include_usage``, usage has a chunk of its own, as OpenAI sends it."""
+    """How a stream ends: with ``include_usage``, usage has its own chunk, as OpenAI sends it."""
 
     include_usage: bool = False
     include_obfuscation: Literal[False] = False
