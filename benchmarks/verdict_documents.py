@@ -21,7 +21,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +131,14 @@ def _two_facts(passages: Sequence[dict[str, Any]]) -> Iterator[PassagePair]:
 
 
 def _two_wordings(rows: Sequence[dict[str, Any]]) -> Iterator[PassagePair]:
-    """Two documents of one question that both give its right answer."""
-    num_pairs = 0
+    """Two documents of one question that both give the same right answer."""
+    pairs = []
     for row in rows:
-        texts = [document["text"] for document in row["documents"] if document["type"] == "correct"]
-        is_one_answer = len({normalize(answer) for answer in row["gold_answers"]}) == 1
-        if is_one_answer and len(texts) > 1 and num_pairs < NUM_PER_SOURCE:
-            num_pairs += 1
-            yield PassagePair("two wordings", texts[0], texts[1], False)
+        right = [document for document in row["documents"] if document["type"] == "correct"]
+        same = ((a, b) for a, b in combinations(right, 2) if normalize(a["answer"]) == normalize(b["answer"]))
+        pairs += [(a["text"], b["text"]) for a, b in list(same)[:1]]
+    for one, other in pairs[:NUM_PER_SOURCE]:
+        yield PassagePair("two wordings", one, other, False)
 
 
 def sentence_pairs(rows: Sequence[dict[str, Any]], *, list_wrong: bool = False) -> dict[str, Any]:
