@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from rag.cli.common import counting_bar, open_engine, out, print_json
@@ -49,7 +50,7 @@ def conflicts(
 
 def build_table(clashes: Sequence[LibraryConflict]) -> Table:
     """How many conflicts there are, by kind."""
-    table = Table("kind", "conflicts", "documents", title="what contradicts what", title_justify="left")
+    table = Table("kind", "conflicts", "documents", box=SIMPLE_HEAD)
     for kind in dict.fromkeys(clash.kind for clash in clashes):
         part = [clash for clash in clashes if clash.kind == kind]
         documents = {place.doc_id for clash in part for side in clash.sides for place in side.places}

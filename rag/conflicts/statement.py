@@ -104,6 +104,16 @@ _IRREGULAR = {
     "spent": "spend", "thought": "think", "heard": "hear", "knew": "know", "flew": "fly", "fought": "fight",
     "lay": "li", "lies": "li", "lie": "li", "cost": "cost", "costs": "cost",
 }  # fmt: skip
+# Words for one thing, by stem.
+_SYNONYMS = {
+    "start": "begin", "commenc": "begin", "finish": "end", "conclud": "end", "construct": "build", "erect": "build",
+    "purchas": "buy", "acquir": "buy", "movi": "film", "larg": "big", "huge": "big", "tiny": "small", "littl": "small",
+    "establish": "found", "depart": "leav", "resid": "liv", "inhabit": "liv", "permit": "allow", "prohibit": "forbid",
+    "ban": "forbid", "forbidden": "forbid", "car": "automobil", "physician": "doctor", "lawyer": "attorney",
+    "vessel": "ship", "autumn": "fall", "quick": "fast", "rapid": "fast", "approximat": "about", "assist": "help",
+    "obtain": "get", "receiv": "get", "select": "choos", "manufactur": "mak", "produc": "mak", "situat": "locat",
+    "via": "through", "inadvertent": "accidental", "wealth": "rich", "whole": "entir", "requir": "need",
+}  # fmt: skip
 _AGENT = re.compile(r"(?<=\w{4})(?:er|or|ment|ation|ion)$")
 _AUXILIARIES = word_set(
     "is are was were be been has have had does do did became become becomes remains remained will may can could would "
@@ -200,9 +210,8 @@ def read_statement(sentence: str) -> Statement:
 
 def stem_word(key: str) -> str:
     """A word's stem: no inflection, and no ending that makes a noun of a verb ("keeper", "keeps")."""
-    if key in _IRREGULAR:
-        return _IRREGULAR[key]
-    return _AGENT.sub("", stem(key))
+    bare = _IRREGULAR.get(key) or _AGENT.sub("", stem(key))
+    return _SYNONYMS.get(bare, bare)
 
 
 def _is_past_state(text: str) -> bool:
