@@ -31,6 +31,7 @@ class Difference:
         num_shared: words and values that both hold.
         share: of those in the longer statement, 0 to 1.
         shared: their stems.
+        shares_name: a name is among them.
         left, right: runs that only one of them holds, small words left out; a run within a name takes the whole name.
         pairs: runs that stand for each other and differ.
         left_only, right_only: runs that nothing on the other side stands for.
@@ -39,6 +40,7 @@ class Difference:
     num_shared: int
     share: float
     shared: frozenset[str]
+    shares_name: bool
     left: tuple[Run, ...]
     right: tuple[Run, ...]
     pairs: tuple[Pair, ...]
@@ -60,19 +62,21 @@ def find_difference(a: Statement, b: Statement) -> Difference:
     """What is left on each side when equal words and values are taken away, wherever they stand."""
     rest = list(b.content)
     mine: list[Token] = []
-    shared: list[str] = []
+    shared: list[Token] = []
     for token in a.content:
         match = next((other for other in rest if _is_same(token, other)), None)
         if match is None:
             mine.append(token)
         else:
             rest.remove(match)
-            shared.append(token.stem or token.text)
+            shared.append(token)
     share = len(shared) / max(len(a.content), len(b.content), 1)
     left, right = _runs(a, mine), _runs(b, rest)
-    frame = frozenset() if are_versions(len(shared), share) else frozenset(shared)
+    stems = frozenset(token.stem or token.text for token in shared)
+    frame = frozenset() if are_versions(len(shared), share) else stems
     pairs, left_only, right_only = _pair(left, right, frame)
-    return Difference(len(shared), share, frozenset(shared), left, right, pairs, left_only, right_only)
+    shares_name = any(token.is_name for token in shared)
+    return Difference(len(shared), share, stems, shares_name, left, right, pairs, left_only, right_only)
 
 
 def name_kind(run: Run) -> str:

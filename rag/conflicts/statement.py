@@ -180,6 +180,13 @@ class Statement:
     verb: int
 
     @property
+    def names_subject(self) -> bool:
+        """A name stands before its verb: it is not only "the film", of which there are many."""
+        before = [token for token in self.tokens if token.place < self.verb]
+        opens = bool(before) and before[0].text[:1].isupper() and before[0].is_content
+        return opens or any(token.is_name for token in before)
+
+    @property
     def content(self) -> tuple[Token, ...]:
         """The tokens that carry meaning."""
         return tuple(token for token in self.tokens if token.is_content)

@@ -43,6 +43,9 @@ MIN_SHARED_WITHOUT_VERB = 3
 _MAX_EXCHANGED = 6
 
 Kind = Literal["value", "negation", "opposite"]
+Topic = Literal["one", "likely", "unknown"]
+"""Whether the texts of two sentences are about one thing. One: "it" means the same in both. Likely: they are put side
+by side, as the passages of one question. Unknown: they come from a large collection, in which "the film" is many."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,15 @@ class Contradiction:
     confidence: float
 
 
-def contradict(one: str, other: str, *, is_one_topic: bool = False) -> Contradiction | None:
-    """The contradiction between two sentences, or ``None``. Symmetric up to the order of the parts.
-
-    Args:
-        one, other: the sentences.
-        is_one_topic: their texts are about one thing, so that "it" means the same in both.
-    """
+def contradict(one: str, other: str, *, topic: Topic = "likely") -> Contradiction | None:
+    """The contradiction between two sentences, or ``None``. Symmetric up to the order of the parts."""
     a, b = read_statement(one), read_statement(other)
     if a.is_asserted != b.is_asserted or a.is_question or a.modals != b.modals:
         return None
     difference = find_difference(a, b)
     if difference.num_shared < 1 or not (a.is_asserted or difference.is_version):
+        return None
+    if topic == "unknown" and not (difference.shares_name and _is_explicit(a) and _is_explicit(b)):
         return None
     if not (a.is_whole and b.is_whole) and not _is_cut_version(difference):
         return None
@@ -88,17 +88,22 @@ def contradict(one: str, other: str, *, is_one_topic: bool = False) -> Contradic
     first = difference.pairs[0]
     if len(difference.pairs) == 1 and _is_opposite(first):
         return _build(one, other, first, "opposite", 0.8)
-    is_vague = not is_one_topic and (a.is_about_it or b.is_about_it)
-    if is_vague and not difference.is_version:
+    if topic != "one" and (a.is_about_it or b.is_about_it) and not difference.is_version:
         return None
-    confidence = _weigh(a, b, difference) if min(a.verb, b.verb) >= 0 else _weigh_without_verb(a, b, difference)
+    confidence = 0.0
+    if topic != "unknown":
+        confidence = _weigh_versions(a, b, difference)
+    if not confidence and min(a.verb, b.verb) < 0:
+        confidence = _weigh_without_verb(a, b, difference)
+    elif not confidence:
+        confidence = _weigh(a, b, difference)
     return _build(one, other, first, "value", confidence) if confidence else None
 
 
-def _weigh(a: Statement, b: Statement, difference: Difference) -> float:
-    """How sure it is that different values contradict; 0 if they do not."""
-    pairs = list(difference.pairs)
-    if a.is_past_state != b.is_past_state and not names_permanent_role(difference.shared):
+def _weigh_versions(a: Statement, b: Statement, difference: Difference) -> float:
+    """How sure it is that two versions of one sentence contradict each other; 0 if they are none."""
+    pairs = difference.pairs
+    if min(a.verb, b.verb) < 0 or _is_over(a, b, difference):
         return 0.0
     is_same_pair = len({(join_text(left), join_text(right)) for left, right in pairs}) == 1
     is_version, is_exchange = difference.is_version, _is_exchange(a, b) or (is_same_pair and len(pairs) > 1)
@@ -107,14 +112,32 @@ def _weigh(a: Statement, b: Statement, difference: Difference) -> float:
     is_single = not takes_many(a.text) and takes_one_object(a.text, is_named=False)
     if is_exchange and difference.num_shared >= MIN_SHARED_EXCHANGE and is_single:
         return 0.7
+    return 0.0
+
+
+def _weigh(a: Statement, b: Statement, difference: Difference) -> float:
+    """How sure it is that different values contradict each other in a frame that takes one; 0 if they do not."""
+    pairs = list(difference.pairs)
+    if _is_over(a, b, difference):
+        return 0.0
     if says_change(difference.shared):
         pairs = [pair for pair in pairs if not are_moments(pair)] or pairs
-    num_shared = difference.num_shared + (count_alike(pairs[0]) and not is_version)
+    num_shared = difference.num_shared + count_alike(pairs[0])
     if len(pairs) > 1 or num_shared < 2 or not are_comparable(pairs[0]) or _differ_in_frame(a, b, difference):
         return 0.0
     if a.is_past_state and names_role_in_time(difference.shared):
         return 0.0
     return 0.8 if _takes_one_value(a, b, pairs[0]) else 0.0
+
+
+def _is_explicit(statement: Statement) -> bool:
+    """Whether the sentence says by itself what it is about."""
+    return statement.names_subject and not statement.is_about_it
+
+
+def _is_over(a: Statement, b: Statement, difference: Difference) -> bool:
+    """Whether one speaks of what was, the other of what is."""
+    return a.is_past_state != b.is_past_state and not names_permanent_role(difference.shared)
 
 
 def _is_cut_version(difference: Difference) -> bool:
