@@ -31,7 +31,7 @@ from rag.conflicts.words import (
     word_set,
 )
 
-__all__ = ["Sameness", "fullest", "normalize", "same_answer"]
+__all__ = ["Sameness", "fullest", "is_list", "normalize", "same_answer"]
 
 _Value = TypeVar("_Value")
 Aliases = Callable[[str], Iterable[str]]
@@ -119,6 +119,11 @@ def same_answer(
 def normalize(text: str) -> str:
     """The words of an answer in one spelling, without articles; for keys of equal wordings, not for meaning."""
     return " ".join(word.key for word in split_words(text) if not word.is_article)
+
+
+def is_list(answer: str) -> bool:
+    """Whether an answer lists several things."""
+    return len(_items(answer)) > 1
 
 
 def fullest(answers: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rag.conflicts.answers import normalize, same_answer
+from rag.conflicts.answers import is_list, normalize, same_answer
 from rag.conflicts.copies import is_altered_copy
 from rag.conflicts.dates import is_newer, read_validity
 from rag.conflicts.grouping import Same, lead
@@ -77,7 +77,7 @@ def classify(evidence: Evidence, asked: Asked, same: Same = same_answer) -> tupl
     sure = [position for position in positions if position.confidence >= MIN_CONFIDENCE]
     if len(sure) < 2:
         return "agreement", lead(positions)
-    if asked.takes_many or are_other_entities(sure):
+    if (asked.takes_many and not all(is_list(position.answer) for position in sure)) or are_other_entities(sure):
         return "complementary", positions
     if asked.is_opinion or all(_is_opinion(position) for position in sure):
         return "opinions", positions
