@@ -34,8 +34,8 @@ from benchmarks.sets import DATA, Row, rows
 from eval.metrics.answers import f1, normalize
 from rag.cli.common import counting_bar
 from rag.conflicts.calibration import logistic_fit
-from rag.conflicts.evidence import logistic, passage_numbers, score, softmax, span_numbers
-from rag.conflicts.reading import Reader, Sheet, read_opinion
+from rag.conflicts.evidence import logistic, passage_numbers, score, span_numbers, top_signs
+from rag.conflicts.reading import Reader, Sheet, read_replies
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
 from rag.generation.base import Generation, Generator
@@ -44,8 +44,11 @@ from rag.models.sentence_encoder import SentenceEncoder
 
 TARGET = Path(__file__).resolve().parent.parent / "rag" / "conflicts" / "data" / "reading.json"
 NUM_ROWS = 120
-BATCH = 8
+BATCH = 6
 RIDGE = 1.0
+# Passages that do answer and may be called silent.
+SILENT_SHARE = 0.05
+KEYS = ("spans", "spans_with_model", "answers")
 # A span that words an answer with a little more beside it is right.
 MAX_EXTRA_WORDS = 3
 MIN_F1 = 0.8
@@ -90,14 +93,23 @@ def main() -> None:
     args = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no data sets at {DATA}")
-    kind = "with_model" if args.with_model else "alone"
+    key = "spans_with_model" if args.with_model else "spans"
     with tempfile.TemporaryDirectory() as scratch:
-        numbers = collect(list(items(args.rows)), kind, args.folder or Path(scratch))
-    weights = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
+        chosen = [item for item in items(args.rows) if item.answers or not args.with_model]
+        numbers = collect(chosen, key, args.folder or Path(scratch))
+    weights = (
+        json.loads(TARGET.read_text(encoding="utf-8"))
+        if TARGET.is_file()
+        else {name: {} for name in KEYS} | {"silent_below": 0.5}
+    )
     if args.fit:
-        weights[kind] = fit([item for item in numbers if not item.is_test])
+        even = [item for item in numbers if not item.is_test]
+        weights[key] = fit_spans([item for item in even if any(item.is_right)])
+        if not args.with_model:
+            weights["answers"] = fit_answers(even, weights["spans"])
+            weights["silent_below"] = find_threshold(even, weights)
         TARGET.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
-    report(numbers, weights[kind])
+    report(numbers, weights[key], weights)
 
 
 def items(num_rows: int) -> Iterator[Item]:
@@ -147,15 +159,15 @@ def _ramdocs(is_test: bool, num_rows: int) -> Iterator[Item]:
             yield Item(name, is_test, row["question"], "", document["text"], () if is_noise else (document["answer"],))
 
 
-def collect(all_items: Sequence[Item], kind: str, folder: Path) -> list[Numbers]:
+def collect(all_items: Sequence[Item], key: str, folder: Path) -> list[Numbers]:
     """The numbers of every passage, from the folder where they were kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"reading-{kind}-{len(all_items)}.jsonl"
+    file = folder / f"{key}-{len(all_items)}.jsonl"
     done = [Numbers(**row) for row in rows(file)] if file.is_file() else []
     if len(done) == len(all_items):
         return done
     config = Config()
-    generator = load_generator(config) if kind == "with_model" else None
+    generator = load_generator(config) if key == "spans_with_model" else None
     reader = Reader(SentenceEncoder(config), generator)
     with file.open("a", encoding="utf-8") as out, counting_bar("Reading") as show:
         for start in range(len(done), len(all_items), BATCH):
@@ -178,15 +190,15 @@ def _read(batch: Sequence[Item], reader: Reader, generator: Generator | None) ->
         yield _numbers(item, sheet, [next(replies) for _ in sheet.requests])
 
 
-def _numbers(item: Item, sheet: Sheet, replies: Sequence[Generation]) -> Numbers:
-    page, opinion = sheet.pages[0], read_opinion(replies)
+def _numbers(item: Item, sheet: Sheet, generations: Sequence[Generation]) -> Numbers:
+    page, replies = sheet.pages[0], read_replies(generations)
     return Numbers(
         item.name,
         item.is_test,
         bool(item.answers),
-        [span_numbers(item.question, page, place, opinion) for place in range(len(page.candidates))],
+        [span_numbers(item.question, page, place, replies) for place in range(len(page.candidates))],
         [is_right(span.text, item.answers) for span, _ in page.candidates],
-        passage_numbers(item.question, page, f"{item.title}\n{item.text}", opinion),
+        passage_numbers(item.question, page, f"{item.title}\n{item.text}", ()),
     )
 
 
@@ -200,17 +212,22 @@ def is_right(text: str, answers: Sequence[str]) -> bool:
     return bool(answers) and f1(text, answers) >= MIN_F1
 
 
-def fit(numbers: Sequence[Numbers]) -> dict[str, dict[str, float]]:
-    """Both sets of weights: the spans' by the likelihood of the right ones, the passage's by a logistic regression."""
-    spans = fit_spans([item for item in numbers if any(item.is_right)])
+def fit_answers(numbers: Sequence[Numbers], spans: dict[str, float]) -> dict[str, float]:
+    """Weights of the signs that a passage answers: a logistic regression."""
     signs = [all_signs(item, spans) for item in numbers]
     names = sorted({name for row in signs for name in row} - {"bias"})
     x = np.array([[row.get(name, 0.0) for name in names] for row in signs])
     scales = np.maximum(x.std(axis=0), 1e-6)
-    y = np.array([float(item.is_answering) for item in numbers])
-    weights, bias = logistic_fit(x / scales, y, RIDGE)
+    weights, bias = logistic_fit(x / scales, np.array([float(item.is_answering) for item in numbers]), RIDGE)
     answers = {name: round(float(value), 4) for name, value in zip(names, weights / scales, strict=True)}
-    return {"spans": spans, "answers": answers | {"bias": round(bias, 4)}}
+    return answers | {"bias": round(bias, 4)}
+
+
+def find_threshold(numbers: Sequence[Numbers], weights: dict[str, Any]) -> float:
+    """Below it lie :data:`SILENT_SHARE` of the answering passages of nq_synth."""
+    chosen = [item for item in numbers if item.name in ("agreeing", "conflicting")]
+    sure = [logistic(score(all_signs(item, weights["spans"]), weights["answers"])) for item in chosen]
+    return round(float(np.quantile(sure, SILENT_SHARE)), 3)
 
 
 def fit_spans(numbers: Sequence[Numbers]) -> dict[str, float]:
@@ -234,27 +251,28 @@ def fit_spans(numbers: Sequence[Numbers]) -> dict[str, float]:
 
 
 def all_signs(item: Numbers, spans: dict[str, float]) -> dict[str, float]:
-    """The signs of a passage, those of its best span among them, as :class:`Reader` has them."""
-    scores = [score(row, spans) for row in item.spans]
-    return item.signs | ({"best": max(scores), "share": max(softmax(scores))} if scores else {"empty": 1.0})
+    """The signs of a passage, those of its best spans among them, as :class:`Reader` has them."""
+    if not item.spans:
+        return item.signs
+    return {name: value for name, value in item.signs.items() if name != "empty"} | top_signs(
+        [score(row, spans) for row in item.spans]
+    )
 
 
-def report(numbers: Sequence[Numbers], weights: dict[str, Any]) -> None:
+def report(numbers: Sequence[Numbers], spans: dict[str, float], weights: dict[str, Any]) -> None:
     """By set, of the odd rows: how many candidates hold the answer, are read right, are called silent."""
     table = Table("set", "passages", "among candidates", "read right", "silent", title="odd-numbered rows")
     result = {}
     for name in dict.fromkeys(item.name for item in numbers):
         group = [item for item in numbers if item.name == name and item.is_test]
-        best = [
-            int(np.argmax([score(row, weights["spans"]) for row in item.spans])) if item.spans else -1 for item in group
-        ]
+        best = [int(np.argmax([score(row, spans) for row in item.spans])) if item.spans else -1 for item in group]
         right = [bool(item.spans) and item.is_right[place] for item, place in zip(group, best, strict=True)]
         sure = [logistic(score(all_signs(item, weights["spans"]), weights["answers"])) for item in group]
         result[name] = {
             "passages": len(group),
             "reachable": float(np.mean([any(item.is_right) for item in group])),
             "right": float(np.mean(right)),
-            "silent": float(np.mean([value < 0.5 for value in sure])),
+            "silent": float(np.mean([value < weights["silent_below"] for value in sure])),
         }
         figures = (f"{result[name][key]:.3f}" for key in ("reachable", "right", "silent"))
         table.add_row(name, str(len(group)), *figures)

@@ -17,9 +17,8 @@ from itertools import islice
 import numpy as np
 
 from rag.conflicts.evidence import (
-    Opinion,
     Page,
-    Weights,
+    Replies,
     load_weights,
     logistic,
     passage_numbers,
@@ -27,23 +26,18 @@ from rag.conflicts.evidence import (
     softmax,
     span_numbers,
 )
-from rag.conflicts.memory import first_line
 from rag.conflicts.spans import Sentence, Span, coverage, find_spans, split_sentences
 from rag.core.encoding import Encoder
 from rag.core.passages import Passage
-from rag.core.query import Message, Sampling
+from rag.core.query import Message
 from rag.core.verdict import Reading
 from rag.generation.base import Generation, Generator, Scorer
 from rag.generation.request import Request
 
-# Chosen on development rows: below it a passage says nothing of the question.
-SILENT_BELOW = 0.5
-REFUSAL = "not stated"
 _NUM_SENTENCES = 3
 _COVERAGE_SHARE = 0.3
 _MAX_SPANS = 24
-_MAX_SCORED = 12
-_MAX_TOKENS = 16
+_NUM_SCORED = 8
 
 
 @dataclass(frozen=True)
@@ -70,17 +64,17 @@ class Reader:
 
     Args:
         encoder: for questions and sentences.
-        generator: also asked if it is a :class:`Scorer`; ``None`` reads without it.
-        silent_below: a passage that answers with a lower probability says nothing.
+        generator: also asked how likely it finds each span, if it is a :class:`Scorer`; ``None`` reads without it.
+        silent_below: a passage that answers the question with a lower probability says nothing; default: as measured.
     """
 
     def __init__(
-        self, encoder: Encoder, generator: Generator | None = None, *, silent_below: float = SILENT_BELOW
+        self, encoder: Encoder, generator: Generator | None = None, *, silent_below: float | None = None
     ) -> None:
         self._encoder = encoder
         self._generator = generator
         self._is_scored = isinstance(generator, Scorer)
-        self._silent_below = silent_below
+        self._silent_below = load_weights().silent_below if silent_below is None else silent_below
 
     def prepare(
         self, questions: Sequence[str], passages: Sequence[Sequence[Passage]], *, cache_salt: str = ""
@@ -90,6 +84,8 @@ class Reader:
         sheets = []
         for question, row in zip(questions, passages, strict=True):
             own = tuple(islice(pages, len(row)))
+            if self._is_scored:
+                own = tuple(narrow(question, page, _NUM_SCORED) for page in own)
             requests = [self._requests(question, page, cache_salt) for page in own]
             counts = tuple(map(len, requests))
             sheets.append(Sheet(question, tuple(row), own, tuple(r for group in requests for r in group), counts))
@@ -108,10 +104,6 @@ class Reader:
             for passage, page, replies in zip(sheet.passages, sheet.pages, opinions, strict=True)
         )
 
-    @property
-    def _weights(self) -> Weights:
-        return load_weights("with_model" if self._is_scored else "alone")
-
     def _pages(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[Page]:
         """All pages of all questions, in order."""
         read = [(question, passage) for question, row in zip(questions, passages, strict=True) for passage in row]
@@ -128,44 +120,41 @@ class Reader:
         ]
 
     def _requests(self, question: str, page: Page, cache_salt: str) -> tuple[Request, ...]:
-        """The model's own answer to the nearest sentences, then each candidate and the refusal as given replies."""
+        """Each candidate as a reply to one prompt, which is read once."""
         generator = self._generator
-        if generator is None or not isinstance(generator, Scorer) or not page.candidates:
+        if not isinstance(generator, Scorer) or not page.candidates:
             return ()
         ids = generator.encode(reading_prompt(question, page))
-        sampling = Sampling(max_tokens=_MAX_TOKENS, stop=generator.default_stop)
-        replies = [span.text for span, _ in page.candidates[:_MAX_SCORED]] + [REFUSAL]
-        return (
-            Request.single(ids, sampling, cache_salt=cache_salt),
-            *(Request.reply(ids, generator.encode_reply(text), cache_salt=cache_salt) for text in replies),
+        return tuple(
+            Request.reply(ids, generator.encode_reply(span.text), cache_salt=cache_salt) for span, _ in page.candidates
         )
 
-    def _read(self, question: str, passage: Passage, page: Page, replies: Sequence[Generation]) -> Reading:
-        weights, opinion = self._weights, read_opinion(replies)
-        numbers = [span_numbers(question, page, place, opinion) for place in range(len(page.candidates))]
-        scores = [score(row, weights.spans) for row in numbers]
-        shares = softmax(scores)
-        blank = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "", date=passage.date)
-        blank = replace(blank, location=passage.location, confidence=0.0)
-        if not shares:
-            return blank
+    def _read(self, question: str, passage: Passage, page: Page, generations: Sequence[Generation]) -> Reading:
+        silent = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "")
+        silent = replace(silent, confidence=0.0, date=passage.date, location=passage.location)
+        if not page.candidates:
+            return silent
+        alone = score_spans(question, page)
+        shares = softmax(score_spans(question, page, read_replies(generations)) if generations else alone)
+        signs = passage_numbers(question, page, f"{passage.title}\n{passage.text}", alone)
+        answers = logistic(score(signs, load_weights().answers))
         best = max(range(len(shares)), key=shares.__getitem__)
+        if answers < self._silent_below:
+            return replace(silent, confidence=answers * shares[best])
         span, index = page.candidates[best]
-        text = f"{passage.title}\n{passage.text}"
-        signs = passage_numbers(question, page, text, opinion) | {"best": scores[best], "share": shares[best]}
-        confidence = logistic(score(signs, weights.answers))
-        if confidence < self._silent_below:
-            return replace(blank, confidence=confidence)
-        return replace(blank, answer=span.text, quote=page.sentences[index].text, confidence=confidence)
+        quote = page.sentences[index].text
+        return replace(silent, answer=span.text, quote=quote, confidence=answers * shares[best])
 
 
-def read_opinion(replies: Sequence[Generation]) -> Opinion | None:
-    """What the model said to the requests of one page; ``None`` if it was not asked."""
-    if not replies:
-        return None
-    free, *scored = replies
-    logprobs = [tuple(step.context_logprob or 0.0 for step in reply.steps) for reply in scored]
-    return Opinion(first_line(free.text), tuple(logprobs[:-1]), logprobs[-1])
+def score_spans(question: str, page: Page, replies: Replies = ()) -> list[float]:
+    """The score of each candidate of a page."""
+    weights = load_weights().spans_with_model if replies else load_weights().spans
+    return [score(span_numbers(question, page, place, replies), weights) for place in range(len(page.candidates))]
+
+
+def read_replies(generations: Sequence[Generation]) -> Replies:
+    """The log probabilities in the generations of a page's requests."""
+    return [[step.context_logprob or 0.0 for step in generation.steps] for generation in generations]
 
 
 def build_page(question: str, sentences: Sequence[Sentence], cosines: Sequence[float]) -> Page:
@@ -178,6 +167,13 @@ def build_page(question: str, sentences: Sequence[Sentence], cosines: Sequence[f
         for span in find_spans(question, sentences[index]):
             candidates.setdefault(span.text.casefold(), (span, index))
     return Page(tuple(sentences), tuple(cosines), tuple(order), tuple(candidates.values())[:_MAX_SPANS])
+
+
+def narrow(question: str, page: Page, limit: int) -> Page:
+    """A page with its likeliest candidates alone, as reading without a model ranks them."""
+    scores = score_spans(question, page)
+    chosen = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[:limit]
+    return replace(page, candidates=tuple(page.candidates[place] for place in chosen))
 
 
 def reading_prompt(question: str, page: Page) -> tuple[Message, ...]:

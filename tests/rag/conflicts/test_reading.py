@@ -83,11 +83,11 @@ def test_no_questions(encoder: EmbeddingsEncoder) -> None:
     assert Reader(encoder).prepare([], []) == []
 
 
-def test_the_model_is_asked_for_its_answer_the_candidates_and_the_refusal(encoder: EmbeddingsEncoder) -> None:
+def test_the_model_is_asked_for_each_candidate(encoder: EmbeddingsEncoder) -> None:
     tiny = TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")
     reader = Reader(encoder, tiny, silent_below=0.0)
     (sheet,) = reader.prepare([QUESTION], [[passage(TEXT), passage("")]])
-    assert sheet.counts == (len(sheet.pages[0].candidates) + 2, 0)
+    assert sheet.counts == (len(sheet.pages[0].candidates), 0)
     assert len({request.context_ids for request in sheet.requests}) == 1
     first, second = reader.read(sheet, tiny.generate(sheet.requests))
     assert first.answer in TEXT
