@@ -34,10 +34,10 @@ from rag.core.verdict import Reading
 from rag.generation.base import Generation, Generator, Scorer
 from rag.generation.request import Request
 
-_NUM_SENTENCES = 3
+_NUM_PROMPTED = 4
 _COVERAGE_SHARE = 0.3
-_MAX_SPANS = 24
-_NUM_SCORED = 8
+_MAX_SPANS = 120
+_NUM_SCORED = 10
 
 
 @dataclass(frozen=True)
@@ -158,25 +158,26 @@ def read_replies(generations: Sequence[Generation]) -> Replies:
 
 
 def build_page(question: str, sentences: Sequence[Sentence], cosines: Sequence[float]) -> Page:
-    """The sentences of a passage by their nearness to the question, and the spans of the nearest ones."""
+    """The sentences of a passage by their nearness to the question, and the spans in them, the nearest first."""
     words = [coverage(question, sentence.text) for sentence in sentences]
     nearness = [cosine + _COVERAGE_SHARE * share for cosine, share in zip(cosines, words, strict=True)]
     order = sorted(range(len(sentences)), key=lambda index: (-nearness[index], index))
     candidates: dict[str, tuple[Span, int]] = {}
-    for index in order[:_NUM_SENTENCES]:
+    for index in order:
         for span in find_spans(question, sentences[index]):
             candidates.setdefault(span.text.casefold(), (span, index))
     return Page(tuple(sentences), tuple(cosines), tuple(order), tuple(candidates.values())[:_MAX_SPANS])
 
 
 def narrow(question: str, page: Page, limit: int) -> Page:
-    """A page with its likeliest candidates alone, as reading without a model ranks them."""
+    """A page with its likeliest candidates alone, best first, as reading without a model ranks them."""
     scores = score_spans(question, page)
     chosen = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[:limit]
     return replace(page, candidates=tuple(page.candidates[place] for place in chosen))
 
 
 def reading_prompt(question: str, page: Page) -> tuple[Message, ...]:
-    """The question over the nearest sentences of one passage, in the order of the passage."""
-    text = " ".join(page.sentences[index].text for index in sorted(page.order[:_NUM_SENTENCES]))
+    """The question over the sentences of the likeliest candidates, in the order of the passage."""
+    chosen = list(dict.fromkeys(index for _, index in page.candidates))[:_NUM_PROMPTED]
+    text = " ".join(page.sentences[index].text for index in sorted(chosen))
     return (Message("user", f"Answer the question in a few words.\n\n{text}\n\nQuestion: {question}\nAnswer:"),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.conflicts.reading import Reader, build_page, reading_prompt
+from rag.conflicts.reading import Reader, build_page, narrow, reading_prompt
 from rag.conflicts.spans import split_sentences
 from rag.core.passages import Passage
 from rag.core.verdict import Reading
@@ -94,10 +94,11 @@ def test_the_model_is_asked_for_each_candidate(encoder: EmbeddingsEncoder) -> No
     assert second.answer == ""
 
 
-def test_the_prompt_holds_the_nearest_sentences_in_their_order() -> None:
-    text = "The mayor of Selby is Ann Bell. Rain fell. Snow fell. Hail fell. Selby has a mayor."
-    sentences = split_sentences(text)
-    page = build_page(QUESTION, sentences, [0.9, 0.1, 0.2, 0.0, 0.8])
-    (message,) = reading_prompt(QUESTION, page)
-    assert "The mayor of Selby is Ann Bell. Snow fell. Selby has a mayor." in message.content
+def test_the_prompt_holds_the_sentences_of_the_candidates_in_their_order() -> None:
+    text = "The mayor of Selby is Ann Bell. Rain fell. Snow fell. Tom Reed was mayor of Selby before."
+    page = build_page(QUESTION, split_sentences(text), [0.8, 0.1, 0.2, 0.9])
+    (message,) = reading_prompt(QUESTION, narrow(QUESTION, page, 2))
     assert QUESTION in message.content
+    assert ("Snow fell" in message.content) is any(
+        span.text == "Snow" for span, _ in narrow(QUESTION, page, 2).candidates
+    )
