@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kg.names import FUNCTION_WORDS, canonical, names_in
+from kg.names import canonical, names_in
 from kg.stems import stems
+from rag.core.english import FUNCTION_WORDS
 
 SpanKind = Literal["date", "number", "name", "phrase"]
 AnswerKind = Literal["person", "time", "place", "number", "any"]
