@@ -5,7 +5,7 @@
 Even-numbered rows are for fitting, odd-numbered ones for the figures. Sets: nq_synth (agreeing, conflicting, and the
 passage of another row, which answers nothing), squad2 (answerable, and unanswerable with the passage that it was made
 for), ramdocs (each document; those of noise answer nothing). ``--fit`` writes ``rag/conflicts/data/reading.json``.
-``--with-model`` also asks the default generator how likely it finds each span. ``--folder`` keeps the numbers of each
+``--with-model`` also asks the default generator, of the passages that answer. ``--folder`` keeps the numbers of each
 passage, so that a second run only fits.
 
 Prints, by set: share of answering passages read right, and share of passages called silent. One JSON object last.
@@ -35,7 +35,8 @@ from eval.metrics.answers import f1, normalize
 from rag.cli.common import counting_bar
 from rag.conflicts.calibration import logistic_fit
 from rag.conflicts.evidence import logistic, passage_numbers, score, span_numbers, top_signs
-from rag.conflicts.reading import Reader, Sheet, read_replies
+from rag.conflicts.memory import first_line
+from rag.conflicts.reading import Reader, Sheet
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
 from rag.generation.base import Generation, Generator
@@ -44,7 +45,7 @@ from rag.models.sentence_encoder import SentenceEncoder
 
 TARGET = Path(__file__).resolve().parent.parent / "rag" / "conflicts" / "data" / "reading.json"
 NUM_ROWS = 120
-BATCH = 6
+BATCH = 12
 RIDGE = 1.0
 # Passages that do answer and may be called silent.
 SILENT_SHARE = 0.05
@@ -191,12 +192,13 @@ def _read(batch: Sequence[Item], reader: Reader, generator: Generator | None) ->
 
 
 def _numbers(item: Item, sheet: Sheet, generations: Sequence[Generation]) -> Numbers:
-    page, replies = sheet.pages[0], read_replies(generations)
+    page = sheet.pages[0]
+    reply = first_line(generations[0].text) if generations else None
     return Numbers(
         item.name,
         item.is_test,
         bool(item.answers),
-        [span_numbers(item.question, page, place, replies) for place in range(len(page.candidates))],
+        [span_numbers(item.question, page, place, reply) for place in range(len(page.candidates))],
         [is_right(span.text, item.answers) for span, _ in page.candidates],
         passage_numbers(item.question, page, f"{item.title}\n{item.text}", ()),
     )

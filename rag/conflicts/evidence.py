@@ -70,12 +70,12 @@ def load_weights() -> Weights:
     return Weights(**json.loads((files("rag.conflicts") / "data" / "reading.json").read_text(encoding="utf-8")))
 
 
-# Log probability of each token of each candidate as a reply, aligned with the candidates; end of text last.
-Replies = Sequence[Sequence[float]]
+def span_numbers(question: str, page: Page, place: int, reply: str | None = None) -> dict[str, float]:
+    """The numbers of candidate ``place`` of a page, by name; a name that is missing is 0.
 
-
-def span_numbers(question: str, page: Page, place: int, replies: Replies = ()) -> dict[str, float]:
-    """The numbers of candidate ``place`` of a page, by name; a name that is missing is 0."""
+    Args:
+        reply: what a model answered from the page; ``None`` if none was asked.
+    """
     span, index = page.candidates[place]
     sentence, asked = page.sentences[index], set(stems(question))
     kind = answer_kind(question)
@@ -99,19 +99,15 @@ def span_numbers(question: str, page: Page, place: int, replies: Replies = ()) -
         f"{kind}:lead:{lead}": 1.0,
         "shared": sum(word in asked for word in map(stem, canonical(span.text).split())) / len(words),
         **_form(kind, span),
-        **(_model_numbers(place, replies) if replies else {}),
+        **({} if reply is None else _shared_words(span.text, reply)),
     }
 
 
-def _model_numbers(place: int, replies: Replies) -> dict[str, float]:
-    """How likely the model finds a candidate: as a whole, by token, and against the best one."""
-    logprobs, best = replies[place], max(map(sum, replies))
-    return {
-        "model:sum": sum(logprobs),
-        "model:mean": sum(logprobs) / len(logprobs),
-        "model:end": logprobs[-1],
-        "model:behind": best - sum(logprobs),
-    }
+def _shared_words(text: str, reply: str) -> dict[str, float]:
+    """How much of a candidate the model's reply holds, and how much of the reply the candidate holds."""
+    words, replied = set(canonical(text).split()), set(canonical(reply).split())
+    common = len(words & replied)
+    return {"model:held": common / max(len(words), 1), "model:holds": common / max(len(replied), 1)}
 
 
 def _form(kind: AnswerKind, span: Span) -> dict[str, float]:

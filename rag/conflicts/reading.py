@@ -1,9 +1,9 @@
 """Reading each passage alone: what it answers, in which sentence, and how sure that is.
 
-:meth:`Reader.prepare` finds the sentences of each passage that are nearest to the question, and the spans in them that
-could answer it; one call of the encoder for all questions. With a generator that tells probabilities it also makes the
-requests that say how likely the model finds each span. They go into one batch with the joint answer, and read a few
-sentences of each passage. :meth:`Reader.read` makes the readings from what came back.
+:meth:`Reader.prepare` finds the spans of each passage that could answer the question; one call of the encoder for all
+questions. With a generator it also makes one short request for each passage: the question over the sentences of the
+likeliest spans. The requests go into one batch with the joint answer. :meth:`Reader.read` makes the readings; what the
+model replied counts for the spans that it shares words with.
 
 An answer is always a span of its passage: what does not stand there is no position.
 """
@@ -18,7 +18,6 @@ import numpy as np
 
 from rag.conflicts.evidence import (
     Page,
-    Replies,
     load_weights,
     logistic,
     passage_numbers,
@@ -26,18 +25,19 @@ from rag.conflicts.evidence import (
     softmax,
     span_numbers,
 )
+from rag.conflicts.memory import first_line
 from rag.conflicts.spans import Sentence, Span, coverage, find_spans, split_sentences
 from rag.core.encoding import Encoder
 from rag.core.passages import Passage
-from rag.core.query import Message
+from rag.core.query import Message, Sampling
 from rag.core.verdict import Reading
-from rag.generation.base import Generation, Generator, Scorer
+from rag.generation.base import Generation, Generator
 from rag.generation.request import Request
 
 _NUM_PROMPTED = 4
 _COVERAGE_SHARE = 0.3
 _MAX_SPANS = 120
-_NUM_SCORED = 10
+_MAX_TOKENS = 12
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Sheet:
 
 
 class Reader:
-    """Reads passages by the encoder and, where one is given that tells probabilities, by the generator too.
+    """Reads passages by the encoder and, where one is given, by the generator too.
 
     Args:
         encoder: for questions and sentences.
-        generator: also asked how likely it finds each span, if it is a :class:`Scorer`; ``None`` reads without it.
+        generator: also asked; ``None`` reads without it.
         silent_below: a passage that answers the question with a lower probability says nothing; default: as measured.
     """
 
@@ -73,7 +73,6 @@ class Reader:
     ) -> None:
         self._encoder = encoder
         self._generator = generator
-        self._is_scored = isinstance(generator, Scorer)
         self._silent_below = load_weights().silent_below if silent_below is None else silent_below
 
     def prepare(
@@ -84,8 +83,6 @@ class Reader:
         sheets = []
         for question, row in zip(questions, passages, strict=True):
             own = tuple(islice(pages, len(row)))
-            if self._is_scored:
-                own = tuple(narrow(question, page, _NUM_SCORED) for page in own)
             requests = [self._requests(question, page, cache_salt) for page in own]
             counts = tuple(map(len, requests))
             sheets.append(Sheet(question, tuple(row), own, tuple(r for group in requests for r in group), counts))
@@ -120,14 +117,13 @@ class Reader:
         ]
 
     def _requests(self, question: str, page: Page, cache_salt: str) -> tuple[Request, ...]:
-        """Each candidate as a reply to one prompt, which is read once."""
+        """The request for one page; none without candidates."""
         generator = self._generator
-        if not isinstance(generator, Scorer) or not page.candidates:
+        if generator is None or not page.candidates:
             return ()
+        sampling = Sampling(max_tokens=_MAX_TOKENS, stop=generator.default_stop)
         ids = generator.encode(reading_prompt(question, page))
-        return tuple(
-            Request.reply(ids, generator.encode_reply(span.text), cache_salt=cache_salt) for span, _ in page.candidates
-        )
+        return (Request.single(ids, sampling, cache_salt=cache_salt),)
 
     def _read(self, question: str, passage: Passage, page: Page, generations: Sequence[Generation]) -> Reading:
         silent = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "")
@@ -135,7 +131,8 @@ class Reader:
         if not page.candidates:
             return silent
         alone = score_spans(question, page)
-        shares = softmax(score_spans(question, page, read_replies(generations)) if generations else alone)
+        reply = first_line(generations[0].text) if generations else None
+        shares = softmax(score_spans(question, page, reply))
         signs = passage_numbers(question, page, f"{passage.title}\n{passage.text}", alone)
         answers = logistic(score(signs, load_weights().answers))
         best = max(range(len(shares)), key=shares.__getitem__)
@@ -146,15 +143,10 @@ class Reader:
         return replace(silent, answer=span.text, quote=quote, confidence=answers * shares[best])
 
 
-def score_spans(question: str, page: Page, replies: Replies = ()) -> list[float]:
-    """The score of each candidate of a page."""
-    weights = load_weights().spans_with_model if replies else load_weights().spans
-    return [score(span_numbers(question, page, place, replies), weights) for place in range(len(page.candidates))]
-
-
-def read_replies(generations: Sequence[Generation]) -> Replies:
-    """The log probabilities in the generations of a page's requests."""
-    return [[step.context_logprob or 0.0 for step in generation.steps] for generation in generations]
+def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:
+    """The score of each candidate of a page; ``reply`` is what a model answered from it."""
+    weights = load_weights().spans if reply is None else load_weights().spans_with_model
+    return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
 
 
 def build_page(question: str, sentences: Sequence[Sentence], cosines: Sequence[float]) -> Page:
@@ -169,15 +161,10 @@ def build_page(question: str, sentences: Sequence[Sentence], cosines: Sequence[f
     return Page(tuple(sentences), tuple(cosines), tuple(order), tuple(candidates.values())[:_MAX_SPANS])
 
 
-def narrow(question: str, page: Page, limit: int) -> Page:
-    """A page with its likeliest candidates alone, best first, as reading without a model ranks them."""
-    scores = score_spans(question, page)
-    chosen = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[:limit]
-    return replace(page, candidates=tuple(page.candidates[place] for place in chosen))
-
-
 def reading_prompt(question: str, page: Page) -> tuple[Message, ...]:
     """The question over the sentences of the likeliest candidates, in the order of the passage."""
-    chosen = list(dict.fromkeys(index for _, index in page.candidates))[:_NUM_PROMPTED]
+    scores = score_spans(question, page)
+    likeliest = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    chosen = list(dict.fromkeys(page.candidates[place][1] for place in likeliest))[:_NUM_PROMPTED]
     text = " ".join(page.sentences[index].text for index in sorted(chosen))
     return (Message("user", f"Answer the question in a few words.\n\n{text}\n\nQuestion: {question}\nAnswer:"),)
