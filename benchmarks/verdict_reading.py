@@ -17,9 +17,10 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -49,7 +50,8 @@ BATCH = 12
 RIDGE = 1.0
 # Passages that do answer and may be called silent.
 SILENT_SHARE = 0.05
-KEYS = ("spans", "spans_with_model", "answers")
+MODEL = "model:"
+EMPTY: dict[str, Any] = {"spans": {}, "answers": {}, "silent_below": 0.5}
 # A span that words an answer with a little more beside it is right.
 MAX_EXTRA_WORDS = 3
 MIN_F1 = 0.8
@@ -94,23 +96,15 @@ def main() -> None:
     args = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no data sets at {DATA}")
-    key = "spans_with_model" if args.with_model else "spans"
     with tempfile.TemporaryDirectory() as scratch:
         chosen = [item for item in items(args.rows) if item.answers or not args.with_model]
-        numbers = collect(chosen, key, args.folder or Path(scratch))
-    weights = (
-        json.loads(TARGET.read_text(encoding="utf-8"))
-        if TARGET.is_file()
-        else {name: {} for name in KEYS} | {"silent_below": 0.5}
-    )
+        numbers = collect(chosen, args.folder or Path(scratch), with_model=args.with_model)
+    weights = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else EMPTY
     if args.fit:
         even = [item for item in numbers if not item.is_test]
-        weights[key] = fit_spans([item for item in even if any(item.is_right)])
-        if not args.with_model:
-            weights["answers"] = fit_answers(even, weights["spans"])
-            weights["silent_below"] = find_threshold(even, weights)
+        weights |= fit_model(even, weights) if args.with_model else fit(even, weights)
         TARGET.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
-    report(numbers, weights[key], weights)
+    report(numbers, weights)
 
 
 def items(num_rows: int) -> Iterator[Item]:
@@ -160,15 +154,15 @@ def _ramdocs(is_test: bool, num_rows: int) -> Iterator[Item]:
             yield Item(name, is_test, row["question"], "", document["text"], () if is_noise else (document["answer"],))
 
 
-def collect(all_items: Sequence[Item], key: str, folder: Path) -> list[Numbers]:
+def collect(all_items: Sequence[Item], folder: Path, *, with_model: bool) -> list[Numbers]:
     """The numbers of every passage, from the folder where they were kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{key}-{len(all_items)}.jsonl"
+    file = folder / f"{'spans_with_model' if with_model else 'spans'}-{len(all_items)}.jsonl"
     done = [Numbers(**row) for row in rows(file)] if file.is_file() else []
     if len(done) == len(all_items):
         return done
     config = Config()
-    generator = load_generator(config) if key == "spans_with_model" else None
+    generator = load_generator(config) if with_model else None
     reader = Reader(SentenceEncoder(config), generator)
     with file.open("a", encoding="utf-8") as out, counting_bar("Reading") as show:
         for start in range(len(done), len(all_items), BATCH):
@@ -214,6 +208,20 @@ def is_right(text: str, answers: Sequence[str]) -> bool:
     return bool(answers) and f1(text, answers) >= MIN_F1
 
 
+def fit(numbers: Sequence[Numbers], weights: dict[str, Any]) -> dict[str, Any]:
+    """All weights of reading without a model; those of a model's reply stay."""
+    spans = fit_spans([item for item in numbers if any(item.is_right)])
+    replied = {name: value for name, value in weights["spans"].items() if name.startswith(MODEL)}
+    made = {"spans": spans | replied, "answers": fit_answers(numbers, spans)}
+    return made | {"silent_below": find_threshold(numbers, made)}
+
+
+def fit_model(numbers: Sequence[Numbers], weights: dict[str, Any]) -> dict[str, Any]:
+    """The weights of a model's reply alone, on top of the others."""
+    alone = without_model(weights["spans"])
+    return {"spans": alone | fit_spans([item for item in numbers if any(item.is_right)], alone)}
+
+
 def fit_answers(numbers: Sequence[Numbers], spans: dict[str, float]) -> dict[str, float]:
     """Weights of the signs that a passage answers: a logistic regression."""
     signs = [all_signs(item, spans) for item in numbers]
@@ -232,9 +240,15 @@ def find_threshold(numbers: Sequence[Numbers], weights: dict[str, Any]) -> float
     return round(float(np.quantile(sure, SILENT_SHARE)), 3)
 
 
-def fit_spans(numbers: Sequence[Numbers]) -> dict[str, float]:
-    """Weights that make the right spans likely among the candidates of their passage: a conditional logit, ridge."""
+def fit_spans(numbers: Sequence[Numbers], base: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
+    """Weights that make the right spans likely among the candidates of their passage: a conditional logit, ridge.
+
+    Args:
+        base: weights that stay as they are; then those of a model's reply alone are fitted.
+    """
     names = sorted({name for item in numbers for row in item.spans for name in row})
+    names = [name for name in names if name.startswith(MODEL)] if base else names
+    offsets = [np.array([score(row, base) for row in item.spans]) for item in numbers]
     inputs = [np.array([[row.get(name, 0.0) for name in names] for row in item.spans]) for item in numbers]
     right = [np.array(item.is_right) for item in numbers]
     scales = np.maximum(np.concatenate(inputs).std(axis=0), 1e-3)
@@ -242,8 +256,8 @@ def fit_spans(numbers: Sequence[Numbers]) -> dict[str, float]:
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = RIDGE * float(weights @ weights), 2 * RIDGE * weights
-        for x, y in zip(inputs, right, strict=True):
-            scores = x @ weights
+        for x, y, offset in zip(inputs, right, offsets, strict=True):
+            scores = x @ weights + offset
             value += float(logsumexp(scores) - logsumexp(scores[y]))
             slope = slope + x.T @ np.exp(scores - logsumexp(scores)) - x[y].T @ np.exp(scores[y] - logsumexp(scores[y]))
         return value, slope
@@ -257,12 +271,18 @@ def all_signs(item: Numbers, spans: dict[str, float]) -> dict[str, float]:
     if not item.spans:
         return item.signs
     return {name: value for name, value in item.signs.items() if name != "empty"} | top_signs(
-        [score(row, spans) for row in item.spans]
+        [score(row, without_model(spans)) for row in item.spans]
     )
 
 
-def report(numbers: Sequence[Numbers], spans: dict[str, float], weights: dict[str, Any]) -> None:
+def without_model(spans: Mapping[str, float]) -> dict[str, float]:
+    """The weights that count where no model was asked."""
+    return {name: value for name, value in spans.items() if not name.startswith(MODEL)}
+
+
+def report(numbers: Sequence[Numbers], weights: dict[str, Any]) -> None:
     """By set, of the odd rows: how many candidates hold the answer, are read right, are called silent."""
+    spans = weights["spans"]
     table = Table("set", "passages", "among candidates", "read right", "silent", title="odd-numbered rows")
     result = {}
     for name in dict.fromkeys(item.name for item in numbers):

@@ -52,14 +52,12 @@ class Weights:
     """What the numbers count (``rag/conflicts/data/reading.json``).
 
     Attributes:
-        spans: of the numbers of a span, without a model.
-        spans_with_model: the same where a model was asked too.
+        spans: of the numbers of a span; those of a model's reply begin with ``model:``.
         answers: of the signs that a passage answers at all.
         silent_below: a passage that answers with a lower probability says nothing.
     """
 
     spans: Mapping[str, float]
-    spans_with_model: Mapping[str, float]
     answers: Mapping[str, float]
     silent_below: float
 

@@ -145,7 +145,7 @@ class Reader:
 
 def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:
     """The score of each candidate of a page; ``reply`` is what a model answered from it."""
-    weights = load_weights().spans if reply is None else load_weights().spans_with_model
+    weights = load_weights().spans
     return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
 
 
