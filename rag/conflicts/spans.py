@@ -39,9 +39,10 @@ _DATE = re.compile(
 _NUMBER_WORDS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
     "|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion|dozen"
+    "|half|thirds?|quarters?|fifths?|tenths?"
 )
 _NUMBER = re.compile(
-    rf"[$\u20ac\u00a3]?\b\d[\d,]*(?:\.\d+)?(?:\s*%|(?:\s+(?:{_NUMBER_WORDS}))*)"
+    rf"[$\u20ac\u00a3]?\b(?:\d{{1,3}}(?: \d{{3}})+\b|\d[\d,]*)(?:\.\d+)?(?:\s*%|(?:\s+(?:{_NUMBER_WORDS}))*)"
     rf"|\b(?:{_NUMBER_WORDS})(?:[\s-](?:{_NUMBER_WORDS}))*\b",
     re.IGNORECASE,
 )
@@ -49,14 +50,35 @@ _UNIT = re.compile(r"\s+([A-Za-z][\w/\u00b2\u00b3-]*)")
 _WORD = re.compile(r"\w+(?:['\u2019.\-&]\w+)*")
 _PIECE = re.compile(r"\s+(?:and|in|on|at|for|to|&)\s+|,\s+")
 
-_ASKS_TIME = re.compile(r"\b(?:when|(?:what|which) (?:year|date|day|month|century|decade|time)|birth ?date|date of)\b")
-_ASKS_NUMBER = re.compile(
-    r"\b(?:how (?:many|much|old|long|far|tall|high|large|big|deep|often|fast)|population|number of|percentage"
-    r"|median age|elevation|atomic number|total area)\b"
-)
-_ASKS_PERSON = re.compile(r"\b(?:who|whom|whose)\b")
-_ASKS_PLACE = re.compile(
-    r"\bwhere\b|\b(?:what|which) (?:\w+ )?(?:city|country|state|town|county|place|region|province|continent|island)\b"
+# The first word that asks decides; after "what", "which" and "how" the words that follow it.
+_ASKS = re.compile(r"\b(who|whom|whose|when|where|what|which|how|why)\b")
+_BY_WORD: dict[str, AnswerKind] = {
+    "who": "person",
+    "whom": "person",
+    "whose": "person",
+    "when": "time",
+    "where": "place",
+}
+_BY_NOUN: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = (
+    (
+        "number",
+        re.compile(
+            r"^how (?:many|much|old|long|far|tall|high|large|big|deep|often|fast)\b"
+            r"|\b(?:population|number of|percentage|median age|elevation|atomic number|total area)\b"
+        ),
+    ),
+    (
+        "time",
+        re.compile(
+            r"^(?:what|which) (?:year|date|day|month|century|decade|time)\b|\b(?:birth ?date|date of|what year)\b"
+        ),
+    ),
+    (
+        "place",
+        re.compile(
+            r"^(?:what|which) (?:\w+ )?(?:city|country|state|town|county|place|region|province|continent|island)\b"
+        ),
+    ),
 )
 
 
@@ -92,18 +114,11 @@ def answer_kind(question: str) -> AnswerKind:
     'time'
     """
     words = " ".join(question.lower().split())
-    for kind, pattern in _KINDS:
-        if pattern.search(words):
-            return kind
-    return "any"
-
-
-_KINDS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = (
-    ("number", _ASKS_NUMBER),
-    ("time", _ASKS_TIME),
-    ("person", _ASKS_PERSON),
-    ("place", _ASKS_PLACE),
-)
+    first = _ASKS.search(words)
+    if first and first.group(1) in _BY_WORD:
+        return _BY_WORD[first.group(1)]
+    asked = words[first.start() :] if first else words
+    return next((kind for kind, pattern in _BY_NOUN if pattern.search(asked)), "any")
 
 
 def split_sentences(text: str) -> list[Sentence]:
