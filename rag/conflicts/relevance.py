@@ -28,7 +28,7 @@ def silence_strays(readings: Sequence[Reading], question: str, passages: Sequenc
     """
     weights = weigh_words(question, passages)
     shares = [
-        _covered(reading, passage, weights) if reading.answer else 0.0
+        weighted_coverage(f"{passage.title} {passage.heading} {reading.quote}", weights) if reading.answer else 0.0
         for reading, passage in zip(readings, passages, strict=True)
     ]
     best = max(shares, default=0.0)
@@ -48,6 +48,7 @@ def weigh_words(question: str, passages: Sequence[Passage]) -> dict[str, float]:
     return {word: math.log((len(held) + 1) / (count + 0.5)) for word, count in counts.items() if count}
 
 
-def _covered(reading: Reading, passage: Passage, weights: Mapping[str, float]) -> float:
-    words = set(stems(f"{passage.title} {passage.heading} {reading.quote}"))
-    return sum(weight for word, weight in weights.items() if word in words)
+def weighted_coverage(text: str, weights: Mapping[str, float]) -> float:
+    """The share of the question's words that a text holds, by their weights, 0 to 1."""
+    words, total = set(stems(text)), sum(weights.values())
+    return sum(weight for word, weight in weights.items() if word in words) / total if total else 0.0
