@@ -133,17 +133,24 @@ class Reader:
         silent = replace(silent, confidence=0.0, date=passage.date, location=passage.location)
         if not page.candidates:
             return silent
-        alone = score_spans(question, page)
         reply = first_line(generations[0].text) if generations else None
         shares = softmax(score_spans(question, page, reply))
-        signs = passage_numbers(question, page, f"{passage.title}\n{passage.text}", alone)
-        answers = logistic(score(signs, load_weights().answers))
         best = max(range(len(shares)), key=shares.__getitem__)
+        answers = answer_probability(question, passage, page)
         if answers < self._silent_below:
             return replace(silent, confidence=answers * shares[best])
         span, index = page.candidates[best]
         quote = page.sentences[index].text
         return replace(silent, answer=span.text, quote=quote, confidence=answers * shares[best])
+
+
+def answer_probability(question: str, passage: Passage, page: Page) -> float:
+    """The probability that a passage answers the question at all; 0 without candidates. No model is asked."""
+    if not page.candidates:
+        return 0.0
+    text = f"{passage.title}\n{passage.text}"
+    signs = passage_numbers(question, page, text, score_spans(question, page))
+    return logistic(score(signs, load_weights().answers))
 
 
 def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:
