@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from rag.core.english import FUNCTION_WORDS
 from rag.core.sentences import sentence_spans
 
 # What opens a line of its own: marks of lists, headings and tables.
 _OPENING = re.compile(r"\s*(?:[-*\u2022#|>]|\d{1,3}[.)]\s)")
 _CELL = re.compile(r"\s+[\u2022|]\s+")
 _SENTENCE_END = ".,;!?\u3002\uff01\uff1f\u0964"
-# A line of at most these words without an end mark, before one that opens with a capital, is a heading.
+# A line of at most these words without an end mark, before one that opens with a capital, is a heading,
+# unless its last word leads on ("is", "of").
 _HEADING_WORDS = 8
 _HEADING_CHARS = 50
 # Lines about the document itself: when it was written or changed.
@@ -65,6 +67,8 @@ def _is_last_line(line: str, following: str) -> bool:
         return True
     if line.rstrip().endswith(":") or (line.isupper() and not following.split("\n")[0].isupper()):
         return True
+    if line.split()[-1].lower() in FUNCTION_WORDS:
+        return False
     is_short = len(line.split()) <= _HEADING_WORDS and len(line.strip()) <= _HEADING_CHARS
     opens = following.lstrip()[:1]
     return is_short and line.rstrip()[-1] not in _SENTENCE_END and (opens.isupper() or opens.isdigit())

@@ -91,7 +91,7 @@ def test_silence() -> None:
     assert verdict.summary == "The documents do not say. The model believes Paris, and is fairly sure."
     choice = choose(verdict)
     assert compose(verdict, choice) == "The documents do not say. From the model's memory: Paris"
-    assert compose(verdict, choice, on_silence="say") == "The documents do not say."
+    assert compose(verdict, choice, on_silence="memory") == "Paris (from the model's memory, not from the documents)"
     assert compose(verdict, choice, on_silence="ask").endswith("?")
     unsure = ask("Who is the mayor?", memory=Memory("Bob", 0.2, "silent"))
     assert compose(unsure, choose(unsure)) == "The documents do not say."
