@@ -21,10 +21,10 @@ from rag.core.errors import LibraryError, PatchError, SettingError
 from rag.core.process.lazy import lazy_property
 from rag.generation import adapter_folder as folders
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.models.fingerprint import model_fingerprint
 from rag.patches import patchset as patchsets
 from rag.patches.base import PatchDocument, PatchWriter, Sample, WrittenPatch
 from rag.patches.base_model import BaseModel
-from rag.patches.fingerprint import model_fingerprint
 from rag.patches.patchset import PatchSet
 from rag.patches.profiles import FAST
 from rag.patches.questions.source import build_source

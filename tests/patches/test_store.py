@@ -22,10 +22,10 @@ from rag.generation.adapter_folder import lease_folder
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import RowAdapters, num_bytes
+from rag.models.fingerprint import folder_fingerprint, model_fingerprint
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.base_model import check_base
 from rag.patches.compose import compose
-from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
 from rag.patches.store.folder import MANIFEST, read_tensors
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore

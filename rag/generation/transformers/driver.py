@@ -7,7 +7,8 @@ other thread runs the model.
     caller B  --jobs---->  arrivals   ├ driver: the batch ─┤
     caller C  --close--->  departures ┘                    └ -->  events of B
 
-The thread starts with the first job and ends when no caller waits.
+The thread starts with the first job and ends when no caller waits. What its batches have freed then goes back to the
+system.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from threading import Lock, Thread
 from typing import Protocol
 
 from rag.core.errors import UnavailableError
+from rag.core.process.heap import trim_heap
 from rag.generation.base import Done
 from rag.generation.cancel import on_cancel
 from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored
@@ -136,6 +138,8 @@ class Driver:
             while self._turn(batch, waiting, callers):
                 for event in batch.step(waiting):
                     self._deliver(callers.get(event.index), event)
+            del batch
+            trim_heap()
         except BaseException as error:  # whatever it is, the waiting callers must get it
             self._fail(partial(_crashed, error), is_last_act=True)
 

@@ -71,6 +71,10 @@ class TransformersGenerator:
         """Token ids of a conversation, ready for the assistant's turn."""
         return self._codec.encode(messages)
 
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """See :class:`rag.generation.base.Scorer`."""
+        return self._codec.encode_reply(text)
+
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """All requests as one batch, results in their order."""
         return collect(self.stream(requests), len(requests))

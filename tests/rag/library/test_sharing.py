@@ -125,7 +125,13 @@ def test_layout_1_is_upgraded(tmp_path: Path, embeddings: Any) -> None:
     with sqlite3.connect(folder / "library.sqlite3") as db:
         for index in ("passages_by_content", "extractions_by_content"):
             db.execute(f"DROP INDEX {index}")
-        db.execute("ALTER TABLE passages DROP COLUMN content")
+        for table, column in (
+            ("passages", "content"),
+            ("passages", "location"),
+            ("passages", "heading"),
+            ("documents", "date"),
+        ):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         db.execute("DROP TABLE extractions")
         db.execute("DELETE FROM meta WHERE key = 'identity'")
         db.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
@@ -136,6 +142,26 @@ def test_layout_1_is_upgraded(tmp_path: Path, embeddings: Any) -> None:
         assert engine.check() == []
         assert engine.add([Document(page_content=STEADY, metadata={"source": "steady"})]).unchanged
         assert engine.library.identity
+
+
+def test_layout_2_gets_places_and_words_of_all_scripts(tmp_path: Path, embeddings: Any) -> None:
+    """A library as version 0.2.0 made it: FTS5 cut the words, and passages had no place."""
+    folder = tmp_path / "library"
+    text = "馆长是王芳。"
+    with Engine.open(folder, embeddings=embeddings) as engine:
+        engine.add([Document(page_content=text, metadata={"source": "zh"})])
+    with sqlite3.connect(folder / "library.sqlite3") as db:
+        for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("DROP TABLE passages_fts")
+        db.execute("CREATE VIRTUAL TABLE passages_fts USING fts5 (title, text, tokenize = 'porter unicode61')")
+        db.execute("INSERT INTO passages_fts (rowid, title, text) SELECT id, 'zh', text FROM passages")
+        db.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    db.close()
+    with Engine.open(folder, embeddings=embeddings, retrieval="sparse") as engine:
+        (found,) = engine.retrieve(["王芳"])[0]
+        assert (found.passage.text, found.passage.location, found.passage.date) == (text, "", "")
+        assert engine.check() == []
 
 
 def test_a_second_writer_waits(tmp_path: Path) -> None:
