@@ -9,7 +9,8 @@ import typer
 
 from decoders.params import DECODER_NAMES
 
-_ANSWER, _SEARCH, _MODEL = "Answer", "Search", "Model and settings"
+MODEL_PANEL = "Model and settings"
+_ANSWER, _SEARCH = "Answer", "Search"
 
 LibraryPlace = Annotated[
     str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
@@ -22,7 +23,7 @@ SettingsFile = Annotated[
         "--config",
         help="TOML file with settings; CONCORD_* variables override it.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 ModelName = Annotated[
@@ -31,7 +32,7 @@ ModelName = Annotated[
         "--model",
         help="Generator: a Hugging Face name, a folder, or a .gguf file.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 EngineName = Annotated[
@@ -40,13 +41,13 @@ EngineName = Annotated[
         "--engine",
         help="What generates: auto, transformers, vllm, or http://host:port.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 EncoderName = Annotated[
     str | None,
     typer.Option(
-        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=_MODEL
+        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=MODEL_PANEL
     ),
 ]
 ServiceAddress = Annotated[
@@ -54,7 +55,7 @@ ServiceAddress = Annotated[
     typer.Option(
         "--service",
         help="auto: ask a running service of this library, if there is one; off; or its address.",
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 
