@@ -51,13 +51,18 @@ def serve(
     from rag.service.settings import ServiceSettings
 
     os.umask(0o077)  # whatever the service writes is its own user's alone
-    names = {"hosts": tuple(hosts or ()), "origins": tuple(origins or ())}
     with errors_to_exit():
         check_address(host, port, has_keys=keys is not None)
         if metrics_port is not None:
             check_address(host, metrics_port, has_keys=True)
         settings = ServiceSettings(
-            library_dir, keys=keys, has_texts_in_logs=log_texts, traces=traces, database=database, **names
+            library_dir,
+            keys=keys,
+            hosts=tuple(hosts or ()),
+            origins=tuple(origins or ()),
+            has_texts_in_logs=log_texts,
+            traces=traces,
+            database=database,
         )
         settings = _limited(settings, limits or [])
         app = _build_app(settings, Config.load(config, model=model, encoder=encoder, engine=engine))
