@@ -10,7 +10,8 @@ import typer
 from decoders.params import DECODER_NAMES
 from rag.core.verdict import Policy
 
-_ANSWER, _VERDICT, _SEARCH, _MODEL = "Answer", "Verdict", "Search", "Model and settings"
+MODEL_PANEL = "Model and settings"
+_ANSWER, _VERDICT, _SEARCH = "Answer", "Verdict", "Search"
 
 LibraryPlace = Annotated[
     str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
@@ -23,7 +24,7 @@ SettingsFile = Annotated[
         "--config",
         help="TOML file with settings; CONCORD_* variables override it.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 ModelName = Annotated[
@@ -32,7 +33,7 @@ ModelName = Annotated[
         "--model",
         help="Generator: a Hugging Face name, a folder, or a .gguf file.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 EngineName = Annotated[
@@ -41,13 +42,13 @@ EngineName = Annotated[
         "--engine",
         help="What generates: auto, transformers, vllm, or http://host:port.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 EncoderName = Annotated[
     str | None,
     typer.Option(
-        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=_MODEL
+        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=MODEL_PANEL
     ),
 ]
 ServiceAddress = Annotated[
@@ -55,7 +56,7 @@ ServiceAddress = Annotated[
     typer.Option(
         "--service",
         help="auto: ask a running service of this library, if there is one; off; or its address.",
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""What goes over the wire to libraries, documents and jobs; the chat's own forms are in ``chat_schemas``."""
+"""What goes over the wire to libraries, documents and jobs; the chat's forms are in :mod:`rag.service.chat`."""
 
 from __future__ import annotations
 
@@ -171,9 +171,6 @@ class RankedPassage(BaseModel):
     title: str
     text: str
     start: int
-    location: str
-    heading: str
-    date: str
     score: float
     location: str = Field("", description="Where it stands in its source, such as 'page 3'.")
     heading: str = Field("", description="The headings above it, outermost first, joined by ' > '.")
