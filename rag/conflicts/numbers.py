@@ -35,6 +35,7 @@ _PARTS = {
     "tenth": 10, "tenths": 10,
 }  # fmt: skip
 _CJK = {c: i for i, c in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2}
+_MEASURE_WORDS = "天日年月周週個个人元円岁歲時时分秒次公米名本位倍克%\uff05"
 _CJK_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8}
 
 _SCALE = "|".join(SCALES)

@@ -34,6 +34,8 @@ from rag.conflicts.frames import (
 )
 from rag.conflicts.quantities import Quantity
 from rag.conflicts.statement import Statement, read_statement
+from rag.conflicts.unspaced import find_exchange
+from rag.conflicts.words import is_unspaced
 
 # Shared words of a sentence in which one run of words was exchanged, and whose verb does not take several objects.
 # Chosen on the first halves of the dynamicqa and pairs files.
@@ -69,6 +71,10 @@ class Contradiction:
 
 def contradict(one: str, other: str, *, topic: Topic = "likely") -> Contradiction | None:
     """The contradiction between two sentences, or ``None``. Symmetric up to the order of the parts."""
+    if is_unspaced(one) and is_unspaced(other):
+        exchange = find_exchange(one, other)
+        kind: Kind = "value" if exchange and exchange.left else "negation"
+        return Contradiction(one, other, exchange.left, exchange.right, kind, 0.7) if exchange else None
     a, b = read_statement(one), read_statement(other)
     if a.is_asserted != b.is_asserted or a.is_question or a.modals != b.modals:
         return None
