@@ -139,9 +139,10 @@ def _cardinal(text: str) -> int:
 
 
 def _cjk_number(text: str, start: int, text_around: str) -> Number | None:
-    """Chinese numerals; one between two other Chinese letters is most likely part of a word or a name."""
+    """Chinese numerals at the start of an answer, or before a measure word; others are part of a word or a name."""
     end = start + len(text)
-    if not (end < len(text_around) and text_around[end] in "天日年月周週个個人元円岁歲時时分秒次公米名本位倍%\uff05"):
+    is_measured = end < len(text_around) and text_around[end] in _MEASURE_WORDS
+    if start and not is_measured:
         return None
     total = section = digit = 0
     for char in text:
