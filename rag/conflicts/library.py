@@ -11,6 +11,7 @@ from kg.graph import KnowledgeGraph
 from kg.types import Provenance
 from rag.conflicts.answers import normalize, same_answer
 from rag.conflicts.candidates import Sentence, find_candidates, overlap, read_sentences
+from rag.conflicts.checkpoint import Checkpoint
 from rag.conflicts.claims import Clash, find_clashes
 from rag.conflicts.dates import document_date, statement_date
 from rag.conflicts.sentences import split_sentences
@@ -24,8 +25,10 @@ _CLAIM_CONFIDENCE = 0.75
 # first 2,500 passages of 2wiki, where passages of two subjects share less.
 MIN_TOPIC = 0.4
 _REPORT_EVERY = 200
+_SAVE_EVERY = 5000
 
 Report = Callable[[int, int], None]
+_Pair = tuple[int, int, Contradiction]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,10 @@ class LibraryConflict:
 
 
 def find_library_conflicts(
-    passages: Iterable[Passage], graph: KnowledgeGraph | None = None, report: Report | None = None
+    passages: Iterable[Passage],
+    graph: KnowledgeGraph | None = None,
+    report: Report | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[LibraryConflict]:
     """Every contradiction between documents, surest first.
 
@@ -87,24 +93,38 @@ def find_library_conflicts(
         passages: of the whole library, a document's passages in their order.
         graph: its claims, if they are to be compared too.
         report: is told how many sentences of how many were compared.
+        checkpoint: where to go on, if a comparison of the same passages was interrupted.
     """
     passages = list(passages)
     sentences = list(read_sentences(passages))
     dates = _document_dates(passages)
-    topics = Topics(passages, sentences)
-    found: list[tuple[int, int, Contradiction]] = []
-    for number, others in find_candidates(sentences):
-        for other in others:
-            topic = topics.compare(sentences[other].passage, sentences[number].passage)
-            clash = contradict(sentences[other].text, sentences[number].text, topic=topic)
-            if clash is not None and not _describe_themselves(clash, sentences[other], sentences[number]):
-                found.append((other, number, clash))
-        if report and (number % _REPORT_EVERY == 0 or number + 1 == len(sentences)):
-            report(number + 1, len(sentences))
+    found = _compare(sentences, Topics(passages, sentences), report, checkpoint)
     conflicts = _join(found, sentences, dates)
     if graph is not None:
         conflicts += _from_claims(graph, passages, dates, conflicts)
     return sorted(conflicts, key=lambda c: (-c.confidence, -_num_documents(c), c.sides[0].object))
+
+
+def _compare(
+    sentences: list[Sentence], topics: Topics, report: Report | None, checkpoint: Checkpoint | None
+) -> list[_Pair]:
+    """Every pair of sentences that contradict each other; what a checkpoint holds is not searched again."""
+    first, known = checkpoint.load() if checkpoint else (0, [])
+    found = [pair for one, other in known if (pair := _clash(sentences, topics, one, other))]
+    for number, others in find_candidates(sentences, first):
+        found += [pair for other in others if (pair := _clash(sentences, topics, other, number))]
+        is_last = number + 1 == len(sentences)
+        if report and (number % _REPORT_EVERY == 0 or is_last):
+            report(number + 1, len(sentences))
+        if checkpoint and (number % _SAVE_EVERY == _SAVE_EVERY - 1 or is_last):
+            checkpoint.save(number + 1, [(one, other) for one, other, _ in found])
+    return found
+
+
+def _clash(sentences: Sequence[Sentence], topics: Topics, one: int, other: int) -> _Pair | None:
+    a, b = sentences[one], sentences[other]
+    clash = contradict(a.text, b.text, topic=topics.compare(a.passage, b.passage))
+    return (one, other, clash) if clash and not _describe_themselves(clash, a, b) else None
 
 
 class Topics:
@@ -160,9 +180,7 @@ def _document_dates(passages: Sequence[Passage]) -> dict[str, str]:
     return dates
 
 
-def _join(
-    found: Sequence[tuple[int, int, Contradiction]], sentences: Sequence[Sentence], dates: Mapping[str, str]
-) -> list[LibraryConflict]:
+def _join(found: Sequence[_Pair], sentences: Sequence[Sentence], dates: Mapping[str, str]) -> list[LibraryConflict]:
     """Pairs of sentences as conflicts: pairs that have a sentence in common are one conflict with several places."""
     groups: list[LibraryConflict] = []
     by_sentence: dict[int, int] = {}
