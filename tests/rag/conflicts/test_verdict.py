@@ -188,3 +188,16 @@ def test_an_altered_copy_is_misinformation() -> None:
     assert verdict.summary.endswith("1924 stands in one document only, against 2 independent ones.")
     texts["c:0"] = "I remember the day well: in 1924 we all walked over it for the first time, and the band played."
     assert judge(Evidence("When was the bridge opened?", positions, texts=texts)).kind == "contradiction"
+
+
+def test_a_reading_that_is_far_less_sure_contradicts_nobody() -> None:
+    verdict = ask(MASTER, reading("Orrel", "a", confidence=0.9), reading("the fish market", "b", confidence=0.1))
+    assert (verdict.kind, [position.answer for position in verdict.positions]) == ("agreement", ["Orrel"])
+    assert ask(MASTER, reading("Orrel", "a", confidence=0.1)).positions[0].answer == "Orrel"
+
+
+def test_memory_agrees_with_one_of_several_right_answers() -> None:
+    readings = reading("Nord", "a"), reading("Nord", "b"), reading("Sund", "c")
+    verdict = ask("Which films did she direct?", *readings, memory=Memory("Sund", 0.9, "unsure"))
+    assert verdict.memory is not None
+    assert (verdict.kind, verdict.memory.relation) == ("complementary", "agrees")
