@@ -19,8 +19,8 @@ from rag.core.verdict import Memory, Position, Verdict, VerdictKind
 MIN_INDEPENDENT = 3
 # Above this many positions a verdict says that there are many.
 MANY_POSITIONS = 5
-# A position under this share of the best one's confidence may be a misreading, so that it contradicts nobody. Not chosen
-# on data.
+# A position under this share of the best one's confidence may be a misreading, so that it contradicts nobody. Not
+# chosen on data.
 MIN_CONFIDENCE_SHARE = 1 / 3
 
 _OPINION = re.compile(
