@@ -10,7 +10,8 @@
 * ``ramdocs_strict``: share of RAMDocs questions whose answer holds every right answer and no wrong one, when every
   document's own answer is known: what grouping and policy can reach.
 
-Constants were chosen on the first half of each file; the figures are of the second half, unless ``--half choose``.
+Constants were chosen on the first half of each file; the figures are of the second half, unless ``--half choose``. The
+statement pairs are our own, and rules were mended after both halves of them were seen: they guard, they do not measure.
 Prints a table, then one JSON object on the last line.
 """
 

@@ -55,11 +55,12 @@ _NOT_ASSERTED = tuple(
         r"\b(?:wants?|wanted|hopes?|hoped|wish(?:es|ed)?|plans?|planned|tries|tried|failed|refused|agreed|promised|"
         r"intends?|"
         r"intended)\s+to\b|\b(?:almost|nearly)\s+(?:was|became|won|got)\b",
+        r"\bw(?:rites?|rote|ritten)\s+that\b",
         rf"\b(?:{_SAY})\s*[:,]?\s*[\"\u201c\u00ab]",
     )
 )
 _END = re.compile("[.!\u3002\uff01;][\"'\u201d\u2019\u00bb)\\]]*\\s*(?:\\[\\w+\\]\\s*)*$")
-_PRONOUN = re.compile(r"^\W*(?:he|she|it|they|we|i|you|this|that|these|those|his|her|its|their|our|my|there)\b", _I)
+_PRONOUN = re.compile(r"^\W*(?:he|she|it|they|we|i|you|this|that|these|those|his|her|its|their|our|my)\b", _I)
 _MODAL = re.compile(r"\b(?:may|might|could|would|should|will|shall|ought to|must)\b")
 _WAS = re.compile(r"\b(?:was|were|had|used to|served as)\b", _I)
 _PARTICIPLE = re.compile(

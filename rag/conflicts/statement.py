@@ -41,6 +41,7 @@ _IRREGULAR = {
 }  # fmt: skip
 # Words for one thing, by stem.
 _SYNONYMS = {
+    "auth": "write", "writ": "write", "author": "write",
     "start": "begin", "commenc": "begin", "finish": "end", "conclud": "end", "construct": "build", "erect": "build",
     "purchas": "buy", "acquir": "buy", "movi": "film", "larg": "big", "huge": "big", "tiny": "small", "littl": "small",
     "establish": "found", "depart": "leav", "resid": "liv", "inhabit": "liv", "permit": "allow", "prohibit": "forbid",
