@@ -188,9 +188,9 @@ def lone_sources(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
     marks: dict[str, list[bool]] = {"edited copies": [], "others": []}
     for row in rows:
         positions = group_readings(_readings(row), row["question"])
-        most = max((position.num_sources for position in positions), default=0)
+        largest = max((position.num_sources for position in positions), default=0)
         for position in positions:
-            if position.num_sources == 1 < most:
+            if position.num_sources == 1 < largest:
                 texts = [row["documents"][int(reading.doc_id)]["text"] for reading in position.readings]
                 others = [
                     row["documents"][int(reading.doc_id)]["text"]

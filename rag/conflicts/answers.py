@@ -176,11 +176,11 @@ def _match(one: Sequence[_Value], other: Sequence[_Value], compare: Callable[[_V
     if not short:
         return "fuller" if long else "equal"
     rest = list(long)
-    found: list[Sameness] = ["equal" if len(short) == len(long) else "fuller"]
+    parts: list[Sameness] = ["equal" if len(short) == len(long) else "fuller"]
     for value in short:
         best = max(range(len(rest)), key=lambda i: RANK[compare(value, rest[i])])
-        found.append(compare(value, rest.pop(best)))
-    return weakest(found)
+        parts.append(compare(value, rest.pop(best)))
+    return weakest(parts)
 
 
 def _compare_lists(one: str, other: str) -> Sameness:

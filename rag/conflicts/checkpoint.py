@@ -13,7 +13,7 @@ from rag.core.process.files import write_atomically
 RULES = 1
 FILE_NAME = "conflicts.json"
 
-Found = tuple[int, int]
+Pair = tuple[int, int]
 """Numbers of two sentences that contradict each other."""
 
 
@@ -29,7 +29,7 @@ class Checkpoint:
     file: Path
     stamp: str
 
-    def load(self) -> tuple[int, list[Found]]:
+    def load(self) -> tuple[int, list[Pair]]:
         """How many sentences were compared, and what was found; nothing where there is no state of this content."""
         try:
             state = json.loads(self.file.read_text("utf-8"))
@@ -39,9 +39,9 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError):
             return 0, []
 
-    def save(self, num_done: int, found: Sequence[Found]) -> None:
+    def save(self, num_done: int, pairs: Sequence[Pair]) -> None:
         """Replace the state; a full or read-only disk is no reason to stop comparing."""
-        state = {"stamp": self.stamp, "rules": RULES, "num_done": num_done, "found": list(found)}
+        state = {"stamp": self.stamp, "rules": RULES, "num_done": num_done, "found": list(pairs)}
         try:
             write_atomically(self.file, json.dumps(state).encode())
         except OSError:

@@ -94,8 +94,8 @@ def find_library_conflicts(
     passages = list(passages)
     sentences = list(read_sentences(passages))
     dates = _document_dates(passages)
-    found = _compare(sentences, Topics(passages, sentences), report, checkpoint)
-    conflicts = _join(found, sentences, dates)
+    pairs = _compare(sentences, Topics(passages, sentences), report, checkpoint)
+    conflicts = _join(pairs, sentences, dates)
     if graph is not None:
         conflicts += _from_claims(graph, passages, dates, conflicts)
     return sorted(conflicts, key=lambda c: (-c.confidence, -_num_documents(c), c.sides[0].object))
@@ -106,15 +106,15 @@ def _compare(
 ) -> list[_Pair]:
     """Every pair of sentences that contradict each other; what a checkpoint holds is not searched again."""
     first, known = checkpoint.load() if checkpoint else (0, [])
-    found = [pair for one, other in known if (pair := _clash(sentences, topics, one, other))]
+    pairs = [pair for one, other in known if (pair := _clash(sentences, topics, one, other))]
     for number, others in find_candidates(sentences, first):
-        found += [pair for other in others if (pair := _clash(sentences, topics, other, number))]
+        pairs += [pair for other in others if (pair := _clash(sentences, topics, other, number))]
         is_last = number + 1 == len(sentences)
         if report and (number % _REPORT_EVERY == 0 or is_last):
             report(number + 1, len(sentences))
         if checkpoint and (number % _SAVE_EVERY == _SAVE_EVERY - 1 or is_last):
-            checkpoint.save(number + 1, [(one, other) for one, other, _ in found])
-    return found
+            checkpoint.save(number + 1, [(one, other) for one, other, _ in pairs])
+    return pairs
 
 
 def _clash(sentences: Sequence[Sentence], topics: Topics, one: int, other: int) -> _Pair | None:
@@ -143,11 +143,11 @@ def _document_dates(passages: Sequence[Passage]) -> dict[str, str]:
     return dates
 
 
-def _join(found: Sequence[_Pair], sentences: Sequence[Sentence], dates: Mapping[str, str]) -> list[LibraryConflict]:
+def _join(pairs: Sequence[_Pair], sentences: Sequence[Sentence], dates: Mapping[str, str]) -> list[LibraryConflict]:
     """Pairs of sentences as conflicts: pairs that have a sentence in common are one conflict with several places."""
     groups: list[LibraryConflict] = []
     by_sentence: dict[int, int] = {}
-    for one, other, clash in sorted(found, key=lambda pair: -pair[2].confidence):
+    for one, other, clash in sorted(pairs, key=lambda pair: -pair[2].confidence):
         values = (clash.left or sentences[one].text, clash.right or sentences[other].text)
         sides = [
             Side(value, (_place(sentences[number], dates, value),))

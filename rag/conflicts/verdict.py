@@ -137,9 +137,9 @@ def _is_misinformation(evidence: Evidence, positions: Sequence[Position], same: 
 
 def _are_altered(evidence: Evidence, positions: Sequence[Position]) -> bool:
     """Whether every lone position stands in an edited copy of a passage of the one with most sources."""
-    most = max(positions, key=lambda position: position.num_sources)
-    originals = [evidence.texts.get(reading.passage_id, "") for reading in most.readings]
-    lone = [reading for position in positions if position is not most for reading in position.readings]
+    leading = max(positions, key=lambda position: position.num_sources)
+    originals = [evidence.texts.get(reading.passage_id, "") for reading in leading.readings]
+    lone = [reading for position in positions if position is not leading for reading in position.readings]
     return all(is_altered_copy(evidence.texts.get(reading.passage_id, ""), originals) for reading in lone)
 
 
