@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from decoders.params import DecoderParams, DecoderSettingError, Memory, decoder_params
+from decoders.checks import DecoderSettingError
+from decoders.params import DecoderParams, Memory, decoder_params
 from eval.datasets import DATASET_NAMES
 from eval.metrics.names import DEFAULT_METRICS, check_metrics
 from eval.run.arms import Arm
