@@ -110,10 +110,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Engine.open(folder, model=args.model) as engine:
         engine.add(ROOT / "examples" / "corpus")
         sets = {"demo": [] if args.choose else demo_items(engine), "pairs": among_others(pairs)}
-        sets["one passage"] = [
-            Item(i.question, i.document_answer, i.passages[:1]) for i in among_others(pairs, place=0)
-        ]
-        measured = measure_all(engine, sets, CHOICES if args.choose else DIAL)
+        sets["one passage"] = [replace(item, passages=item.passages[:1]) for item in among_others(pairs, place=0)]
+        measured = measure_all(engine, sets, choices() if args.choose else DIAL | OTHERS)
     report(measured, sets, args.write)
 
 
@@ -255,7 +253,7 @@ def section(measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int
 
 
 def table(names: Mapping[str, Score], columns: Mapping[str, Mapping[str, Score]]) -> str:
-    """One line for each decoder, three figures for each column."""
+    """One line for each decoder, three figures for each set."""
     titles = [f"{key}: {field}" for key in columns for field in ("documents", "memory", "off language")]
     lines = [f"| decoder | {' | '.join(titles)} |", "|---|" + "---|" * len(titles)]
     for name in names:

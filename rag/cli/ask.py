@@ -41,7 +41,7 @@ def ask(
     alpha: Annotated[
         str | None,
         typer.Option(
-            help="For ckplug: 0 = documents ... 1 = memory, or 'auto'. For cad and coiecd: contrast, from 0.",
+            help="For dial and ckplug: 0 = documents ... 1 = memory, or 'auto'. For cad and coiecd: contrast, from 0.",
             show_default=False,
             rich_help_panel=_ANSWER,
         ),
@@ -156,7 +156,7 @@ def ask(
 
     concord ask library/ "Who is the harbour master?" --explain
 
-    concord ask library/ "Who is the harbour master?" --decoder ckplug --alpha 0
+    concord ask library/ "Who is the harbour master?" --decoder dial --alpha 0
 
     Settings that you leave out come from --config, CONCORD_* variables, or the defaults.
     """
