@@ -109,25 +109,27 @@ def main() -> None:
     pairs = choose_rows(rows(args.data), args.rows, is_dev=args.choose, is_quick=args.quick)
     with tempfile.TemporaryDirectory() as folder, Engine.open(folder, model=args.model) as engine:
         engine.add(ROOT / "examples" / "corpus")
-        sets = {"demo": [] if args.choose else demo_items(engine), "pairs": among_others(pairs)}
-        sets["one passage"] = [replace(item, passages=item.passages[:1]) for item in among_others(pairs, place=0)]
+        sets = {"pairs": among_others(pairs)}
+        if not args.choose:
+            sets["demo"] = demo_items(engine)
+            sets["one passage"] = [replace(item, passages=item.passages[:1]) for item in among_others(pairs, place=0)]
         measured = measure_all(engine, sets, choices() if args.choose else DIAL | OTHERS)
     report(measured, sets, args.write)
 
 
 def choices() -> dict[str, Options]:
     """Settings of the dial to choose among, and what they are compared with."""
-    grid = {
-        f"dial {alpha}, plausible {plausible:g}, strength {strength:g}": {
+    grid: dict[str, Options] = {
+        f"dial 0, plausible {plausible:g}, strength {strength:g}": {
             "decoder": "dial",
-            "alpha": "auto" if alpha == "auto" else float(alpha),
+            "alpha": 0.0,
             "plausible": plausible,
             "strength": strength,
         }
-        for alpha in ("0", "auto")
-        for plausible in (0.05, 0.1, 0.2, 0.3, 0.5)
-        for strength in (1.0, 2.0, 4.0)
+        for plausible in (0.1, 0.3, 0.5, 0.7)
+        for strength in (0.5, 1.0, 2.0)
     }
+    grid |= {f"dial auto, knows {knows:g}": {"decoder": "dial", "knows": knows} for knows in (0.1, 0.2, 0.5)}
     return grid | {name: OTHERS[name] for name in REFERENCES}
 
 
@@ -224,7 +226,7 @@ def mean_logprob(steps: Sequence[Step], stream: str) -> float:
 
 def pooled(measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int], name: str) -> Score:
     """One decoder's shares over all answers of the sets with several passages."""
-    parts = [(measured[key][name], sizes[key]) for key in ("demo", "pairs") if key in measured]
+    parts = [(part[name], sizes[key]) for key, part in measured.items() if key != "one passage"]
     total = sum(size for _, size in parts)
     fields = ("documents", "memory", "off_language")
     return Score(*(sum(getattr(part, field) * size for part, size in parts) / total for field in fields))
@@ -234,9 +236,9 @@ def report(measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Seque
     """Print the tables and the JSON line, and write the section of ``page``."""
     sizes = {name: len(items) for name, items in sets.items()}
     scores = {name: pooled(measured, sizes, name) for name in measured["pairs"]}
-    text = section(measured, sizes, scores)
+    text = section(measured, sizes, scores) if "demo" in sets else table(measured)
     print(text)
-    if page:
+    if page and "demo" in sets:
         write_section(page, text)
     dial = {name.removeprefix("dial "): vars(value) for name, value in scores.items() if name.startswith("dial ")}
     others = {name: vars(value) for name, value in scores.items() if not name.startswith("dial ")}
@@ -247,16 +249,16 @@ def report(measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Seque
 def section(measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int], scores: Mapping[str, Score]) -> str:
     """The tables in Markdown, with what they show."""
     head = HEAD.format(num_demo=sizes["demo"], num_pairs=sizes["pairs"], max_tokens=MAX_TOKENS)
-    several = table(scores, {"both": scores} | {key: measured[key] for key in ("demo", "pairs") if key in measured})
-    single = table(measured["one passage"], {"one passage": measured["one passage"]})
+    several = table({"both": scores, "examples": measured["demo"], "pairs": measured["pairs"]})
+    single = table({"one passage": measured["one passage"]})
     return f"{TITLE}\n\n{head}\n{several}\nThe same pairs with their own passage alone:\n\n{single}"
 
 
-def table(names: Mapping[str, Score], columns: Mapping[str, Mapping[str, Score]]) -> str:
+def table(columns: Mapping[str, Mapping[str, Score]]) -> str:
     """One line for each decoder, three figures for each set."""
     titles = [f"{key}: {field}" for key in columns for field in ("documents", "memory", "off language")]
     lines = [f"| decoder | {' | '.join(titles)} |", "|---|" + "---|" * len(titles)]
-    for name in names:
+    for name in next(iter(columns.values())):
         values = [value for column in columns.values() for value in vars(column[name]).values()]
         lines.append(f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |")
     return "\n".join(lines) + "\n"

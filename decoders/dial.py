@@ -34,7 +34,6 @@ import math
 import torch
 from torch import Tensor
 
-from decoders.divergence import LN2
 from decoders.params import Dial
 from decoders.signals import Signals
 from decoders.streams import CONTEXT, PARAMETRIC
@@ -57,15 +56,16 @@ def dial(params: Dial, signals: Signals) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def auto_alpha(params: Dial, signals: Signals) -> Tensor:
-    """``alpha = (1 + d (2 knows w - 1)) / 2``, ``[P]``: what the streams say at one token, and what is known before.
+    """``alpha = (1 + knows r) / 2``, ``[P]``, with ``r = p_c(m) / max p_c`` and ``m`` memory's best token.
 
-    ``d`` is the streams' divergence as a share of its maximum: where they agree, decoding is plain. ``w`` is the
-    context's share of the doubt, ``H_c / (H_c + H_p)``: a memory that knows and does not doubt is heard where the
-    documents leave the model in doubt. With ``knows = 0`` memory is never heard.
+    ``r`` is how plausible memory's own next word is to the documents. Where they name another word, ``r`` is near 0 and
+    they stand as they are. Where they leave it open how to go on, memory has a say: it keeps to the question, and it
+    ends the answer. With ``knows = 0`` it has none.
     """
-    h_c, h_p = signals.entropies[CONTEXT], signals.entropies[PARAMETRIC]
-    doubt = (h_c + h_p).clamp(min=torch.finfo(h_c.dtype).tiny)
-    return (1 + signals.jsd / LN2 * (2 * params.knows * h_c / doubt - 1)) / 2
+    l_c = signals.log_probs[CONTEXT]
+    best = signals.log_probs[PARAMETRIC].argmax(dim=-1, keepdim=True)
+    ratio = (l_c.gather(1, best) - l_c.amax(dim=-1, keepdim=True)).exp()[:, 0]
+    return (1 + params.knows * ratio) / 2
 
 
 def contrast_plausible(params: Dial, signals: Signals, strength: Tensor) -> Tensor:

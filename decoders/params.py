@@ -132,16 +132,16 @@ class Dial:
         alpha: 0 (documents) to 1 (memory); 0.5 is plain decoding. ``"auto"`` takes it from the streams at each token.
         plausible: a token is plausible when its probability is at least this share of the best token's.
         strength: contrast at alpha 0.
-        knows: for ``"auto"``: how likely it is that the model knows the answer, 0 to 1. Memory gets no more weight
-            than this allows; at 0 it gets none.
+        knows: for ``"auto"``: how likely it is that the model knows the answer, 0 to 1. It is the most weight that
+            memory gets; 0 is plain decoding.
     """
 
     name: ClassVar[str] = "dial"
     streams: ClassVar[tuple[str, ...]] = PAIR
     alpha: float | Literal["auto"] = "auto"
-    plausible: float = 0.1
-    strength: float = 1.0
-    knows: float = 0.0
+    plausible: float = 0.5
+    strength: float = 0.5
+    knows: float = 0.2
 
     def __post_init__(self) -> None:
         check_range(self, "alpha", low=0.0, high=1.0, or_auto=True)

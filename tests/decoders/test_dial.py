@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from decoders.dial import auto_alpha, plausible_tokens
-from decoders.params import AdaCad, Cad, Dial
+from decoders.params import Cad, Dial
 from decoders.rules import Mixture, mix
 from decoders.signals import Signals, read_signals
 from decoders.streams import CONTEXT, PARAMETRIC
@@ -128,18 +128,13 @@ def test_where_everything_is_plausible_it_is_cad() -> None:
         torch.testing.assert_close(turned(said, Dial(alpha, plausible=0.0, strength=1.5)).scores, expected.scores)
 
 
-def test_auto_without_knowledge_is_adacad_among_plausible_tokens() -> None:
-    said = signals(2)
-    mixture = turned(said, Dial(plausible=0.0))
-    torch.testing.assert_close(mixture.scores, mix(AdaCad(log_base="2"), said.logits).scores)
-
-
 @given(seed=seeds, knows=st.floats(0, 1))
 def test_auto_gives_memory_no_more_than_it_knows(seed: int, knows: float) -> None:
-    alpha = auto_alpha(Dial(knows=knows), signals(seed))
-    assert (alpha >= 0).all()
-    assert (alpha <= max(0.5, knows) + 1e-9).all()
-    assert (auto_alpha(Dial(), signals(seed)) <= alpha + 1e-12).all()
+    said = signals(seed)
+    alpha = auto_alpha(Dial(knows=knows), said)
+    assert (alpha >= 0.5).all()
+    assert (alpha <= (1 + knows) / 2 + 1e-12).all()
+    assert torch.equal(turned(said, Dial(knows=0.0)).scores, said.logits[CONTEXT])
 
 
 def test_auto_is_plain_where_the_streams_agree() -> None:
@@ -148,12 +143,12 @@ def test_auto_is_plain_where_the_streams_agree() -> None:
     torch.testing.assert_close(mixture.scores, z)
 
 
-def test_auto_listens_to_a_memory_that_knows_where_documents_leave_doubt() -> None:
-    z_c = torch.zeros(1, 8, dtype=torch.float64)
-    z_p = torch.tensor([[9.0] + [0.0] * 7], dtype=torch.float64)
-    unsure, sure = (mix(Dial(knows=knows), {CONTEXT: z_c, PARAMETRIC: z_p}) for knows in (0.0, 1.0))
-    assert unsure.scores.argmax().item() != 0
-    assert sure.scores.argmax().item() == 0
+def test_auto_leaves_the_documents_alone_where_they_say_something_else() -> None:
+    z_c = torch.tensor([[9.0, 0.0, 0.0, 0.0], [1.1, 1.0, 0.0, 0.0]], dtype=torch.float64)
+    z_p = torch.tensor([[0.0, 9.0, 0.0, 0.0], [0.0, 9.0, 0.0, 0.0]], dtype=torch.float64)
+    mixture = mix(Dial(knows=1.0), {CONTEXT: z_c, PARAMETRIC: z_p})
+    assert mixture.scores.argmax(-1).tolist() == [0, 1]  # contradicted; open
+    assert mixture.coefficients[PARAMETRIC].tolist() == pytest.approx([math.exp(-9), math.exp(-0.1)])
 
 
 def test_two_certain_streams_give_numbers() -> None:

@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 Rule = Callable[[Tensor, Tensor], Tensor]
-# The dial's defaults, as measured (docs/LOG.md).
-PLAUSIBLE, STRENGTH = 0.1, 1.0
+# The dial's defaults.
+PLAUSIBLE, STRENGTH, KNOWS = 0.5, 0.5, 0.2
 
 
 def plain(z_c: Tensor, z_p: Tensor) -> Tensor:
@@ -65,24 +65,18 @@ def coiecd(z_c: Tensor, z_p: Tensor) -> Tensor:
     return torch.where(inside, 2 * l_c - l_p, l_c)
 
 
-def dial(alpha: float | None, knows: float = 0.0, plausible: float = PLAUSIBLE, strength: float = STRENGTH) -> Rule:
+def dial(alpha: float | None, knows: float = KNOWS) -> Rule:
     """Below 0.5 contrast among tokens that the context finds plausible, above it a mean of probabilities."""
 
     def rule(z_c: Tensor, z_p: Tensor) -> Tensor:
         p, q = z_c.softmax(-1), z_p.softmax(-1)
-        value = auto(p, q) if alpha is None else alpha
+        value = 0.5 + 0.5 * knows * float(p[q.argmax()] / p.max()) if alpha is None else alpha
         if value > 0.5:
             return ((2 - 2 * value) * p + (2 * value - 1) * q).log()
-        inside = p >= plausible * p.max()
+        inside = p >= PLAUSIBLE * p.max()
         ratio = p / q
         ratio = torch.where(inside, ratio, ratio[inside].min())
-        return (p * ratio ** (strength * (1 - 2 * value))).log()
-
-    def auto(p: Tensor, q: Tensor) -> float:
-        m = (p + q) / 2
-        h_c, h_p = -sum_where(p > 0, p * p.log()), -sum_where(q > 0, q * q.log())
-        jsd = 0.5 * sum_where(p > 0, p * (p / m).log()) + 0.5 * sum_where(q > 0, q * (q / m).log())
-        return 0.5 + jsd / math.log(2) * (knows * h_c / (h_c + h_p) - 0.5)
+        return (p * ratio ** (STRENGTH * (1 - 2 * value))).log()
 
     return rule
 
