@@ -2,7 +2,7 @@
 
     python benchmarks/service.py [--quick] [--num-chats N] [--concurrency N] [--rounds N]
 
-Every question asks for the one person whom one document names. The service is a process of its own, started by
+Every question asks for the one person whom one document names. The service is its own process, started by
 ``concord serve``; the bare engine runs in this one. Rounds alternate between them, so that both see the same machine;
 5 % of the clients of the load phase hang up in the middle of the stream. Prints one JSON object on the last line:
 
@@ -12,6 +12,9 @@ Every question asks for the one person whom one document names. The service is a
     overhead          ``first_token`` and ``tokens_per_s``: cost of the service as a share of the bare engine's
     leaked_mb         growth of the service's resident memory over the load phase, after a warm-up of the same kind
     cancelled         chats that hung up, as the service's own metrics count them
+    neutral_fields_refused  values of the table of fields in docs/SERVICE.md that should be accepted and are not
+    clients           share of its checks that each client passes: openai, langchain, mcp, sdk
+    first_byte_ms     median time to the first byte of a streamed chat
 
 The whole run asks 784 questions (some 11,000 tokens): four to five minutes on two idle cores, where the engine makes
 about 40 such tokens a second. On a machine that other processes keep busy its times mean nothing.
@@ -40,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import httpx
 from langchain_core.documents import Document
 
+from benchmarks.service_clients import clients, first_byte_ms, neutral_fields_refused
 from rag.client import Client
 from rag.core.answer import Answer
 from rag.engine import Engine
@@ -158,12 +162,16 @@ def main() -> None:
         print(f"  service {resident_mb(pid):.0f} MB, before {before:.0f} MB", file=sys.stderr)
         result = {**verdict(outcomes), "overhead": overhead, "leaked_mb": round(resident_mb(pid) - before, 1)}
         result["cancelled"] = cancelled(url)
+        question = facts[0].question
+        result["neutral_fields_refused"] = neutral_fields_refused(url, "facts", question)
+        result["clients"] = clients(url, "facts", question)
+        result["first_byte_ms"] = first_byte_ms(url, "facts", question)
         result["num_dropped"] = sum(outcome.is_dropped for outcome in outcomes)
     print(json.dumps({"benchmark": "service", "num_chats": num_chats, "concurrency": args.concurrency, **result}))
 
 
 def draw_facts(num: int) -> list[Fact]:
-    """Invented offices and persons, no two alike."""
+    """Invented offices and persons, all different."""
     persons = [f"{first} {last}" for last, first in product(_LAST, _FIRST)]
     posts = [(office, place) for place, office in product(_PLACES, _OFFICES)]
     if num > min(len(persons), len(posts)):
@@ -181,7 +189,7 @@ def draw_facts(num: int) -> list[Fact]:
 
 @contextmanager
 def service(root: Path) -> Iterator[tuple[str, int]]:
-    """A service of its own process: its address and process id."""
+    """A service in its own process: its address and process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

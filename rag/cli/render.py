@@ -9,7 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rag.conflicts.streams import MAX_JSD, same_answer
+from rag.cli.positions import verdict_lines
+from rag.conflicts.answers import same_answer
+from rag.conflicts.streams import MAX_JSD
 from rag.core.answer import Answer, Citation, Conflict, Step, TokenEvent
 from rag.core.reports import AddCost, AddReport, DocumentInfo
 
@@ -45,7 +47,7 @@ def verdict(conflict: Conflict) -> RenderableType:
     if not conflict.is_conflict:
         return Text(f"✓ memory and documents agree (conflict {conflict.score:.2f})", style="green")
     head = Text(f"⚡ memory and documents disagree (conflict {conflict.score:.2f})", style="bold red")
-    if same_answer(conflict.context_answer, conflict.memory_answer):
+    if same_answer(conflict.context_answer, conflict.memory_answer) != "different":
         return Group(head, Text(f"  yet both end in: {_line(conflict.context_answer)}"))
     documents = Text("  documents: ", style="dim").append(_line(conflict.context_answer), style="not dim")
     memory = Text("  memory:    ", style="dim").append(_line(conflict.memory_answer), style="not dim")
@@ -118,6 +120,7 @@ def add_report(report: AddReport) -> RenderableType:
         names = ", ".join(short_path(name) for name in report.skipped[:5])
         more = f" and {len(report.skipped) - 5} more" if len(report.skipped) > 5 else ""
         lines.append(Text(f"skipped {len(report.skipped)} files of other types: {names}{more}", style="yellow"))
+    lines += [Text(f"note: {note}", style="yellow") for note in report.notes]
     lines += [Text(f"not added: {short_path(item.source)}: {item.reason}", style="red") for item in report.failed]
     return Group(*lines)
 
@@ -145,8 +148,12 @@ def print_answer(console: Console, answer: Answer, *, is_explained: bool) -> Non
         console.print(Text(f"cut at {answer.tokens.generated} tokens; --max-tokens allows more", style="yellow"))
     if answer.notice:
         console.print(Text(answer.notice, style="yellow"))
+    if answer.draft:
+        console.print(Text(answer.text, style="bold"))
     if answer.is_abstained:
         console.print(Text(answer.text, style="yellow"))
+    elif answer.verdict is not None:
+        console.print(verdict_lines(answer.verdict, answer.citations))
     else:
         console.print(verdict(answer.conflict))
     if is_explained:
@@ -161,6 +168,8 @@ def _citation(rank: int, citation: Citation) -> Text:
     if len(snippet) > _SNIPPET_CHARS:
         snippet = snippet[:_SNIPPET_CHARS].rstrip() + "…"
     text = Text(f"[{rank}] ", style="cyan").append(short_path(citation.source), style="bold")
+    if citation.location:
+        text.append(f", {citation.location}", style="not bold")
     return text.append(f"  {snippet}", style="not bold dim")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rag.core.encoding import searched_text
 from rag.core.errors import SettingError
 from rag.core.history import NEUTRAL_REPLY
 from rag.core.passages import Passage
@@ -13,7 +14,7 @@ from rag.core.query import Message
 
 PromptStyle = Literal["auto", "chat", "plain"]
 
-# A base model does not end its turn; it would go on with a question of its own.
+# A base model does not end its turn; it would continue with its own question.
 PLAIN_STOP = ("\n",)
 _EARLIER = "Earlier questions:\n"
 
@@ -74,10 +75,11 @@ def _without_replies(history: Sequence[Message]) -> tuple[list[Message], list[st
 
 
 def passage_block(passage: Passage) -> str:
-    """How a passage stands in the prompt: under its title, unless it begins with it."""
+    """How a passage stands in the prompt: under its title and headings, unless it begins with them."""
+    text = searched_text(passage.title, passage.text, passage.heading)
     if not passage.title or passage.title.casefold() in passage.text[: len(passage.title) + 4].casefold():
-        return passage.text
-    return f"{passage.title}\n{passage.text}"
+        return text
+    return f"{passage.title}\n{text}"
 
 
 def plain_text(messages: Sequence[Message]) -> str:

@@ -119,13 +119,20 @@ class Job(BaseModel):
     id: str
     library: str
     kind: Literal["documents", "patches"] = "documents"
-    status: Literal["queued", "running", "done", "failed"]
+    status: Literal["queued", "running", "done", "failed", "cancelled"]
     num_sources: int
     num_done: int = 0
     report: JobReport | None = None
     patch_report: BuildReport | None = None
     error: str | None = None
     object: Literal["job"] = "job"
+
+
+class JobList(BaseModel):
+    """The caller's newest jobs, newest first."""
+
+    data: list[Job]
+    object: Literal["list"] = "list"
 
 
 class NewPatches(Strict):
@@ -164,7 +171,13 @@ class RankedPassage(BaseModel):
     title: str
     text: str
     start: int
+    location: str
+    heading: str
+    date: str
     score: float
+    location: str = Field("", description="Where it stands in its source, such as 'page 3'.")
+    heading: str = Field("", description="The headings above it, outermost first, joined by ' > '.")
+    date: str = Field("", description="Of the document, ISO 8601; empty where it states none.")
 
 
 class Rankings(BaseModel):

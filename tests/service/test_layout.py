@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from rag.cli.app import app
 from rag.client.discovery import announced, find_service
 from rag.engine import Engine
+from rag.service.auth.hosts import host_name
 from rag.service.catalog.layout import Layout
-from rag.service.local_hosts import host_name
 from rag.service.problems import Problem
 from tests.service.conftest import chat, live
 from tests.service.tiny import tiny_app
@@ -49,9 +49,9 @@ def test_a_library_itself_is_served(tmp_path: Path, make_library: Callable[[Path
 
 def test_with_keys_a_tenant_sees_its_own_folder_only(tmp_path: Path, make_library: Callable[[Path], Path]) -> None:
     make_library(tmp_path / "papers")
-    own = make_library(tmp_path / "acme" / "papers")
+    papers = make_library(tmp_path / "acme" / "papers")
     layout = Layout(tmp_path, has_tenants=True)
-    assert layout.folders("acme") == {"papers": own}
+    assert layout.folders("acme") == {"papers": papers}
     assert layout.folders("default") == {}
     with pytest.raises(Problem, match="expected lower-case"):
         layout.folders("../acme")

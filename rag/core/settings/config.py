@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rag.core.errors import SettingError
 from rag.core.query import FilterKind, RetrievalKind, RewriteKind
 from rag.core.settings.toml_file import checked, read_toml
+from rag.core.verdict import OnSilence, Policy
 
 _ENV_PREFIX = "CONCORD_"
 # Read by other parts (the service's database and keys, the key of an engine over HTTP, the tests), or set by Kubernetes
@@ -31,6 +32,8 @@ RENAMED = {
     "memory_theta": "question_cache_min_hits",
     "memory_ttl_s": "question_cache_ttl_s",
     "memory_size": "question_cache_size",
+    "chunk_chars": "chunk_tokens",
+    "chunk_overlap": "chunk_overlap_tokens",
 }
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -60,8 +63,14 @@ class Config(BaseModel):
     )
     window: Count | None = Field(None, description="Most tokens of prompt and answer; None is the model's own.")
     max_rows: Annotated[int, Field(ge=2)] = Field(128, description="Most rows of one forward: bounds memory.")
-    chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
-    chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
+    chunk_tokens: Annotated[int, Field(ge=16)] | Literal["auto"] = Field(
+        "auto",
+        description="Longest passage with its title and headings, in the encoder's tokens; 'auto' is what the encoder "
+        "reads, at most 256.",
+    )
+    chunk_overlap_tokens: Annotated[int, Field(ge=0)] = Field(
+        32, description="Most tokens of whole sentences that begin the next passage again."
+    )
     top_k: Count | Literal["auto"] = Field(
         "auto", description="Passages per question; 'auto' gives 3, 5 or 7 by the question's length."
     )
@@ -90,6 +99,19 @@ class Config(BaseModel):
     max_tokens: Count = Field(256, description="Longest answer, tokens. An answer that is cut there says so.")
     conflict_report: bool = Field(
         True, description="Compare the answer with the model's memory. False: 'plain' and 'memory' cost one stream."
+    )
+    verdict: bool = Field(
+        True, description="Read each passage alone, and say what each source and the model's memory say."
+    )
+    policy: Policy = Field(
+        "documents",
+        description="What the answer follows: the documents, the newest of them, the majority, the most reliable voice "
+        "('balanced'), every answer ('all'), or the model's memory.",
+    )
+    on_silence: OnSilence = Field(
+        "say",
+        description="Where the documents hold no answer: 'say' so and add memory's answer, marked as such; 'memory' "
+        "gives memory's answer alone, marked too; 'ask' asks for another question or document.",
     )
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.08, description="Conflict score at which memory and documents count as disagreeing."
@@ -170,8 +192,9 @@ def _validated(cls: type[Config], values: dict[str, Any], origin: str) -> Config
     for name in RENAMED.keys() & values.keys():
         raise SettingError(f"setting {name!r} ({origin}) is called {RENAMED[name]!r} now")
     config = checked(cls, values, origin)
-    if config.chunk_overlap >= config.chunk_chars:
+    if config.chunk_tokens != "auto" and config.chunk_overlap_tokens >= config.chunk_tokens:
         raise SettingError(
-            f"chunk_overlap={config.chunk_overlap} ({origin}) must be less than chunk_chars={config.chunk_chars}"
+            f"chunk_overlap_tokens={config.chunk_overlap_tokens} ({origin}) must be less than "
+            f"chunk_tokens={config.chunk_tokens}"
         )
     return config

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from rag.core.errors import PatchError
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.models.fingerprint import model_fingerprint
 from rag.patches.base import PatchDocument, WrittenPatch
-from rag.patches.fingerprint import model_fingerprint
 from rag.patches.profiles import Profile
 from rag.patches.questions.source import SampleSource
 from rag.patches.training.trainer import Trainer
@@ -50,7 +50,7 @@ class GradientWriter:
         learnt = self._source(documents)
         for index, item in enumerate(learnt):
             if not item.samples:
-                yield index, PatchError("too short or too plain to make a question from")
+                yield index, PatchError("too short, too plain or not English enough to make a question from")
         trainable = [index for index, item in enumerate(learnt) if item.samples]
         for place, result in self._trainer.train([learnt[index].samples for index in trainable], max_documents):
             item = learnt[trainable[place]]

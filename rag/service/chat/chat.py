@@ -44,7 +44,7 @@ class Chat:
         return self.request.messages[-1].text
 
     def events(self, catalog: LibraryCatalog) -> Iterator[TokenEvent | Answer]:
-        """What the engine says, read in a thread of its own; the first stage is the wait for that thread."""
+        """What the engine says, read in its own thread; the first stage is the wait for that thread."""
         waited_ms = (time.perf_counter() - self.started_s) * 1e3
         engine = catalog.base if self.library is None else self._engine(catalog, self.library)
         for event in self._ask(engine):
@@ -59,7 +59,7 @@ class Chat:
 
     def _ask(self, engine: Engine) -> Iterator[TokenEvent | Answer]:
         options = self.request.rag.options() | self.request.sampling()
-        turns = [(turn.role, turn.text) for turn in self.request.messages[:-1]]
+        turns = [(turn.role, turn.text) for turn in self.request.messages[:-1] if turn.text.strip()]
         options |= {"history": alternate_turns(turns), "cache_salt": tenant_salt(self.key.tenant)}
         options["remembers"] = self.key.allows("write")  # a key that only reads leaves the library as it is
         if self.request.rag.patches not in (None, "off"):
@@ -125,11 +125,12 @@ def chunk(chat: Chat, event: TokenEvent) -> dict[str, Any]:
 
 def last_chunks(chat: Chat, answer: Answer) -> list[dict[str, Any]]:
     """The end of a stream: the reason, usage and everything that only the whole answer has."""
+    owed = [_chunk(chat, {"content": answer.unstreamed})] if answer.unstreamed else []
     options = chat.request.stream_options
     if options is not None and options.include_usage:
         usage_chunk = {**_chunk(chat, {}), "choices": [], "usage": _usage(answer)}
-        return [_chunk(chat, {}, answer.finish_reason, **_extras(chat, answer)), usage_chunk]
-    return [_chunk(chat, {}, answer.finish_reason, usage=_usage(answer), **_extras(chat, answer))]
+        return [*owed, _chunk(chat, {}, answer.finish_reason, **_extras(chat, answer)), usage_chunk]
+    return [*owed, _chunk(chat, {}, answer.finish_reason, usage=_usage(answer), **_extras(chat, answer))]
 
 
 def sse(data: Any) -> bytes:
@@ -173,4 +174,5 @@ def _extras(chat: Chat, answer: Answer) -> dict[str, Any]:
 def _build_passage(number: int, item: RequestPassage) -> Passage:
     doc_id = item.doc_id or item.source or f"given-{number + 1}"
     passage_id = item.passage_id or f"{doc_id}:{number}"
-    return Passage(passage_id, doc_id, item.source or doc_id, item.title, item.text, item.start)
+    places = (item.location, item.heading, item.date)
+    return Passage(passage_id, doc_id, item.source or doc_id, item.title, item.text, item.start, *places)

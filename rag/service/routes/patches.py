@@ -10,10 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from rag.patches.store.keys import match_keys
 from rag.service.jobs.patches import open_patches
 from rag.service.problems import Problem
+from rag.service.routes.access import CheckedRoute
 from rag.service.routes.libraries import LibraryName, Reader, Wait, Writer, ended
 from rag.service.schemas import Job, NewPatches, PatchList, Removed
 
-router = APIRouter(prefix="/v1", tags=["patches"])
+router = APIRouter(prefix="/v1", tags=["patches"], route_class=CheckedRoute)
 
 
 @router.get("/libraries/{library}/patches")
@@ -27,7 +28,7 @@ def list_patches(library: LibraryName, caller: Reader) -> PatchList:
 async def build_patches(
     library: LibraryName, body: NewPatches, caller: Writer, response: Response, wait_s: Wait = 0
 ) -> Job:
-    """Make the patches that are missing. Each is kept when it is done; a build that was cut off goes on."""
+    """Make the patches that are missing. Each is kept when it is done; a build that was cut off continues."""
     job = await run_in_threadpool(caller.state.jobs.build, caller.key.tenant, library, body.documents)
     return await ended(caller, job, response, wait_s)
 

@@ -14,12 +14,16 @@ from rag.core.errors import LibraryError, StorageError
 from rag.core.passages import Passage
 from rag.library.base import Library, Staged
 from rag.library.open import open_library
+from retrievers.sparse import match_expression
 
 
 def staged(doc_id: str, *texts: str, content_hash: str = "h") -> Staged:
-    passages = [Passage(f"{doc_id}:{i}", doc_id, f"/{doc_id}", doc_id, text, i) for i, text in enumerate(texts)]
+    passages = [
+        Passage(f"{doc_id}:{i}", doc_id, f"/{doc_id}", doc_id, text, i, f"page {i}", f"Fruit > {i}", "2023-05")
+        for i, text in enumerate(texts)
+    ]
     vectors = np.array([[len(text), i] for i, text in enumerate(texts)], dtype=np.float32)
-    return Staged(doc_id, f"/{doc_id}", doc_id, content_hash, sum(map(len, texts)), passages, vectors)
+    return Staged(doc_id, f"/{doc_id}", doc_id, content_hash, sum(map(len, texts)), passages, vectors, "2023-05")
 
 
 def publish(library: Library, *documents: Staged) -> None:
@@ -27,7 +31,7 @@ def publish(library: Library, *documents: Staged) -> None:
     library.publish([document.doc_id for document in documents], "enc")
 
 
-def found(library: Library, word: str) -> list[str]:
+def find_word(library: Library, word: str) -> list[str]:
     ids = [row_id for row_id, _ in library.match(f'"{word}"', 10)]
     return [passage.passage_id for passage in library.passages(ids).values()]
 
@@ -36,11 +40,11 @@ def test_staged_documents_are_invisible(place: str) -> None:
     library = open_library(place)
     library.stage([staged("a", "apples")])
     assert library.documents() == []
-    assert found(library, "apples") == []
+    assert find_word(library, "apples") == []
     assert len(library.vectors()[0]) == len(library.live_ids()[0]) == library.num_passages == 0
     assert library.hashes(is_live=False) == {"a": "h"}
     library.publish(["a"], "enc")
-    assert found(library, "apples") == ["a:0"]
+    assert find_word(library, "apples") == ["a:0"]
     assert library.hashes(is_live=False) == {}
 
 
@@ -65,9 +69,9 @@ def test_a_replaced_document_leaves_nothing(place: str) -> None:
     publish(library, staged("a", "apples", "plums"), staged("b", "bananas"))
     before = set(library.live_ids()[0].tolist())
     publish(library, staged("a", "cherries", content_hash="new"))
-    assert found(library, "apples") == found(library, "plums") == []
-    assert found(library, "cherries") == ["a:0"]
-    assert found(library, "bananas") == ["b:0"]
+    assert find_word(library, "apples") == find_word(library, "plums") == []
+    assert find_word(library, "cherries") == ["a:0"]
+    assert find_word(library, "bananas") == ["b:0"]
     assert library.num_passages == 2
     assert library.hashes(is_live=True) == {"a": "new", "b": "h"}
     assert len(set(library.live_ids()[0].tolist()) - before) == 1  # row ids are not used twice
@@ -77,7 +81,7 @@ def test_a_removed_document_leaves_nothing(place: str) -> None:
     library = open_library(place)
     publish(library, staged("a", "apples"), staged("b", "bananas"))
     library.remove(["a"])
-    assert found(library, "apples") == []
+    assert find_word(library, "apples") == []
     assert [d.doc_id for d in library.documents()] == ["b"]
     assert len(library.vectors()[0]) == library.num_passages == 1
     library.remove(["b"])
@@ -90,7 +94,7 @@ def test_publishing_drops_other_staged_documents(place: str) -> None:
     library.stage([staged("left-over", "old")])
     publish(library, staged("a", "apples"))
     assert library.hashes(is_live=False) == {}
-    assert found(library, "old") == []
+    assert find_word(library, "old") == []
     library.stage([staged("b", "bananas")])
     library.discard_staged()
     assert library.hashes(is_live=False) == {}
@@ -103,7 +107,7 @@ def test_a_failing_stage_changes_nothing(place: str) -> None:
     with pytest.raises(ValueError, match="zip"):
         library.stage([staged("c", "cherries"), Staged(**{**vars(broken), "vectors": broken.vectors[:1]})])
     assert library.hashes(is_live=False) == {}
-    assert found(library, "apples") == ["a:0"]
+    assert find_word(library, "apples") == ["a:0"]
 
 
 def test_a_publication_that_lacks_a_document_changes_nothing(place: str) -> None:
@@ -115,8 +119,8 @@ def test_a_publication_that_lacks_a_document_changes_nothing(place: str) -> None
     other.publish(["b"], "enc")
     with pytest.raises(StorageError, match=r"2 of 2 documents that were staged .* are gone"):
         library.publish(["a", "b"], "enc")
-    assert found(library, "apples") == ["a:0"]
-    assert found(library, "plums") == ["b:0"]
+    assert find_word(library, "apples") == ["a:0"]
+    assert find_word(library, "plums") == ["b:0"]
     assert library.generation == 2
 
 
@@ -168,7 +172,7 @@ def test_another_process_can_open_it(place: str) -> None:
     publish(library, staged("a", "apples"))
     again = pickle.loads(pickle.dumps(library.opener()))()
     assert again.identity == library.identity
-    assert found(again, "apples") == ["a:0"]
+    assert find_word(again, "apples") == ["a:0"]
 
 
 def test_the_dense_index_follows_the_library(place: str) -> None:
@@ -190,9 +194,9 @@ def test_the_probe_is_kept_until_the_library_is_empty(place: str) -> None:
     probe = np.array([0.1, -0.7, 3.0], dtype=np.float32)
     library.keep_probe(probe)
     publish(library, staged("a", "apples"))
-    kept = open_library(place).probe
-    assert kept is not None
-    np.testing.assert_array_equal(kept, probe)
+    read_probe = open_library(place).probe
+    assert read_probe is not None
+    np.testing.assert_array_equal(read_probe, probe)
     library.remove(["a"])
     assert library.probe is None
 
@@ -214,7 +218,7 @@ def test_a_missing_library_is_not_made(place: str) -> None:
 def test_two_open_libraries_see_each_other(place: str) -> None:
     one, other = open_library(place), open_library(place)
     publish(one, staged("a", "apples"))
-    assert found(other, "apples") == ["a:0"]
+    assert find_word(other, "apples") == ["a:0"]
     assert other.generation == 1
     assert one.identity == other.identity != ""
 
@@ -247,13 +251,13 @@ def test_ties_go_by_row(place: str) -> None:
     assert list(ids) == sorted(ids)
 
 
-@pytest.mark.parametrize("expression", ['"fish"', '"cafe"', '"running" OR "42"', '"néon"', '"or"', '""', '"の"'])
+@pytest.mark.parametrize("expression", ['"fish"', '"cafe"', '"running" OR "42"', '"neon"', '"or"', '""', '"の"'])
 def test_words_are_found_by_stem_and_without_accents(place: str, expression: str) -> None:
     library = open_library(place)
     texts = ["fishing boats", "Café by the sea", "he runs at 42.5 knots", "NEON_lights or none", "猫の手", "nothing"]
     publish(library, *(staged(f"d{i}", text) for i, text in enumerate(texts)))
-    expected = {'"fish"': ["d0:0"], '"cafe"': ["d1:0"], '"running" OR "42"': ["d2:0"], '"néon"': ["d3:0"]}
-    expected |= {'"or"': ["d3:0"]}
+    expected = {'"fish"': ["d0:0"], '"cafe"': ["d1:0"], '"running" OR "42"': ["d2:0"], '"neon"': ["d3:0"]}
+    expected |= {'"or"': ["d3:0"], '"の"': ["d4:0"]}
     hits = library.match(expression, 10)
     assert [p.passage_id for p in library.passages([i for i, _ in hits]).values()] == expected.get(expression, [])
     assert all(score > 0 for _, score in hits)
@@ -294,3 +298,32 @@ def test_readers_see_whole_publications_only(place: str) -> None:
             ids, vectors, _ = reader.vectors()
             assert len(ids) == len(vectors) == 4
     writing.result()
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("港口主任是李小龙，他的办公室在旧灯塔旁边。", "灯塔"),
+        ("港の責任者は山田花子で、事務所は灯台の隣にある。", "事務所"),
+        ("항구 책임자는 김민수이고 사무실은 등대 옆에 있다.", "김민수"),
+        ("مدير الميناء هو سامي الخوري ومكتبه قرب المنارة.", "المنارة"),
+        ("बंदरगाह के प्रबंधक राजेश शर्मा हैं।", "शर्मा"),
+        ("ผู้จัดการท่าเรือคือสมชาย ใจดี", "สมชาย"),
+        ("The ﬁnal oﬀer for the ﬂoating dock", "floating"),
+        ("a new founda-\ntion", "foundation"),
+        ("ＡＢＣ", "abc"),
+        ("Größe", "GROSSE"),
+    ],
+)
+def test_words_of_any_script_are_found(place: str, text: str, word: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", text), staged("b", "小港 the offer on the dock के हैं คือ 책임 من مدير"))
+    ids = [row_id for row_id, _ in library.match(match_expression(word), 10)]
+    assert next(iter(library.passages(ids).values())).passage_id == "a:0"
+
+
+def test_a_passage_is_found_by_the_headings_above_it(place: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", "apples", "pears"))
+    assert sorted(find_word(library, "fruit")) == ["a:0", "a:1"]
+    assert find_word(library, "1") == ["a:1"]
