@@ -1,11 +1,13 @@
 """The dial: from the documents (0) over plain decoding (0.5) to the model's memory (1), always in the language.
 
-With ``l_c`` and ``l_p`` the streams' log-probabilities and ``k = l_c - l_p`` what the documents add to memory:
+With ``l_c`` and ``l_p`` the streams' log-probabilities, ``k = l_c - l_p`` what the documents add to memory, and
+``r = p_c(m) / max p_c`` how plausible memory's best token ``m`` is to the documents:
 
-* **alpha up to 0.5**: the context stream is in charge, and its plausible tokens are contrasted with memory::
+* **alpha up to 0.5**: the context stream is in charge, and its plausible tokens are contrasted with memory. Where
+  memory's own word is plausible to the documents, the two agree, and there is nothing to press::
 
       P = {v: l_c(v) >= max l_c + ln plausible}
-      g = strength (1 - 2 alpha)
+      g = strength (1 - 2 alpha) (1 - r)
       s(v) = l_c(v) + g k(v)          for v in P
       s(v) = l_c(v) + g min_P k       for any other token
 
@@ -47,7 +49,7 @@ def dial(params: Dial, signals: Signals) -> tuple[Tensor, dict[str, Tensor]]:
         tokens), the weights ``1 - t`` and ``t`` of the streams' probabilities from there on.
     """
     alpha = auto_alpha(params, signals) if params.alpha == "auto" else torch.full_like(signals.jsd, params.alpha)
-    strength = params.strength * (1 - 2 * alpha).clamp(min=0)
+    strength = params.strength * (1 - 2 * alpha).clamp(min=0) * (1 - agreement(signals))
     share = (2 * alpha - 1).clamp(min=0)
     contrasted, mixed = contrast_plausible(params, signals, strength), mix_probabilities(signals, share)
     scores = torch.where((share > 0)[:, None], mixed, contrasted)
@@ -56,16 +58,20 @@ def dial(params: Dial, signals: Signals) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def auto_alpha(params: Dial, signals: Signals) -> Tensor:
-    """``alpha = (1 + knows r) / 2``, ``[P]``, with ``r = p_c(m) / max p_c`` and ``m`` memory's best token.
+    """``alpha = (1 + knows r) / 2``, ``[P]``, with ``r`` of :func:`agreement`.
 
-    ``r`` is how plausible memory's own next word is to the documents. Where they name another word, ``r`` is near 0 and
-    they stand as they are. Where they leave it open how to go on, memory has a say: it keeps to the question, and it
-    ends the answer. With ``knows = 0`` it has none.
+    Where the documents name another word than memory, ``r`` is near 0 and they stand as they are. Where they leave it
+    open how to go on, memory has a say: it keeps to the question, and it ends the answer. With ``knows = 0`` it has
+    none.
     """
+    return (1 + params.knows * agreement(signals)) / 2
+
+
+def agreement(signals: Signals) -> Tensor:
+    """``r = p_c(m) / max p_c``, ``[P]``: how plausible memory's best token ``m`` is to the documents, 0 to 1."""
     l_c = signals.log_probs[CONTEXT]
     best = signals.log_probs[PARAMETRIC].argmax(dim=-1, keepdim=True)
-    ratio = (l_c.gather(1, best) - l_c.amax(dim=-1, keepdim=True)).exp()[:, 0]
-    return (1 + params.knows * ratio) / 2
+    return (l_c.gather(1, best) - l_c.amax(dim=-1, keepdim=True)).exp()[:, 0]
 
 
 def contrast_plausible(params: Dial, signals: Signals, strength: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ class Dial:
     Attributes:
         alpha: 0 (documents) to 1 (memory); 0.5 is plain decoding. ``"auto"`` takes it from the streams at each token.
         plausible: a token is plausible when its probability is at least this share of the best token's.
-        strength: contrast at alpha 0.
+        strength: contrast at alpha 0 where memory would say something else.
         knows: for ``"auto"``: how likely it is that the model knows the answer, 0 to 1. It is the most weight that
             memory gets; 0 is plain decoding.
     """
@@ -150,7 +150,10 @@ class Dial:
         check_range(self, "knows", low=0.0, high=1.0)
 
     def memory_share(self, coefficient: float) -> float:
-        """The alpha of a step, from the parametric stream's coefficient (:mod:`decoders.dial`)."""
+        """The alpha of a step, from the parametric stream's coefficient (:mod:`decoders.dial`).
+
+        Below 0.5 it is the more contrast, the lower; 0.5 where there was nothing to contrast.
+        """
         if coefficient >= 0:
             return (1 + coefficient) / 2
         return (1 + coefficient / self.strength) / 2

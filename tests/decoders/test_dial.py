@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from decoders.dial import auto_alpha, plausible_tokens
+from decoders.dial import agreement, auto_alpha, plausible_tokens
 from decoders.params import Cad, Dial
 from decoders.rules import Mixture, mix
 from decoders.signals import Signals, read_signals
@@ -121,11 +121,21 @@ def test_documents_lose_what_memory_gains(
     assert (high <= low + 1e-9).all()
 
 
-def test_where_everything_is_plausible_it_is_cad() -> None:
-    said = signals(1)
+def test_where_everything_is_plausible_and_memory_is_not_it_is_cad() -> None:
+    z_c = torch.tensor([[30.0, 29.5, 29.0, -20.0]], dtype=torch.float64)
+    z_p = torch.tensor([[0.0, 2.0, 1.0, 9.0]], dtype=torch.float64)
+    streams = {CONTEXT: z_c, PARAMETRIC: z_p}
     for alpha, contrast in ((0.0, 1.5), (0.25, 0.75)):
-        expected = mix(Cad(contrast), said.logits)
-        torch.testing.assert_close(turned(said, Dial(alpha, plausible=0.0, strength=1.5)).scores, expected.scores)
+        expected = mix(Cad(contrast), streams)
+        torch.testing.assert_close(mix(Dial(alpha, plausible=0.0, strength=1.5), streams).scores, expected.scores)
+
+
+def test_where_both_would_say_the_same_nothing_is_pressed() -> None:
+    z_c = torch.tensor([[5.0, 4.8, 0.0]], dtype=torch.float64)
+    z_p = torch.tensor([[9.0, 0.0, 0.0]], dtype=torch.float64)
+    streams = {CONTEXT: z_c, PARAMETRIC: z_p}
+    assert mix(Cad(1.0), streams).scores.argmax().item() == 1
+    assert torch.equal(mix(Dial(0.0, strength=8.0), streams).scores, z_c)
 
 
 @given(seed=seeds, knows=st.floats(0, 1))
@@ -163,6 +173,7 @@ def test_two_certain_streams_give_numbers() -> None:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.2, 0.5, 0.8, 1.0])
 def test_a_step_tells_where_the_dial_stood(alpha: float) -> None:
-    params = Dial(alpha, strength=2.0)
-    coefficient = turned(signals(3), params).coefficients[PARAMETRIC][0].item()
-    assert params.memory_share(coefficient) == pytest.approx(alpha)
+    params, said = Dial(alpha, strength=2.0), signals(3)
+    told = [params.memory_share(value) for value in turned(said, params).coefficients[PARAMETRIC].tolist()]
+    pressed = max(0.5 - alpha, 0.0) * agreement(said)  # what was not pressed, since the two agree
+    assert told == pytest.approx((alpha + pressed).tolist())

@@ -32,7 +32,7 @@ def alphas(params: DecoderParams, streams: dict[str, torch.Tensor]) -> list[floa
         (Cad(0.7), 0.7),
         (CkPlug(0.25, epsilon=-1e9), 0.25),
         (CkPlug(1.0, epsilon=-1e9), 1.0),
-        (Dial(0.2, strength=3.0), 0.2),
+        (Dial(0.5), 0.5),
         (Dial(0.9), 0.9),
     ],
 )

@@ -70,13 +70,14 @@ def dial(alpha: float | None, knows: float = KNOWS) -> Rule:
 
     def rule(z_c: Tensor, z_p: Tensor) -> Tensor:
         p, q = z_c.softmax(-1), z_p.softmax(-1)
-        value = 0.5 + 0.5 * knows * float(p[q.argmax()] / p.max()) if alpha is None else alpha
+        agreement = float(p[q.argmax()] / p.max())
+        value = 0.5 + 0.5 * knows * agreement if alpha is None else alpha
         if value > 0.5:
             return ((2 - 2 * value) * p + (2 * value - 1) * q).log()
         inside = p >= PLAUSIBLE * p.max()
         ratio = p / q
         ratio = torch.where(inside, ratio, ratio[inside].min())
-        return (p * ratio ** (STRENGTH * (1 - 2 * value))).log()
+        return (p * ratio ** (STRENGTH * (1 - 2 * value) * (1 - agreement))).log()
 
     return rule
 
