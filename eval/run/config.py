@@ -52,7 +52,7 @@ class RunConfig(BaseModel):
     )
     known_facts: str = Field(KNOWN_FACTS, min_length=1, description="What the patch of 'format_only' learns.")
     seed: int = Field(0, description="Seed of the arms, of sampling and of the bootstrap.")
-    decoder: str = Field("adacad", description="Decoder; the memory arm without patches always uses 'memory'.")
+    decoder: str = Field("dial", description="Decoder; the memory arm without patches always uses 'memory'.")
     alpha: float | Literal["auto"] | None = Field(None, description="The decoder's alpha; None is its default.")
     decoder_settings: dict[str, Any] = Field(default_factory=dict, description="The decoder's other settings.")
     top_k: Count | Literal["auto"] = Field(

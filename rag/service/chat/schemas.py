@@ -107,7 +107,7 @@ class RagOptions(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="allow", frozen=True, json_schema_extra={"example": {"library": "harbour", "decoder": "adacad"}}
+        extra="allow", frozen=True, json_schema_extra={"example": {"library": "harbour", "decoder": "dial"}}
     )
     library: Name | None = Field(None, description="Where to look; by default the one that 'model' names.")
     decoder: str | None = Field(None, max_length=50, description="How the two streams are mixed.")

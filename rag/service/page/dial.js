@@ -4,8 +4,8 @@
 import { byId } from "./dom.js";
 
 const HINTS = [
-  [0.2, "The documents are pressed hard where the two differ."],
-  [0.45, "The documents are pressed where the two differ."],
+  [0.2, "The documents are pressed where memory would say something else."],
+  [0.45, "The documents are pressed a little where memory would say something else."],
   [0.5, "Neither is pressed: the documents are read as they stand."],
   [0.95, "Memory has a say at every word, and the surer of the two decides."],
   [1, "Memory alone answers."],
@@ -28,5 +28,5 @@ function update() {
   const hint = HINTS.find(([limit]) => alpha <= limit)[1];
   slider.disabled = isAuto;
   slider.setAttribute("aria-valuetext", `${alpha.toFixed(2)}: ${hint}`);
-  byId("dial-hint").textContent = isAuto ? "Weighed at every word by how far the two differ." : hint;
+  byId("dial-hint").textContent = isAuto ? "Memory has a say at every word that the documents leave open." : hint;
 }
