@@ -51,7 +51,7 @@ def ask(
 
     concord ask library/ "Who is the harbour master?" --policy newest
 
-    concord ask library/ "Who is the harbour master?" --decoder ckplug --alpha 0
+    concord ask library/ "Who is the harbour master?" --decoder dial --alpha 0
 
     Settings that you leave out come from --config, CONCORD_* variables, or the defaults.
     """

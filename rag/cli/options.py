@@ -73,7 +73,7 @@ Alpha = Annotated[
     str | None,
     typer.Option(
         "--alpha",
-        help="For ckplug: 0 = documents ... 1 = memory, or 'auto'. For cad and coiecd: contrast, from 0.",
+        help="For dial and ckplug: 0 = documents ... 1 = memory, or 'auto'. For cad and coiecd: contrast, from 0.",
         show_default=False,
         rich_help_panel=_ANSWER,
     ),

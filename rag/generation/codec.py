@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from decoders.params import CkPlug, DecoderParams, Memory
+from decoders.params import CkPlug, DecoderParams, Dial, Memory
 from decoders.sampling import Draw
 from decoders.streams import CONTEXT, PARAMETRIC
 from decoders.trace import StepTrace
@@ -85,8 +85,10 @@ class Codec:
 def decoder_alpha(decoder: DecoderParams, context: float, parametric: float) -> float:
     """The decoder's own alpha from its two coefficients: the field ``weight`` of a step, which older clients read.
 
-    It means the share of memory for ckplug and memory, and the contrast for the others.
+    It means the share of memory for dial, ckplug and memory, and the contrast for the others.
     """
+    if isinstance(decoder, Dial):
+        return decoder.memory_share(parametric)
     if isinstance(decoder, (CkPlug, Memory)):
         return (context + parametric) / (2 * context + parametric)
     return abs(parametric)

@@ -63,7 +63,7 @@ def test_ask_json_has_the_promised_fields(library: Path) -> None:
     assert int(result.stderr.split()[-1]) < 3000, "more than three gigabytes"
     answer: dict[str, Any] = json.loads(result.stdout)
     assert {"text", "citations", "decoder", "conflict", "timings_ms", "tokens"} <= set(answer)
-    assert answer["decoder"] == "adacad"
+    assert answer["decoder"] == "dial"
     assert "Clara Hensley" in answer["conflict"]["context_answer"]
     assert "Neil Armstrong" in answer["conflict"]["memory_answer"]
     assert answer["conflict"]["is_conflict"] is True

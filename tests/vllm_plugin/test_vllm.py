@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.pairing import KEY, Half
-from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial, Memory, Plain
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
@@ -39,6 +39,8 @@ DECODERS: dict[str, DecoderParams] = {
     "ckplug-0": CkPlug(alpha=0.0),
     "ckplug-auto": CkPlug(),
     "coiecd": Coiecd(),
+    "dial-0": Dial(0.0),
+    "dial-auto": Dial(),
 }
 NUM_PROMPTS = 24
 

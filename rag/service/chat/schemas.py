@@ -65,12 +65,12 @@ class RagOptions(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="allow", frozen=True, json_schema_extra={"example": {"library": "harbour", "decoder": "adacad"}}
+        extra="allow", frozen=True, json_schema_extra={"example": {"library": "harbour", "decoder": "dial"}}
     )
     library: Name | None = Field(None, description="Where to look; by default the one that 'model' names.")
     decoder: str | None = Field(None, max_length=50, description="How the two streams are mixed.")
     alpha: float | Literal["auto"] | None = Field(
-        None, description="ckplug: 0 = documents ... 1 = memory, or 'auto'; cad, coiecd: contrast."
+        None, description="dial, ckplug: 0 = documents ... 1 = memory, or 'auto'; cad, coiecd: contrast."
     )
     top_k: int | None = Field(None, ge=1, le=100, description="Passages in the prompt.")
     passages: list[RequestPassage] | None = Field(
@@ -102,7 +102,7 @@ class RagOptions(BaseModel):
 _EXAMPLE: JsonDict = {
     "model": "harbour",
     "messages": [{"role": "user", "content": "Who runs the harbour?"}],
-    "rag": {"decoder": "ckplug", "alpha": "auto"},
+    "rag": {"decoder": "dial", "alpha": "auto"},
 }
 
 
