@@ -72,12 +72,12 @@ class Inquirer:
         sheet, num_read = inquiry.sheet, len(inquiry.sheet.requests)
         read = silence_strays(self.reader.read(sheet, replies[:num_read]), sheet.question, sheet.passages)
         readings = [_with_date(reading, sheet) for reading in read]
-        copies = find_copies({passage.passage_id: passage.text for passage in sheet.passages})
-        positions = group_readings(readings, sheet.question, copies=copies)
+        texts = {passage.passage_id: passage.text for passage in sheet.passages}
+        positions = group_readings(readings, sheet.question, copies=find_copies(texts))
         memory = self._recall(sheet.question, replies[num_read:], positions)
         assumption = find_assumption(sheet.question)
         claim = assumption.claim if assumption else ""
-        return judge(Evidence(sheet.question, positions, memory, claim))
+        return judge(Evidence(sheet.question, positions, memory, claim, texts))
 
     def _recall(self, question: str, replies: Sequence[Generation], positions: Sequence[Position]) -> Memory | None:
         if not replies:
