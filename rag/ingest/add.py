@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from itertools import takewhile
 
 from langchain_core.documents import Document
 
 from rag.core.encoding import Vectors, passage_text
-from rag.core.errors import SourceError
 from rag.core.passages import Passage
 from rag.core.process.progress import Progress
 from rag.core.reports import AddCost, AddReport, FailedSource
 from rag.core.settings.config import Config
-from rag.ingest.gather import Gathered, gather
-from rag.ingest.load import load
+from rag.ingest.blocks import ParsedDocument
+from rag.ingest.gather import Gathered, Item, gather
+from rag.ingest.parsing.limits import Limits
+from rag.ingest.parsing.parser import Parser
+from rag.ingest.parts import PartStore, document_name
+from rag.ingest.prepare import Prepared, Preparer
 from rag.ingest.source import Source, content_hash
 from rag.ingest.split import split
 from rag.library.base import Library, Staged
@@ -33,7 +36,8 @@ _CHUNK_ITEMS = 500
 class _Pending:
     """A document that waits for its vectors."""
 
-    source: Source
+    doc_id: str
+    source: str
     title: str
     content_hash: str
     passages: list[Passage]
@@ -41,8 +45,7 @@ class _Pending:
     def staged(self, vectors: Vectors) -> Staged:
         """With its vectors, one row per passage."""
         size = sum(len(passage.text) for passage in self.passages)
-        source = self.source
-        return Staged(source.doc_id, source.name, self.title, self.content_hash, size, self.passages, vectors)
+        return Staged(self.doc_id, self.source, self.title, self.content_hash, size, self.passages, vectors)
 
 
 class Ingestor:
@@ -53,7 +56,9 @@ class Ingestor:
         self._encoder = encoder
         self._config = config
         self._progress = progress
-        self._pending: list[_Pending] = []
+        self._pending: dict[str, _Pending] = {}  # by doc_id
+        self._live: dict[str, str] = {}  # content hashes by doc_id
+        self._staged: dict[str, str] = {}
         # By source, so that one that comes twice is reported once: as what it was the last time.
         self._outcomes: dict[str, str] = {}
         self._failed: list[FailedSource] = []
@@ -65,33 +70,38 @@ class Ingestor:
         self._is_prepared = False
         self._resumed: set[str] = set()
 
-    def add(self, items: Iterable[str | Path | Document | Source]) -> AddReport:
+    def add(self, items: Iterable[Item]) -> AddReport:
         """See :meth:`rag.engine.Engine.add`."""
         started = time.perf_counter()
-        stream = iter(items)
-        with self._library.writing():
+        config = self._config
+        limits = Limits(config.parse_timeout_s, config.parse_memory_mib, config.parse_expansion_mib)
+        with self._library.writing(), Parser(limits) as parser, PartStore() as parts:
             self._library.check_encoder(self._encoder.name)
             if self._library.hashes(is_live=False):
                 self._prepare()  # drops what another model embedded
-            live, staged = self._library.hashes(is_live=True), self._library.hashes(is_live=False)
-            self._resumed = set(staged)
+            self._live, self._staged = self._library.hashes(is_live=True), self._library.hashes(is_live=False)
+            self._resumed = set(self._staged)
             num_before = self._library.num_passages
-            while chunk := list(islice(stream, _CHUNK_ITEMS)):
-                self._add_chunk(gather(chunk), live, staged)
-                del chunk
+            preparer = Preparer(parser, self._content_hash, self._is_known)
+            for chunk in _chunks(items):
+                self._add_chunk(gather(chunk), preparer, parts)
             self._flush()
             if self._doc_ids:
                 self._library.publish(list(self._doc_ids), self._encoder.name)
+            elif self._num_embedded:  # parts of documents that turned out to be unchanged as a whole
+                self._library.discard_staged()
         return self._report(num_before, time.perf_counter() - started)
 
-    def _add_chunk(self, gathered: Gathered, live: Mapping[str, str], staged: dict[str, str]) -> None:
+    def _add_chunk(self, gathered: Gathered, preparer: Preparer, parts: PartStore) -> None:
         self._num_sources += len(gathered.sources)
         self._progress.start(self._num_sources)
         self._failed += gathered.failed
         self._skipped += gathered.skipped
-        for source in gathered.sources:
-            self._look_at(source, live, staged)
-            self._progress.advance(source.name)
+        whole = (parts.complete(source) if source.parts else source for source in gathered.sources)
+        with closing(preparer.prepare(whole)) as stream:
+            for prepared in stream:
+                self._take(prepared)
+                self._progress.advance(prepared.source.name)
 
     def _prepare(self) -> None:
         """Compare the encoder with that of the vectors that are there; once, and not before one is needed."""
@@ -99,24 +109,24 @@ class Ingestor:
             self._encoder.prepare_to_add()
             self._is_prepared = True
 
-    def _look_at(self, source: Source, live: Mapping[str, str], staged: dict[str, str]) -> None:
+    def _is_known(self, doc_id: str, key: str) -> bool:
+        return key in (self._live.get(doc_id), self._staged.get(doc_id))
+
+    def _take(self, prepared: Prepared) -> None:
         """Embed a source that is new or has changed, unless an interrupted add has done so."""
-        doc_id = source.doc_id
-        try:
-            content = source.read()
-            key = self._content_hash(content, source)
-            if live.get(doc_id) == key:
-                self._outcomes[source.name] = "unchanged"
-                self._doc_ids.pop(doc_id, None)
-                return
-            if staged.get(doc_id) != key:
-                self._queue(source, content, key)
-                self._resumed.discard(doc_id)
-                staged[doc_id] = key
-        except SourceError as error:
-            self._failed.append(FailedSource(source.name, str(error)))
+        source, doc_id = prepared.source, prepared.source.doc_id
+        if prepared.reason:
+            self._failed.append(FailedSource(source.name, prepared.reason))
             return
-        self._outcomes[source.name] = "replaced" if doc_id in live else "added"
+        if self._live.get(doc_id) == prepared.key:
+            self._outcomes[source.name] = "unchanged"
+            self._doc_ids.pop(doc_id, None)
+            return
+        if prepared.document is not None:
+            self._queue(source, prepared.document, prepared.key)
+            self._resumed.discard(doc_id)
+            self._staged[doc_id] = prepared.key
+        self._outcomes[source.name] = "replaced" if doc_id in self._live else "added"
         self._doc_ids[doc_id] = None
 
     def _report(self, num_before: int, seconds: float) -> AddReport:
@@ -145,12 +155,11 @@ class Ingestor:
         splitter = (self._config.chunk_chars, self._config.chunk_overlap)
         return content_hash(content, source, splitter, self._encoder.name)
 
-    def _queue(self, source: Source, content: bytes, key: str) -> None:
-        text = load(source, content)
+    def _queue(self, source: Source, document: ParsedDocument, key: str) -> None:
         config = self._config
-        passages = split(source, text, chunk_chars=config.chunk_chars, chunk_overlap=config.chunk_overlap)
-        self._pending.append(_Pending(source, text.title, key, passages))
-        if sum(len(pending.passages) for pending in self._pending) >= _FLUSH_PASSAGES:
+        passages = split(source, document, chunk_chars=config.chunk_chars, chunk_overlap=config.chunk_overlap)
+        self._pending[source.doc_id] = _Pending(source.doc_id, source.name, document.title, key, passages)
+        if sum(len(pending.passages) for pending in self._pending.values()) >= _FLUSH_PASSAGES:
             self._flush()
 
     def _flush(self) -> None:
@@ -158,15 +167,41 @@ class Ingestor:
         if not self._pending:
             return
         self._prepare()  # loads the model, which is no part of the embedding time
-        texts = [passage_text(p.title, p.text) for pending in self._pending for p in pending.passages]
+        texts = [passage_text(p.title, p.text) for pending in self._pending.values() for p in pending.passages]
         started = time.perf_counter()
         vectors = self._encoder.encode(texts)
         self._embed_seconds += time.perf_counter() - started
         self._num_embedded += len(texts)
         batch, first = [], 0
-        for pending in self._pending:
+        for pending in self._pending.values():
             last = first + len(pending.passages)
             batch.append(pending.staged(vectors[first:last]))
             first = last
         self._library.stage(batch)
-        self._pending = []
+        self._pending = {}
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Items to gather together. Pages of one source that follow each other stay together."""
+    chunk: list[Item] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) < _CHUNK_ITEMS:
+            continue
+        num_pages = _num_last_pages(chunk)
+        if num_pages < len(chunk):
+            cut = len(chunk) if num_pages == 1 else len(chunk) - num_pages
+            yield chunk[:cut]
+            chunk = chunk[cut:]
+    if chunk:
+        yield chunk
+
+
+def _num_last_pages(chunk: Sequence[Item]) -> int:
+    """How many of the last items are documents of one source; at least 1."""
+    last = chunk[-1]
+    if not isinstance(last, Document):
+        return 1
+    name = document_name(last)
+    pages = takewhile(lambda item: isinstance(item, Document) and document_name(item) == name, reversed(chunk))
+    return sum(1 for _ in pages)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rag.core.errors import SourceError
+from rag.ingest.blocks import Block, ParsedDocument
 from rag.ingest.loaders.base import Text
 from rag.ingest.loaders.docx import load_docx
 from rag.ingest.loaders.html import load_html
@@ -26,8 +27,8 @@ LOADERS: dict[str, Callable[[bytes], Text]] = {
 KNOWN_TYPES = "txt, md, html, pdf, docx"
 
 
-def load(source: Source, content: bytes) -> Text:
-    """The title and text of ``content``.
+def load(source: Source, content: bytes) -> ParsedDocument:
+    """The document in ``content``.
 
     Raises:
         SourceError: damaged, encrypted, or without any text.
@@ -36,4 +37,5 @@ def load(source: Source, content: bytes) -> Text:
     if not text.text.strip():
         hint = " (scanned pages need OCR first)" if source.suffix == ".pdf" else ""
         raise SourceError(f"there is no text in it{hint}")
-    return Text(source.title or text.title or Path(source.name).stem, text.text)
+    title = source.title or text.title or Path(source.name).stem
+    return ParsedDocument((Block(text.text),), title)

@@ -8,6 +8,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Part:
+    """One of the texts that make up a document, such as a page that a loader gave by itself.
+
+    Attributes:
+        location: where it stands in the document (``page 3``); empty where unknown.
+    """
+
+    text: str
+    location: str = ""
+
+
+@dataclass(frozen=True)
 class Source:
     """Something to add: a file on disk, or text that the caller holds.
 
@@ -16,12 +28,14 @@ class Source:
         read: gives its bytes; raises :class:`rag.core.errors.SourceError` when it cannot.
         suffix: the type, such as ``.md``.
         title: replaces the title in the text.
+        parts: of text that the caller holds, in order; empty for a file.
     """
 
     name: str
     read: Callable[[], bytes]
     suffix: str
     title: str = ""
+    parts: tuple[Part, ...] = ()
 
     @property
     def doc_id(self) -> str:
