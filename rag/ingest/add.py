@@ -16,6 +16,7 @@ from rag.core.process.progress import Progress
 from rag.core.reports import AddCost, AddReport, FailedSource
 from rag.core.settings.config import Config
 from rag.ingest.blocks import ParsedDocument
+from rag.ingest.follow import Changes, LiveDocument, compare, is_below, is_file_gone
 from rag.ingest.gather import Gathered, Item, gather
 from rag.ingest.parsing.limits import Limits
 from rag.ingest.parsing.parser import Parser
@@ -51,11 +52,23 @@ class _Pending:
 class Ingestor:
     """One ``add`` into one library, in memory that is bounded by its longest document."""
 
-    def __init__(self, library: Library, encoder: CheckedEncoder, config: Config, progress: Progress) -> None:
+    def __init__(
+        self,
+        library: Library,
+        encoder: CheckedEncoder,
+        config: Config,
+        progress: Progress,
+        *,
+        folders: Sequence[str] | None = None,
+        sync: bool = False,
+    ) -> None:
         self._library = library
         self._encoder = encoder
         self._config = config
         self._progress = progress
+        self._has_paths = folders is None
+        self._folders = list(folders or ())
+        self._is_syncing = sync
         self._pending: dict[str, _Pending] = {}  # by doc_id
         self._live: dict[str, str] = {}  # content hashes by doc_id
         self._staged: dict[str, str] = {}
@@ -63,6 +76,9 @@ class Ingestor:
         self._outcomes: dict[str, str] = {}
         self._failed: list[FailedSource] = []
         self._skipped: list[str] = []
+        self._left_out: list[FailedSource] = []
+        self._read: dict[str, str] = {}  # content hashes of what was read, by source
+        self._changes = Changes()
         self._doc_ids: dict[str, None] = {}
         self._num_sources = 0
         self._num_embedded = 0
@@ -86,10 +102,14 @@ class Ingestor:
             for chunk in _chunks(items):
                 self._add_chunk(gather(chunk), preparer, parts)
             self._flush()
+            self._changes = self._compare()
             if self._doc_ids:
                 self._library.publish(list(self._doc_ids), self._encoder.name)
             elif self._num_embedded:  # parts of documents that turned out to be unchanged as a whole
                 self._library.discard_staged()
+            # After the publication: a kill between the two leaves a document twice, never none.
+            formers = [pair.former for pair in self._changes.moved]
+            self._remove([*formers, *(self._changes.gone if self._is_syncing else ())])
         return self._report(num_before, time.perf_counter() - started)
 
     def _add_chunk(self, gathered: Gathered, preparer: Preparer, parts: PartStore) -> None:
@@ -97,6 +117,8 @@ class Ingestor:
         self._progress.start(self._num_sources)
         self._failed += gathered.failed
         self._skipped += gathered.skipped
+        self._left_out += gathered.left_out
+        self._folders += gathered.folders
         whole = (parts.complete(source) if source.parts else source for source in gathered.sources)
         with closing(preparer.prepare(whole)) as stream:
             for prepared in stream:
@@ -118,6 +140,7 @@ class Ingestor:
         if prepared.reason:
             self._failed.append(FailedSource(source.name, prepared.reason))
             return
+        self._read[source.name] = prepared.key
         if self._live.get(doc_id) == prepared.key:
             self._outcomes[source.name] = "unchanged"
             self._doc_ids.pop(doc_id, None)
@@ -129,12 +152,24 @@ class Ingestor:
         self._outcomes[source.name] = "replaced" if doc_id in self._live else "added"
         self._doc_ids[doc_id] = None
 
+    def _compare(self) -> Changes:
+        before = [
+            LiveDocument(document.source, self._live[document.doc_id])
+            for document in self._library.documents()
+            if document.doc_id in self._live
+        ]
+        named = self._read.keys() | {failed.source for failed in self._failed}
+        is_gone = is_file_gone if self._has_paths else lambda source: is_below(source, self._folders)
+        return compare(before, self._read, named, self._folders, is_gone)
+
+    def _remove(self, sources: Sequence[str]) -> None:
+        if sources:
+            ids = {document.source: document.doc_id for document in self._library.documents()}
+            self._library.remove([ids[source] for source in sources])
+
     def _report(self, num_before: int, seconds: float) -> AddReport:
         num_passages = self._library.num_passages
-        by_outcome = {
-            outcome: tuple(name for name, reached in self._outcomes.items() if reached == outcome)
-            for outcome in ("added", "replaced", "unchanged")
-        }
+        moved = {pair.source for pair in self._changes.moved}
         cost = AddCost(
             seconds,
             self._num_embedded,
@@ -143,13 +178,23 @@ class Ingestor:
             self._embed_seconds,
         )
         return AddReport(
-            **by_outcome,
+            added=tuple(name for name in self._names("added") if name not in moved),
+            replaced=self._names("replaced"),
+            unchanged=self._names("unchanged"),
             failed=tuple(self._failed),
             skipped=tuple(self._skipped),
+            left_out=tuple(self._left_out),
+            moved=self._changes.moved,
+            copies=self._changes.copies,
+            gone=() if self._is_syncing else self._changes.gone,
+            removed=self._changes.gone if self._is_syncing else (),
             num_passages=num_passages,
             num_new_passages=num_passages - num_before,
             cost=cost,
         )
+
+    def _names(self, outcome: str) -> tuple[str, ...]:
+        return tuple(name for name, reached in self._outcomes.items() if reached == outcome)
 
     def _content_hash(self, content: bytes, source: Source) -> str:
         splitter = (self._config.chunk_chars, self._config.chunk_overlap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ class Preparer:
         self._content_key = content_key
         self._is_known = is_known
 
-    def prepare(self, sources: Iterable[Source]) -> Iterator[Prepared]:
+    def prepare(self, sources: Iterable[Source]) -> Generator[Prepared]:
         """Every source, in order."""
         waiting: deque[Future[Prepared]] = deque()
         with ThreadPoolExecutor(1, thread_name_prefix="reading") as pool:
