@@ -7,9 +7,9 @@ answers from the same prompts in one batch, so each prompt is read once. Detecti
 that small models know, with agreeing and conflicting passages. Prints tables, then one JSON object on the last line.
 
 ``--quick`` asks for 10 tokens, and takes the 100 pairs with the shortest passages, since reading prompts is most of the
-cost; 30 of them in the irrelevant arm, whose figures are near 0 for every decoder; and 40 facts. Figures come with
-intervals. The second table says whether two decoders can be told apart: it shows the paired difference from plain, and
-an interval that contains 0 shows no order.
+cost, and 40 facts. It leaves the irrelevant arm out: all figures there are near 0, and 100 pairs show no order among
+them. Figures come with intervals. The second table says whether two decoders can be told apart: it shows the paired
+difference from plain, and an interval that contains 0 shows no order.
 
 Needs the pairs next to the checkout, or ``--data`` with a file of the same fields. With ``--folder`` a killed run
 continues where it stopped. The comparison table of the same arms: ``concord eval table benchmarks/tables/*.toml``.
@@ -44,8 +44,9 @@ from rag.cli.common import counting_bar
 HERE = Path(__file__).resolve().parent
 PAIRS = HERE.parent.parent / "shared" / "data" / "nq_synth" / "nq_synth_dev.jsonl"
 FACTS = HERE / "data" / "facts.jsonl"
-NUM_QUICK, NUM_QUICK_IRRELEVANT, NUM_QUICK_FACTS = 100, 30, 40
+NUM_QUICK, NUM_QUICK_FACTS = 100, 40
 ARMS = ("conflicting", "agreeing", "irrelevant")
+QUICK_ARMS = ARMS[:2]
 ALPHAS = ("1", "0.75", "0.5", "0.25", "0")
 DECODERS: dict[str, dict[str, Any]] = {
     "memory": {"decoder": "memory"},
@@ -110,12 +111,11 @@ def shortest_pairs(file: Path, folder: Path) -> Path:
 
 
 def decoder_table(base: dict[str, Any], is_quick: bool) -> TableConfig:
-    """All decoders in all three arms, compared with plain."""
-    limits = {"irrelevant": {"limit": NUM_QUICK_IRRELEVANT}} if is_quick else {}
+    """All decoders in all arms, compared with plain."""
     return TableConfig(
         base=base,
         rows=tuple(TableLine(name=name, **settings) for name, settings in DECODERS.items()),
-        columns=tuple(TableLine(name=arm, arm=arm, **limits.get(arm, {})) for arm in ARMS),
+        columns=tuple(TableLine(name=arm, arm=arm) for arm in (QUICK_ARMS if is_quick else ARMS)),
         metrics=("accuracy", "conr", "parr", "mr"),
         baseline="plain",
     )
@@ -169,6 +169,12 @@ def trace(record: Record) -> ConflictSummary:
     return record.conflict
 
 
+def measured(cells: Sequence[Cell]) -> dict[str, tuple[str, str]]:
+    """The columns of :data:`SHOWN` whose arm was asked."""
+    arms = {cell.column for cell in cells}
+    return {name: (arm, metric) for name, (arm, metric) in SHOWN.items() if arm in arms}
+
+
 def show(console: Console, cells: Sequence[Cell]) -> None:
     """Shares with their bootstrap intervals."""
     scores = {
@@ -176,14 +182,13 @@ def show(console: Console, cells: Sequence[Cell]) -> None:
     }
     first = cells[0].evaluation.summary
     num_pairs, confidence = first.num_trials, show_confidence(first.confidence)
-    num_irrelevant = cells[-1].evaluation.summary.num_trials
-    irrelevant = "" if num_irrelevant == num_pairs else f" ({num_irrelevant} irrelevant)"
-    shown = Table(title=f"{num_pairs} pairs{irrelevant}; share of answers that contain ... [{confidence} interval]")
+    shown = Table(title=f"{num_pairs} pairs; share of answers that contain ... [{confidence} interval]")
     shown.add_column("decoder")
-    for name in SHOWN:
+    columns = measured(cells)
+    for name in columns:
         shown.add_column(name, justify="right")
     for decoder in DECODERS:
-        intervals = [scores[column, metric, decoder] for column, metric in SHOWN.values()]
+        intervals = [scores[column, metric, decoder] for column, metric in columns.values()]
         shown.add_row(decoder, *(f"{item.value:.3f} [{item.low:.2f}, {item.high:.2f}]" for item in intervals))
     console.print(shown)
 
@@ -191,9 +196,10 @@ def show(console: Console, cells: Sequence[Cell]) -> None:
 def show_differences(console: Console, cells: Sequence[Cell]) -> None:
     """Paired differences from plain; ``*`` where the interval does not contain 0."""
     tests = {(cell.column, item.metric, cell.row): item.test.interval for cell in cells for item in cell.differences}
-    shown = Table("decoder", *SHOWN, title="minus plain, pair by pair [paired bootstrap interval]; * not 0")
+    columns = measured(cells)
+    shown = Table("decoder", *columns, title="minus plain, pair by pair [paired bootstrap interval]; * not 0")
     for decoder in (name for name in DECODERS if name != "plain"):
-        intervals = [tests.get((column, metric, decoder)) for column, metric in SHOWN.values()]
+        intervals = [tests.get((column, metric, decoder)) for column, metric in columns.values()]
         shown.add_row(decoder, *("-" if item is None else difference_text(item) for item in intervals))
     console.print(shown)
 
@@ -214,7 +220,7 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         "conr": {name: row["conr"] for name, row in pairs.items()},
         "parr": {name: row["parr"] for name, row in pairs.items()},
         "agreeing_accuracy": {name: row["accuracy"] for name, row in values["agreeing"].items()},
-        "irrelevant_accuracy": {name: row["accuracy"] for name, row in values["irrelevant"].items()},
+        "irrelevant_accuracy": {name: row["accuracy"] for name, row in values.get("irrelevant", {}).items()},
         "minus_plain": differences(cells),
     }
 

@@ -20,7 +20,9 @@ from rag.generation.base import Generator
 from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
-from retrievers.judging.judges import EncoderJudge, Judge, ModelJudge
+from retrievers.judging.base import Judge
+from retrievers.judging.encoder_judge import EncoderJudge
+from retrievers.judging.model_judge import ModelJudge
 
 NUM_CANDIDATES = 10
 NUM_SUPPORTING = 3

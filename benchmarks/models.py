@@ -99,7 +99,7 @@ def right_answers(base: dict[str, Any], folder: Path, engines: Engines) -> dict[
 
 
 def default_decoder() -> dict[str, Any]:
-    """The decoder that answers when nobody chooses one."""
+    """The default decoder."""
     return {"decoder": Config().decoder}
 
 

@@ -24,8 +24,8 @@ from benchmarks.patching import (
 from benchmarks.progress import Progress
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.models.fingerprint import model_fingerprint
 from rag.patches.base import PatchInfo, Tensors
-from rag.patches.fingerprint import model_fingerprint
 from rag.patches.profiles import FAST, PRAG
 from rag.patches.questions.rules import write_rules
 from rag.patches.store.keys import patch_key

@@ -132,17 +132,19 @@ def knowledge(engine: Engine, rows: Sequence[Row], known: Sequence[Row], unrelat
     """Accuracy with the four controls and through the engine; unrelated questions with and without the gate."""
     generator = trainable(engine)
     keys = {info.title: info.key for info in engine.patches.ls()}
-    own = [alone(engine, keys[row["title"]]) for row in rows]
-    swapped = [own[other_of_kind(rows, at)] for at in range(len(rows))]
+    adapters_by_row = [alone(engine, keys[row["title"]]) for row in rows]
+    swapped = [adapters_by_row[other_of_kind(rows, index)] for index in range(len(rows))]
     text = " ".join(row["agreeing_context"] for row in known)
     form = format_only(generator, PatchDocument("form", "", text, ""))
     asked = [
-        (question["question"], question["answer"], at) for at, row in enumerate(rows) for question in row["questions"]
+        (question["question"], question["answer"], index)
+        for index, row in enumerate(rows)
+        for question in row["questions"]
     ]
     controls: dict[str, list[Adapter | None]] = {
         "base": [None for _ in asked],
-        "right": [own[at] for *_, at in asked],
-        "swapped": [swapped[at] for *_, at in asked],
+        "right": [adapters_by_row[index] for *_, index in asked],
+        "swapped": [swapped[index] for *_, index in asked],
         "format_only": [form for _ in asked],
     }
     questions = [question for question, *_ in asked]
@@ -154,7 +156,9 @@ def knowledge(engine: Engine, rows: Sequence[Row], known: Sequence[Row], unrelat
         through = engine.ask_many(questions, patches="only", decoder="plain")
         left_alone = engine.ask_many(unrelated, patches="only", decoder="plain")
     before = answers(generator, unrelated, [None for _ in unrelated])
-    forced = answers(generator, unrelated, [own[at % len(own)] for at in range(len(unrelated))])
+    forced = answers(
+        generator, unrelated, [adapters_by_row[index % len(adapters_by_row)] for index in range(len(unrelated))]
+    )
     return {
         "accuracy": accuracy,
         "accuracy_gated": score([answer.text for answer in through], [answer for _, answer, _ in asked]),
@@ -201,15 +205,18 @@ def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
         patches.weights(question, ranking)
         chosen = time.perf_counter()
         store = PatchStore(folder, 1e6, 64)
-        parts = [(store.load(keys[(turn * 37 + at * 11) % len(keys)])[1], 1.0 / (at + 1)) for at in range(NUM_COMPOSED)]
+        parts = [
+            (store.load(keys[(turn * 37 + index * 11) % len(keys)])[1], 1.0 / (index + 1))
+            for index in range(NUM_COMPOSED)
+        ]
         loaded = time.perf_counter()
         composed = compose(parts, max_rank=64)
         choose_ms.append((chosen - begun) * 1e3)
         load_ms.append((loaded - chosen) * 1e3)
         compose_ms.append((time.perf_counter() - loaded) * 1e3)
     adapter = Adapter("four", composed.rank, Path(), composed.tensors)
-    base, patched = (statistics.median(first_token_ms(generator, question, given) for _ in range(9))
-                     for given in (None, adapter))  # fmt: skip
+    base, patched = (statistics.median(first_token_ms(generator, question, used) for _ in range(9))
+                     for used in (None, adapter))  # fmt: skip
     total = [sum(parts) for parts in zip(choose_ms, load_ms, compose_ms, strict=True)]
     return {
         "num_stored": num_stored,

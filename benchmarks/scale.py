@@ -3,7 +3,7 @@
     python benchmarks/scale.py [--quick] [--data FOLDER]
 
 Prints progress on stderr and one JSON object on stdout. The passages are those of 2wiki, repeated with edits until
-there are enough: from the second edition on, every capitalised word gets an ending of its own, so that names, words
+there are enough: from the second edition on, every capitalised word gets its own ending, so that names, words
 and entities multiply as they do in a larger library. Encoding all of them would take most of an hour on two cores, so
 the first edition is encoded for real and a later passage gets the vector of its original moved by noise (to a cosine
 of about .94). Questions are real and encoded for real: those of hotpotqa and musique. ``--quick`` starts from the
@@ -34,8 +34,8 @@ from rag.core.encoding import Encoder, passage_text
 from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.library.base import Library
+from rag.library.sqlite.index_build import exact_neighbours
 from rag.library.sqlite.index_file import index_size_bytes
-from rag.library.sqlite.vector_index import exact_neighbours
 from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.fusion import FusedRetriever
@@ -56,12 +56,12 @@ class EditionEmbeddings(Embeddings):
         self._vectors = encoder.encode([passage_text(row["title"], row["text"]) for row in rows])
 
     def embed_documents(self, texts: list[str]) -> list[NDArray[np.float32]]:  # type: ignore[override]
-        return [self._of(text) for text in texts]
+        return [self._vector(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
         raise NotImplementedError("questions are encoded for real")
 
-    def _of(self, text: str) -> NDArray[np.float32]:
+    def _vector(self, text: str) -> NDArray[np.float32]:
         title = text.partition("\n")[0]
         _, sign, tag = title.rpartition("#")
         if not sign:  # the library's probe of the encoder, which is no passage

@@ -2,7 +2,7 @@
 
     python benchmarks/service.py [--quick] [--num-chats N] [--concurrency N] [--rounds N]
 
-Every question asks for the one person whom one document names. The service is a process of its own, started by
+Every question asks for the one person whom one document names. The service is its own process, started by
 ``concord serve``; the bare engine runs in this one. Rounds alternate between them, so that both see the same machine;
 5 % of the clients of the load phase hang up in the middle of the stream. Prints one JSON object on the last line:
 
@@ -163,7 +163,7 @@ def main() -> None:
 
 
 def draw_facts(num: int) -> list[Fact]:
-    """Invented offices and persons, no two alike."""
+    """Invented offices and persons, all different."""
     persons = [f"{first} {last}" for last, first in product(_LAST, _FIRST)]
     posts = [(office, place) for place, office in product(_PLACES, _OFFICES)]
     if num > min(len(persons), len(posts)):
@@ -181,7 +181,7 @@ def draw_facts(num: int) -> list[Fact]:
 
 @contextmanager
 def service(root: Path) -> Iterator[tuple[str, int]]:
-    """A service of its own process: its address and process id."""
+    """A service in its own process: its address and process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

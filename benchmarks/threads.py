@@ -3,7 +3,7 @@
     python benchmarks/threads.py [--quick] [--counts 0 1000 ...] [--num-busy N] [--num-threads N] [--rounds N]
 
 Waiting threads spin before they sleep. A long spin is best where nothing else runs, and the worst where the thread
-that is waited for needs the same processor. Each setting runs in a process of its own, idle and busy by turns and all
+that is waited for needs the same processor. Each setting runs in its own process, idle and busy in turn and all
 settings in each round; "busy" means N further processes that only count (as many as there are processors, by default).
 A step feeds eight rows of the default model one token each.
 
@@ -62,19 +62,19 @@ def main() -> None:
 
 def measure(counts: Sequence[int | None], num_rounds: int, num_busy: int, num_threads: int, is_quick: bool) -> Times:
     """Milliseconds of a step by setting and load; the median over the rounds."""
-    found: dict[tuple[str, str], list[float]] = {}
+    by_setting: dict[tuple[str, str], list[float]] = {}
     turns = [(load, count) for _ in range(num_rounds) for load in ("idle", "busy") for count in counts]
     for load, count in track(turns, description="settings", console=Console(stderr=True)):
         with busy(num_busy if load == "busy" else 0):
-            found.setdefault((label(count), load), []).append(run_child(count, num_threads, is_quick))
+            by_setting.setdefault((label(count), load), []).append(run_child(count, num_threads, is_quick))
     return {
-        label(count): {load: statistics.median(found[label(count), load]) for load in ("idle", "busy")}
+        label(count): {load: statistics.median(by_setting[label(count), load]) for load in ("idle", "busy")}
         for count in counts
     }
 
 
 def run_child(count: int | None, num_threads: int, is_quick: bool) -> float:
-    """Milliseconds of a step in a process of its own."""
+    """Milliseconds of a step in its own process."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "KMP_"))}
     environ["OMP_NUM_THREADS"] = str(num_threads)
     if count is not None:

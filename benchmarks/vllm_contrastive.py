@@ -4,7 +4,7 @@
                                           [--concurrency 1 8 16 32] [--options '{"gpu_memory_utilization": 0.8}']
 
 For each concurrency the same prompts are answered by plain vLLM (the context prompts alone), by plain vLLM with twice
-the requests (both prompts as requests of their own; half of its rate is the two-stream limit: the same rows, no
+the requests (both prompts as separate requests; half of its rate is the two-stream limit: the same rows, no
 mixing), and as AdaCAD pairs. Answers run to their full length; the prefix cache is emptied before each. Rounds repeat
 all of it in turn; ratios are taken within a round, and their median is reported.
 

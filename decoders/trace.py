@@ -1,7 +1,7 @@
 """The trace of one step of one answer: what the conflict report learns from the decoder, as a row of numbers.
 
 The numbers are the divergence, then four for each stream: coefficient, entropy, best token and log-probability of the
-chosen token. An engine with a channel of its own for log-probabilities (vLLM has one) carries them there: the entries
+chosen token. An engine with its own channel for log-probabilities (vLLM has one) carries them there: the entries
 of a position are these numbers, in this order, under token ids that are placeholders.
 """
 

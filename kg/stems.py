@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from kg.names import FUNCTION_WORDS, canonical
+from kg.names import canonical
+from rag.core.english import FUNCTION_WORDS
 
 _SUFFIX = re.compile(r"(?:ing|edly|ed|es|s|ly|e)$")
 _MIN_STEM = 3

@@ -26,12 +26,12 @@ from rag.core.errors import LibraryError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
 from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
+from rag.core.process.threads import configure_threads_before_torch
 from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
 from rag.core.settings.config import Config
 from rag.core.settings.options import build_query
 from rag.generation.base import Generator
-from rag.generation.load import load_generator
 from rag.ingest.add import Ingestor
 from rag.ingest.source import Source
 from rag.library.base import Library
@@ -64,23 +64,25 @@ class Engine:
         generator: Generator | Callable[[], Generator] | None = None,
         cache_salt: str = "",
     ) -> None:
-        """As :meth:`open`, from ready parts. ``generator`` may be what loads one, asked again whenever it is needed;
-        requests carry ``cache_salt``, so that two tenants' engines on one generator share no rows and no prefixes."""
+        """As :meth:`open`, from ready parts.
+
+        Args:
+            library: where passages are kept.
+            config: the settings.
+            encoder: replaces the configured encoder.
+            retriever: as for :meth:`open`.
+            generator: as for :meth:`open`, or a function that is called whenever the generator is needed.
+            cache_salt: requests carry it: two tenants' engines on one generator share no rows and no prefixes.
+        """
+        configure_threads_before_torch()  # a program that is not ours has not set them
         self.library = library
         self.config = config
         self._encoder = CheckedEncoder(encoder or SentenceEncoder(config), library)
-        self._foreign_retriever = retriever
-        self._given_generator = generator
+        self._has_own_retrievers = retriever is None
         self._cache_salt = cache_salt
         self._adding = RLock()  # one change of the library at a time; questions are answered meanwhile
         self.components = Components(
-            library,
-            config,
-            self._encoder,
-            retriever,
-            generator=lambda: self.generator,
-            extractors=lambda: self.extractors,
-            patcher=lambda: self.patches,
+            library, config, self._encoder, retriever=retriever, generator=generator, cache_salt=cache_salt
         )
 
     @classmethod
@@ -101,9 +103,9 @@ class Engine:
             path: the library's folder, or ``postgresql://[user@]host/DATABASE/LIBRARY``.
             must_exist: refuse to make a new library.
             config: all settings at once; ``settings`` change single ones.
-            embeddings: any LangChain ``Embeddings`` in place of the configured encoder.
-            retriever: any LangChain retriever in place of the library's own.
-            generator: any :class:`rag.generation.base.Generator` in place of the configured model.
+            embeddings: any LangChain ``Embeddings``; replaces the configured encoder.
+            retriever: any LangChain retriever; replaces the library's own.
+            generator: any :class:`rag.generation.base.Generator`; replaces the configured model.
             **settings: fields of :class:`rag.core.settings.config.Config`.
 
         Raises:
@@ -126,8 +128,6 @@ class Engine:
         """Close the library, and the generator if this engine loaded it."""
         self.components.close()
         self.library.close()
-        if "_generator" in self.__dict__:
-            self._generator.close()
 
     def add(
         self,
@@ -264,7 +264,7 @@ class Engine:
     def query(self, question: str, **options: Any) -> Query:
         """A checked :class:`Query` from a question and options (:func:`rag.core.settings.options.build_query`)."""
         salted = {"cache_salt": self._cache_salt} | options
-        query = build_query(question, salted, self.config, has_own_retrievers=self._foreign_retriever is None)
+        query = build_query(question, salted, self.config, has_own_retrievers=self._has_own_retrievers)
         if query.patches != "off":
             self.patches.check_engine()
         return query
@@ -284,44 +284,27 @@ class Engine:
         """The stages over this engine's components."""
         return build(self.components)
 
-    @lazy_property
+    @property
     def extractors(self) -> Sequence[Extractor]:
         """What reads passages for the knowledge graph."""
-        from kg.extract import NameExtractor
-        from kg.model import ModelExtractor
-
-        names = NameExtractor()
-        if self.config.extractor == "rules":
-            return (names,)
-        return (names, ModelExtractor(self.generator, cache_salt=self._cache_salt))
+        return self.components.extractors
 
     @property
     def generator(self) -> Generator:
         """The given generator, or the configured model, loaded on first use."""
-        if callable(self._given_generator):
-            return self._given_generator()
-        return self._given_generator or self._generator
+        return self.components.generator()
 
-    @lazy_property
-    def _generator(self) -> Generator:
-        return load_generator(self.config)
-
-    @lazy_property
+    @property
     def patches(self) -> PatchSet:
         """The library's documents as LoRA patches.
 
         Raises:
             LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
         """
-        # Loads torch: not before a model is needed.
-        from rag.patches.patchset import PatchSet
-
-        return PatchSet(
-            self.library, self.config, self.components.encoder, lambda: self.generator, cache_salt=self._cache_salt
-        )
+        return self.components.patches
 
     def _check_readable(self) -> None:
-        if self._foreign_retriever is not None:
+        if not self._has_own_retrievers:
             return
         if self.library.num_passages == 0:
             raise LibraryError(

@@ -65,7 +65,9 @@ class ConcordChatModel(BaseChatModel):
         for event in self.engine.stream(question, history=history, **self._options(stop, kwargs)):
             if isinstance(event, Answer):
                 metadata = event.to_dict()
-                last = AIMessageChunk(content="", response_metadata=metadata, usage_metadata=_usage(event))
+                last = AIMessageChunk(
+                    content=event.unstreamed, response_metadata=metadata, usage_metadata=_usage(event)
+                )
                 yield ChatGenerationChunk(message=last)
                 continue
             chunk = ChatGenerationChunk(message=AIMessageChunk(content=event.text))

@@ -195,11 +195,11 @@ def main() -> None:
     used: set[str] = set()
 
     def name() -> str:
-        made = ""
-        while not made or made in used:
-            made = (rng.choice(SYLLABLES) + rng.choice(SYLLABLES)[:2] + rng.choice(ENDINGS)).capitalize()
-        used.add(made)
-        return made
+        new_name = ""
+        while not new_name or new_name in used:
+            new_name = (rng.choice(SYLLABLES) + rng.choice(SYLLABLES)[:2] + rng.choice(ENDINGS)).capitalize()
+        used.add(new_name)
+        return new_name
 
     lines = []
     for kind, (split, num_documents, ending, text, facts) in KINDS.items():

@@ -2,5 +2,5 @@
 
 ``PairProcessor`` is registered as an entry point (group ``vllm.logits_processors``); the scheduler is named when the
 engine starts: ``vllm serve MODEL --scheduler-cls decoders.vllm_plugin.scheduler.PairScheduler``. ``concord serve-llm``
-does both. Which versions of vLLM fit is written in :mod:`decoders.vllm_plugin.compat`.
+does both. :mod:`decoders.vllm_plugin.compat` names the versions of vLLM that fit.
 """

@@ -1,8 +1,8 @@
-"""Adapters on a CPU: one product per adapter instead of a copy of its matrices per token.
+"""Adapters on a CPU: one product per adapter. No copy of its matrices per token.
 
 vLLM's CPU wrapper gathers the matrices of each token by slot. That is slow for long prompts, and in 0.32 it is wrong:
 slot -1 means "no adapter", and Python reads it as the last slot, so rows without an adapter get that one's change.
-0.33 corrects the rows and keeps the gather. GPUs have kernels of their own.
+0.33 corrects the rows and keeps the gather. GPUs use other kernels.
 """
 
 from __future__ import annotations

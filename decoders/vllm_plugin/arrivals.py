@@ -1,4 +1,4 @@
-"""Halves come and go: the first waits for its partner, bad ones are refused, and one that is left alone is ended."""
+"""Arrivals and departures of halves: the first one waits for its partner, a bad one is refused, a lone one is ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from decoders.vllm_plugin.registry import LONE_TIMEOUT_S, PairRegistry, hand_ove
 
 
 class PairArrivals(SchedulerHooks):
-    """Which requests are in the engine as pairs; mixed into vLLM's schedulers.
+    """The requests that are in the engine as pairs; mixed into vLLM's schedulers.
 
     Attributes:
         registry: the pairs. Complete ones are in vLLM's queues too, lone halves only here.
@@ -22,7 +22,7 @@ class PairArrivals(SchedulerHooks):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.registry = PairRegistry()
-        # Requests to be answered with an error after this step, and halves whose partner has gone.
+        # Requests that get an error after this step, and halves whose partner has ended.
         self._failed: dict[str, tuple[Request, str]] = {}
         self._orphans: dict[str, Request] = {}
 
@@ -48,7 +48,7 @@ class PairArrivals(SchedulerHooks):
         return None
 
     def finish_requests(self, request_ids: str | Iterable[str] | None, finished_status: RequestStatus) -> list[Request]:
-        """End requests from outside, halves that wait for their partner included: no queue of vLLM's has them."""
+        """End requests from outside, also halves that wait for their partner: those are in no queue of vLLM."""
         if isinstance(request_ids, str):
             request_ids = [request_ids]
         ids = None if request_ids is None else set(request_ids)
@@ -58,11 +58,11 @@ class PairArrivals(SchedulerHooks):
         return super().finish_requests(ids, finished_status)
 
     def get_num_unfinished_requests(self) -> int:
-        """vLLM's count, plus refusals that no client knows of yet; a lone half is no work."""
+        """vLLM's count, plus refusals that no client has got yet. A lone half is no work."""
         return super().get_num_unfinished_requests() + len(self._failed)
 
     def on_free(self, request: Request) -> None:
-        """A half is over: its partner is left alone."""
+        """A half has ended, so its partner is alone."""
         self._drop(request.request_id)
 
     def _drop(self, request_id: str) -> None:
@@ -88,7 +88,7 @@ class PairArrivals(SchedulerHooks):
                 self._refuse(half, f"the other half of pair {pair.pair_id!r} did not come in {LONE_TIMEOUT_S:g} s")
 
     def _fail(self, request: Request, reason: str) -> None:
-        """End a running half, and tell its client why."""
+        """End a running half with an error that gives its client the reason."""
         self._failed[request.request_id] = (request, reason)
         self.finish_requests(request.request_id, RequestStatus.FINISHED_ABORTED)
         self._orphans.pop(request.request_id, None)

@@ -1,9 +1,9 @@
 """Every internal of vLLM that this project touches: module paths, names with an underscore, and a check of them all.
 
 vLLM promises none of these names. The rest of the project takes vLLM's classes from here and calls its private methods
-by the names of :class:`SchedulerHooks`, so a new version of vLLM costs this file: add it to ``SUPPORTED``, run
-``tests/vllm_plugin`` against it (``CONCORD_VLLM_SOURCES`` names unpacked sources that are not installed), and repair
-what the check reports.
+by the names of :class:`SchedulerHooks`. A new version of vLLM therefore changes this file only: add it to
+``SUPPORTED``, run ``tests/vllm_plugin`` against it (``CONCORD_VLLM_SOURCES`` names unpacked sources that are not
+installed), and repair what the check reports. The file is longer than others, because each name stands once, here.
 
 Importing this module checks what each engine process needs. What only a worker or only a client needs is slow to
 import: it is checked when its first name is taken from here.
@@ -176,25 +176,25 @@ else:
 
 
 class SchedulerHooks(_Base):
-    """The private methods of vLLM's scheduler under names of our own; to be mixed in before one of its schedulers."""
+    """The private methods of vLLM's scheduler under our own names; to be mixed in before one of its schedulers."""
 
     def limit_new_tokens(self, request: Request, num_computed_tokens: int, num_new_tokens: int) -> int:
-        """How many of ``num_new_tokens`` a request may compute in this step; asked of each that could run."""
+        """How many of ``num_new_tokens`` a request may compute in this step; called for each that could run."""
         return num_new_tokens
 
     def limit_cached_tokens(self, request: Request, num_cached_tokens: int) -> int:
-        """How many of the tokens that the prefix cache has a new request may take from it, in whole blocks."""
+        """How many cached tokens a new request may take from the prefix cache, in whole blocks."""
         return num_cached_tokens
 
     def on_free(self, request: Request) -> None:
-        """A request is over and about to be forgotten."""
+        """A request has ended and is about to be removed."""
 
     def count_cached_tokens(self, request: Request) -> int:
         """Tokens that a new request would take from the prefix cache."""
         return int(self._get_local_prefix_cache_hit(request)[1])
 
     def preempt(self, request: Request) -> None:
-        """Put a running request back into the queue; what it samples in steps under way is dropped."""
+        """Put a running request back into the queue; tokens that running steps sample for it are dropped."""
         self.running.remove(request)
         self._preempt_request(request, time.monotonic(), drop_stale_output=True)
 

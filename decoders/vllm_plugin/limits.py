@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_half(request: Request, engine: Scheduler) -> None:
-    """Refuse what a half cannot have, whatever its other half is.
+    """Refuse settings that no half can have.
 
     Raises:
         PairError: with the reason.
@@ -31,7 +31,7 @@ def check_half(request: Request, engine: Scheduler) -> None:
 
 
 def check_pair(pair: Pair, engine: Scheduler) -> None:
-    """Refuse halves that do not fit the engine together: each would wait for the other without end.
+    """Refuse halves that do not fit the engine together, since each would wait for the other without end.
 
     Raises:
         PairError: with the reason.

@@ -1,6 +1,6 @@
 """ASGI middleware for vLLM's server that refuses beam search over a pair.
 
-Beam search drops a request's extra arguments, so behind this point a half looks like an ordinary request.
+Beam search drops a request's extra arguments, so that a half would look like an ordinary request.
 """
 
 from __future__ import annotations

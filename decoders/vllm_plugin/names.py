@@ -1,4 +1,4 @@
-"""Which of the names that we use a library does not have."""
+"""Find the names that we use and that a library lacks."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """A vLLM scheduler that keeps the two halves of an answer in step.
 
-vLLM schedules requests one by one; a contrastive answer needs two of them to choose each token in the same step. What
-could part them, and what is done:
+vLLM schedules requests one by one; a contrastive answer needs two of them to choose each token in the same step. This
+could separate them, and this is done:
 
     arrival        the first half waits outside the queue until the second arrives; then both join it, side by side
     chunked        a half whose prompt is about to end keeps one token back until the other can end in the same step
       prefill
-    preemption     whatever vLLM does to one half is done to the other
-    abort          the half that is left is ended with an error
+    preemption     what vLLM does to one half is done to the other
+    abort          the remaining half ends with an error
     anything else  a step that sampled for one half alone is dropped before its token is seen, and both halves are
-                   preempted, to go on together from where they were (the prefix cache makes that cheap)
+                   preempted, to continue together from where they were (the prefix cache makes that cheap)
 
 The last line alone makes answers correct; the others make them fast. Ordinary requests take vLLM's own path.
 
@@ -43,7 +43,7 @@ from decoders.vllm_plugin.traces import read_attached
 
 
 class PairScheduling(PairArrivals):
-    """Which halves run in a step, and what comes out of it; mixed into vLLM's schedulers."""
+    """Chooses the halves that run in a step, and reads its results; mixed into vLLM's schedulers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,7 +55,7 @@ class PairScheduling(PairArrivals):
         self._ending: set[str] = set()
 
     def schedule(self, *args: Any, **kwargs: Any) -> SchedulerOutput:
-        """vLLM's schedule, in which halves wait for each other; pairs that were parted anyway are redone."""
+        """vLLM's schedule, in which halves wait for each other; pairs that were separated anyway are redone."""
         self._expire()
         self._begin_step()
         output = super().schedule(*args, **kwargs)
@@ -66,7 +66,7 @@ class PairScheduling(PairArrivals):
         return output
 
     def limit_new_tokens(self, request: Request, num_computed_tokens: int, num_new_tokens: int) -> int:
-        """Hold the last token of a half back until its partner can compute its own last token in the same step."""
+        """Hold back the last token of a half until its partner can compute its last token in the same step."""
         num_new = num_new_tokens
         if self.registry.find(request.request_id) is not None:
             left = request.num_tokens + request.num_output_placeholders - num_computed_tokens
@@ -141,7 +141,7 @@ class PairScheduling(PairArrivals):
                 self._report(output, pair, traces.get((pair.pair_id, position)))
         for orphan in list(self._orphans.values()):
             self.registry.counters.num_orphaned += 1
-            self._fail(orphan, "the other half of the pair has gone; this one cannot go on alone")
+            self._fail(orphan, "the other half of the pair has gone; this one cannot continue alone")
         for request, reason in self._failed.values():
             client = outputs.setdefault(request.client_index, EngineCoreOutputs())
             client.outputs.append(
@@ -162,7 +162,7 @@ class PairScheduling(PairArrivals):
 
     def _report(self, output: EngineCoreOutput, pair: Pair, trace: StepTrace | None) -> None:
         if trace is None or trace.is_broken:
-            # Not seen in any test; if it happens the token must not pass for an answer.
+            # No test has seen it; if it happens, the token must not pass for an answer.
             output.new_token_ids, output.finish_reason = [], FinishReason.ABORT
             output.stop_reason = "the pair fell out of step, or the engine runs without our logits processor and worker"
             for half in pair.in_order():

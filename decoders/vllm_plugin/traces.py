@@ -2,8 +2,8 @@
 
     processor --put--> TRACE_BUFFER --take--> worker --attached to vLLM's own result of the step--> scheduler
 
-On a GPU the copy to the host is only queued, before vLLM's own copy of the sampled tokens: a reader that has waited
-for that one need not wait again.
+On a GPU the copy to the host is only queued, before vLLM's own copy of the sampled tokens. A reader that has waited
+for that copy need not wait again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ATTRIBUTE = "concord_traces"
 
 @dataclass(frozen=True)
 class StepTraces:
-    """The traces of one step (``[P, 9]``, on the host or on their way there) and the tokens that they belong to."""
+    """The traces of one step (``[P, 9]``, on the host or being copied there) and the tokens that they belong to."""
 
     keys: tuple[TokenKey, ...]
     rows: Tensor

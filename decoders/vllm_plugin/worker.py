@@ -23,11 +23,11 @@ class PairWorker(Worker):
         super().__init__(*args, **kwargs)
 
     def execute_model(self, *args: Any, **kwargs: Any) -> Any:
-        """As vLLM's; some models sample in it."""
+        """As in vLLM; some models sample in it."""
         return _attach_traces(super().execute_model(*args, **kwargs))
 
     def sample_tokens(self, *args: Any, **kwargs: Any) -> Any:
-        """As vLLM's; most models sample in it."""
+        """As in vLLM; most models sample in it."""
         return _attach_traces(super().sample_tokens(*args, **kwargs))
 
 

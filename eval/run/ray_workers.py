@@ -21,7 +21,7 @@ from rag.core.process.threads import configure_threads
 
 
 class BatchWorker:
-    """Answers batches in a process of its own."""
+    """Answers batches in its own process."""
 
     def __init__(self, make: Callable[[], Answerer], configs: Sequence[RunConfig]) -> None:
         self._make, self._configs = make, configs

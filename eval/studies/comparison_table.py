@@ -43,7 +43,7 @@ class TableConfig(BaseModel):
     note: str = Field("", description="What a reader should know, below the heading.")
     base: dict[str, Any] = Field(default_factory=dict, description="Settings that all runs share.")
     rows: tuple[TableLine, ...] = Field(min_length=1, description="Usually decoders.")
-    columns: tuple[TableLine, ...] = Field(min_length=1, description="Usually arms; each becomes a table of its own.")
+    columns: tuple[TableLine, ...] = Field(min_length=1, description="Usually arms; each becomes its own table.")
     metrics: tuple[str, ...] = Field(
         ("accuracy", "f1", "conr", "parr", "mr"),
         min_length=1,

@@ -59,7 +59,7 @@ def _find_client(library: str, service: str, config: Path | None, settings: dict
 
 
 def _has_own_settings(config: Path | None, settings: dict[str, Any]) -> bool:
-    """A service has settings of its own; whoever sets something here wants an engine with that."""
+    """A service has its own settings; whoever sets something here wants an engine with that."""
     from rag.core.settings.config import Config
 
     return config is not None or bool(without_none(settings)) or Config.load() != Config.model_validate({})
@@ -78,7 +78,7 @@ def _find_running(library: Path, key: str | None) -> Client | None:
 
 
 def _prepare_model(config: Config) -> None:
-    """Fetch or convert the model now: that has a bar of its own, which no spinner may overwrite."""
+    """Fetch or convert the model now: that has its own bar, which no spinner may overwrite."""
     from rag.models.resolve import resolve_generator
 
     if not config.engine.startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""What the commands share: options, consoles, one line for an error, progress bars."""
+"""What the commands share: consoles, one line for an error, progress bars."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -22,46 +22,6 @@ if TYPE_CHECKING:
 
 out = Console()
 err = Console(stderr=True)
-
-MODEL_PANEL = "Model and settings"
-
-LibraryPlace = Annotated[
-    str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
-]
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        help="TOML file with settings; CONCORD_* variables override it.",
-        show_default=False,
-        rich_help_panel=MODEL_PANEL,
-    ),
-]
-ModelName = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="Generator: a Hugging Face name, a folder, or a .gguf file.",
-        show_default=False,
-        rich_help_panel=MODEL_PANEL,
-    ),
-]
-EngineName = Annotated[
-    str | None,
-    typer.Option(
-        "--engine",
-        help="What generates: auto, transformers, vllm, or http://host:port.",
-        show_default=False,
-        rich_help_panel=MODEL_PANEL,
-    ),
-]
-EncoderName = Annotated[
-    str | None,
-    typer.Option(
-        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=MODEL_PANEL
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @contextmanager
@@ -163,6 +123,11 @@ def parse_number(text: str) -> float | int | str:
         except ValueError:
             continue
     return text
+
+
+def parse_optional_number(text: str | None) -> float | int | str | None:
+    """:func:`parse_number` of an option that may be left out."""
+    return None if text is None else parse_number(text)
 
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:

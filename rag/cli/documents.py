@@ -8,18 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rag.cli.common import (
-    AsJson,
-    EncoderName,
-    LibraryPlace,
-    SettingsFile,
-    err,
-    open_engine,
-    out,
-    print_json,
-    progress_bar,
-    say,
-)
+from rag.cli.common import err, open_engine, out, print_json, progress_bar, say
+from rag.cli.options import AsJson, EncoderName, LibraryPlace, SettingsFile
 
 
 def add(

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from rag.cli.common import LibraryPlace, err, open_engine, out, print_json, say
+from rag.cli.common import err, open_engine, out, print_json, say
+from rag.cli.options import LibraryPlace
 
 kg_app = typer.Typer(help="The knowledge graph of a library.", no_args_is_help=True)
 
@@ -78,7 +79,7 @@ def extract(
     model: Annotated[str | None, typer.Option("--model", help="Generator: a name, a folder, or a .gguf file.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
 ) -> None:
-    """Let the generator read every passage for the graph; it can be interrupted, and goes on where it was.
+    """Let the generator read every passage for the graph; it can be interrupted, and continues where it was.
 
     What it read is used with the setting extractor = "model" (CONCORD_EXTRACTOR=model).
     """

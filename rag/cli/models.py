@@ -1,10 +1,11 @@
-"""``concord models``: list, get and remove models."""
+"""``concord models``: list, get, calibrate and remove models."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,12 +13,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rag.cli.common import AsJson, SettingsFile, errors_to_exit, out, say
+from rag.cli.common import counting_bar, errors_to_exit, out, say
+from rag.cli.options import AsJson, SettingsFile
 
 if TYPE_CHECKING:
     from rag.models.listing import ModelInfo
 
-models_app = typer.Typer(help="The models of this machine: list, get and remove them.")
+models_app = typer.Typer(help="The models of this machine: list, get, calibrate and remove them.")
 _CACHE_TOKENS = 1000
 
 
@@ -60,7 +62,7 @@ def get(
     ],
     config: SettingsFile = None,
 ) -> None:
-    """Fetch models now, so that later commands need no network. A download that stopped goes on where it was."""
+    """Fetch models now, so that later commands need no network. A download that stopped continues where it was."""
     from rag.core.settings.config import Config
     from rag.models.fetching import get_model
 
@@ -69,6 +71,64 @@ def get(
         for name in names:
             for folder in get_model(name, settings):
                 say(f"{name} is in {folder}", "green")
+
+
+@models_app.command()
+def calibrate(
+    name: Annotated[str, typer.Argument(help="As --model takes it; 'default' is the default model.")] = "default",
+    facts: Annotated[
+        Path | None,
+        typer.Option(
+            help='JSON lines with "question" and "answers", instead of the facts that ship.', show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    config: SettingsFile = None,
+) -> None:
+    """Find out how a model shows that it knows: ask it some 400 facts, a few minutes on a processor.
+
+    The verdict then says how likely the model's own answer is right. Without a calibration it never says that the model
+    knows. The default model's calibration ships; do this once for any other model.
+    """
+    from rag.conflicts import calibration
+    from rag.core.settings.config import Config
+    from rag.generation.load import generator_fingerprint, load_generator
+    from rag.models.cache import calibrations_folder
+
+    with errors_to_exit():
+        settings = Config.load(config, model=name, engine="transformers")
+        chosen = None if facts is None else calibration.parse_facts(_read_text(facts))
+        generator = load_generator(settings)
+        try:
+            with counting_bar(f"Asking {name}") as show:
+                result = calibration.calibrate(generator, generator_fingerprint(generator, settings), chosen, show)
+        finally:
+            generator.close()
+        file = calibration.save_calibration(result, calibrations_folder(settings.cache_dir))
+    if as_json:
+        typer.echo(json.dumps(asdict(result), indent=2, ensure_ascii=False))
+        return
+    say(
+        f"{name} answers {result.num_known} of {result.num_facts} facts; its signs tell right from wrong answers with "
+        f"an area under the curve of {result.auc:.2f} (on facts left out of the fit)",
+        "green",
+    )
+    say(f"written to {file}", "dim")
+
+
+def _read_text(file: Path) -> str:
+    """The text of a file that the user named.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    from rag.core.errors import SourceError
+
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SourceError(f"cannot read the facts {file} ({reason})") from error
 
 
 @models_app.command("rm")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rag.cli.common import AsJson, SettingsFile, err, open_engine, out, print_json, progress_bar, say
+from rag.cli.common import err, open_engine, out, print_json, progress_bar, say
+from rag.cli.options import AsJson, SettingsFile
 
 if TYPE_CHECKING:
     from rag.patches.patchset import PatchSet
@@ -35,7 +36,7 @@ def build(
     model: ModelName = None,
     config: SettingsFile = None,
 ) -> None:
-    """Make the patches that are missing. Each is kept when it is done: a build that was killed goes on."""
+    """Make the patches that are missing. Each is kept when it is done: a build that was killed continues."""
     with (
         _open_patches(library, config, model=model, patch_profile=profile) as patches,
         progress_bar("patching") as progress,

@@ -10,7 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rag.conflicts.streams import MAX_JSD, same_answer
+from rag.cli.positions import verdict_lines
+from rag.conflicts.answers import same_answer
+from rag.conflicts.streams import MAX_JSD
 from rag.core.answer import Answer, Citation, Conflict, Step, TokenEvent
 from rag.core.reports import AddCost, AddReport, DocumentInfo
 
@@ -46,7 +48,7 @@ def verdict(conflict: Conflict) -> RenderableType:
     if not conflict.is_conflict:
         return Text(f"✓ memory and documents agree (conflict {conflict.score:.2f})", style="green")
     head = Text(f"⚡ memory and documents disagree (conflict {conflict.score:.2f})", style="bold red")
-    if same_answer(conflict.context_answer, conflict.memory_answer):
+    if same_answer(conflict.context_answer, conflict.memory_answer) != "different":
         return Group(head, Text(f"  yet both end in: {_line(conflict.context_answer)}"))
     documents = Text("  documents: ", style="dim").append(_line(conflict.context_answer), style="not dim")
     memory = Text("  memory:    ", style="dim").append(_line(conflict.memory_answer), style="not dim")
@@ -164,8 +166,12 @@ def print_answer(console: Console, answer: Answer, *, is_explained: bool) -> Non
         console.print(Text(f"cut at {answer.tokens.generated} tokens; --max-tokens allows more", style="yellow"))
     if answer.notice:
         console.print(Text(answer.notice, style="yellow"))
+    if answer.draft:
+        console.print(Text(answer.text, style="bold"))
     if answer.is_abstained:
         console.print(Text(answer.text, style="yellow"))
+    elif answer.verdict is not None:
+        console.print(verdict_lines(answer.verdict, answer.citations))
     else:
         console.print(verdict(answer.conflict))
     if is_explained:

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rag.cli.common import err, errors_to_exit, say
+from rag.cli.options import EncoderName, ModelName, SettingsFile
 from rag.core.errors import SettingError
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from rag.core.settings.config import Config
     from rag.service.catalog.base import LibraryCatalog
+    from rag.service.settings import ServiceSettings
 
 _SHUTDOWN_S = 20
 
@@ -42,41 +47,49 @@ def serve(
     ] = None,
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Log questions too.")] = False,
     traces: Annotated[Path | None, typer.Option(help="Write OpenTelemetry spans to this file.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Generator: a name, a folder, or a .gguf file.", show_default=False)
-    ] = None,
-    encoder: Annotated[str | None, typer.Option(help="Encoder: a name or a folder.", show_default=False)] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
+    model: ModelName = None,
+    encoder: EncoderName = None,
+    config: SettingsFile = None,
 ) -> None:
     """Serve libraries over HTTP: a page, an OpenAI-compatible chat, and everything the command line does.
 
-    LIBRARY_DIR is a library, or a folder that holds libraries. With --keys every tenant has libraries of its own, at
+    LIBRARY_DIR is a library, or a folder that holds libraries. With --keys every tenant has its own libraries, at
     LIBRARY_DIR/TENANT/LIBRARY.
     """
-    from rag.client.discovery import announced
     from rag.core.settings.config import Config
-    from rag.generation.load import load_generator
-    from rag.service.app import create_app
-    from rag.service.auth.keys import KeyFile
     from rag.service.settings import ServiceSettings
-    from rag.service.telemetry import log_to
 
     with errors_to_exit():
         _check_address(host, port, has_keys=keys is not None)
-        if keys is not None:
-            KeyFile(keys).keys()  # a mistyped path would refuse every caller
         settings = ServiceSettings(
             library_dir, keys=keys, has_texts_in_logs=log_texts, traces=traces, database=database
         )
         settings = _limited(settings, limits or [])
-        loaded = Config.load(config, model=model, encoder=encoder, engine=engine)
-        app = create_app(settings, loaded, lambda: load_generator(loaded))
+        app = _build_app(settings, Config.load(config, model=model, encoder=encoder, engine=engine))
+    _listen(app, settings, host, port)
+
+
+def _build_app(settings: ServiceSettings, config: Config) -> FastAPI:
+    from rag.generation.load import load_generator
+    from rag.service.app import create_app
+    from rag.service.auth.keys import KeyFile
+
+    if settings.keys is not None:
+        KeyFile(settings.keys).keys()  # a mistyped path would refuse every caller
+    return create_app(settings, config, lambda: load_generator(config))
+
+
+def _listen(app: FastAPI, settings: ServiceSettings, host: str, port: int) -> None:
+    """Serve until the process is told to stop."""
     import uvicorn
+
+    from rag.client.discovery import announced
+    from rag.service.telemetry import log_to
 
     log_to()
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    _announce(app.state.concord.catalog, url, keys)
-    with announced(library_dir, url, has_keys=keys is not None):
+    _announce(app.state.concord.catalog, url, settings.keys)
+    with announced(settings.root, url, has_keys=settings.keys is not None):
         uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_S)
 
 

@@ -1,4 +1,4 @@
-"""The asynchronous client: :mod:`rag.client.sync`, awaited."""
+"""The asynchronous client: the calls of :mod:`rag.client.calls`, awaited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 from langchain_core.documents import Document
 
 from rag.client import wire
-from rag.client.calls import Call, Calls, Plan, pair_options
+from rag.client.calls import Call, Calls, Plan, advance, pair_options
 from rag.core.answer import Answer, TokenEvent
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.reports import AddReport, DocumentInfo
@@ -98,10 +98,9 @@ class AsyncClient:
 
     async def stream(self, question: str, **options: Any) -> AsyncIterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; closing it stops the service's work."""
-        body = wire.chat_body(self.library, question, options, is_stream=True)
-        reader = wire.StreamReader(question)
+        call, reader = self._calls.stream(question, options)
         with wire.reaching(self._http.base_url):
-            async with self._http.stream("POST", wire.CHAT, json=body) as response:
+            async with self._http.stream(call.method, call.path, **call.options) as response:
                 if not response.is_success:
                     await response.aread()
                     wire.parse_reply(response)
@@ -126,14 +125,10 @@ class AsyncClient:
         return list(await asyncio.gather(*(one(index) for index in range(len(asked)))))
 
     async def _run(self, plan: Plan[T]) -> T:
-        reply: Any = None
-        while True:
-            try:
-                call = plan.send(reply)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            reply = await self._send(call)
+        step = advance(plan)
+        while isinstance(step, Call):
+            step = advance(plan, await self._send(step))
+        return step.value
 
     async def _send(self, call: Call) -> Any:
         await asyncio.sleep(call.delay_s)

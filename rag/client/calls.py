@@ -1,6 +1,7 @@
-"""What both clients do, as plans: the calls, and what becomes of their replies. Each client makes calls its own way.
+"""What both clients do, described once: the calls, and what becomes of their replies.
 
-A plan yields a :class:`Call` and is sent the JSON of its reply; what it returns is the method's result.
+Nothing here waits or opens a connection: each client sends the calls its own way. A plan yields a :class:`Call` and is
+sent the JSON of its reply; what it returns is the method's result.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from langchain_core.documents import Document
 
@@ -41,7 +42,22 @@ class Call:
     delay_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class Result(Generic[T]):
+    """What a plan returned."""
+
+    value: T
+
+
 Plan = Generator[Call, Any, T]
+
+
+def advance(plan: Plan[T], reply: Any = None) -> Call | Result[T]:
+    """The plan's next call, or its result. ``reply``: to its last call, as JSON; ``None`` before the first."""
+    try:
+        return plan.send(reply)
+    except StopIteration as end:
+        return Result(end.value)
 
 
 class Calls:
@@ -81,6 +97,11 @@ class Calls:
     def ask(self, question: str, options: Mapping[str, Any]) -> Plan[Answer]:
         body = wire.chat_body(self._library, question, options, is_stream=False)
         return wire.parse_answer(question, (yield Call("POST", wire.CHAT, {"json": body})))
+
+    def stream(self, question: str, options: Mapping[str, Any]) -> tuple[Call, wire.StreamReader]:
+        """The request of a streamed answer, and what reads the lines of its reply."""
+        body = wire.chat_body(self._library, question, options, is_stream=True)
+        return Call("POST", wire.CHAT, {"json": body}), wire.StreamReader(question)
 
     def patches(self) -> Plan[list[PatchInfo]]:
         return wire.parse(list[PatchInfo], (yield Call("GET", f"{self._path}/patches"))["data"])

@@ -1,4 +1,4 @@
-"""The blocking client."""
+"""The blocking client: the calls of :mod:`rag.client.calls`, one after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 from langchain_core.documents import Document
 
 from rag.client import wire
-from rag.client.calls import Call, Calls, Plan, pair_options
+from rag.client.calls import Call, Calls, Plan, advance, pair_options
 from rag.core.answer import Answer, TokenEvent
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.reports import AddReport, DocumentInfo
@@ -94,9 +94,11 @@ class Client:
 
     def stream(self, question: str, **options: Any) -> Iterator[TokenEvent | Answer]:
         """The answer's pieces as they come, then the :class:`Answer`; closing it stops the service's work."""
-        body = wire.chat_body(self.library, question, options, is_stream=True)
-        reader = wire.StreamReader(question)
-        with wire.reaching(self._http.base_url), self._http.stream("POST", wire.CHAT, json=body) as response:
+        call, reader = self._calls.stream(question, options)
+        with (
+            wire.reaching(self._http.base_url),
+            self._http.stream(call.method, call.path, **call.options) as response,
+        ):
             if not response.is_success:
                 response.read()
                 wire.parse_reply(response)
@@ -119,14 +121,10 @@ class Client:
             return list(pool.map(one, range(len(asked))))
 
     def _run(self, plan: Plan[T]) -> T:
-        reply: Any = None
-        while True:
-            try:
-                call = plan.send(reply)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            reply = self._send(call)
+        step = advance(plan)
+        while isinstance(step, Call):
+            step = advance(plan, self._send(step))
+        return step.value
 
     def _send(self, call: Call) -> Any:
         time.sleep(call.delay_s)

@@ -7,8 +7,6 @@ from the same batch: where a stream agrees with the emitted tokens it costs noth
 from __future__ import annotations
 
 import math
-import re
-import string
 from collections.abc import Sequence
 
 from rag.core.answer import Conflict, Step
@@ -16,7 +14,6 @@ from rag.generation.base import Generation
 
 # The largest Jensen-Shannon divergence, nats; not imported from the tensor code, which would load torch.
 MAX_JSD = math.log(2)
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def report(generation: Generation, threshold: float) -> Conflict:
@@ -43,14 +40,3 @@ def conflict_score(steps: Sequence[Step]) -> float:
     if not divergences:
         return 0.0
     return sum(divergences) / len(divergences) / MAX_JSD
-
-
-def same_answer(one: str, other: str) -> bool:
-    """Whether two answers say the same: equal, or one within the other, after SQuAD's normalisation."""
-    a, b = _normalize(one), _normalize(other)
-    return f" {a} " in f" {b} " or f" {b} " in f" {a} "
-
-
-def _normalize(text: str) -> str:
-    kept = "".join(" " if char in string.punctuation else char for char in text.casefold())
-    return " ".join(_ARTICLES.sub(" ", kept).split())

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from rag.core.retrieval import GraphPath, Trace
+from rag.core.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Whether the model's memory and the documents disagreed, and where.
+    """Where the streams of an answer differed. Deprecated but for ``score`` and ``steps``: read ``answer.verdict``.
 
     Attributes:
-        score: 0 (they agree) to 1.
-        is_conflict: the verdict.
+        score: 0 (the streams agree on every token) to 1. It compares distributions, not facts.
+        is_conflict: memory contradicts the documents, as the verdict says; without a verdict, a score at the threshold.
         context_answer: what the documents alone make the model say.
         memory_answer: what the model says without them.
         steps: one per generated token.
@@ -103,6 +104,9 @@ class Answer:
         trace: how the passages were found.
         paths: how the knowledge graph leads to them, where the retriever follows one.
         notice: what the reader should know about the answer; empty if there is nothing.
+        draft: what the model wrote with all passages at hand, where the verdict changed that; else empty.
+        verdict: what each source says, and what the model knows; ``None`` where no passage was read, or it was not
+            asked for.
     """
 
     question: str
@@ -120,6 +124,15 @@ class Answer:
     paths: tuple[GraphPath, ...] = ()
     patches: tuple[PatchUse, ...] = ()
     notice: str = ""
+    draft: str = ""
+    verdict: Verdict | None = None
+
+    @property
+    def unstreamed(self) -> str:
+        """What a stream of tokens still owes: the whole text if nothing was generated, or the changed one."""
+        if self.is_abstained:
+            return self.text
+        return f"\n\n{self.text}" if self.draft else ""
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain JSON-ready values."""

@@ -12,7 +12,7 @@ from rag.core.query import Message
 
 PromptStyle = Literal["auto", "chat", "plain"]
 
-# A base model does not end its turn; it would go on with a question of its own.
+# A base model does not end its turn; it would continue with its own question.
 PLAIN_STOP = ("\n",)
 
 

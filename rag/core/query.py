@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from decoders.params import AdaCad, DecoderParams
 from rag.core.errors import check
+from rag.core.verdict import OnSilence, Policy
 
 RetrievalKind = Literal["hybrid", "dense", "sparse", "graph"]
 
@@ -113,6 +114,9 @@ class Query:
         search: how passages are found.
         patches: ``off``, ``auto`` (passages and patches) or ``only`` (patches without passages).
         conflict_report: also find out what the model would say with the documents alone and without them.
+        verdict: read each passage alone, and say what the sources and the model's memory say.
+        policy: what the answer follows where sources disagree; needs the verdict.
+        on_silence: what is said where the documents say nothing; needs the verdict.
         cache_salt: whose prompts may share a cached prefix; empty means everyone's.
         remembers: passages that support the answer may be put into the question cache.
     """
@@ -125,6 +129,9 @@ class Query:
     search: Search = field(default_factory=Search)
     patches: PatchMode = "off"
     conflict_report: bool = True
+    verdict: bool = True
+    policy: Policy = "documents"
+    on_silence: OnSilence = "say"
     cache_salt: str = ""
     remembers: bool = True
 
@@ -132,5 +139,7 @@ class Query:
         is_count = self.top_k is None or (_is_whole(self.top_k) and self.top_k >= 1)
         check(self, "top_k", is_count, "a whole number of at least 1, or 'auto'")
         check(self, "patches", self.patches in get_args(PatchMode), f"one of {', '.join(get_args(PatchMode))}")
-        for name in ("conflict_report", "remembers"):
+        for name, kinds in (("policy", Policy), ("on_silence", OnSilence)):
+            check(self, name, getattr(self, name) in get_args(kinds), f"one of {', '.join(get_args(kinds))}")
+        for name in ("conflict_report", "verdict", "remembers"):
             check(self, name, isinstance(getattr(self, name), bool), "True or False")

@@ -10,11 +10,11 @@ from rag.core.passages import ScoredPassage
 
 @dataclass(frozen=True)
 class Rewrite:
-    """What is searched for in the place of a question.
+    """What is searched for instead of a question.
 
     Attributes:
         question: the clarified question, which stands without the conversation.
-        queries: all that is searched for: the original question, the clarified one, its facets; no two alike.
+        queries: all that is searched for: the original question, the clarified one, its facets; all different.
     """
 
     question: str

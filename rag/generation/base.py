@@ -1,6 +1,6 @@
 """The contract between the pipeline and whatever turns prompts into tokens.
 
-What goes in is :mod:`rag.generation.request`, what comes out is here: events, one finished :class:`Generation` each.
+Its input is a :mod:`rag.generation.request`; its output is here: events, one finished :class:`Generation` each.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Checkable(Protocol):
     """A generator that may be down while this process is well, such as one behind HTTP."""
 
     def check(self) -> None:
-        """Return if a question would be answered now; takes a few seconds at most.
+        """Return if a question would be answered now; it takes a few seconds at most.
 
         Raises:
             UnavailableError, ModelError: it would not, with the reason.
@@ -135,7 +135,11 @@ class Checkable(Protocol):
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Reads the probabilities of a few labels as the reply to a prompt; a generator may be one too."""
+    """Tells how likely replies are; a generator may be one too. It also takes :attr:`Request.forced`."""
+
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """Token ids of a whole reply as the model would write it, for :attr:`Request.forced`."""
+        ...
 
     def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
         """One tuple per prompt: the probability that the reply begins with each label, scaled to sum to 1.

@@ -1,4 +1,4 @@
-"""Stopping a stream from another thread than the one that reads it.
+"""Stop a stream from a thread that does not read it.
 
 A generator's iterator can be closed only by the thread that runs it, and that thread may be waiting for a token.
 ``with cancellable(cancellation):`` around the reading lets any other thread call ``cancellation.cancel()``.
@@ -13,7 +13,7 @@ from threading import Lock
 
 
 class Cancellation:
-    """One way to stop whatever streams are read under it."""
+    """Stops the streams that are read under it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -21,7 +21,7 @@ class Cancellation:
         self.is_cancelled = False
 
     def cancel(self) -> None:
-        """Stop; from any thread, and more than once if need be."""
+        """Stop; any thread may call it, more than once."""
         with self._lock:
             self.is_cancelled = True
             callbacks, self._callbacks = self._callbacks, []
@@ -29,7 +29,7 @@ class Cancellation:
             callback()
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
-        """Have ``callback`` called on :meth:`cancel`, at once if that has been."""
+        """Call ``callback`` on :meth:`cancel`, or at once if that was called already."""
         with self._lock:
             if not self.is_cancelled:
                 self._callbacks.append(callback)
@@ -42,7 +42,7 @@ _current: ContextVar[Cancellation | None] = ContextVar("cancellation", default=N
 
 @contextmanager
 def cancellable(cancellation: Cancellation) -> Iterator[None]:
-    """Streams that this thread reads inside can be stopped through ``cancellation``."""
+    """``cancellation`` stops the streams that this thread reads inside the block."""
     token = _current.set(cancellation)
     try:
         yield
@@ -51,7 +51,7 @@ def cancellable(cancellation: Cancellation) -> Iterator[None]:
 
 
 def on_cancel(callback: Callable[[], None]) -> None:
-    """For generators: have ``callback`` called when the stream that is being read is cancelled."""
+    """For generators: call ``callback`` when the stream that is being read is cancelled."""
     cancellation = _current.get()
     if cancellation is not None:
         cancellation.on_cancel(callback)

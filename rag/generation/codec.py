@@ -60,6 +60,13 @@ class Codec:
         text = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         return self._literal.encode(text)
 
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """Token ids of a reply that begins and ends as the model's own would."""
+        if self._style == "chat":
+            return (*self.encode_text(text), self.tokenizer.eos_token_id)
+        # A plain prompt ends in "Answer:": a word follows after a space, and a new line ends the reply.
+        return tuple(self.encode_text(f" {text}{PLAIN_STOP[0]}"))
+
     def encode_text(self, text: str) -> list[int]:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
         return self._literal.encode(self._literal.mark(text))

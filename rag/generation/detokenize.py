@@ -42,7 +42,7 @@ class TextBuilder:
         return self._release(self._decoder.add(token_id), is_last=False)
 
     def finish(self) -> str:
-        """No token follows; returns the held text. The bytes of an unfinished character are dropped."""
+        """Finish: no token follows. Returns the held text; the bytes of an unfinished character are dropped."""
         return self._release(self._decoder.finish(), is_last=True)
 
     def _release(self, piece: str, *, is_last: bool) -> str:
@@ -50,7 +50,7 @@ class TextBuilder:
             return ""
         held = self._held + piece
         held = held if self._released else held.lstrip()
-        # A stop string begins in the held text: whatever may be its beginning is still held.
+        # A stop string begins in the held text, because whatever may be its beginning is still held.
         cut = min((start for start in map(held.find, self._stop) if start >= 0), default=-1)
         if cut >= 0:
             self.is_stopped = True
@@ -101,7 +101,7 @@ class StreamDecoder:
         self._waiting.append(token_id)
         try:
             piece: str | None = self._stream.step(self._tokenizer, token_id)
-        except Exception:  # the library raises no narrower one: bytes that are no text changed what came before them
+        except Exception:  # the library raises no narrower error: bytes that are no text changed what came before them
             return self._restart()
         if piece is not None:
             self._waiting.clear()
@@ -127,7 +127,7 @@ class StreamDecoder:
 class WindowDecoder:
     """Any tokenizer: decodes the last few tokens again at each step.
 
-    The tokens before the window give it its beginning: how a word starts depends on what stands before it.
+    The tokens before the window are decoded with it, since the start of a word depends on what stands before it.
     """
 
     def __init__(self, tokenizer: Any) -> None:

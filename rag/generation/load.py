@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from rag.core.settings.config import Config
 from rag.generation.base import Generator
@@ -23,6 +24,20 @@ def load_generator(config: Config) -> Generator:
     from rag.generation.vllm.load import load_local, load_remote
 
     return load_local(config) if engine == "vllm" else load_remote(config)
+
+
+def generator_fingerprint(generator: Generator, config: Config) -> str:
+    """The fingerprint of a generator's weights (:mod:`rag.models.fingerprint`), wherever its engine keeps them.
+
+    Raises:
+        ModelError: the model that ``config`` names is not to be found.
+    """
+    from rag.generation.transformers.generator import TransformersGenerator
+    from rag.models.fingerprint import folder_fingerprint, model_fingerprint
+
+    if isinstance(generator, TransformersGenerator):
+        return model_fingerprint(generator.model)
+    return folder_fingerprint(Path(resolve_generator(config)[1]))
 
 
 def resolve_engine(engine: str) -> str:

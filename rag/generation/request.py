@@ -1,4 +1,4 @@
-"""What a generator is asked: the prompts of one answer by stream, the rule that mixes them, and how tokens are chosen.
+"""A request to a generator: the prompts of one answer by stream, the rule that mixes them, and how tokens are chosen.
 
 A generator runs the streams in step. At each position all streams see the same generated suffix, one rule mixes
 their logits, and each stream gets the token that was chosen.
@@ -45,8 +45,8 @@ class Prompt(NamedTuple):
     Attributes:
         ids: the tokens.
         adapter: the change of the model that they are read with.
-        salt: names the tenant. Prompts of two tenants are never equal: the time of an answer would tell one tenant
-            what the other one asked.
+        salt: names the tenant. Prompts of two tenants are never equal: otherwise the time of an answer
+            would tell one tenant what the other one asked.
     """
 
     ids: tuple[int, ...]
@@ -63,7 +63,10 @@ class Request:
         decoder: the rule that mixes the streams.
         sampling: how tokens are chosen from the mixture, and when to stop.
         has_probes: also report what each stream answers alone (greedy), and compare the context and the parametric
-            stream at each step, whatever the rule reads. Without probes only the streams of the rule are run.
+            stream at each step, whatever the rule reads. Without probes only the streams of the rule run.
+        probed: the streams that answer alone where ``has_probes``; ``None`` means all of them.
+        forced: the tokens of the answer, where it is known beforehand: nothing is chosen, and the steps tell how likely
+            each token was. Only generators that are a :class:`rag.generation.base.Scorer` take it.
 
     Raises:
         SettingError: the rule reads a stream that the request does not have.
@@ -74,6 +77,8 @@ class Request:
     sampling: Sampling
     _: KW_ONLY
     has_probes: bool = True
+    probed: tuple[str, ...] | None = None
+    forced: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "streams", MappingProxyType(dict(self.streams)))
@@ -112,6 +117,21 @@ class Request:
         """Ordinary generation from one prompt, without probes."""
         return cls({CONTEXT: Prompt(ids, adapter, cache_salt)}, Plain(), sampling, has_probes=False)
 
+    @classmethod
+    def reply(cls, ids: tuple[int, ...], forced: tuple[int, ...], *, cache_salt: str = "") -> Request:
+        """How likely is this reply to a prompt? Requests with equal prompts read the prompt once.
+
+        Raises:
+            SettingError: the reply has no tokens.
+        """
+        return cls(
+            {CONTEXT: Prompt(ids, salt=cache_salt)},
+            Plain(),
+            Sampling(max_tokens=len(forced)),
+            has_probes=False,
+            forced=forced,
+        )
+
     def with_adapter(self, stream: str, adapter: Adapter | None) -> Request:
         """The same request with another adapter on one stream."""
         return replace(self, streams={**self.streams, stream: self.streams[stream]._replace(adapter=adapter)})
@@ -125,11 +145,13 @@ class Request:
     @property
     def probes(self) -> tuple[str, ...]:
         """The streams that also answer alone."""
-        return tuple(self.streams) if self.has_probes else ()
+        if not self.has_probes:
+            return ()
+        return tuple(name for name in self.streams if self.probed is None or name in self.probed)
 
     @property
     def used(self) -> dict[str, Prompt]:
-        """The prompts that are run at all, by stream."""
+        """The prompts that the request runs, by stream."""
         return {name: self.streams[name] for name in dict.fromkeys((*self.mixed, *self.probes))}
 
     def num_read(self, stream: str) -> int:

@@ -1,4 +1,4 @@
-"""The token sequences that are being generated, and what becomes of each token.
+"""The token sequences of running answers, and what is done with each token.
 
 An answer is one sequence, which mixes its streams. With probes there is one more sequence for each stream alone.
 """

@@ -1,4 +1,7 @@
-"""The contract of a library, wherever it is kept."""
+"""The contract of a library, wherever it is kept.
+
+Longer than other modules: it is the whole contract, with the docstrings that define it.
+"""
 
 from __future__ import annotations
 
@@ -183,7 +186,7 @@ class Library(ABC):
 
     @abstractmethod
     def question_store(self) -> QuestionStore:
-        """Where questions that passages served are kept; whoever asks for it closes it.
+        """The store of questions and the passages that served them; the caller closes it.
 
         Raises:
             StorageError: it cannot be made.

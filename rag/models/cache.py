@@ -39,6 +39,11 @@ def models_folder(cache_dir: Path | None) -> Path:
     return (cache_dir or user_cache_path("concord")).expanduser() / "models"
 
 
+def calibrations_folder(cache_dir: Path | None) -> Path:
+    """Where calibrations of models are kept, by fingerprint."""
+    return models_folder(cache_dir).with_name("calibrations")
+
+
 def cached_folders(models: Path) -> list[Path]:
     """The folders of the models that are complete."""
     if not models.is_dir():

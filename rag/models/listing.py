@@ -59,8 +59,10 @@ def list_models(config: Config) -> list[ModelInfo]:
     models = models_folder(config.cache_dir)
     device = resolve_device(config.device)
     bytes_each, limit = _DTYPE_BYTES[resolve_dtype(config.dtype, device)], device_memory(device)
-    found = [*_defaults(models), *_cached(models), *_hub_cache()]
-    return [_info(name, origin, folder, described, bytes_each, limit) for name, origin, folder, described in found]
+    models_here = [*_defaults(models), *_cached(models), *_hub_cache()]
+    return [
+        _info(name, origin, folder, described, bytes_each, limit) for name, origin, folder, described in models_here
+    ]
 
 
 def remove_model(name: str, config: Config) -> int:

@@ -1,4 +1,4 @@
-"""What every load of a model needs: a device, no foreign output, and errors of ours."""
+"""What every load of a model needs: a device, no foreign output, and our errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from threading import RLock
 from typing import ParamSpec, TypeVar
 
 from rag.core.errors import ModelError
+from rag.core.process.threads import configure_threads_before_torch
 
 MODEL_HINT = "give a Hugging Face name, a folder with a model, a .gguf file, or 'default'"
 
@@ -27,6 +28,7 @@ def one_at_a_time(load: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(load)
     def locked(*args: P.args, **kwargs: P.kwargs) -> R:
+        configure_threads_before_torch()
         with _LOADING:
             return load(*args, **kwargs)
 

@@ -19,7 +19,7 @@ _HASH_BYTES = 16 << 20
 
 
 def hash_file(gguf: Path, advance: Callable[[float], None]) -> str:
-    """SHA-256 of a file; ``advance`` is told of each share of it that was read."""
+    """SHA-256 of a file; ``advance`` gets the size of each share that was read."""
     digest, size = hashlib.sha256(), gguf.stat().st_size
     with gguf.open("rb") as file:
         while block := file.read(_HASH_BYTES):

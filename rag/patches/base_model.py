@@ -12,9 +12,9 @@ from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.models.fingerprint import folder_fingerprint, model_fingerprint
 from rag.models.resolve import resolve_generator
 from rag.patches.base import PatchInfo
-from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
 
 
 def is_trainable(generator: Generator) -> TypeGuard[TransformersGenerator]:

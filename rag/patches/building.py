@@ -1,4 +1,4 @@
-"""Making the missing patches of a library; what fails is reported, and the rest goes on."""
+"""Making the missing patches of a library; what fails is reported, and the rest continues."""
 
 from __future__ import annotations
 

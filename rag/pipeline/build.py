@@ -32,7 +32,7 @@ def build(parts: Components) -> Pipeline:
     """From a question to its answer."""
     return Pipeline(
         search=build_search(parts),
-        prepare=(FitStage(parts.generator), PatchStage(parts.patcher)),
+        prepare=(FitStage(parts.generator), PatchStage(lambda: parts.patches)),
         generate=GenerateStage(parts.generator),
         after=(ReportStage(parts.config.conflict_threshold),),
     )

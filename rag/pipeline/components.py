@@ -1,9 +1,10 @@
-"""What the stages work with: retrievers, judges, rewriter, question cache. Each is made when it is first needed."""
+"""What the stages work with: models, retrievers, judges, question cache, patches. Each is made on first use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import RLock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from langchain_core.retrievers import BaseRetriever
@@ -16,17 +17,21 @@ from rag.core.process.lazy import lazy_property
 from rag.core.query import RetrievalKind
 from rag.core.settings.config import Config
 from rag.generation.base import Generator
+from rag.generation.load import load_generator
 from rag.library.base import Library
 from rag.models.sentence_encoder import RecentEncoder
-from rag.patches.base import Patcher
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.hybrid import HybridRetriever
+from retrievers.judging.encoder_judge import EncoderJudge
 from retrievers.judging.filter import KnowledgeFilter
-from retrievers.judging.judges import EncoderJudge, ModelJudge
+from retrievers.judging.model_judge import ModelJudge
 from retrievers.query.rewrite import ModelRewriter
 from retrievers.question_cache.cache import QuestionCache, QuestionCacheSettings
 from retrievers.sparse import SparseRetriever
+
+if TYPE_CHECKING:
+    from rag.patches.patchset import PatchSet
 
 
 class Components:
@@ -36,10 +41,9 @@ class Components:
         library: where passages are kept.
         config: the settings.
         encoder: the one that the library was made with.
-        foreign_retriever: a LangChain retriever that replaces all of the library's own.
-        generator: gives the generator, loaded when it is first called.
-        extractors: gives what reads passages for the graph.
-        patcher: gives what chooses the patches of a question.
+        retriever: a LangChain retriever that replaces all of the library's own.
+        generator: replaces the configured model; a function is called whenever the generator is needed.
+        cache_salt: of the requests that patches and extractors send to the generator.
     """
 
     def __init__(
@@ -47,20 +51,25 @@ class Components:
         library: Library,
         config: Config,
         encoder: Encoder,
-        foreign_retriever: BaseRetriever | None,
-        generator: Callable[[], Generator],
-        extractors: Callable[[], Sequence[Extractor]],
-        patcher: Callable[[], Patcher],
+        *,
+        retriever: BaseRetriever | None = None,
+        generator: Generator | Callable[[], Generator] | None = None,
+        cache_salt: str = "",
     ) -> None:
         self._library = library
-        self._foreign_retriever = foreign_retriever
-        self._extractors = extractors
+        self._foreign_retriever = retriever
+        self._foreign_generator = generator
+        self._cache_salt = cache_salt
         self._opened_cache: QuestionCache | None = None
         self._mutex = RLock()  # two threads' first questions must not open the cache twice
         self.config = config
-        self.generator = generator
-        self.patcher = patcher
         self.encoder = RecentEncoder(encoder)
+
+    def generator(self) -> Generator:
+        """The foreign generator, or the configured model, which the first call loads."""
+        if callable(self._foreign_generator):
+            return self._foreign_generator()
+        return self._foreign_generator or self._generator
 
     def retriever(self, kind: RetrievalKind) -> BaseRetriever:
         """The foreign retriever, or the library's own of this kind."""
@@ -89,7 +98,30 @@ class Components:
     @lazy_property
     def graph(self) -> GraphRetriever:
         """Retrieval along the library's knowledge graph; the graph is kept between questions."""
-        return GraphRetriever(library=self._library, encoder=self.encoder, extractors=self._extractors())
+        return GraphRetriever(library=self._library, encoder=self.encoder, extractors=self.extractors)
+
+    @lazy_property
+    def extractors(self) -> Sequence[Extractor]:
+        """What reads passages for the knowledge graph."""
+        from kg.extract import NameExtractor
+        from kg.model import ModelExtractor
+
+        names = NameExtractor()
+        if self.config.extractor == "rules":
+            return (names,)
+        return (names, ModelExtractor(self.generator(), cache_salt=self._cache_salt))
+
+    @lazy_property
+    def patches(self) -> PatchSet:
+        """The library's documents as LoRA patches.
+
+        Raises:
+            LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
+        """
+        # Loads torch: not before a model is needed.
+        from rag.patches.patchset import PatchSet
+
+        return PatchSet(self._library, self.config, self.encoder, self.generator, cache_salt=self._cache_salt)
 
     def question_cache(self) -> QuestionCache:
         """The library's cache of passages that served earlier questions.
@@ -103,10 +135,12 @@ class Components:
             return self._opened_cache
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close what was opened here; a foreign generator stays open."""
         with self._mutex:
             if self._opened_cache is not None:
                 self._opened_cache.close()
+        if "_generator" in self.__dict__:
+            self._generator.close()
 
     def _open_cache(self) -> QuestionCache:
         config = self.config
@@ -117,6 +151,10 @@ class Components:
             config.question_cache_size,
         )
         return QuestionCache(self._library, settings)
+
+    @lazy_property
+    def _generator(self) -> Generator:
+        return load_generator(self.config)
 
     @lazy_property
     def _dense(self) -> BaseRetriever:

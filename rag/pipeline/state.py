@@ -33,6 +33,9 @@ class State:
         patching: the patches to answer with; ``None`` until somebody chose them.
         request: what the generator is asked; ``None`` if nothing is generated.
         generation: what it replied.
+        voice_requests: short questions that go with ``request``, such as one for each passage alone; answered in the
+            same batch.
+        voices: what the generator replied to them, aligned.
         answer: the reply to the caller, set by the last stage.
     """
 
@@ -49,6 +52,8 @@ class State:
     patching: Patching | None = None
     request: Request | None = None
     generation: Generation | None = None
+    voice_requests: tuple[Request, ...] = ()
+    voices: tuple[Generation, ...] = ()
     answer: Answer | None = None
 
     @property

@@ -12,8 +12,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class LocalHosts:
     """ASGI middleware: the request's ``Host`` must be this machine's.
 
-    A web page must not get in by a name of its own that resolves to this machine (DNS rebinding). Unlike Starlette's
-    ``TrustedHostMiddleware``, it knows addresses of IPv6, which have colons of their own: ``[::1]:8080``.
+    A web page must not get in by its own name that resolves to this machine (DNS rebinding). Unlike Starlette's
+    ``TrustedHostMiddleware``, it knows addresses of IPv6, which contain colons: ``[::1]:8080``.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -36,7 +36,7 @@ class Verdict:
 class Readiness:
     """Loads the models once, and checks afterwards what they and the libraries depend on.
 
-    A check asks the model server and the database. It runs in a thread of its own, so that nothing else can keep it
+    A check asks the model server and the database. It runs in its own thread, so that nothing else can keep it
     waiting, one at a time, and its result serves everybody for a second: asking often costs nothing.
 
     Args:
@@ -60,7 +60,7 @@ class Readiness:
         self._checked_s = 0.0
 
     def warm_up(self) -> None:
-        """Load the models, and go on trying while that fails; returns when they are loaded."""
+        """Load the models, and keep trying while that fails; returns when they are loaded."""
         while not self._is_closed.is_set():
             try:
                 self._catalog.encoder.encode(["ready"])

@@ -40,7 +40,7 @@ class State:
         self.readiness = Readiness(self.catalog)
 
     def close(self) -> None:
-        """Stop generation and jobs; unfinished jobs go on at the next start."""
+        """Stop generation and jobs; unfinished jobs continue at the next start."""
         self.readiness.close()
         self.catalog.generator.close()
         self.jobs.close()

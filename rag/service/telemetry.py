@@ -50,15 +50,15 @@ class Telemetry:
         span = self._tracer.start_span("chat", start_time=started_ns)
         span.set_attribute("decoder", answer.decoder)
         span.set_attribute("generated_tokens", answer.tokens.generated)
-        context, at = trace.set_span_in_context(span), started_ns
+        context, start_ns = trace.set_span_in_context(span), started_ns
         for stage, elapsed_ms in timings_ms.items():
             if stage == "total":
                 continue
             self.stages.labels(stage).observe(elapsed_ms / 1e3)
-            child = self._tracer.start_span(stage, context, start_time=at)
-            at += int(elapsed_ms * 1e6)
-            child.end(at)
-        span.end(at)
+            child = self._tracer.start_span(stage, context, start_time=start_ns)
+            start_ns += int(elapsed_ms * 1e6)
+            child.end(start_ns)
+        span.end(start_ns)
 
     def job_ended(self, job: Job) -> None:
         """Count one job."""

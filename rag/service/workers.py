@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Runs each question in a thread of its own: so many in all, and so many for one client.
+    """Runs each question in its own thread: so many in all, and so many for one client.
 
     A question counts until its thread has ended, whether or not its client still waits. So a question that is
     admitted always finds a free thread.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kg.walk import Path, Plan, Walker
+from kg.plan import Plan
+from kg.walk import Path, Walker
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.retrieval import GraphPath, Hop
 from retrievers.graph.index import GraphIndex

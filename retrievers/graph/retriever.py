@@ -83,8 +83,8 @@ class GraphRetriever(BatchRetriever):
         # Reading the graph needs the lock, because another question may be updating the graph. Encoding does not:
         # every question needs the lock.
         with self._lock:
-            candidates = self._walker.candidates(query)
-        plans = self._walker.score(candidates)
+            candidates = self._walker.planner.candidates(query)
+        plans = self._walker.planner.score(candidates)
         with self._lock:
             paths = (*chains(evidence), *claim_paths(self._walker, plans, passage_ids))
         return Found(tuple(item.scored for item in evidence), stages, paths)

@@ -10,20 +10,20 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import ConfigDict
 
 from rag.core.passages import Passage, ScoredPassage
-from retrievers.judging.judges import Judge, Verdict
+from retrievers.judging.base import Judge, Verdict
 
 
 class KnowledgeFilter(BaseDocumentCompressor):
     """Keeps the passages that probably support an answer, in their order.
 
     Attributes:
-        judge: a :class:`retrievers.judging.judges.Judge`.
+        judge: a :class:`retrievers.judging.base.Judge`.
         threshold: minimum probability of ``entail``.
         keep_floor: this many of the likeliest are always kept, since the judge may be wrong.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
-    judge: Any  # retrievers.judging.judges.Judge; pydantic does not validate protocols
+    judge: Any  # retrievers.judging.base.Judge; pydantic does not validate protocols
     threshold: float = 0.2
     keep_floor: int = 2
 

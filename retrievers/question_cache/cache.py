@@ -117,7 +117,7 @@ class QuestionCache:
         Raises:
             StorageError: the stored items are damaged.
         """
-        # The items never change once they are read, so nobody waits for this question's encoding.
+        # The items never change once they are read, so no other question waits for this one's encoding.
         with self._mutex:
             items = self._current_items()
         if not len(items.ids):

@@ -14,25 +14,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kg.names import FUNCTION_WORDS, canonical
+from kg.names import canonical
 from kg.stems import stem
+from rag.core.english import AMBIGUOUS, AUXILIARIES, FUNCTION_WORDS, INTERROGATIVES, MODIFIERS, OPENINGS, SILENT
 
-_INTERROGATIVE_WORDS = "who whom whose what which when where why how"
-_INTERROGATIVES = frozenset(_INTERROGATIVE_WORDS.split())
-# Negation, order, amount and time: another one of these asks for something else.
-_MODIFIER_WORDS = (
-    "after against all before below above both during each either every except few first last later least less many "
-    "more most much neither never no nor not only same second since third three two under unlike until without"
-)
-_MODIFIERS = _INTERROGATIVES | frozenset(_MODIFIER_WORDS.split())
-# Function words that are also a country, a month or a name in lower case.
-_CONTENT = frozenset(["us", "may", "will", "might"])
-# "s" is what remains of a possessive without its apostrophe.
-_SILENT = frozenset(["a", "an", "the", "do", "does", "did", "s"])
-_OPENING_WORDS = "ask curious explain find give know let me need out please say show tell whether wish wonder"
-_OPENING = frozenset(_OPENING_WORDS.split())
-_AUXILIARY_WORDS = "am are can could did do does had has have is may might must should was were will would"
-_AUXILIARIES = frozenset(_AUXILIARY_WORDS.split())
 _SPELLINGS = {"whom": "who", "which": "what"}
 _NEGATION = re.compile(r"n['\u2019]t\b|\bcannot\b")
 
@@ -69,10 +54,10 @@ class Wording:
 def wording(question: str) -> Wording:
     """The wording of a question; capitals, accents and punctuation do not matter."""
     all_words = _without_opening(canonical(_NEGATION.sub(" not", question)).split())
-    words = [_SPELLINGS.get(word, word) for word in all_words if word not in _SILENT]
-    content = dict.fromkeys(stem(word) for word in words if word not in FUNCTION_WORDS or word in _CONTENT)
-    modifiers = frozenset(word for word in words if word in _MODIFIERS or word[0].isdigit())
-    is_sentence = not _AUXILIARIES.isdisjoint(all_words[:1]) or not _INTERROGATIVES.isdisjoint(all_words)
+    words = [_SPELLINGS.get(word, word) for word in all_words if word not in SILENT]
+    content = dict.fromkeys(stem(word) for word in words if word not in FUNCTION_WORDS or word in AMBIGUOUS)
+    modifiers = frozenset(word for word in words if word in MODIFIERS or word[0].isdigit())
+    is_sentence = not AUXILIARIES.isdisjoint(all_words[:1]) or not INTERROGATIVES.isdisjoint(all_words)
     return Wording(tuple(map(stem, words)), tuple(content), modifiers, not is_sentence)
 
 
@@ -80,8 +65,8 @@ def _without_opening(words: list[str]) -> list[str]:
     """The words after an opening that only says that something is asked."""
     start = 0
     for position, word in enumerate(words):
-        if word in _OPENING:
+        if word in OPENINGS:
             start = position + 1
-        elif word in _INTERROGATIVES or word not in FUNCTION_WORDS:
+        elif word in INTERROGATIVES or word not in FUNCTION_WORDS:
             break
     return words[start:]

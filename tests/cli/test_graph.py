@@ -67,9 +67,9 @@ def test_claims_in_a_circle(library: Path, tmp_path: Path) -> None:
     assert (result.exit_code, "3 triples imported for 1 passages" in result.output) == (0, True)
     assert RUNNER.invoke(kg_app, ["conflicts", str(library)]).exit_code == 0
     with Engine.open(library, embeddings=HashEmbeddings(), must_exist=True) as engine:
-        found = engine.search([engine.query("Whom does Edda know?", retrieval="graph", top_k=2)])[0]
-    assert len(found.ranking) == 2
-    assert found.paths
+        state = engine.search([engine.query("Whom does Edda know?", retrieval="graph", top_k=2)])[0]
+    assert len(state.ranking) == 2
+    assert state.paths
 
 
 @pytest.mark.real

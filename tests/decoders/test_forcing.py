@@ -31,16 +31,16 @@ def logits() -> torch.Tensor:
 
 def test_every_pair_gets_its_rules_token_on_both_rows(logits: torch.Tensor) -> None:
     before = logits.clone()
-    pairs = [pair((at, 19 - at), params) for at, params in enumerate(RULES)]
+    pairs = [pair((number, 19 - number), params) for number, params in enumerate(RULES)]
     traces = decide(logits, pairs)
-    for at, params in enumerate(RULES):
-        mixture = mix(params, {CONTEXT: before[at : at + 1], PARAMETRIC: before[19 - at : 20 - at]})
+    for number, params in enumerate(RULES):
+        mixture = mix(params, {CONTEXT: before[number : number + 1], PARAMETRIC: before[19 - number : 20 - number]})
         token = int(mixture.scores.argmax())
-        assert int(logits[at].argmax()) == int(logits[19 - at].argmax()) == token
-        trace = StepTrace.from_numbers(traces[at].tolist())
+        assert int(logits[number].argmax()) == int(logits[19 - number].argmax()) == token
+        trace = StepTrace.from_numbers(traces[number].tolist())
         assert trace.jsd == pytest.approx(float(mixture.signals.jsd), abs=1e-6)
-        assert trace.streams[CONTEXT].top == int(before[at].argmax())
-        assert trace.streams[CONTEXT].logprob == pytest.approx(float(before[at].log_softmax(-1)[token]), abs=1e-4)
+        assert trace.streams[CONTEXT].top == int(before[number].argmax())
+        assert trace.streams[CONTEXT].logprob == pytest.approx(float(before[number].log_softmax(-1)[token]), abs=1e-4)
 
 
 def test_other_rows_keep_every_bit(logits: torch.Tensor) -> None:
@@ -52,10 +52,10 @@ def test_other_rows_keep_every_bit(logits: torch.Tensor) -> None:
 
 def test_batch_mates_do_not_matter(logits: torch.Tensor) -> None:
     together, alone = logits.clone(), logits.clone()
-    pairs = [pair((at, at + 10), RULES[at % len(RULES)]) for at in range(10)]
+    pairs = [pair((number, number + 10), RULES[number % len(RULES)]) for number in range(10)]
     traces = decide(together, pairs)
-    for at, each in enumerate(pairs):
-        torch.testing.assert_close(decide(alone, [each])[0], traces[at])
+    for number, each in enumerate(pairs):
+        torch.testing.assert_close(decide(alone, [each])[0], traces[number])
     assert torch.equal(together, alone)
 
 

@@ -172,8 +172,8 @@ def test_ckplug_endpoints() -> None:
     memory = mix_pair(z_c, z_p, CkPlug(1.0, **always_open)).scores  # type: ignore[arg-type]
     assert memory.argmax(-1).tolist() == z_p.argmax(-1).tolist()
     documents = mix_pair(z_c, z_p, CkPlug(0.0, **always_open)).scores  # type: ignore[arg-type]
-    kept = documents.isfinite()
-    torch.testing.assert_close(documents[kept], (z_c - z_p)[kept])
+    is_finite = documents.isfinite()
+    torch.testing.assert_close(documents[is_finite], (z_c - z_p)[is_finite])
     third = mix_pair(z_c, z_p, CkPlug(1 / 3, **always_open)).scores  # type: ignore[arg-type]
     contrasted = mix_pair(z_c, z_p, Cad(1.0)).scores.masked_fill(~third.isfinite(), -math.inf)
     assert third.argmax(-1).tolist() == contrasted.argmax(-1).tolist()
@@ -228,8 +228,8 @@ def test_scores_are_the_sum_that_the_coefficients_say(params: DecoderParams) -> 
     z_c, z_p = logits(60, 30, seed=9)
     mixture = mix_pair(z_c, z_p, params)
     a_c, a_p = (mixture.coefficients[name][:, None] for name in (CONTEXT, PARAMETRIC))
-    kept = mixture.scores.isfinite()
-    torch.testing.assert_close(mixture.scores[kept], (a_c * z_c + a_p * z_p)[kept])
+    is_finite = mixture.scores.isfinite()
+    torch.testing.assert_close(mixture.scores[is_finite], (a_c * z_c + a_p * z_p)[is_finite])
 
 
 def test_coiecd_is_piecewise() -> None:
@@ -251,8 +251,8 @@ def test_ckplug_at_a_fixed_half_is_plain_for_greedy_choices_only() -> None:
     mixture = mix_pair(z_c, z_p, CkPlug(0.5))
     scale = mixture.coefficients[CONTEXT]
     assert set(scale.tolist()) == {0.5, 1.0}
-    kept = mixture.scores.isfinite()
-    torch.testing.assert_close(mixture.scores[kept], (scale[:, None] * z_c)[kept])
+    is_finite = mixture.scores.isfinite()
+    torch.testing.assert_close(mixture.scores[is_finite], (scale[:, None] * z_c)[is_finite])
 
 
 def test_ckplug_coefficients_do_not_sum_to_one() -> None:

@@ -56,9 +56,9 @@ def write_wheel(folder: Path, version: str) -> None:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    made = install.Environment(tmp_path_factory.mktemp("installer") / "venv")
-    made.create()
-    return made
+    created = install.Environment(tmp_path_factory.mktemp("installer") / "venv")
+    created.create()
+    return created
 
 
 @pytest.fixture

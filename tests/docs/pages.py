@@ -50,12 +50,12 @@ def prose(page: Path) -> str:
 
 def samples() -> list[Sample]:
     """Every command of a ``console`` block with its output; lines that begin with ``$`` are commands."""
-    found = []
+    all_samples = []
     for block in blocks("console"):
         for entry in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
             command, _, output = entry.partition("\n")
-            found.append(Sample(block.page, command, output))
-    return found
+            all_samples.append(Sample(block.page, command, output))
+    return all_samples
 
 
 def concord_commands() -> Iterator[tuple[str, list[str]]]:

@@ -1,14 +1,8 @@
-"""A small answerer without a model, for the fast tier: reads the answer out of the passages by a fixed rule.
-
-As a program it runs an evaluation with it, so that tests can kill a real process:
-
-    python deterministic.py CONFIG.toml RESULT.jsonl DELAY_S
-"""
+"""A small answerer without a model, for the fast tier: reads the answer out of the passages by a fixed rule."""
 
 from __future__ import annotations
 
 import re
-import sys
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -99,11 +93,12 @@ def _step(word: str, question: str) -> Step:
     return Step(word, 0, jsd, jsd, 1.0, 2.0, word, word, -0.1, -0.2, 1 + jsd, -jsd)
 
 
-if __name__ == "__main__":
+def run(config: Path, result: Path, delay_s: float) -> None:
+    """Run an evaluation with it, in which a batch takes ``delay_s``; tests kill the process that runs this."""
     from eval import evaluate
     from eval.datasets import load_corpus
     from eval.run.config import RunConfig
 
-    settings = RunConfig.load(Path(sys.argv[1]))
+    settings = RunConfig.load(config)
     documents = load_corpus(settings.corpus) if settings.corpus else []
-    evaluate(settings, output=sys.argv[2], answerer=DeterministicAnswerer(documents, float(sys.argv[3])))
+    evaluate(settings, output=result, answerer=DeterministicAnswerer(documents, delay_s))

@@ -17,7 +17,8 @@ from eval.metrics.ranking import RANKING_FORMS
 from eval.run.arms import ARM_NAMES
 from eval.run.config import RunConfig
 from eval.run.store import read_run
-from rag.cli.evaluation import _load, eval_app
+from rag.cli.evaluation import eval_app
+from rag.cli.evaluation.run import _load
 from rag.core.errors import ConcordError, SettingError
 
 
@@ -40,20 +41,20 @@ def test_compare(runs: list[Path]) -> None:
     assert result.exit_code == 0
     assert "arm: 'agreeing' -> 'memory'" in result.stdout
     assert "accuracy" in result.stdout
-    found = json.loads(concord_eval("compare", *runs, "-m", "accuracy", "--json").stdout)
-    assert found[0]["metric"] == "accuracy"
-    assert found[0]["difference"]["value"] < 0
+    printed = json.loads(concord_eval("compare", *runs, "-m", "accuracy", "--json").stdout)
+    assert printed[0]["metric"] == "accuracy"
+    assert printed[0]["difference"]["value"] < 0
 
 
 def test_list_names_what_there_is() -> None:
     text = concord_eval("list").stdout
-    found = json.loads(concord_eval("list", "--json").stdout)
-    assert tuple(found["datasets"]) == DATASET_NAMES
-    assert tuple(found["arms"]) == ARM_NAMES
-    assert tuple(found["metrics"]) == (*ANSWER_METRICS, *RANKING_FORMS)
-    assert {"ranking_depth", "max_tokens"} <= found["settings"].keys()
-    assert {"dtype", "abstain"} <= found["engine_settings"].keys()
-    assert all(name in text for group in found.values() for name in group)
+    printed = json.loads(concord_eval("list", "--json").stdout)
+    assert tuple(printed["datasets"]) == DATASET_NAMES
+    assert tuple(printed["arms"]) == ARM_NAMES
+    assert tuple(printed["metrics"]) == (*ANSWER_METRICS, *RANKING_FORMS)
+    assert {"ranking_depth", "max_tokens"} <= printed["settings"].keys()
+    assert {"dtype", "abstain"} <= printed["engine_settings"].keys()
+    assert all(name in text for group in printed.values() for name in group)
 
 
 def write_table(folder: Path, samples: Path, **lines: str) -> Path:

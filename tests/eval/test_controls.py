@@ -31,9 +31,9 @@ def questions(samples: Path) -> tuple[Question, ...]:
 
 def patched(questions: tuple[Question, ...], control: str, arm: str = "memory", seed: int = 0) -> list[list[str]]:
     trials = build_trials(questions, arm)  # type: ignore[arg-type]
-    found = with_patches(trials, questions, arm, control, seed=seed)  # type: ignore[arg-type]
-    assert [replace(trial, patched=()) for trial in found] == trials  # what stands in the prompt stays
-    return [[passage.doc_id for passage in trial.patched] for trial in found]
+    changed = with_patches(trials, questions, arm, control, seed=seed)  # type: ignore[arg-type]
+    assert [replace(trial, patched=()) for trial in changed] == trials  # what stands in the prompt stays
+    return [[passage.doc_id for passage in trial.patched] for trial in changed]
 
 
 def test_whose_patch_a_question_gets(questions: tuple[Question, ...]) -> None:
@@ -57,13 +57,13 @@ def test_swapped_holds_no_answer(questions: tuple[Question, ...]) -> None:
 def test_conflicting_patches_say_what_conflicting_passages_say(samples: Path) -> None:
     pairs = load_dataset("nq_synth", str(samples / "nq_synth.jsonl")).questions
     for arm, control in (("conflicting", "right"), ("agreeing", "right")):
-        own = [item.counter_passages if arm == "conflicting" else item.passages for item in pairs]
-        assert patched(pairs, control, arm) == [[passage.doc_id for passage in some] for some in own]
+        shown = [item.counter_passages if arm == "conflicting" else item.passages for item in pairs]
+        assert patched(pairs, control, arm) == [[passage.doc_id for passage in row] for row in shown]
 
 
 def test_right_takes_the_gold_passages_where_they_are_known(samples: Path) -> None:
-    found = load_dataset("hotpotqa", str(samples / "hotpotqa.json")).questions
-    assert patched(found, "right")[0] == ["Brannick pump", "Una Brannick"]
+    changed = load_dataset("hotpotqa", str(samples / "hotpotqa.json")).questions
+    assert patched(changed, "right")[0] == ["Brannick pump", "Una Brannick"]
 
 
 def test_what_a_control_lacks_is_said(questions: tuple[Question, ...]) -> None:

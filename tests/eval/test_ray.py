@@ -26,12 +26,12 @@ pytestmark = pytest.mark.real
 @pytest.fixture(scope="module")
 def ray(deterministic: ModuleType) -> Iterator[Any]:
     """Ray on this machine with one CPU; its processes cannot import the module of the deterministic answerer."""
-    import ray as found
+    import ray as cluster
 
-    found.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    found.cloudpickle.register_pickle_by_value(deterministic)
-    yield found
-    found.shutdown()
+    cluster.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    cluster.cloudpickle.register_pickle_by_value(deterministic)
+    yield cluster
+    cluster.shutdown()
 
 
 def comparable(run: Run) -> list[dict[str, Any]]:
@@ -49,8 +49,8 @@ def assert_same(run: Run, other: Run) -> None:
 def ports(folder: Path, num: int) -> dict[str, Any]:
     rows = [{"id": f"q{n}", "question": f"When did port {n} open?", "answers": [str(1800 + n)]} for n in range(num)]
     texts = [{"doc_id": f"port{n}", "text": f"The port {n} did open in {1800 + n}."} for n in range(num)]
-    for name, some in (("questions", rows), ("corpus", texts)):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
+    for name, items in (("questions", rows), ("corpus", texts)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in items))
     names = {"data": str(folder / "questions.jsonl"), "corpus": str(folder / "corpus.jsonl")}
     return {"dataset": "plain", "batch_size": 4, **names}
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +26,8 @@ from eval.run.summary import summarize
 from eval.types import Trial
 from rag.core.answer import Answer
 from rag.core.errors import ModelError, SettingError, StorageError
+from tests.eval.deterministic import run
+from tests.processes import start
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -201,18 +201,6 @@ def test_progress_counts_from_what_is_there(tmp_path: Path, deterministic: Modul
     assert seen == [*((n, 8) for n in (0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8)), (8, 8)]
 
 
-def test_the_harness_takes_little(tmp_path: Path, deterministic: ModuleType) -> None:
-    """Under 1 ms a question, fsync included (some 0.15 ms): 3 % of 30 ms, less than a question takes on a CPU.
-
-    The quickest of three counts: what other processes take of the machine is not the harness'.
-    """
-    write_questions(tmp_path, 320)
-    answerer = deterministic.DeterministicAnswerer(load_corpus(str(tmp_path / "corpus.jsonl"))[:5])
-    config = settings(tmp_path, batch_size=32)
-    reports = [evaluate(config, output=tmp_path / f"{n}.jsonl", answerer=answerer).report for n in range(3)]
-    assert min((report.wall_s - report.answerer_s) / report.num_asked for report in reports) < 1e-3
-
-
 def aggregates(path: Path) -> bytes:
     return json.dumps(summarize(read_run(path), DEFAULT_METRICS).aggregates()).encode()
 
@@ -224,34 +212,29 @@ def test_killed_ten_times_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
     data, corpus = tmp_path / "questions.jsonl", tmp_path / "corpus.jsonl"
     config.write_text(f'dataset = "plain"\ndata = "{data}"\ncorpus = "{corpus}"\nbatch_size = 2\n')
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
-    assert start(config, whole, 0.0).wait(60) == 0
+    run(config, whole, 0.0)
     rng, num_kills, sizes = random.Random(11), 0, []
     while num_kills < 10:
-        process = start(config, cut, 0.05)
+        process = start(run, config, cut, 0.05)
         wait_for_progress(process, cut, rng.uniform(0.0, 0.25))
-        assert process.poll() is None, "the run was over before it could be killed ten times"
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        assert process.is_alive(), "the run was over before it could be killed ten times"
+        process.kill()
+        process.join()
         num_kills += 1
         sizes.append(len(read_run(cut).records))
         tear(cut, rng)
-    assert start(config, cut, 0.0).wait(60) == 0
+    run(config, cut, 0.0)
     assert sizes == sorted(sizes)
     assert 0 < sizes[0] < sizes[-1] < 60
     assert aggregates(cut) == aggregates(whole)
     assert undated(read_run(cut).records) == undated(read_run(whole).records)
 
 
-def start(config: Path, result: Path, delay_s: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(HERE / "deterministic.py"), str(config), str(result), str(delay_s)]
-    return subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": ""})
-
-
-def wait_for_progress(process: subprocess.Popen[bytes], path: Path, extra_s: float) -> None:
+def wait_for_progress(process: BaseProcess, path: Path, extra_s: float) -> None:
     """Until the process has written something new, and then a random while."""
     size = path.stat().st_size if path.exists() else 0
     deadline = time.monotonic() + 30
-    while process.poll() is None and (not path.exists() or path.stat().st_size == size):
+    while process.is_alive() and (not path.exists() or path.stat().st_size == size):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     time.sleep(extra_s)
@@ -295,10 +278,10 @@ def test_runs_answered_together_are_as_those_answered_alone(tmp_path: Path, dete
     for job in jobs:
         alone = job.path.with_suffix(".alone")
         run_together([RunJob(job.config, alone)], trials, deterministic.DeterministicAnswerer(corpus))
-        together, own = read_run(job.path), read_run(alone)
+        together, apart = read_run(job.path), read_run(alone)
         assert [record.decoder for record in together.records if record.answer] == [job.config.decoder] * 9
         ignored = {"fingerprint": "", "batch": None}
-        assert [row | ignored for row in undated(together.records)] == [row | ignored for row in undated(own.records)]
+        assert [row | ignored for row in undated(together.records)] == [row | ignored for row in undated(apart.records)]
 
 
 def test_of_runs_answered_together_each_gets_what_it_lacks(tmp_path: Path, deterministic: ModuleType) -> None:

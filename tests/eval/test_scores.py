@@ -24,9 +24,9 @@ def record(question_id: str, answer: str | None, *references: str, **values: obj
 
 
 def value(metric: str, *records: Record) -> float:
-    found = score(metric, records)
-    assert found is not None
-    return found.interval.value
+    scored = score(metric, records)
+    assert scored is not None
+    return scored.interval.value
 
 
 def test_a_question_without_a_result_scores_zero() -> None:
@@ -123,11 +123,11 @@ def test_metrics_keep_every_question_and_lie_in_their_interval(metric: str) -> N
     records = [record(str(n), text, "Rome", **shared) for n, text in enumerate(["Rome", "Paris", "Oslo"] * 5)]
     if metric.startswith("abstention"):
         records.append(record("99", "unknown"))
-    found = score(metric, records)
-    assert found is not None
-    assert found.interval.low <= found.interval.value <= found.interval.high
-    assert set(found.parts) <= {item.question_id for item in records}
-    assert found.num_questions >= 15
+    scored = score(metric, records)
+    assert scored is not None
+    assert scored.interval.low <= scored.interval.value <= scored.interval.high
+    assert set(scored.parts) <= {item.question_id for item in records}
+    assert scored.num_questions >= 15
 
 
 def test_unknown_metric_names_what_there_is() -> None:

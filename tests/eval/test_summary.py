@@ -54,5 +54,5 @@ def test_nothing_to_sum_up() -> None:
 def test_aggregates_do_not_depend_on_time() -> None:
     records = tuple(record(n, BatchTiming(0, 4, 5.0)) for n in range(4))
     slower = tuple(replace(item, batch=BatchTiming(0, 4, 50.0)) for item in records)
-    runs = [Run(Path("a.jsonl"), {}, 4, some) for some in (records, slower)]
+    runs = [Run(Path("a.jsonl"), {}, 4, rows) for rows in (records, slower)]
     assert summarize(runs[0], ["f1"]).aggregates() == summarize(runs[1], ["f1"]).aggregates()

@@ -31,15 +31,15 @@ def llama() -> Iterator[TransformersGenerator]:
 @pytest.fixture
 def batches(llama: TransformersGenerator, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every batch that the generator makes from now on."""
-    made: list[Any] = []
+    recorded: list[Any] = []
     make = llama._driver._make_batch
 
     def record() -> Any:
-        made.append(make())
-        return made[-1]
+        recorded.append(make())
+        return recorded[-1]
 
     monkeypatch.setattr(llama._driver, "_make_batch", record)
-    return made
+    return recorded
 
 
 def soon(is_true: Callable[[], bool], timeout_s: float = 10.0) -> bool:
@@ -71,13 +71,13 @@ def test_threads_share_one_batch(llama: TransformersGenerator, batches: list[Any
 
 def test_a_closed_stream_frees_its_rows(llama: TransformersGenerator, batches: list[Any]) -> None:
     """The one who stays keeps its tokens; the rows of the one who left are gone a step later."""
-    kept, left = requests(2)
-    expected = llama.generate([kept])[0].token_ids
+    stays, left = requests(2)
+    expected = llama.generate([stays])[0].token_ids
     assert soon(lambda: llama._driver._thread is None)
     batches.clear()
     leaving = llama.stream([left] * 3)
     next(leaving)
-    staying = llama.stream([kept])
+    staying = llama.stream([stays])
     events = [next(staying)]
     leaving.close()
     events += list(staying)

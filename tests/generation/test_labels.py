@@ -27,17 +27,17 @@ def test_by_hand() -> None:
 
 def test_equals_a_plain_forward(llama: TransformersGenerator) -> None:
     model = tiny_model("llama")
-    for prompt, found in zip(PROMPTS, llama.score(PROMPTS, ("w5", "w6")), strict=True):
+    for prompt, probabilities in zip(PROMPTS, llama.score(PROMPTS, ("w5", "w6")), strict=True):
         with torch.inference_mode():
             logits = model(torch.tensor([prompt])).logits[0, -1]
-        assert found == pytest.approx(logits[[5, 6]].softmax(dim=-1).tolist(), abs=1e-5)
+        assert probabilities == pytest.approx(logits[[5, 6]].softmax(dim=-1).tolist(), abs=1e-5)
 
 
 def test_a_prompt_depends_on_itself_alone(llama: TransformersGenerator) -> None:
     batch = llama.score(PROMPTS, ("w5", "w6", "w7"))
     assert batch[0] == pytest.approx(batch[3], abs=1e-6)
-    for prompt, found in zip(PROMPTS, batch, strict=True):
-        assert llama.score([prompt], ("w5", "w6", "w7"))[0] == pytest.approx(found, abs=1e-5)
+    for prompt, probabilities in zip(PROMPTS, batch, strict=True):
+        assert llama.score([prompt], ("w5", "w6", "w7"))[0] == pytest.approx(probabilities, abs=1e-5)
     assert llama.score([], ("w5", "w6")) == []
 
 

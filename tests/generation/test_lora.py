@@ -34,9 +34,9 @@ def adapter(tiny: TransformersGenerator, rank: int, seed: int, layers: tuple[int
     return Adapter(f"a{seed}", rank, Path(), random_tensors(tiny, rank, seed, layers))
 
 
-def merged(tiny: TransformersGenerator, given: Adapter | None) -> torch.nn.Module:
+def merged(tiny: TransformersGenerator, patch: Adapter | None) -> torch.nn.Module:
     model = frozen_twin(tiny.model)
-    for name, (a, b) in (given.tensors if given else {}).items():
+    for name, (a, b) in (patch.tensors if patch else {}).items():
         layer = model.get_submodule(name)
         layer.weight = torch.nn.Parameter(layer.weight + b @ a, requires_grad=False)
     return model
@@ -51,22 +51,22 @@ def test_mixed_rows_equal_single_runs(architecture: str) -> None:
     with torch.inference_mode():
         batch = RowBatch(tiny.model)
         rows, logits = batch.prefill([Prompt(*prompt) for prompt in prompts])
-        for (ids, given), row in zip(prompts, rows, strict=True):
-            expected = merged(tiny, given)(torch.tensor([ids])).logits[0, -1]
+        for (ids, patch), row in zip(prompts, rows, strict=True):
+            expected = merged(tiny, patch)(torch.tensor([ids])).logits[0, -1]
             torch.testing.assert_close(logits[row.index], expected, atol=2e-5, rtol=2e-5)
         batch.advance([(row, 7) for row in rows])
         logits = batch.step()
-        for (ids, given), row in zip(prompts, rows, strict=True):
-            expected = merged(tiny, given)(torch.tensor([[*ids, 7]])).logits[0, -1]
+        for (ids, patch), row in zip(prompts, rows, strict=True):
+            expected = merged(tiny, patch)(torch.tensor([[*ids, 7]])).logits[0, -1]
             torch.testing.assert_close(logits[row.index], expected, atol=2e-4, rtol=1e-4)
 
 
 def test_rows_without_an_adapter_are_the_base_bit_for_bit(tiny: TransformersGenerator) -> None:
-    given = adapter(tiny, 2, 1)
+    patch = adapter(tiny, 2, 1)
     ids = torch.tensor([CONTEXT, CONTEXT])
     with torch.inference_mode():
         base = tiny.model(ids).logits
-        with RowAdapters(tiny.model).applied([None, given]):
+        with RowAdapters(tiny.model).applied([None, patch]):
             mixed = tiny.model(ids).logits
     assert torch.equal(mixed[0], base[0])
     assert not torch.equal(mixed[1], base[1])
@@ -87,11 +87,11 @@ RULES: list[tuple[DecoderParams, twin.Rule]] = [
 @pytest.mark.parametrize("context", [QUESTION, CONTEXT], ids=["equal prompts", "context and patch"])
 def test_every_decoder_contrasts_patch_and_base(tiny: TransformersGenerator, context: tuple[int, ...]) -> None:
     """(base + patch) against base with EQUAL prompts, and (context + patch) against neither; all in one batch."""
-    given = adapter(tiny, 3, 4)
-    patched, base = merged(tiny, given), merged(tiny, None)
+    patch = adapter(tiny, 3, 4)
+    patched, base = merged(tiny, patch), merged(tiny, None)
     expected = [contrast(patched, base, context, QUESTION, rule, 12) for _, rule in RULES]
     sampling = Sampling(max_tokens=12)
-    requests = [Request.pair(context, QUESTION, params, sampling, context_adapter=given) for params, _ in RULES]
+    requests = [Request.pair(context, QUESTION, params, sampling, context_adapter=patch) for params, _ in RULES]
     got = tiny.generate(requests)
     assert [list(result.token_ids) for result in got] == expected
     assert got[0].text == got[0].context_answer != got[0].memory_answer == got[1].text
@@ -132,9 +132,9 @@ def test_both_streams_may_have_one(tiny: TransformersGenerator) -> None:
 
 
 def test_an_adapter_of_another_model_is_refused(tiny: TransformersGenerator) -> None:
-    given = adapter(tiny, 2, 1)
-    foreign = {"model.layers.9.mlp.up_proj": given.tensors["model.layers.0.mlp.up_proj"]}
-    narrow = {"model.layers.0.mlp.up_proj": given.tensors["model.layers.0.mlp.down_proj"]}
+    patch = adapter(tiny, 2, 1)
+    foreign = {"model.layers.9.mlp.up_proj": patch.tensors["model.layers.0.mlp.up_proj"]}
+    narrow = {"model.layers.0.mlp.up_proj": patch.tensors["model.layers.0.mlp.down_proj"]}
     for tensors, message in ((foreign, "does not have"), (narrow, r"the model has \(64, 32\)")):
         broken = Adapter("broken", 2, Path(), tensors)
         request = Request.pair(CONTEXT, QUESTION, Plain(), Sampling(max_tokens=2), context_adapter=broken)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rag.generation.base import Prompt
-from rag.generation.transformers.rows import Row, RowBatch, group_by_length
+from rag.generation.transformers.bands import Row
+from rag.generation.transformers.rows import RowBatch, group_by_length
 from tests.generation.conftest import VOCAB, tiny_model
 
 

@@ -13,8 +13,9 @@ import pytest
 from kg.graph import KnowledgeGraph
 from kg.imports import import_triples
 from kg.names import canonical
+from kg.plan import Plan, phrase
 from kg.types import Extraction, Provenance, Triple
-from kg.walk import Plan, Walker, phrase
+from kg.walk import Walker
 from rag.models.sentence_encoder import SentenceEncoder
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "pathquestion"
@@ -58,7 +59,7 @@ def test_a_two_hop_question_is_answered_with_its_path(walker: Walker) -> None:
 
 
 def test_plans_are_all_paths_up_to_the_longest(walker: Walker) -> None:
-    plans = {plan.relations for plan in walker.plan("Ada?")}
+    plans = {plan.relations for plan in walker.planner.plan("Ada?")}
     assert plans == {
         ("spouse",),
         ("born in",),
@@ -83,7 +84,7 @@ def test_a_better_supported_claim_comes_first() -> None:
 def test_a_name_inside_a_longer_one_is_no_subject() -> None:
     claims = [("york", "river", "ouse"), ("new york", "river", "hudson")]
     walker = Walker(KnowledgeGraph(build_graph(claims)), Words())
-    assert {plan.subject for plan in walker.plan("which river is in New York?")} == {"new york"}
+    assert {plan.subject for plan in walker.planner.plan("which river is in New York?")} == {"new york"}
 
 
 def test_nothing_to_walk(walker: Walker) -> None:

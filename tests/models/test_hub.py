@@ -44,7 +44,7 @@ def models(tmp_path: Path) -> Path:
 
 
 def get(hub: Hub, models: Path, name: str = NAME, command: str = "get") -> subprocess.CompletedProcess[str]:
-    """``concord models get`` in a process of its own: the hub client reads its environment when it is imported."""
+    """``concord models get`` in its own process: the hub client reads its environment when it is imported."""
     environment = os.environ | {
         "HF_ENDPOINT": hub.url,
         "HF_HUB_OFFLINE": "0",

@@ -90,3 +90,14 @@ def test_the_command_line_lists_gets_and_removes(config: Config, llama_gguf: Pat
     failed = runner.invoke(app, ["models", "rm", name])
     assert failed.exit_code == 2
     assert f"error: no model '{name}'" in failed.stderr
+
+
+@pytest.mark.parametrize("text", [None, "no facts", '{"question": "Who?", "answers": []}'])
+def test_facts_that_cannot_be_used(text: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "facts.jsonl"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    failed = CliRunner().invoke(app, ["models", "calibrate", "--facts", str(file)])
+    assert failed.exit_code == 2
+    assert "facts" in failed.stderr
+    assert "Traceback" not in failed.stderr

@@ -25,7 +25,10 @@ def random_samples(num_documents: int, num_samples: int, seed: int = 0) -> list[
     """Documents of as many samples each, every other one with a passage; lengths differ."""
     rng = random.Random(seed)
     return [
-        [Sample(words(rng, 2, 9), words(rng, 1, 4), words(rng, 5, 20) if at % 2 else "") for at in range(num_samples)]
+        [
+            Sample(words(rng, 2, 9), words(rng, 1, 4), words(rng, 5, 20) if number % 2 else "")
+            for number in range(num_samples)
+        ]
         for _ in range(num_documents)
     ]
 

@@ -21,10 +21,10 @@ from rag.core.errors import LibraryError, PatchError, SettingError
 from rag.core.process.lazy import lazy_property
 from rag.generation import adapter_folder as folders
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.models.fingerprint import model_fingerprint
 from rag.patches import patchset as patchsets
 from rag.patches.base import PatchDocument, PatchWriter, Sample, WrittenPatch
 from rag.patches.base_model import BaseModel
-from rag.patches.fingerprint import model_fingerprint
 from rag.patches.patchset import PatchSet
 from rag.patches.profiles import FAST
 from rag.patches.questions.source import build_source
@@ -91,13 +91,13 @@ def test_documents_that_the_library_does_not_hold(engine: Engine) -> None:
         PatchDocument("mill", "", "The tide mill was built by Aron Pell.", "hash of the mill"),
         PatchDocument("short", "", "Hm.", "hash of the short one"),
     ]
-    made, none = engine.patches.find_or_build(documents)
+    use, none = engine.patches.find_or_build(documents)
     assert none is None
-    assert made is not None
-    assert (made.doc_id, made.weight) == ("mill", 1.0)
-    assert engine.patches.find_or_build(documents) == [made, None]
-    assert [info.key for info in engine.patches.ls()] == [made.key]
-    assert engine.patches.adapter([made]) is not None
+    assert use is not None
+    assert (use.doc_id, use.weight) == ("mill", 1.0)
+    assert engine.patches.find_or_build(documents) == [use, None]
+    assert [info.key for info in engine.patches.ls()] == [use.key]
+    assert engine.patches.adapter([use]) is not None
 
 
 def test_some_documents_and_one_at_a_time(engine: Engine) -> None:

@@ -22,10 +22,10 @@ from rag.generation.adapter_folder import lease_folder
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import RowAdapters, num_bytes
+from rag.models.fingerprint import folder_fingerprint, model_fingerprint
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.base_model import check_base
 from rag.patches.compose import compose
-from rag.patches.fingerprint import folder_fingerprint, model_fingerprint
 from rag.patches.store.folder import MANIFEST, read_tensors
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore
@@ -71,10 +71,10 @@ def test_peft_loads_the_folder_unchanged(tiny: TransformersGenerator, tmp_path: 
 
 def test_what_is_saved_is_loaded(tmp_path: Path, tensors: Tensors) -> None:
     saved, _ = store_at(tmp_path).save(info(1), tensors)
-    found, loaded = store_at(tmp_path).load(saved.key)
-    assert found == saved
-    assert (found.rank, found.size_bytes > 0) == (2, True)
-    assert all(torch.equal(loaded[name][at], pair[at]) for name, pair in tensors.items() for at in (0, 1))
+    read_info, loaded = store_at(tmp_path).load(saved.key)
+    assert read_info == saved
+    assert (read_info.rank, read_info.size_bytes > 0) == (2, True)
+    assert all(torch.equal(loaded[name][side], pair[side]) for name, pair in tensors.items() for side in (0, 1))
     assert store_at(tmp_path).ls() == [saved]
     assert sorted(os.listdir(tmp_path)) == sorted([".lock", saved.key])
 
@@ -282,11 +282,11 @@ def test_protected_patches_stay(tmp_path: Path, tensors: Tensors) -> None:
 
 
 def test_another_base_is_refused(tensors: Tensors) -> None:
-    made = replace(info(1, base="one"), base_name="tiny-1")
+    patch = replace(info(1, base="one"), base_name="tiny-1")
     with pytest.raises(PatchError, match=r"made for model 'tiny-1' \(one\), not for this one \(two\).*--portable"):
-        check_base(made, "two", is_portable=False)
-    check_base(made, "two", is_portable=True)
-    check_base(made, "one", is_portable=False)
+        check_base(patch, "two", is_portable=False)
+    check_base(patch, "two", is_portable=True)
+    check_base(patch, "one", is_portable=False)
 
 
 def test_fingerprints_tell_models_apart(tiny: TransformersGenerator, tmp_path: Path) -> None:
@@ -294,8 +294,8 @@ def test_fingerprints_tell_models_apart(tiny: TransformersGenerator, tmp_path: P
     other = tiny_model("llama")
     with torch.no_grad():
         other.model.layers[1].mlp.up_proj.weight += 0.01
-    print_of = model_fingerprint(tiny.model)
-    assert print_of == model_fingerprint(same) == model_fingerprint(half)
-    assert print_of != model_fingerprint(other)
+    expected = model_fingerprint(tiny.model)
+    assert expected == model_fingerprint(same) == model_fingerprint(half)
+    assert expected != model_fingerprint(other)
     tiny_model("llama").save_pretrained(tmp_path)
-    assert folder_fingerprint(tmp_path) == print_of
+    assert folder_fingerprint(tmp_path) == expected

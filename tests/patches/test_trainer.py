@@ -101,8 +101,8 @@ def test_equal_seeds_give_equal_patches(tiny: TransformersGenerator) -> None:
     other = dict(Trainer(tiny, replace(QUICK, seed=1)).train(SAMPLES[:2]))
     for index in (0, 1):
         for name in first[index]:
-            for at in (0, 1):
-                assert torch.equal(first[index][name][at], second[index][name][at])
+            for side in (0, 1):
+                assert torch.equal(first[index][name][side], second[index][name][side])
         assert any(not torch.equal(first[index][name][0], other[index][name][0]) for name in first[index])
 
 

@@ -32,7 +32,7 @@ def test_a_twin_of_a_model_that_answers_carries_no_hook(tiny: TransformersGenera
         assert num_hooks(tiny.model) > 0
         twin = frozen_twin(tiny.model)
     assert num_hooks(twin) == 0
-    assert all(own is other for own, other in zip(twin.parameters(), tiny.model.parameters(), strict=True))
+    assert all(copied is other for copied, other in zip(twin.parameters(), tiny.model.parameters(), strict=True))
     twin.model.layers[0].register_forward_hook(lambda *_: None)
     assert num_hooks(tiny.model) == 0
 

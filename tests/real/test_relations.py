@@ -17,13 +17,13 @@ pytestmark = pytest.mark.real
 def test_the_dial_moves_answers_from_documents_to_memory(
     generator: Any, facts: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    some = facts[:20]
-    questions = [fact["question"] for fact in some]
-    passages = [[Passage("p:0", "p", "s", "", fact["conflicting_context"])] for fact in some]
+    chosen = facts[:20]
+    questions = [fact["question"] for fact in chosen]
+    passages = [[Passage("p:0", "p", "s", "", fact["conflicting_context"])] for fact in chosen]
 
     def share(key: str, **options: Any) -> float:
         answers = engine.answer_with(questions, passages, max_tokens=14, **options)
-        hits = [contains_answer(a.text, [fact[key]]) for a, fact in zip(answers, some, strict=True)]
+        hits = [contains_answer(a.text, [fact[key]]) for a, fact in zip(answers, chosen, strict=True)]
         return sum(hits) / len(hits)
 
     with Engine.open(tmp_path, generator=generator) as engine:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rag import Engine
-from retrievers.judging.judges import ModelJudge
+from retrievers.judging.model_judge import ModelJudge
 
 pytestmark = pytest.mark.real
 QUESTION = "Who is the harbour master of Port Selwick?"
@@ -26,8 +26,8 @@ def engine(example_library: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def test_memory_knows_a_paraphrase_and_nothing_else(engine: Engine) -> None:
     def is_from_cache(question: str) -> bool:
-        found = engine.search([engine.query(question, question_cache=True)])[0]
-        return found.trace.is_from_cache
+        states = engine.search([engine.query(question, question_cache=True)])[0]
+        return states.trace.is_from_cache
 
     assert not is_from_cache(QUESTION)
     assert is_from_cache("Can you tell me who the harbour master of Port Selwick is?")
@@ -40,14 +40,14 @@ def test_memory_knows_a_paraphrase_and_nothing_else(engine: Engine) -> None:
 
 def test_what_the_documents_say_has_support(engine: Engine) -> None:
     questions = [QUESTION, "What is the tallest mountain in the world?", "Which enzyme unwinds bacterial DNA?"]
-    found = engine.search([engine.query(question, abstain=True) for question in questions])
-    assert [item.is_supported for item in found] == [True, True, False]
+    states = engine.search([engine.query(question, abstain=True) for question in questions])
+    assert [item.is_supported for item in states] == [True, True, False]
 
 
 def test_the_encoder_tells_gold_from_noise(engine: Engine) -> None:
-    found = engine.search([engine.query(QUESTION, filter="encoder", top_k=9)])[0]
-    judged = dict(found.trace.stages[-1].hits)
-    notices = [s.passage.passage_id for s in found.ranking if "harbour-master-notice" in s.passage.source]
+    states = engine.search([engine.query(QUESTION, filter="encoder", top_k=9)])[0]
+    judged = dict(states.trace.stages[-1].hits)
+    notices = [s.passage.passage_id for s in states.ranking if "harbour-master-notice" in s.passage.source]
     assert len(notices) == 2
     assert min(judged.pop(name) for name in notices) > max(judged.values())
 

@@ -1,4 +1,4 @@
-"""A real service in a process of its own, as an operator starts it."""
+"""A real service in its own process, as an operator starts it."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_options_of_the_engine(http: httpx.Client) -> None:
 
 def test_a_traced_stream_has_a_step_per_chunk(http: httpx.Client) -> None:
     body = chat(QUESTION, stream=True, rag={"trace": True})
-    chunks = chunks_of(http.post("/v1/chat/completions", json=body).text)
+    chunks = read_chunks(http.post("/v1/chat/completions", json=body).text)
     pieces = [chunk for chunk in chunks if chunk["choices"][0]["delta"].get("content")]
     assert pieces
     assert all({"context_top", "parametric_top", "jsd", "weight"} <= chunk["step"].keys() for chunk in pieces)
@@ -97,7 +97,7 @@ def test_given_passages(http: httpx.Client) -> None:
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_stage_times_add_up(http: httpx.Client, is_stream: bool) -> None:
     response = http.post("/v1/chat/completions", json=chat(QUESTION, stream=is_stream))
-    timings = chunks_of(response.text)[-1]["timings"] if is_stream else response.json()["timings"]
+    timings = read_chunks(response.text)[-1]["timings"] if is_stream else response.json()["timings"]
     total = timings.pop("total")
     assert {"admit", "retrieve", "fit", "generate", "report", "deliver"} <= timings.keys()
     assert sum(timings.values()) == pytest.approx(total, rel=0.05, abs=2.0)
@@ -240,7 +240,7 @@ def test_an_engine_that_is_down_comes_back(tmp_path: Any) -> None:
         assert client.get("/readyz").status_code == 200
 
 
-def chunks_of(text: str) -> list[dict[str, Any]]:
+def read_chunks(text: str) -> list[dict[str, Any]]:
     lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
     assert lines[-1] == "[DONE]"
     return [json.loads(line) for line in lines[:-1]]

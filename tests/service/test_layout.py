@@ -49,9 +49,9 @@ def test_a_library_itself_is_served(tmp_path: Path, make_library: Callable[[Path
 
 def test_with_keys_a_tenant_sees_its_own_folder_only(tmp_path: Path, make_library: Callable[[Path], Path]) -> None:
     make_library(tmp_path / "papers")
-    own = make_library(tmp_path / "acme" / "papers")
+    papers = make_library(tmp_path / "acme" / "papers")
     layout = Layout(tmp_path, has_tenants=True)
-    assert layout.folders("acme") == {"papers": own}
+    assert layout.folders("acme") == {"papers": papers}
     assert layout.folders("default") == {}
     with pytest.raises(Problem, match="expected lower-case"):
         layout.folders("../acme")

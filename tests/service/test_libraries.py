@@ -22,7 +22,7 @@ def upload(http: httpx.Client, library: str, *files: tuple[str, bytes]) -> httpx
     return http.post(f"/v1/libraries/{library}/files", files=parts, params={"wait_s": 30})
 
 
-def pdf_of(text: str) -> bytes:
+def make_pdf(text: str) -> bytes:
     page = FPDF()
     page.add_page()
     page.set_font("helvetica")
@@ -30,7 +30,7 @@ def pdf_of(text: str) -> bytes:
     return bytes(page.output())
 
 
-def docx_of(text: str) -> bytes:
+def make_docx(text: str) -> bytes:
     document, out = docx.Document(), io.BytesIO()
     document.add_paragraph(text)
     document.save(out)
@@ -39,8 +39,8 @@ def docx_of(text: str) -> bytes:
 
 def test_files_of_every_type(http: httpx.Client) -> None:
     http.post("/v1/libraries", json={"name": "types"})
-    files = [("a.txt", b"one"), ("b.md", b"# Two"), ("c.html", b"<p>three</p>"), ("d.pdf", pdf_of("four"))]
-    job = upload(http, "types", *files, ("e.docx", docx_of("five"))).json()
+    files = [("a.txt", b"one"), ("b.md", b"# Two"), ("c.html", b"<p>three</p>"), ("d.pdf", make_pdf("four"))]
+    job = upload(http, "types", *files, ("e.docx", make_docx("five"))).json()
     assert (job["status"], job["num_done"], job["report"]["failed"]) == ("done", 5, [])
     documents = http.get("/v1/libraries/types/documents").json()["data"]
     assert [document["source"] for document in documents] == ["a.txt", "b.md", "c.html", "d.pdf", "e.docx"]

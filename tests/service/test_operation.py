@@ -21,9 +21,9 @@ SECRET = "w42 w43 w44"
 
 def test_keys_from_the_command_line(tmp_path: Path) -> None:
     runner, file = CliRunner(), ["--keys", str(tmp_path / "keys.json")]
-    made = runner.invoke(app, ["keys", "add", "ann", "--scope", "read", "--scope", "write", *file])
-    assert made.exit_code == 0
-    secret = made.stdout.strip().splitlines()[-1]
+    added = runner.invoke(app, ["keys", "add", "ann", "--scope", "read", "--scope", "write", *file])
+    assert added.exit_code == 0
+    secret = added.stdout.strip().splitlines()[-1]
     listed = runner.invoke(app, ["keys", "ls", *file])
     assert "ann" in listed.stdout
     assert secret not in listed.stdout

@@ -188,7 +188,7 @@ def test_citations_open_the_passage(answered: Any) -> None:
 
 
 def test_the_dial_decides_who_is_believed(page: Any) -> None:
-    sent = requests_of(page)
+    sent = record_requests(page)
     page.uncheck("#auto")
     assert "as they stand" in page.inner_text("#dial-hint")
     page.focus("#alpha")
@@ -203,7 +203,7 @@ def test_the_dial_decides_who_is_believed(page: Any) -> None:
     assert [len(body["messages"]) for body in sent] == [1, 3]
 
 
-def requests_of(page: Any) -> list[Any]:
+def record_requests(page: Any) -> list[Any]:
     """Bodies of the chats that the page asks for from now on."""
     sent: list[Any] = []
     page.on("request", lambda request: sent.append(request.post_data_json) if "/chat/" in request.url else None)
@@ -211,7 +211,7 @@ def requests_of(page: Any) -> list[Any]:
 
 
 def test_patches_are_built_and_used(page: Any) -> None:
-    sent = requests_of(page)
+    sent = record_requests(page)
     until(page, "!document.querySelector('#patches-box').hidden")
     assert page.inner_text("#patches-count").startswith("0 of")
     assert page.is_disabled("#patches-mode")
@@ -308,7 +308,7 @@ def test_everything_has_a_name_and_a_visible_focus(answered: Any) -> None:
 def test_stopping_and_beginning_again(answered: Any) -> None:
     page = answered
     page.set_viewport_size({"width": 1280, "height": 860})
-    sent = requests_of(page)
+    sent = record_requests(page)
     page.fill("#question", "Tell me everything about the town and its harbour.")
     page.keyboard.press("Enter")
     page.wait_for_selector(".answer:last-of-type .token")

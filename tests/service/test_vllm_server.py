@@ -59,7 +59,7 @@ def is_up(url: str) -> bool:
 def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path) -> None:
     """Whole, streamed and side by side, the answers of the same model in this process; then the server is killed."""
     url, process = server
-    config, own = (Config(max_tokens=12, engine=engine) for engine in (url, "transformers"))
+    config, local = (Config(max_tokens=12, engine=engine) for engine in (url, "transformers"))
     questions = ["Who runs the harbour?", "Who runs the mill?"]
 
     def answers(app: object) -> tuple[list[str | None], list[str]]:
@@ -68,7 +68,7 @@ def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], 
                 fill(http, "papers", TEXTS)
             client = openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
             with ThreadPoolExecutor(2) as pool:
-                streamed = list(pool.map(lambda question: text_of(client, question), questions))
+                streamed = list(pool.map(lambda question: ask_text(client, question), questions))
             whole = [client.chat.completions.create(**chat(question)) for question in questions]
             if app is served:
                 assert httpx.get(f"{address}/readyz").status_code == 200
@@ -84,7 +84,7 @@ def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], 
 
     assert_another_model_is_refused(url, tmp_path / "another")
     served = tiny_app(tmp_path / "served", lambda: load_generator(config), config)
-    expected = answers(tiny_app(tmp_path / "own", lambda: load_generator(own), own))
+    expected = answers(tiny_app(tmp_path / "own", lambda: load_generator(local), local))
     assert answers(served) == expected
     assert expected[0] == expected[1]
 
@@ -99,6 +99,6 @@ def assert_another_model_is_refused(url: str, folder: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
-def text_of(client: openai.OpenAI, question: str) -> str:
+def ask_text(client: openai.OpenAI, question: str) -> str:
     chunks = client.chat.completions.create(**chat(question), stream=True, extra_body={"rag": {"decoder": "adacad"}})
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks).strip()

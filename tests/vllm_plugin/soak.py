@@ -27,7 +27,8 @@ from decoders.vllm_plugin.scheduler import PairScheduler
 from decoders.vllm_plugin.worker import PairWorker
 from rag.core.query import Sampling
 from rag.generation.base import Done, Generation, Request
-from rag.generation.vllm.generator import Job, VllmGenerator
+from rag.generation.vllm.generator import VllmGenerator
+from rag.generation.vllm.server import Job
 
 DECODERS: tuple[DecoderParams, ...] = (AdaCad(), Cad(), CkPlug(alpha=0.0), CkPlug(), Coiecd())
 # Scores closer than this may change places when their batch does: float32 sums in another order.
@@ -94,12 +95,12 @@ def traffic(text_ids: Sequence[int], num_pairs: int, seed: int) -> list[Request]
 
 def at_rest(generator: VllmGenerator, requests: Sequence[Request]) -> list[Generation]:
     """The truth: answers two at a time, neighbours in the text together."""
-    order = sorted(range(len(requests)), key=lambda at: requests[at].context_ids)
+    order = sorted(range(len(requests)), key=lambda index: requests[index].context_ids)
     answers: dict[int, Generation] = {}
     for start in range(0, len(order), 2):
-        some = order[start : start + 2]
-        answers |= zip(some, generator.generate([requests[at] for at in some]), strict=True)
-    return [answers[at] for at in range(len(requests))]
+        batch = order[start : start + 2]
+        answers |= zip(batch, generator.generate([requests[index] for index in batch]), strict=True)
+    return [answers[index] for index in range(len(requests))]
 
 
 def soak(
@@ -108,32 +109,32 @@ def soak(
     """Ask everything at random moments; 10 % of the clients leave half-way, plain requests are a fifth more."""
     rng = random.Random(seed)
     tally, lock = Tally(), threading.Lock()
-    leaving = {at for at in range(len(requests)) if rng.random() < 0.1}
+    leaving = {index for index in range(len(requests)) if rng.random() < 0.1}
 
-    def ask(at: int) -> None:
-        events = generator.stream([requests[at]])
+    def ask(index: int) -> None:
+        events = generator.stream([requests[index]])
         for num_seen, event in enumerate(events, start=1):
             if isinstance(event, Done):
                 with lock:
-                    _compare(tally, requests[at], event.generation, truth[at], reference)
-            elif at in leaving and num_seen == 2:
+                    _compare(tally, requests[index], event.generation, truth[index], reference)
+            elif index in leaving and num_seen == 2:
                 events.close()
                 with lock:
                     tally.num_cancelled += 1
                 return
 
-    def ask_plain(at: int) -> None:
-        output = generator._loop.run(_plain(generator, requests[at]))
+    def ask_plain(index: int) -> None:
+        output = generator._loop.run(_plain(generator, requests[index]))
         with lock:
             tally.num_plain += bool(output)
 
     with ThreadPoolExecutor(64) as pool:
         futures = []
-        for at in range(len(requests)):
+        for index in range(len(requests)):
             time.sleep(rng.expovariate(60.0))
-            futures.append(pool.submit(ask, at))
-            if at % 5 == 0:
-                futures.append(pool.submit(ask_plain, at))
+            futures.append(pool.submit(ask, index))
+            if index % 5 == 0:
+                futures.append(pool.submit(ask_plain, index))
         for future in futures:
             future.result()
     return tally
@@ -144,18 +145,18 @@ async def _plain(generator: VllmGenerator, request: Request) -> list[int]:
     return [token async for piece in generator._server.run(job) for token in piece.token_ids]
 
 
-def _compare(tally: Tally, request: Request, found: Generation, expected: Generation, reference: Any) -> None:
-    one, other = ([step.token_id for step in answer.steps] for answer in (found, expected))
+def _compare(tally: Tally, request: Request, generation: Generation, expected: Generation, reference: Any) -> None:
+    one, other = ([step.token_id for step in answer.steps] for answer in (generation, expected))
     if one == other:
         tally.num_right += 1
         return
-    at = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    gap = score_gap(reference, request, one[:at], one[at], other[at])
+    index = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    gap = score_gap(reference, request, one[:index], one[index], other[index])
     if gap < TIE:
         tally.num_ties += 1
     else:
         tally.wrong.append(
-            f"prompt of {len(request.context_ids)}, token {at}: {one[at]} for {other[at]}, gap {gap:.2g}"
+            f"prompt of {len(request.context_ids)}, token {index}: {one[index]} for {other[index]}, gap {gap:.2g}"
         )
 
 
@@ -170,7 +171,7 @@ def score_gap(reference: Any, request: Request, answer: Sequence[int], one: int,
     return gap if gap == gap else float("inf")
 
 
-def state_of(generator: VllmGenerator) -> dict[str, Any]:
+def read_state(generator: VllmGenerator) -> dict[str, Any]:
     """What the engine did and still holds, its worker included."""
     engine = generator._server.engine  # type: ignore[attr-defined]
     generator._loop.run(engine.reset_prefix_cache())

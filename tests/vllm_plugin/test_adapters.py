@@ -55,7 +55,7 @@ def test_rows_without_an_adapter_are_wrong_in_vllm_0_32_and_right_later() -> Non
 def adapters(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Adapter]:
     """Two adapters strong enough to change what the model says."""
     config = generator.model.config
-    made = []
+    saved = []
     for number in range(2):
         noise = torch.Generator().manual_seed(number)
         tensors = {
@@ -71,8 +71,8 @@ def adapters(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> list[A
             )
         }
         folder = tmp_path_factory.mktemp("adapters") / f"adapter-{number}"
-        made.append(Adapter(f"adapter-{number}", 4, folder, tensors))
-    return made
+        saved.append(Adapter(f"adapter-{number}", 4, folder, tensors))
+    return saved
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +101,10 @@ def test_pairs_plain_requests_and_adapters_share_a_batch(
             Request.pair(ids[1], ids[1], base.decoder, base.sampling, context_adapter=one),
             base.with_adapter("context", one).with_adapter("parametric", other),
         ]
-    expected, found = generator.generate(requests), vllm.generate(requests)
-    assert [answer.token_ids for answer in found] == [answer.token_ids for answer in expected]
-    assert [answer.memory_answer for answer in found] == [answer.memory_answer for answer in expected]
-    plain, patched = ([expected[at].text for at in range(start, len(requests), 4)] for start in (0, 1))
+    expected, answers = generator.generate(requests), vllm.generate(requests)
+    assert [answer.token_ids for answer in answers] == [answer.token_ids for answer in expected]
+    assert [answer.memory_answer for answer in answers] == [answer.memory_answer for answer in expected]
+    plain, patched = ([expected[index].text for index in range(start, len(requests), 4)] for start in (0, 1))
     assert plain != patched  # else this test could not fail
 
 

@@ -27,9 +27,9 @@ from decoders.vllm_plugin.traces import TRACE_BUFFER
 VOCABULARY = 200
 
 
-def params(pair_id: str | None, role: Any = "context", **given: Any) -> SamplingParams:
+def params(pair_id: str | None, role: Any = "context", **options: Any) -> SamplingParams:
     half = Half(pair_id, role, AdaCad() if len(pair_id) % 2 else CkPlug(), Draw()) if pair_id else None
-    return SamplingParams(temperature=0.0, extra_args={KEY: half.to_text()} if half else None, **given)
+    return SamplingParams(temperature=0.0, extra_args={KEY: half.to_text()} if half else None, **options)
 
 
 class Batch:
@@ -170,11 +170,11 @@ def test_v2_forgets_who_held_a_slot_before() -> None:
         {"prompt_logprobs": 1},
     ],
 )
-def test_what_does_not_go_with_a_pair_is_refused(given: dict[str, Any]) -> None:
-    alone = SamplingParams(temperature=1.0, **given)
+def test_what_does_not_go_with_a_pair_is_refused(options: dict[str, Any]) -> None:
+    alone = SamplingParams(temperature=1.0, **options)
     validate(alone)
     alone.extra_args = {KEY: Half("a", "context", AdaCad()).to_text()}
-    with pytest.raises(PairError, match=next(iter(given))):
+    with pytest.raises(PairError, match=next(iter(options))):
         validate(alone)
 
 

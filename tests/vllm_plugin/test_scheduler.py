@@ -155,8 +155,8 @@ def test_what_cannot_be_a_pair_is_refused_and_the_rest_unharmed(
 ) -> None:
     simulation = Simulation(make_scheduler(num_blocks=60), 1)
     plain = simulation.ask([[7, 8, 9]], 5)
-    for name, role, given in halves:
-        options = {"max_tokens": 5} | given
+    for name, role, overrides in halves:
+        options = {"max_tokens": 5} | overrides
         half = Half("pair", role, options.pop("decoder", AdaCad()))
         one = request(name, options.pop("prompt", [1, 2, 3]), options.pop("max_tokens"), half, **options)
         simulation.client_by_request[name] = Client([[]], 0, {name: []})

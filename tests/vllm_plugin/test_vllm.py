@@ -93,13 +93,13 @@ def remote(server: str) -> Iterator[VllmGenerator]:
 
 @pytest.fixture(scope="module")
 def requests(generator: Any, facts: list[dict[str, Any]]) -> list[Request]:
-    made = []
+    pairs = []
     for number, fact in enumerate(facts[:NUM_PROMPTS]):
         kind = "conflicting" if number % 2 else "agreeing"
         pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact[f"{kind}_context"])])
         ids = generator.encode(pair.context), generator.encode(pair.parametric)
-        made.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=12), has_probes=False))
-    return made
+        pairs.append(Request.pair(*ids, AdaCad(), Sampling(max_tokens=12), has_probes=False))
+    return pairs
 
 
 Compared = dict[str, list[tuple[Request, Generation, Generation]]]
@@ -110,10 +110,10 @@ def compared(vllm: VllmGenerator, generator: Any, requests: list[Request]) -> Co
     """Request, answer of transformers and of vLLM by decoder; all in one batch, which reads each prompt once."""
     asked = [(name, replace(request, decoder=params)) for name, params in DECODERS.items() for request in requests]
     both = [engine.generate([request for _, request in asked]) for engine in (generator, vllm)]
-    found: Compared = {name: [] for name in DECODERS}
+    outcomes: Compared = {name: [] for name in DECODERS}
     for (name, request), one, other in zip(asked, *both, strict=True):
-        found[name].append((request, one, other))
-    return found
+        outcomes[name].append((request, one, other))
+    return outcomes
 
 
 def assert_close_call(generator: Any, request: Request, one: Generation, other: Generation) -> None:

@@ -19,7 +19,7 @@ _TIMEOUT_S = 60.0
 
 
 def writer_lock(parent: Path) -> FileLock:
-    """Held by whoever writes, or cleans up, folders below ``parent``."""
+    """Held while folders are written or cleaned up below ``parent``."""
     parent.mkdir(parents=True, exist_ok=True)
     return FileLock(parent / ".lock", timeout=_TIMEOUT_S)
 

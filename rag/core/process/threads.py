@@ -1,7 +1,8 @@
 """Threads of the numerical libraries: as many as the container may use, and no long spinning while they wait.
 
 OpenMP reads its settings once, when its library is loaded. So :func:`configure_threads` comes before the first import
-of torch (or numpy's BLAS, faiss, scikit-learn): at the entry of a program.
+of torch (or numpy's BLAS, faiss, scikit-learn): at the entry of a program. Another program that uses the
+engine gets :func:`configure_threads_before_torch`.
 
 The wheels of torch, faiss and scikit-learn bring GNU's libgomp. Its waiting threads spin 300,000 times before they
 sleep, which is some ten milliseconds. On a busy machine the thread that they wait for needs the very processor on
@@ -12,7 +13,8 @@ gap between two operations of a model, short enough to cost little. ``benchmarks
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+import sys
+from collections.abc import Container, MutableMapping
 from pathlib import Path
 
 # Turns of libgomp's waiting loop before a thread sleeps.
@@ -32,6 +34,20 @@ def configure_threads(environ: MutableMapping[str, str] = os.environ) -> None:
     if "OMP_WAIT_POLICY" not in environ:
         environ.setdefault("GOMP_SPINCOUNT", str(SPIN_COUNT))
         environ.setdefault("KMP_BLOCKTIME", str(_BLOCKTIME_MS))
+
+
+def configure_threads_before_torch(
+    environ: MutableMapping[str, str] = os.environ, modules: Container[str] = sys.modules
+) -> None:
+    """:func:`configure_threads`, unless torch is loaded: then the program has chosen, and a change would only reach its
+    children.
+
+    Args:
+        environ: the process's environment.
+        modules: names of the modules that are loaded.
+    """
+    if "torch" not in modules:
+        configure_threads(environ)
 
 
 def num_threads(environ: MutableMapping[str, str] = os.environ) -> int:

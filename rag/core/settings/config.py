@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rag.core.errors import SettingError
 from rag.core.query import FilterKind, RetrievalKind, RewriteKind
 from rag.core.settings.toml_file import checked, read_toml
+from rag.core.verdict import OnSilence, Policy
 
 _ENV_PREFIX = "CONCORD_"
 # Read by other parts (the service's database and keys, the key of an engine over HTTP, the tests), or set by Kubernetes
@@ -90,6 +91,19 @@ class Config(BaseModel):
     max_tokens: Count = Field(256, description="Longest answer, tokens. An answer that is cut there says so.")
     conflict_report: bool = Field(
         True, description="Compare the answer with the model's memory. False: 'plain' and 'memory' cost one stream."
+    )
+    verdict: bool = Field(
+        True, description="Read each passage alone, and say what each source and the model's memory say."
+    )
+    policy: Policy = Field(
+        "documents",
+        description="What the answer follows: the documents, the newest of them, the majority, the most reliable voice "
+        "('balanced'), every answer ('all'), or the model's memory.",
+    )
+    on_silence: OnSilence = Field(
+        "say",
+        description="Where the documents hold no answer: 'say' so and add memory's answer, marked as such; 'memory' "
+        "gives memory's answer alone, marked too; 'ask' asks for another question or document.",
     )
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.08, description="Conflict score at which memory and documents count as disagreeing."

@@ -10,7 +10,8 @@ from rag.core.errors import QuestionError, SettingError
 from rag.core.query import Message, Query, Sampling, Search
 from rag.core.settings.config import RENAMED, Config
 
-_OPTIONS = ("history", "top_k", "decoder", "patches", "conflict_report")
+_SETTINGS = ("conflict_report", "verdict", "policy", "on_silence")
+_OPTIONS = ("history", "top_k", "decoder", "patches", *_SETTINGS)
 
 
 def build_query(question: str, options: Mapping[str, Any], config: Config, *, has_own_retrievers: bool) -> Query:
@@ -40,7 +41,7 @@ def build_query(question: str, options: Mapping[str, Any], config: Config, *, ha
         sampling=Sampling(**sampling),
         search=search,
         patches=left.pop("patches", "off"),
-        conflict_report=left.pop("conflict_report", config.conflict_report),
+        **{name: left.pop(name, getattr(config, name)) for name in _SETTINGS},
         cache_salt=str(left.pop("cache_salt", "")),
         remembers=left.pop("remembers", True),
         decoder=_build_decoder(left, config),

@@ -1,4 +1,4 @@
-"""What a model must be to run in rows, and what its configuration says about windows and ends."""
+"""What a model needs to run in rows, and what its configuration says about its window and its end tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")
 
 
 def check_architecture(model: PreTrainedModel, name: str) -> None:
-    """Refuse a model without a key-value cache: rows of another state can be neither padded nor forked.
+    """Refuse a model without a key-value cache: rows with another kind of state can be neither padded nor forked.
 
     Raises:
         ModelError: the model generates no text, or not by attention alone.

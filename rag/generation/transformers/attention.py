@@ -1,8 +1,8 @@
 """Attention of a decoding step over banded rows (:mod:`rag.generation.transformers.cache`).
 
-Two things that the library's own SDPA path does not do. Each band attends over its own columns only. And the
-heads of a query group stand where the queries stand, ``[rows, kv_heads * group, 1, dim] -> [rows, kv_heads,
-group, dim]``, so that keys and values are read once instead of being repeated for every query head.
+It does two things that the library's own SDPA path does not. Each band attends to its own columns only. The heads of a
+query group take the place of the query positions, ``[rows, kv_heads * group, 1, dim] -> [rows, kv_heads, group, dim]``,
+so that keys and values are read once and are not repeated for every query head.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def enable_bands(model: PreTrainedModel) -> bool:
     """Switch a model that runs on SDPA through the attention interface to :func:`banded_sdpa`.
 
     Returns:
-        Whether it was switched. Others (eager, soft-capped, older code) are decoded band by band, unchanged.
+        Whether it was switched. Other models (eager, soft-capped, older code) are decoded band by band, unchanged.
     """
     if model.config._attn_implementation == _NAME:
         return True

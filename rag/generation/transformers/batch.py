@@ -1,11 +1,11 @@
 """The running batch of a generator: which requests are in it, and their tokens.
 
-Its life, repeated until no job is left: run one forward over all rows, mix the streams of each answer, choose one
+It repeats these steps until no job is left: run one forward over all rows, mix the streams of each answer, choose one
 token per sequence, tell the rows which token follows (:mod:`rag.generation.transformers.rows`), and admit further
 jobs while there is room. Prompts of new jobs are read together, equal ones once.
 
-A job that fails leaves alone. Every stage either does all of its work or leaves the batch as it was; then the jobs
-are tried one at a time, or the newest one goes, which is the one that made the batch too large.
+A job that fails ends no other job. Every stage either does all of its work or leaves the batch as it was. Then the jobs
+are tried one at a time, or the newest one is dropped, since it made the batch too large.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from rag.core.errors import UnavailableError
 from rag.generation.codec import Codec
 from rag.generation.request import Request
 from rag.generation.sequences import Choice, Collector
-from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored, ScoreJob, job_prompts, num_rows
+from rag.generation.transformers.bands import Row
+from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored, ScoreJob, fail, job_prompts, num_rows
 from rag.generation.transformers.labels import label_probabilities
 from rag.generation.transformers.mixing import RowSequence, choose_tokens
-from rag.generation.transformers.rows import Row, RowBatch
+from rag.generation.transformers.rows import RowBatch
 from rag.generation.transformers.waiting import Waiting
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class RunningBatch:
         self._failed: list[JobEvent] = []
 
     def step(self, waiting: Waiting[Job]) -> Iterator[JobEvent]:
-        """Every running sequence by one token, then take from ``waiting`` what there is room for."""
+        """Advance every running sequence by one token, then take from ``waiting`` what there is room for."""
         if self.sequences:
             yield from self._advance()
         if waiting and self._num_reserved() <= self._max_rows * (1 - _FREE_SHARE):
@@ -69,7 +69,7 @@ class RunningBatch:
         return sum(len(sequence.streams) for sequence in self.sequences)
 
     def _take(self, waiting: Waiting[Job]) -> list[tuple[int, Job]]:
-        """Jobs whose rows fit, however their answers come to differ; one at least if nothing runs."""
+        """Jobs whose rows fit even if all their answers differ; at least one if nothing runs."""
         taken: list[tuple[int, Job]] = []
         num_reserved = self._num_reserved()
         while waiting:
@@ -85,12 +85,12 @@ class RunningBatch:
             return
         try:
             rows, logits = self._prefill([job for _, job in jobs])
-        except Exception as error:  # whatever the model raises over a prompt: no memory, above all
+        except Exception as error:  # whatever the model raises over a prompt, mostly a lack of memory
             if len(jobs) == 1:
-                yield Failed(jobs[0][0], as_job_error(error))
+                yield fail(jobs[0][0], error)
                 return
             logits = None
-        if logits is None:  # outside of the handler, which holds the memory of what failed
+        if logits is None:  # outside the handler, which keeps the memory of the failed forward alive
             for one in jobs:
                 yield from self._admit([one])
             return
@@ -116,8 +116,8 @@ class RunningBatch:
         """The rows of each job's prompts, and the logits of all of them."""
         prompts = list(dict.fromkeys(prompt for job in jobs for prompt in job_prompts(job)))
         new_rows, logits = _inference(lambda: self.rows.prefill(prompts))
-        row_of = dict(zip(prompts, new_rows, strict=True))
-        return [[row_of[prompt] for prompt in job_prompts(job)] for job in jobs], logits
+        by_prompt = dict(zip(prompts, new_rows, strict=True))
+        return [[by_prompt[prompt] for prompt in job_prompts(job)] for job in jobs], logits
 
     def _advance(self) -> Iterator[JobEvent]:
         """One forward, one token for each running sequence."""
@@ -134,21 +134,21 @@ class RunningBatch:
             yield from self._apply(running, logits)
 
     def _apply(self, moved: Sequence[RowSequence], logits: Tensor) -> list[JobEvent]:
-        """Give each moved sequence its token, let finished ones go, and tell the rows what follows.
+        """Give each moved sequence its token, remove finished ones, and tell the rows what follows.
 
         The other sequences wait for the next step with the token that they already have; the survivors join them.
         """
         events: list[JobEvent] = []
-        failed: dict[int, Exception] = {}
+        failed: dict[int, Failed] = {}
         choices = _inference(lambda: choose_tokens(moved, logits, self._codec))
         for sequence, choice in zip(moved, choices, strict=True):
             try:
                 events += self._take_token(sequence, choice)
             except Exception as error:  # a foreign tokenizer may fail over any token
-                failed.setdefault(sequence.index, as_job_error(error))
+                failed.setdefault(sequence.index, fail(sequence.index, error))
         self.sequences += [sequence for sequence in moved if sequence.finish_reason is None]
         self.drop(failed)
-        return [event for event in events if event.index not in failed] + [Failed(*item) for item in failed.items()]
+        return [*(event for event in events if event.index not in failed), *failed.values()]
 
     def _take_token(self, sequence: RowSequence, choice: Choice | Exception) -> Sequence[JobEvent]:
         if isinstance(choice, Exception):
@@ -156,7 +156,7 @@ class RunningBatch:
         return self._collector.take(sequence, choice, self._codec.eos)
 
     def _keep_rows(self) -> None:
-        """Tell the rows which sequences go on, and with which tokens."""
+        """Tell the rows which sequences continue, and with which tokens."""
         rows = None
         while rows is None:
             reads = [(row, seq.token_ids[-1]) for seq in self.sequences for row in seq.rows.values()]
@@ -165,36 +165,26 @@ class RunningBatch:
                 rows = _inference(partial(self.rows.advance, children))
             except Exception as error:  # no memory for a fork
                 self._evict_newest(error)
-        row_of = dict(zip(children, rows, strict=True))
+        following = dict(zip(children, rows, strict=True))
         for sequence in self.sequences:
             token_id = sequence.token_ids[-1]
-            sequence.rows = {name: row_of[row, token_id] for name, row in sequence.rows.items()}
+            sequence.rows = {name: following[row, token_id] for name, row in sequence.rows.items()}
 
     def _evict_newest(self, error: Exception) -> None:
-        """Let the job fail that was admitted last."""
+        """Fail the job that was admitted last."""
         if not self.sequences:
             raise error
         newest = self.sequences[-1].index
-        self._failed.append(Failed(newest, as_job_error(error)))
+        self._failed.append(fail(newest, error))
         self.sequences = [sequence for sequence in self.sequences if sequence.index != newest]
         self._collector.drop([newest])
-
-
-def as_job_error(error: Exception) -> Exception:
-    """What the job's caller is told: a lack of memory in plain words, any other error as it is."""
-    text = str(error).lower()
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in text:
-        return UnavailableError(
-            "the model ran out of memory over this request; ask again later, shorten the question, or lower max_rows"
-        )
-    return error
 
 
 def _score(ticket: int, job: ScoreJob, logits: Tensor) -> JobEvent:
     try:
         probabilities = _inference(lambda: label_probabilities(logits[None], job.labels)[0].tolist())
     except Exception as error:  # as in a prefill: the job fails, not the batch
-        return Failed(ticket, as_job_error(error))
+        return fail(ticket, error)
     return Scored(ticket, tuple(probabilities))
 
 

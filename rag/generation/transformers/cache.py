@@ -8,10 +8,10 @@ length, so a parametric prompt of 40 tokens never carries the padding of a conte
                      row 2   . . p p p p p s s'    forked from row 0: same history, another last token
     band 1  T = 4    row 0   p p s s               prompt of 2, suffix of 2
 
-One forward serves the rows of all bands: the matrix products see them as one batch, and only attention goes
-band by band (:mod:`rag.generation.transformers.attention`), each band's columns standing at the right end of the mask.
-Every layer keeps its whole history (a sliding window is a matter of the mask), so one layout serves every
-attention-only architecture. A fork copies one row, a finished row's place is taken by the last one.
+One forward serves the rows of all bands. The matrix products see them as one batch; only attention goes band by band
+(:mod:`rag.generation.transformers.attention`). The columns of each band stand at the right end of the mask. Every layer
+keeps its whole history, since the mask alone makes a sliding window, so one layout serves every architecture that is
+made of attention. A fork copies one row; the last row takes the place of a finished one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
 
-# Spare columns of a buffer: one copy of the history per this many steps instead of one per step.
+# Spare columns of a buffer: the history is copied once in this many steps, not at every step.
 _SPARE_COLUMNS = 64
 
 
@@ -68,7 +68,7 @@ class BufferedLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships n
 
     def _allocate(self, keys: Tensor, values: Tensor, num_rows: int = 0) -> None:
         rows, _, length, _ = keys.shape
-        # Half again as many rows, for forks; on a CPU untouched pages cost nothing.
+        # Half as many rows more, for forks; on a CPU untouched pages cost nothing.
         capacity = max(num_rows, rows) * 3 // 2 + 1
         buffers = []
         for states in (keys, values):
@@ -83,7 +83,7 @@ class BufferedLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships n
 
 
 class BandStates(NamedTuple):
-    """What attention gets in place of one tensor: the keys or values of every band, in row order."""
+    """What attention gets instead of one tensor: the keys or values of every band, in row order."""
 
     bands: tuple[Tensor, ...]
 

@@ -7,7 +7,8 @@ other thread runs the model.
     caller B  --jobs---->  arrivals   ├ driver: the batch ─┤
     caller C  --close--->  departures ┘                    └ -->  events of B
 
-The thread starts with the first job and ends when nobody waits for anything.
+The thread starts with the first job and ends when no caller waits. What its batches have freed then goes back to the
+system.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from threading import Lock, Thread
 from typing import Protocol
 
 from rag.core.errors import UnavailableError
+from rag.core.process.heap import trim_heap
 from rag.generation.base import Done
 from rag.generation.cancel import on_cancel
 from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored
@@ -28,10 +30,10 @@ from rag.generation.transformers.waiting import Waiting
 
 
 class Batch(Protocol):
-    """A running batch; one thread calls it. Jobs are known by their tickets: an event's ``index`` is one."""
+    """A running batch; one thread calls it. A job is known by its ticket, which is the ``index`` of its events."""
 
     def step(self, waiting: Waiting[Job]) -> Iterator[JobEvent]:
-        """Every running job by one token, then take from ``waiting`` what there is room for."""
+        """Advance every running job by one token, then take from ``waiting`` what there is room for."""
         ...
 
     def drop(self, tickets: Collection[int]) -> None:
@@ -51,7 +53,7 @@ class Driver:
     """Runs the jobs of all callers in one batch.
 
     Args:
-        make_batch: gives an empty batch. Called in the driver's thread, anew after a batch has ended or failed.
+        make_batch: gives an empty batch. The driver's thread calls it, again after a batch has ended or failed.
     """
 
     def __init__(self, make_batch: Callable[[], Batch]) -> None:
@@ -68,8 +70,8 @@ class Driver:
         """Events of ``jobs``, which are taken in ``order``; closing the iterator stops them within one step.
 
         Raises:
-            UnavailableError: the driver is closed, or was closed meanwhile; the reading was cancelled.
-            Exception: what one of these jobs failed with; the others of this call are stopped.
+            UnavailableError: the driver is or was closed, or the reading was cancelled.
+            Exception: the error of one of these jobs; the other jobs of this call are stopped.
         """
         if not jobs:
             return
@@ -118,7 +120,7 @@ class Driver:
         call.events.put(UnavailableError("the request was cancelled"))
 
     def _fail(self, make_error: Callable[[], BaseException], *, is_last_act: bool = False) -> None:
-        """End all calls, each with an error of its own; the thread's last act lets the next call start another."""
+        """End all calls, each with its own error. As the thread's last act it lets the next call start a new thread."""
         with self._lock:
             if is_last_act:
                 self._thread = None
@@ -136,7 +138,9 @@ class Driver:
             while self._turn(batch, waiting, callers):
                 for event in batch.step(waiting):
                     self._deliver(callers.get(event.index), event)
-        except BaseException as error:  # whatever it is, those who wait must hear of it
+            del batch
+            trim_heap()
+        except BaseException as error:  # whatever it is, the waiting callers must get it
             self._fail(partial(_crashed, error), is_last_act=True)
 
     def _deliver(self, call: _Call | None, event: JobEvent) -> None:
@@ -149,7 +153,7 @@ class Driver:
             call.events.put(replace(event, index=call.jobs[event.index][0]))
 
     def _turn(self, batch: Batch, waiting: Waiting[Job], callers: dict[int, _Call]) -> bool:
-        """Let callers in and out between two steps; whether there is anything left to do."""
+        """Admit and release callers between two steps; returns whether there is work left."""
         with self._lock:
             arrivals, self._arrivals = self._arrivals, []
             departures, self._departures = self._departures, []
@@ -173,7 +177,7 @@ def _closed() -> UnavailableError:
 
 
 def _crashed(error: BaseException) -> UnavailableError:
-    """For everybody in a batch that broke: no text of the error, which may tell of another caller's request."""
+    """For all callers of a batch that broke. It hides the error's text, which may quote another caller's request."""
     crash = UnavailableError("the generator failed in the middle of a batch; ask again")
     crash.__cause__ = error
     return crash

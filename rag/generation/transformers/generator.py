@@ -59,7 +59,7 @@ class TransformersGenerator:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The model, for those who train patches for it."""
+        """The model, for training patches."""
         return self._model
 
     @property
@@ -74,6 +74,10 @@ class TransformersGenerator:
     def encode_text(self, text: str) -> list[int]:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
         return self._codec.encode_text(text)
+
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """See :class:`rag.generation.base.Scorer`."""
+        return self._codec.encode_reply(text)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """All requests as one batch, results in their order."""
@@ -101,7 +105,7 @@ class TransformersGenerator:
         for prompt in prompts:
             if not 0 < len(prompt) <= self.window:
                 raise QuestionError(f"prompt of {len(prompt)} tokens; expected 1 to {self.window}, the window")
-        # Nobody else's prompts are equal to these: see Prompt.salt.
+        # No other caller's prompts are equal to these: see Prompt.salt.
         salt = f"score {uuid4().hex}"
         jobs = [ScoreJob(Prompt(ids, salt=salt), tokens) for ids in prompts]
         events = self._driver.stream(jobs, _longest_first(prompts))

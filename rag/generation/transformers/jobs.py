@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
+from rag.core.errors import UnavailableError
 from rag.generation.base import Event, Prompt, Request
 
 
@@ -47,3 +50,13 @@ def job_prompts(job: Job) -> tuple[Prompt, ...]:
 def num_rows(job: Job) -> int:
     """Most rows that a job can hold: one for each stream of each of its sequences, once they all differ."""
     return 1 if isinstance(job, ScoreJob) else len(job.mixed) + len(job.probes)
+
+
+def fail(index: int, error: Exception) -> Failed:
+    """The event of a job that failed: a lack of memory in plain words, any other error as it is."""
+    text = str(error).lower()
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in text:
+        error = UnavailableError(
+            "the model ran out of memory over this request; ask again later, shorten the question, or lower max_rows"
+        )
+    return Failed(index, error)

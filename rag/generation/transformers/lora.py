@@ -1,7 +1,7 @@
 """Adapters by row: within one forward, row i of the batch runs with its own adapter, or with none.
 
-The base's matrix product sees the whole batch; the rows that have an adapter get their low-rank part added to it.
-The model itself is not changed: hooks live for the length of one forward.
+The base model's matrix product sees the whole batch; the low-rank part is added to the rows that have an adapter.
+The model itself is not changed: hooks live for one forward.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RowAdapters:
             yield
 
     def keep(self, adapters: Iterable[Adapter | None]) -> None:
-        """Let go of every adapter but these."""
+        """Drop all adapters except these."""
         used = set(adapters)
         self._placed = {adapter: table for adapter, table in self._placed.items() if adapter in used}
 
@@ -88,7 +88,7 @@ def check_adapter(model: nn.Module, adapter: Adapter | None) -> None:
 
 def _hook(rows: Sequence[int], pairs: Sequence[Pair]) -> Any:
     def add(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        # Stacked anew in each forward: as much memory as one layer's adapters of the rows, and no book-keeping.
+        # Stacked again in each forward: this takes the memory of one layer's adapters, and needs no book-keeping.
         a, b = stack_ranks(pairs)
         output[rows] += low_rank(args[0][rows], a, b)
         return output

@@ -13,7 +13,7 @@ from decoders.sampling import choose_rows
 from decoders.trace import StepTrace, trace_rows
 from rag.generation.codec import Codec
 from rag.generation.sequences import ActiveSequence, Choice
-from rag.generation.transformers.rows import Row
+from rag.generation.transformers.bands import Row
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class RowSequence(ActiveSequence):
 
 
 def choose_tokens(sequences: Sequence[RowSequence], logits: Tensor, codec: Codec) -> list[Choice | Exception]:
-    """One token per sequence; or why it has none, which is then its own fault and that of no other sequence.
+    """One token per sequence, or the error that is this sequence's alone.
 
     Answers with one rule over the same streams are mixed together; probes take the best token of their stream.
 
@@ -49,10 +49,10 @@ def choose_tokens(sequences: Sequence[RowSequence], logits: Tensor, codec: Codec
 def _mix_each(
     answers: Sequence[RowSequence], logits: Tensor, best: Tensor, codec: Codec
 ) -> Sequence[Choice | Exception]:
-    """All answers at once; if that fails, each alone, so that the fault of one ends no other."""
+    """All answers at once; if that fails, one at a time, so that an error ends only the answer that caused it."""
     try:
         return _mix(answers, logits, best, codec)
-    except Exception as error:  # a rule, or the library's sampling, over settings that it cannot take; no memory
+    except Exception as error:  # a rule or the library's sampling, over settings that it cannot take; or no memory
         if len(answers) == 1:
             return [error]
     return [choice for answer in answers for choice in _mix_each([answer], logits, best, codec)]
@@ -64,9 +64,22 @@ def _mix(answers: Sequence[RowSequence], logits: Tensor, best: Tensor, codec: Co
     rows = {name: [answer.rows[name].index for answer in answers] for name in streams}
     mixture = mix(decoder, {name: logits[indices] for name, indices in rows.items()})
     draws, positions = [answer.draw for answer in answers], [len(answer.token_ids) for answer in answers]
-    token_ids = choose_rows(mixture.scores, draws, positions)
+    token_ids = _force(choose_rows(mixture.scores, draws, positions), answers, positions)
     traces = trace_rows(mixture, token_ids, {name: best[indices] for name, indices in rows.items()}).tolist()
     return [
         Choice(token_id, codec.step(token_id, StepTrace.from_numbers(numbers, streams), decoder))
         for token_id, numbers in zip(token_ids.tolist(), traces, strict=True)
     ]
+
+
+def _force(token_ids: Tensor, answers: Sequence[RowSequence], positions: Sequence[int]) -> Tensor:
+    """The chosen tokens ``[P]``, with those of answers that are known beforehand in their place."""
+    forced = {
+        index: answer.request.forced[position]
+        for index, (answer, position) in enumerate(zip(answers, positions, strict=True))
+        if answer.request.forced
+    }
+    if not forced:
+        return token_ids
+    places = token_ids.new_tensor(list(forced))
+    return token_ids.index_copy(0, places, token_ids.new_tensor(list(forced.values())))

@@ -1,23 +1,23 @@
 """The rows of a running batch: every prompt-plus-suffix that some answer reads, once.
 
 Streams with the same prompt and the same suffix are one row, however many answers read it. When two answers choose
-different tokens, the row forks. So a stream's own answer, or ten decoders on one question, cost a row only after the
-token at which they differ.
+different tokens, the row forks. A stream's own answer, or ten decoders on one question, cost a row only from the token
+at which they differ.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
-from rag.generation.base import Adapter, Prompt
+from rag.generation.base import Prompt
 from rag.generation.transformers.attention import enable_bands
+from rag.generation.transformers.bands import Band, Row, rearrange
 from rag.generation.transformers.cache import BufferedLayer, banded_cache
 from rag.generation.transformers.lora import RowAdapters
 
@@ -25,33 +25,6 @@ from rag.generation.transformers.lora import RowAdapters
 _PREFILL_TOKENS = 4096
 # A prompt joins a prefill group when it is at least this share of the group's longest.
 _LENGTH_SHARE = 0.75
-
-
-@dataclass(eq=False)
-class Row:
-    """One sequence in the cache.
-
-    Attributes:
-        num_tokens: tokens in the cache.
-        token: the token to feed next.
-        index: its place among the logits of the last prefill or step.
-        adapter: what the model runs with on this row.
-    """
-
-    num_tokens: int
-    token: int = 0
-    index: int = 0
-    adapter: Adapter | None = None
-
-
-@dataclass(eq=False)
-class _Band:
-    layers: list[BufferedLayer]
-    rows: list[Row] = field(default_factory=list)
-
-    @property
-    def length(self) -> int:
-        return int(self.layers[0].keys.shape[2])
 
 
 class RowBatch:
@@ -65,7 +38,7 @@ class RowBatch:
         self._is_banded = enable_bands(model)
         parameters = inspect.signature(model.forward).parameters
         self._has_position_ids = "position_ids" in parameters
-        self._bands: list[_Band] = []
+        self._bands: list[Band] = []
         self._adapters = RowAdapters(model)
 
     @property
@@ -81,13 +54,13 @@ class RowBatch:
         """
         rows = [Row(len(prompt.ids), index=i, adapter=prompt.adapter) for i, prompt in enumerate(prompts)]
         logits: dict[int, Tensor] = {}
-        bands: list[_Band] = []
+        bands: list[Band] = []
         for group in group_by_length([len(prompt.ids) for prompt in prompts]):
             cache = DynamicCache()
             out = self._read([prompts[i] for i in group], cache)
             logits.update(zip(group, out, strict=True))
             layers = [BufferedLayer.adopt(layer) for layer in cache.layers]
-            bands.append(_Band(layers, [rows[i] for i in group]))
+            bands.append(Band(layers, [rows[i] for i in group]))
         stacked = torch.stack([logits[i] for i in range(len(prompts))])
         self._bands += bands
         return rows, stacked
@@ -117,9 +90,9 @@ class RowBatch:
         return self._feed(rows, banded_cache([band.layers for band in self._bands]))
 
     def advance(self, children: Sequence[tuple[Row, int]]) -> list[Row]:
-        """Say which rows go on, and with which token; each (row, token) at most once.
+        """Choose the rows that continue and their next tokens; each (row, token) at most once.
 
-        A row's first child is the row itself, further children are forks; rows without a child leave.
+        A row's first child is the row itself and further children are forks. Rows without a child are removed.
 
         Returns:
             The row of each child.
@@ -136,7 +109,7 @@ class RowBatch:
                 parent.token = token
                 placed.append(parent)
         for band in self._bands:
-            _rearrange(band, forks)
+            rearrange(band, forks)
         self._bands = [band for band in self._bands if band.rows]
         self._adapters.keep(row.adapter for band in self._bands for row in band.rows)
         return placed
@@ -173,30 +146,6 @@ class RowBatch:
         )
         logits: Tensor = out.logits[:, -1]
         return logits
-
-
-def _rearrange(band: _Band, forks: dict[Row, list[Row]]) -> None:
-    """Give forks and the last rows the places of rows that left, so that the band stays dense."""
-    place = {row: index for index, row in enumerate(band.rows)}
-    num_before = len(band.rows)
-    stay = [row for row in band.rows if row in forks]
-    born = [(fork, place[row]) for row in stay for fork in forks[row]]
-    num_rows = len(stay) + len(born)
-    if num_rows == num_before and not born:
-        return
-    layout: list[Row | None] = [row if row in forks else None for row in band.rows]
-    layout = layout[:num_rows] + [None] * (num_rows - num_before)
-    homeless = [(row, place[row]) for row in stay if place[row] >= num_rows] + born
-    holes = [index for index, row in enumerate(layout) if row is None]
-    moves = []
-    for (row, source), target in zip(homeless, holes, strict=True):
-        layout[target] = row
-        moves.append((source, target))
-    for layer in band.layers:  # all of them before any changes: there may be no memory
-        layer.reserve(num_rows)
-    for layer in band.layers:
-        layer.copy_rows(moves, num_rows)
-    band.rows = [row for row in layout if row is not None]
 
 
 def group_by_length(lengths: Sequence[int]) -> list[list[int]]:

@@ -24,7 +24,7 @@ class Waiting(Generic[J]):
         return self._turns[0][0]
 
     def add(self, jobs: Sequence[tuple[int, J]]) -> None:
-        """One more caller, with its jobs in the order in which it wants them."""
+        """Add a caller, with its jobs in the order in which it wants them."""
         self._turns.append(deque(jobs))
 
     def pop(self) -> tuple[int, J]:

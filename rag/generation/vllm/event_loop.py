@@ -1,4 +1,4 @@
-"""An event loop that threads without one hand their coroutines to."""
+"""An event loop in a thread, for callers that have no loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rag.core.errors import UnavailableError
 
 
 class EventLoop:
-    """An event loop in a thread of its own, started with the first coroutine."""
+    """An event loop in its own thread, started with the first coroutine."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

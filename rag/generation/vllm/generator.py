@@ -1,9 +1,8 @@
 """The generator over vLLM: each answer is a pair of requests that the plugin keeps in step.
 
 An answer costs vLLM two rows (the pair), and one more for each probe; plain decoding without probes costs one row.
-All answers of all callers are in flight at once, up to ``max_in_flight``; vLLM batches them. The :class:`VllmServer`
-is a vLLM in this process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP
-(:mod:`rag.generation.vllm.remote`).
+All answers of all callers are in flight at once, up to ``max_in_flight``; vLLM batches them. The server is a vLLM in
+this process (:mod:`rag.generation.vllm.local`), or one anywhere behind HTTP (:mod:`rag.generation.vllm.remote`).
 """
 
 from __future__ import annotations
@@ -12,91 +11,22 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Protocol
 from uuid import uuid4
 
 from decoders.pairing import ROLES, Half
-from decoders.sampling import Draw
 from decoders.streams import PAIR
 from decoders.trace import StepTrace
 from rag.core.answer import Step
 from rag.core.errors import ConcordError, SettingError, UnavailableError
 from rag.core.query import Message
-from rag.generation.base import Adapter, Done, Event, Generation, Prompt, Request, collect
+from rag.generation.base import Done, Event, Generation, Prompt, Request, collect
 from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec
 from rag.generation.request import check_fits
 from rag.generation.sequences import ActiveSequence, Choice, Collector
 from rag.generation.vllm.event_loop import EventLoop
-
-GREEDY = Draw()
-
-
-@dataclass(frozen=True)
-class Job:
-    """One request to vLLM: a prompt, and the half of a pair that it is, if it is one.
-
-    Attributes:
-        key: shared by everything of one answer, so that data-parallel ranks keep an answer together.
-        draw: how the token is chosen; greedy for a probe.
-        stop_token_ids: what ends the answer, besides ``max_tokens``.
-        cache_salt: prompts of different salts share no cached prefix; empty is everyone's.
-        adapter: what the prompt is read with, on top of the model.
-    """
-
-    prompt_ids: tuple[int, ...]
-    key: str
-    max_tokens: int
-    stop_token_ids: tuple[int, ...]
-    draw: Draw = GREEDY
-    half: Half | None = None
-    cache_salt: str = ""
-    adapter: Adapter | None = None
-
-    @property
-    def has_trace(self) -> bool:
-        """The trace of a pair travels with its context half."""
-        return self.half is not None and self.half.role == "context"
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Tokens as they come, each with its trace where the job has one."""
-
-    token_ids: tuple[int, ...]
-    traces: tuple[StepTrace, ...] = ()
-
-
-class VllmServer(Protocol):
-    """A vLLM with the plugin. Everything but the properties runs in one event loop."""
-
-    @property
-    def window(self) -> int:
-        """Most tokens of prompt and answer together."""
-        ...
-
-    def run(self, job: Job) -> AsyncGenerator[Piece, None]:
-        """The pieces of one job; closing the iterator aborts it.
-
-        Raises:
-            UnavailableError: the server is down, or gave the job up.
-            InputError: it refused the job, with its reason.
-        """
-        ...
-
-    def check(self) -> None:
-        """Return if a job would be run now; any thread may ask.
-
-        Raises:
-            UnavailableError, ModelError: the server is down, or has another model.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Let go of the server."""
-        ...
+from rag.generation.vllm.server import Job, Piece, VllmServer
 
 
 class VllmGenerator:
@@ -164,7 +94,7 @@ class VllmGenerator:
         self._loop.close(self._server.close())
 
     async def _answer(self, index: int, request: Request, events: SimpleQueue[Event | BaseException]) -> None:
-        """One answer: its sequences side by side, their events to the caller's queue."""
+        """Run one answer: all its sequences at once. Their events go to the caller's queue."""
         collector = Collector()
         try:
             async with self._slots, asyncio.TaskGroup() as group:
@@ -179,7 +109,7 @@ class VllmGenerator:
     async def _run(
         self, sequence: ActiveSequence, collector: Collector, events: SimpleQueue[Event | BaseException]
     ) -> None:
-        """One sequence from its first token to its last; a pair's parametric half runs beside it, unread."""
+        """Run one sequence from its first token to its last. A pair's parametric half runs beside it, unread."""
         first, *others = build_jobs(sequence, self._codec.eos)
         async with asyncio.TaskGroup() as group, aclosing(self._server.run(first)) as pieces:
             partners = [group.create_task(_drain(self._server.run(job))) for job in others]
@@ -190,7 +120,7 @@ class VllmGenerator:
                         events.put(event)
                     if sequence.finish_reason is not None:
                         break
-            # Before this half goes: a half that is left alone is told so, as an error.
+            # Before this half ends: a half whose partner has ended gets an error.
             for partner in partners:
                 partner.cancel()
 
@@ -201,7 +131,7 @@ class VllmGenerator:
             yield token_id, piece.traces[index] if piece.traces else None
 
     def _step(self, sequence: ActiveSequence, token_id: int, trace: StepTrace | None) -> Step:
-        """The step of an answer. Of a single stream that ran as a pair with itself, only that stream is told."""
+        """The step of an answer. If a single stream ran as a pair with itself, the step has that stream only."""
         if trace is not None and len(sequence.streams) == 1:
             trace = StepTrace(math.nan, {name: trace.streams[name] for name in sequence.streams})
         return self._codec.step(token_id, trace, sequence.request.decoder)
@@ -219,7 +149,7 @@ class VllmGenerator:
 def build_jobs(sequence: ActiveSequence, stop_token_ids: Collection[int]) -> list[Job]:
     """One job where one stream is read greedily, else the two halves of a pair, the half with the trace first.
 
-    A single stream that is sampled runs as a pair with itself: so its tokens are drawn as in any other answer.
+    A single stream that is sampled runs as a pair with itself, so that its tokens are drawn as in any other answer.
     """
     request, key, stop = sequence.request, uuid4().hex, tuple(sorted(stop_token_ids))
     prompts = {name: request.streams[name] for name in sequence.streams}
@@ -246,6 +176,8 @@ def _check_streams(request: Request) -> None:
             f"engine 'vllm' runs the streams {' and '.join(PAIR)}; this request also reads {', '.join(others)}; "
             "take engine='transformers', or another decoder"
         )
+    if request.forced:
+        raise SettingError("engine 'vllm' cannot tell how likely a given reply is; take engine='transformers'")
 
 
 async def _drain(pieces: AsyncGenerator[Piece, None]) -> None:

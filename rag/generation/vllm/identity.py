@@ -1,4 +1,4 @@
-"""Which model a server runs, told without a path: a name, and a fingerprint of what both ends must share.
+"""Which model a server runs, without its path: a name, and a fingerprint of what both ends must share.
 
 A path means nothing on another machine, and a name alone can mean two models. ``concord serve-llm`` offers its model
 under two names, ``NAME`` and ``NAME@FINGERPRINT``. The service loads its own copy of the tokenizer by the name,
@@ -41,7 +41,7 @@ class ModelIdentity:
 
     @classmethod
     def from_served_names(cls, names: Sequence[str]) -> ModelIdentity:
-        """The identity that a server's list of models tells; the first name is the plain one."""
+        """The identity in a server's list of models; the first name is the plain one."""
         prefix = f"{names[0]}@"
         fingerprints = [name.removeprefix(prefix) for name in names[1:] if name.startswith(prefix)]
         return cls(names[0], fingerprints[0] if fingerprints else "")
@@ -60,9 +60,9 @@ def identify(name: str, place: str) -> ModelIdentity:
 
 @one_at_a_time
 def model_fingerprint(name: str, place: str) -> str:
-    """Hex digits that are equal where the tokenizer and the shape of the model are.
+    """Hex digits that are equal for equal tokenizers and equal shapes of the model.
 
-    Computed from meaning and not from files, because each machine may have converted the model by itself.
+    They are computed from what the files mean, because each machine may have converted the model itself.
 
     Args:
         name: the model, for error messages.

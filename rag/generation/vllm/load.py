@@ -35,7 +35,7 @@ def load_remote(config: Config) -> VllmGenerator:
     The tokenizer is this machine's own copy: of ``config.model``, or of the model that the server names.
 
     Raises:
-        UnavailableError: nobody answers there.
+        UnavailableError: no server answers there.
         ModelError: the model has no tokenizer here, or the server runs another model.
     """
     ranks = int(config.engine_options.get("data_parallel_size", 1))

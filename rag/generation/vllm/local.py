@@ -1,4 +1,4 @@
-"""A vLLM engine of this process's own: its engine core runs in a child process, on this machine's devices."""
+"""A vLLM engine that this process starts. Its engine core runs in a child process, on this machine's devices."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
 from rag.generation.base import Adapter
-from rag.generation.vllm.generator import Job, Piece
+from rag.generation.vllm.server import Job, Piece
 
 
 def plugin() -> dict[str, Any]:
-    """What makes a vLLM know pairs, as fields of its ``AsyncEngineArgs``.
+    """The fields of vLLM's ``AsyncEngineArgs`` that teach it pairs.
 
-    The logits processor is an entry point, which vLLM finds by itself; where this project runs from its source
-    tree without being installed there is none, and it is named.
+    The logits processor is an entry point, which vLLM finds by itself. A source tree that is not installed has no entry
+    point, so there the processor is named.
     """
     named = {
         "scheduler_cls": "decoders.vllm_plugin.scheduler.PairScheduler",
@@ -56,9 +56,9 @@ class LocalVllm:
         """Start the engine; takes from seconds to minutes.
 
         Raises:
-            ModelError: vLLM is not installed in a version that the plugin knows, or cannot load the model so.
+            ModelError: vLLM is not installed in a version that the plugin supports, or it cannot load the model.
         """
-        # The engine core is a child: it must not begin with this process's threads and locks.
+        # The engine core is a child process: it must not inherit this process's threads and locks.
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
@@ -87,7 +87,7 @@ class LocalVllm:
         return self._engine
 
     async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
-        """The pieces of one job (:class:`rag.generation.vllm.generator.VllmServer`)."""
+        """The pieces of one job (:class:`rag.generation.vllm.server.VllmServer`)."""
         from decoders.vllm_plugin.compat import EngineDeadError, EngineGenerateError
 
         async with self._starting:
@@ -113,7 +113,7 @@ class LocalVllm:
                 await outputs.aclose()
 
     def check(self) -> None:
-        """Nothing to check: an engine that died is started again by the next job, so a question is welcome."""
+        """Nothing to check: the next job starts an engine that died."""
 
     async def close(self) -> None:
         """Stop the engine's processes."""

@@ -11,11 +11,11 @@ import httpx
 from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
-from rag.generation.vllm.generator import Job, Piece
 from rag.generation.vllm.identity import ModelIdentity
+from rag.generation.vllm.server import Job, Piece
 
 _CONNECT_TIMEOUT_S = 10.0
-# A health check is asked for every few seconds: a server that takes longer is as good as down.
+# Health checks come every few seconds: a server that takes longer counts as down.
 _CHECK_TIMEOUT_S = 2.0
 
 
@@ -28,7 +28,7 @@ class RemoteVllm:
         num_ranks: its data-parallel size; a pair goes to one rank.
 
     Raises:
-        UnavailableError: nobody answers there.
+        UnavailableError: no server answers there.
         ModelError: the server refuses to say which model it runs.
     """
 

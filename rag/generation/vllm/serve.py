@@ -1,4 +1,4 @@
-"""Starting a vLLM server that knows pairs."""
+"""Start a vLLM server that knows pairs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = (
     flags += ["--middleware", "decoders.vllm_plugin.middleware.RefuseBeams"]
     names = ["--served-model-name", identity.name, identity.served_name]
     where = ["--host", host, "--port", str(port), *names]
-    # What 'vllm serve' runs; the command itself asks for a package of vLLM's name, which its CPU build has not.
+    # What 'vllm serve' runs. The command itself needs a package named vllm; the CPU build has another name.
     return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", place, *where, *flags, *extra]
 
 

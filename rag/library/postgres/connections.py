@@ -84,7 +84,7 @@ class Connections:
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock of this name, which is that of a session: the server lets go when its connection ends.
 
-        The connection may be cut meanwhile, and nobody is told: :class:`rag.library.postgres.writer.Writer` finds out.
+        The connection may be cut meanwhile, without notice: :class:`rag.library.postgres.writer.Writer` finds out.
 
         Raises:
             StorageError: another session held it for a minute, or the server is out of reach.

@@ -132,7 +132,7 @@ class PostgresLibrary(PostgresReader):
             _drop_extractions(db, contents)
             set_meta(db, "encoder", encoder)
             next_generation(db)
-        # In a transaction of its own, so that publishing stays short. A failure costs speed alone; a check reports it.
+        # In its own transaction, so that publishing stays short. A failure costs speed alone; a check reports it.
         with suppress(StorageError):
             self._dense_index.build_if_large(self.num_passages)
 

@@ -32,7 +32,7 @@ class PostgresReader(Library):
         return None
 
     def close(self) -> None:
-        """Close all connections that nobody else uses."""
+        """Close all connections that are not used elsewhere."""
         self.database.close()
 
     def meta(self, key: str) -> str | None:

@@ -24,7 +24,7 @@ _KEY = "writer"
 
 
 class Writer:
-    """Takes the writer's place, and guards the transactions of whoever has it; threads may share it."""
+    """Takes the writer's place, and guards the transactions of the one who has it; threads may share it."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database

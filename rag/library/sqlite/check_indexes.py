@@ -14,8 +14,9 @@ from rag.core.errors import ConcordError, StorageError
 from rag.library.base import Library
 from rag.library.checking import Damage
 from rag.library.sqlite.database import LIVE, SPARSE_INDEX, Database, next_generation
+from rag.library.sqlite.index_build import build_index
 from rag.library.sqlite.index_file import INDEX_FILE, UNFINISHED, IndexFileError, read_index, save_index
-from rag.library.sqlite.vector_index import VectorIndex, build_index
+from rag.library.sqlite.vector_index import VectorIndex
 
 _NUM_SAMPLED = 64
 _LEFT_OVER_S = 3600
@@ -86,7 +87,7 @@ def _search_problem(library: Library, index: VectorIndex) -> str:
     try:
         ids, vectors = library.vectors_by_id(np.random.default_rng(0).permutation(common)[:_NUM_SAMPLED])
     except StorageError:
-        return ""  # damaged vectors have a finding of their own
+        return ""  # damaged vectors have their own finding
     if not len(ids):
         return ""
     if vectors.shape[1] != index.index.d:

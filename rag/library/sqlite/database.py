@@ -62,7 +62,7 @@ LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
 
 
 class Database:
-    """Connections to one file. Every transaction has one of its own, so that readers never wait for each other."""
+    """Connections to one file. Every transaction has its own, so that readers never wait for each other."""
 
     def __init__(self, file: Path) -> None:
         """Open ``file``, making or upgrading its tables.

@@ -7,8 +7,9 @@ from threading import Lock
 
 from rag.core.encoding import Vectors
 from rag.library.base import Library
+from rag.library.sqlite.index_build import build_index, update_index
 from rag.library.sqlite.index_file import IndexFileError, read_index, save_index
-from rag.library.sqlite.vector_index import VectorIndex, build_index, update_index
+from rag.library.sqlite.vector_index import VectorIndex
 
 
 class FaissIndex:

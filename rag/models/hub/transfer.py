@@ -1,4 +1,4 @@
-"""Downloading the files of a hub's model; a download that stopped goes on, also in another process.
+"""Downloading the files of a hub's model; a download that stopped continues, also in another process.
 
 The hub client's own downloads start a file anew after the process ended; with files of gigabytes that is too much.
 """
@@ -88,7 +88,7 @@ def _safe_path(path: str) -> Path:
 
 
 def _fetch_file(client: httpx.Client, url: str, file: HubFile, part: Path, advance: Callable[[int], None]) -> None:
-    """Download ``file`` to ``part`` and go on where an earlier download stopped.
+    """Download ``file`` to ``part`` and continue where an earlier download stopped.
 
     A lost connection is tried again; only tries that bring nothing are counted.
     """
@@ -104,7 +104,7 @@ def _fetch_file(client: httpx.Client, url: str, file: HubFile, part: Path, advan
         except httpx.RequestError as error:
             num_tries = 1 if _size(part) > size else num_tries + 1
             if num_tries == _NUM_TRIES:
-                lost = f"lost the model hub at {file.path} ({first_line(error)}); the same command goes on"
+                lost = f"lost the model hub at {file.path} ({first_line(error)}); the same command continues"
                 raise ModelError(lost) from None
             time.sleep(2**num_tries / 4)
         except httpx.HTTPStatusError as error:

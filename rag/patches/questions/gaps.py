@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kg.names import FUNCTION_WORDS
+from rag.core.english import FUNCTION_WORDS
 from rag.patches.questions.sentences import NAME
 
 _NUMBER = r"\d[\d,.]*\d|\d"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kg.names import FUNCTION_WORDS
+from rag.core.english import FUNCTION_WORDS
 from rag.patches.base import PatchDocument
 
 NAME = r"[A-Z][\w'\u2019&-]*(?:\s+(?:(?:of|the|de|la|von|van|and)\s+)*(?:[A-Z][\w'\u2019&-]*|\d+))*"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kg.names import FUNCTION_WORDS
+from rag.core.english import FUNCTION_WORDS
 from rag.patches.questions.gaps import Gap
 
 _AUXILIARY = re.compile(r"\s(is|are|was|were|has|have|had|can|could|will|would|may|must|should)\s")

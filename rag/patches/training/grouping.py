@@ -17,7 +17,7 @@ def group_documents(
 
     Args:
         documents: the rows of each.
-        max_tokens: most tokens of a padded step; a document that exceeds it alone is a group of its own.
+        max_tokens: most tokens of a padded step; a document that exceeds it alone is its own group.
         max_documents: most documents of a group.
         without: indices to leave out.
     """

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from rag.core.errors import PatchError
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.models.fingerprint import model_fingerprint
 from rag.patches.base import PatchDocument, WrittenPatch
-from rag.patches.fingerprint import model_fingerprint
 from rag.patches.profiles import Profile
 from rag.patches.questions.source import SampleSource
 from rag.patches.training.trainer import Trainer

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rag.pipeline.state import State, update_by
+from retrievers.judging.base import Judge
 from retrievers.judging.filter import KnowledgeFilter
-from retrievers.judging.judges import Judge
 
 
 @dataclass(frozen=True)

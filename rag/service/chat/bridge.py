@@ -26,7 +26,7 @@ async def iterate(
     queue: asyncio.Queue[object] = asyncio.Queue()
 
     def put(item: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+        with suppress(RuntimeError):  # the loop is closed: no reader is left
             loop.call_soon_threadsafe(queue.put_nowait, item)
 
     def read() -> None:

@@ -44,7 +44,7 @@ class Chat:
         return self.request.messages[-1].text
 
     def events(self, catalog: LibraryCatalog) -> Iterator[TokenEvent | Answer]:
-        """What the engine says, read in a thread of its own; the first stage is the wait for that thread."""
+        """What the engine says, read in its own thread; the first stage is the wait for that thread."""
         waited_ms = (time.perf_counter() - self.started_s) * 1e3
         engine = catalog.base if self.library is None else self._engine(catalog, self.library)
         for event in self._ask(engine):
@@ -125,11 +125,12 @@ def chunk(chat: Chat, event: TokenEvent) -> dict[str, Any]:
 
 def last_chunks(chat: Chat, answer: Answer) -> list[dict[str, Any]]:
     """The end of a stream: the reason, usage and everything that only the whole answer has."""
+    owed = [_chunk(chat, {"content": answer.unstreamed})] if answer.unstreamed else []
     options = chat.request.stream_options
     if options is not None and options.include_usage:
         usage_chunk = {**_chunk(chat, {}), "choices": [], "usage": _usage(answer)}
-        return [_chunk(chat, {}, answer.finish_reason, **_extras(chat, answer)), usage_chunk]
-    return [_chunk(chat, {}, answer.finish_reason, usage=_usage(answer), **_extras(chat, answer))]
+        return [*owed, _chunk(chat, {}, answer.finish_reason, **_extras(chat, answer)), usage_chunk]
+    return [*owed, _chunk(chat, {}, answer.finish_reason, usage=_usage(answer), **_extras(chat, answer))]
 
 
 def sse(data: Any) -> bytes:

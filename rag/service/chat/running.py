@@ -19,7 +19,7 @@ from rag.service.problems import Problem
 from rag.service.state import State
 from rag.service.telemetry import now_ns
 
-_CLIENT_LEFT = 499  # nobody is there to read it; the log has it
+_CLIENT_LEFT = 499  # no client reads it; the log has it
 
 
 async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[TokenEvent | Answer, None]:
@@ -39,14 +39,15 @@ async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[Toke
 
     leaving = asyncio.create_task(_when_left(request, lambda: stop("left")))
     timer = asyncio.get_running_loop().call_later(timeout_s, stop, "late")
-    num_events, has_left = 0, True
+    num_events = 0
+    is_answered = has_left = False
     try:
         async with aclosing(iterate(submit, lambda: chat.events(state.catalog), cancellation)) as events:
             async for event in events:
                 if not num_events:
                     telemetry.first_token.observe(time.perf_counter() - chat.started_s)
                 num_events += 1
-                has_left = has_left and not isinstance(event, Answer)
+                is_answered = isinstance(event, Answer)
                 yield _measured(chat, state, event)
     except UnavailableError:
         has_left = cause == "left"
@@ -56,9 +57,11 @@ async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[Toke
         if cause == "left":
             raise Problem(_CLIENT_LEFT, "client_left", "the client has left") from None
         raise
-    except Exception:
-        has_left = False
+    except (GeneratorExit, asyncio.CancelledError):  # the server stopped reading, because the client has gone
+        has_left = not is_answered
         raise
+    else:
+        has_left = not is_answered  # it was stopped between two tokens
     finally:
         telemetry.cancelled.inc(has_left)
         timer.cancel()

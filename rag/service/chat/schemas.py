@@ -1,7 +1,8 @@
 """The chat over the wire: OpenAI's forms, the ``rag`` object of a request, and what the reply says beyond them.
 
 A reply, and the last chunk of a streamed one, carries beside OpenAI's fields: ``citations``, ``dropped``,
-``conflict`` (:class:`rag.core.answer.Conflict`; its ``steps`` on request), ``decoder``, ``settings``, ``patches`` and
+``verdict`` (:class:`rag.core.verdict.Verdict`), ``conflict`` (:class:`rag.core.answer.Conflict`; its ``steps`` on
+request), ``decoder``, ``settings``, ``patches`` and
 ``timings`` (milliseconds by stage, and ``total``): the fields of :class:`rag.core.answer.Answer`, whose classes stand
 in the OpenAPI document as they are. With ``rag.trace`` every chunk of a stream carries the ``step`` of its token.
 """
@@ -16,6 +17,7 @@ from pydantic.config import JsonDict
 
 from rag.core.answer import Citation, Conflict, PatchUse
 from rag.core.query import PatchMode
+from rag.core.verdict import OnSilence, Policy, Verdict
 from rag.service.schemas import Name, Strict
 
 _QUESTION_CHARS = 200_000
@@ -60,7 +62,7 @@ class ChatMessage(Strict):
 
 
 class StreamOptions(Strict):
-    """How a stream ends: with ``include_usage``, usage has a chunk of its own, as OpenAI sends it."""
+    """How a stream ends: with ``include_usage``, usage has its own chunk, as OpenAI sends it."""
 
     include_usage: bool = False
     include_obfuscation: Literal[False] = False
@@ -99,6 +101,9 @@ class RagOptions(BaseModel):
         None,
         description="'auto': passages, and the patches of the documents they are from; 'only': patches alone; 'off'.",
     )
+    verdict: bool | None = Field(None, description="Read each passage alone, and say what each source and memory say.")
+    policy: Policy | None = Field(None, description="What the answer follows where sources disagree.")
+    on_silence: OnSilence | None = Field(None, description="What is said where the documents say nothing.")
     trace: bool = Field(False, description="Report what both streams said at each token.")
 
     @model_validator(mode="after")
@@ -190,7 +195,8 @@ class ChatReply(BaseModel):
     usage: Usage
     citations: list[Citation]
     dropped: list[Citation]
-    conflict: Conflict = Field(description="Its 'steps' come with 'rag.trace' only.")
+    verdict: Verdict | None = Field(description="What each source says, and what the model knows.")
+    conflict: Conflict = Field(description="Deprecated; see 'verdict'. Its 'steps' come with 'rag.trace' only.")
     decoder: str
     settings: dict[str, Any]
     patches: list[PatchUse] = Field(description="The documents whose patches it was generated with, and how strongly.")

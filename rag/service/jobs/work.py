@@ -34,7 +34,7 @@ class JobProgress(Progress):
     def advance(self, source: str) -> None:
         self._update(num_done=self.job.num_done + 1)
         if self._is_stopping.is_set():
-            raise UnavailableError("the service is stopping; the job goes on at its next start")
+            raise UnavailableError("the service is stopping; the job continues at its next start")
 
     def _update(self, **numbers: int) -> None:
         self.job = self.job.model_copy(update={"status": "running", **numbers})

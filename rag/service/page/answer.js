@@ -1,6 +1,7 @@
 // One answer: its text tinted by conflict, what both streams would have said, the verdict, the citations.
 
 import { byId, h, openDialog } from "./dom.js";
+import { verdictView } from "./verdict.js";
 
 // Jensen-Shannon divergence is at most ln 2 (nats).
 const MAX_JSD = Math.LN2;
@@ -30,11 +31,12 @@ export class AnswerView {
   }
 
   /** Show what the service knows about the whole answer. */
-  finish({ conflict, citations = [], patches = [], finish_reason, notice, timings, decoder }) {
+  finish({ verdict, conflict, citations = [], patches = [], finish_reason, notice, timings, decoder }) {
     this.#settle();
     if (notice) this.element.append(h("p", { className: "meta" }, notice));
     if (finish_reason === "length") this.element.append(h("p", { className: "meta" }, "Cut off at the longest answer allowed."));
-    if (conflict && hasDocuments({ citations, patches })) this.element.append(verdict(conflict));
+    if (verdict) this.element.append(verdictView(verdict, citations, (index) => openPassage(citations[index])));
+    else if (conflict && hasDocuments({ citations, patches })) this.element.append(streamsDiffer(conflict));
     if (citations.length) this.element.append(citationList(citations));
     if (timings?.total) this.element.append(h("p", { className: "meta" }, `${(timings.total / 1000).toFixed(1)} s · ${decoder}${used(patches)}`));
   }
@@ -116,7 +118,7 @@ export function hideCandidates() {
   document.querySelector("[aria-describedby=candidates]")?.removeAttribute("aria-describedby");
 }
 
-function verdict(conflict) {
+function streamsDiffer(conflict) {
   if (!conflict.is_conflict) {
     return h("p", { className: "agreement" }, `Documents and memory agree (conflict ${conflict.score.toFixed(2)})`);
   }

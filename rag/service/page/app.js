@@ -23,7 +23,8 @@ async function ask(question) {
     view.finish(last);
     messages.push(turn, { role: "assistant", content: view.plain });
     const isConflict = last.conflict?.is_conflict && hasDocuments(last);
-    announce(view.plain + (isConflict ? " Memory and documents disagree." : ""));
+    const found = last.verdict?.summary ?? (isConflict ? "Memory and documents disagree." : "");
+    announce(`${view.plain} ${found}`);
   } catch (error) {
     if (error.name === "AbortError") view.stopped();
     else view.fail(error.message);
@@ -40,7 +41,7 @@ async function receive(view, conversation, signal) {
     const choice = chunk.choices?.[0];
     view.add(choice?.delta?.content, chunk.step);
     if (choice?.finish_reason) about.finish_reason = choice.finish_reason;
-    for (const key of ["citations", "conflict", "timings", "decoder", "patches", "notice"]) if (chunk[key]) about[key] = chunk[key];
+    for (const key of ["verdict", "citations", "conflict", "timings", "decoder", "patches", "notice"]) if (chunk[key]) about[key] = chunk[key];
     follow(view.element, false);
   }
   return about;

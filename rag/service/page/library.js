@@ -103,7 +103,7 @@ function startDrop(zone) {
   });
 }
 
-/** Upload files one after the other, each with a line of its own. */
+/** Upload files one after the other, each with its own line. */
 async function add(files) {
   const name = chosenLibrary();
   const lines = files.map((file) => uploadLine(file));

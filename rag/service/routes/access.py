@@ -51,7 +51,7 @@ def _key(state: State, credentials: HTTPAuthorizationCredentials | None) -> Key:
         key = state.keys.find(credentials.credentials) if credentials else None
     except SettingError as error:
         logger.error("keys cannot be checked: %s", error)  # its path is the operator's to know, not a stranger's
-        message = "keys cannot be checked at present; tell whoever runs this service"
+        message = "keys cannot be checked at present; tell the people who run this service"
         raise Problem(503, "keys_unavailable", message, headers={"Retry-After": "30"}) from error
     if key is None:
         message = "the API key is unknown" if credentials else "there is no API key; send 'Authorization: Bearer KEY'"

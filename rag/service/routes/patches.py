@@ -27,7 +27,7 @@ def list_patches(library: LibraryName, caller: Reader) -> PatchList:
 async def build_patches(
     library: LibraryName, body: NewPatches, caller: Writer, response: Response, wait_s: Wait = 0
 ) -> Job:
-    """Make the patches that are missing. Each is kept when it is done; a build that was cut off goes on."""
+    """Make the patches that are missing. Each is kept when it is done; a build that was cut off continues."""
     job = await run_in_threadpool(caller.state.jobs.build, caller.key.tenant, library, body.documents)
     return await ended(caller, job, response, wait_s)
 

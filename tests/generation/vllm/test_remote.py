@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
 from rag.core.errors import ModelError, UnavailableError
-from rag.generation.vllm.generator import Job
 from rag.generation.vllm.identity import ModelIdentity
 from rag.generation.vllm.remote import RemoteVllm
+from rag.generation.vllm.server import Job
 from tests.postgres_server import free_port
 from tests.service.conftest import live
 

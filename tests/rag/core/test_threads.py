@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag.core.process import threads
-from rag.core.process.threads import configure_threads, cpu_quota, num_threads
+from rag.core.process.threads import configure_threads, configure_threads_before_torch, cpu_quota, num_threads
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -92,6 +92,28 @@ def test_the_command_sets_them_before_torch() -> None:
     unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     done = subprocess.run([sys.executable, "-c", code], env=unset, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(threads.SPIN_COUNT)
+
+
+def test_an_engine_sets_them_before_torch(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from rag import Engine\n"
+        "assert 'torch' not in sys.modules and 'GOMP_SPINCOUNT' not in os.environ\n"
+        "Engine.open(sys.argv[1]).close()\n"
+        "print(os.environ['GOMP_SPINCOUNT'])\n"
+    )
+    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
+    command = [sys.executable, "-c", code, str(tmp_path / "library")]
+    done = subprocess.run(command, env=unset, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(threads.SPIN_COUNT)
+
+
+def test_a_program_that_has_loaded_torch_keeps_its_environment() -> None:
+    environ: dict[str, str] = {}
+    configure_threads_before_torch(environ, {"torch"})
+    assert environ == {}
+    configure_threads_before_torch(environ, {"numpy"})
+    assert environ["GOMP_SPINCOUNT"] == str(threads.SPIN_COUNT)
 
 
 @pytest.mark.real

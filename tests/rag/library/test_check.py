@@ -59,8 +59,8 @@ def swap_index(engine: Engine) -> None:
     """The index of the same library, over other vectors."""
     import numpy as np
 
+    from rag.library.sqlite.index_build import build_index
     from rag.library.sqlite.index_file import save_index
-    from rag.library.sqlite.vector_index import build_index
 
     index = build_index(engine.library, engine.library.live_ids()[0])
     index.index.reset()
@@ -135,10 +135,10 @@ def test_a_sound_library_has_no_findings(engine: Engine) -> None:
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_damage_is_found_and_repaired(engine: Engine, damage: Callable[[Engine], None]) -> None:
     damage(engine)
-    found = engine.check()
-    assert {finding.part for finding in found} >= DAMAGES[damage]
-    assert engine.check() == found, "looking changes nothing"
-    assert not any(finding.is_repaired for finding in found)
+    findings = engine.check()
+    assert {finding.part for finding in findings} >= DAMAGES[damage]
+    assert engine.check() == findings, "looking changes nothing"
+    assert not any(finding.is_repaired for finding in findings)
     repaired = engine.check(is_repairing=True)
     assert repaired
     assert all(finding.is_repaired for finding in repaired)
@@ -188,9 +188,9 @@ def test_a_damaged_database_is_named_and_left_alone(engine: Engine, tmp_path: Pa
     file.write_bytes(content)
     try:
         with Engine.open(copy, config=engine.config, embeddings=HashEmbeddings()) as opened:
-            found = opened.check(is_repairing=True)
-        assert [finding.part for finding in found] == ["file"]
-        assert found == [Finding("file", found[0].problem)]
+            findings = opened.check(is_repairing=True)
+        assert [finding.part for finding in findings] == ["file"]
+        assert findings == [Finding("file", findings[0].problem)]
     except StorageError as error:
         assert "damaged" in str(error)  # noqa: PT017 - either way is right; which one is up to the damage
     assert file.read_bytes() == bytes(content)
@@ -213,8 +213,8 @@ def test_the_command(engine: Engine) -> None:
     sound = runner.invoke(app, ["check", folder])
     assert (sound.exit_code, "sound; it holds 3 passages" in sound.output) == (0, True)
     unread_words(engine)
-    found = runner.invoke(app, ["check", folder])
-    assert (found.exit_code, "wrong: sparse index: 1 passages" in found.output) == (1, True)
+    findings = runner.invoke(app, ["check", folder])
+    assert (findings.exit_code, "wrong: sparse index: 1 passages" in findings.output) == (1, True)
     repaired = runner.invoke(app, ["check", folder, "--repair"])
     assert (repaired.exit_code, "repaired: sparse index" in repaired.output) == (0, True)
     assert runner.invoke(app, ["check", folder]).exit_code == 0

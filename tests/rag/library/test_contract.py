@@ -27,7 +27,7 @@ def publish(library: Library, *documents: Staged) -> None:
     library.publish([document.doc_id for document in documents], "enc")
 
 
-def found(library: Library, word: str) -> list[str]:
+def find_word(library: Library, word: str) -> list[str]:
     ids = [row_id for row_id, _ in library.match(f'"{word}"', 10)]
     return [passage.passage_id for passage in library.passages(ids).values()]
 
@@ -36,11 +36,11 @@ def test_staged_documents_are_invisible(place: str) -> None:
     library = open_library(place)
     library.stage([staged("a", "apples")])
     assert library.documents() == []
-    assert found(library, "apples") == []
+    assert find_word(library, "apples") == []
     assert len(library.vectors()[0]) == len(library.live_ids()[0]) == library.num_passages == 0
     assert library.hashes(is_live=False) == {"a": "h"}
     library.publish(["a"], "enc")
-    assert found(library, "apples") == ["a:0"]
+    assert find_word(library, "apples") == ["a:0"]
     assert library.hashes(is_live=False) == {}
 
 
@@ -65,9 +65,9 @@ def test_a_replaced_document_leaves_nothing(place: str) -> None:
     publish(library, staged("a", "apples", "plums"), staged("b", "bananas"))
     before = set(library.live_ids()[0].tolist())
     publish(library, staged("a", "cherries", content_hash="new"))
-    assert found(library, "apples") == found(library, "plums") == []
-    assert found(library, "cherries") == ["a:0"]
-    assert found(library, "bananas") == ["b:0"]
+    assert find_word(library, "apples") == find_word(library, "plums") == []
+    assert find_word(library, "cherries") == ["a:0"]
+    assert find_word(library, "bananas") == ["b:0"]
     assert library.num_passages == 2
     assert library.hashes(is_live=True) == {"a": "new", "b": "h"}
     assert len(set(library.live_ids()[0].tolist()) - before) == 1  # row ids are not used twice
@@ -77,7 +77,7 @@ def test_a_removed_document_leaves_nothing(place: str) -> None:
     library = open_library(place)
     publish(library, staged("a", "apples"), staged("b", "bananas"))
     library.remove(["a"])
-    assert found(library, "apples") == []
+    assert find_word(library, "apples") == []
     assert [d.doc_id for d in library.documents()] == ["b"]
     assert len(library.vectors()[0]) == library.num_passages == 1
     library.remove(["b"])
@@ -90,7 +90,7 @@ def test_publishing_drops_other_staged_documents(place: str) -> None:
     library.stage([staged("left-over", "old")])
     publish(library, staged("a", "apples"))
     assert library.hashes(is_live=False) == {}
-    assert found(library, "old") == []
+    assert find_word(library, "old") == []
     library.stage([staged("b", "bananas")])
     library.discard_staged()
     assert library.hashes(is_live=False) == {}
@@ -103,7 +103,7 @@ def test_a_failing_stage_changes_nothing(place: str) -> None:
     with pytest.raises(ValueError, match="zip"):
         library.stage([staged("c", "cherries"), Staged(**{**vars(broken), "vectors": broken.vectors[:1]})])
     assert library.hashes(is_live=False) == {}
-    assert found(library, "apples") == ["a:0"]
+    assert find_word(library, "apples") == ["a:0"]
 
 
 def test_a_publication_that_lacks_a_document_changes_nothing(place: str) -> None:
@@ -115,8 +115,8 @@ def test_a_publication_that_lacks_a_document_changes_nothing(place: str) -> None
     other.publish(["b"], "enc")
     with pytest.raises(StorageError, match=r"2 of 2 documents that were staged .* are gone"):
         library.publish(["a", "b"], "enc")
-    assert found(library, "apples") == ["a:0"]
-    assert found(library, "plums") == ["b:0"]
+    assert find_word(library, "apples") == ["a:0"]
+    assert find_word(library, "plums") == ["b:0"]
     assert library.generation == 2
 
 
@@ -168,7 +168,7 @@ def test_another_process_can_open_it(place: str) -> None:
     publish(library, staged("a", "apples"))
     again = pickle.loads(pickle.dumps(library.opener()))()
     assert again.identity == library.identity
-    assert found(again, "apples") == ["a:0"]
+    assert find_word(again, "apples") == ["a:0"]
 
 
 def test_the_dense_index_follows_the_library(place: str) -> None:
@@ -190,9 +190,9 @@ def test_the_probe_is_kept_until_the_library_is_empty(place: str) -> None:
     probe = np.array([0.1, -0.7, 3.0], dtype=np.float32)
     library.keep_probe(probe)
     publish(library, staged("a", "apples"))
-    kept = open_library(place).probe
-    assert kept is not None
-    np.testing.assert_array_equal(kept, probe)
+    read_probe = open_library(place).probe
+    assert read_probe is not None
+    np.testing.assert_array_equal(read_probe, probe)
     library.remove(["a"])
     assert library.probe is None
 
@@ -214,7 +214,7 @@ def test_a_missing_library_is_not_made(place: str) -> None:
 def test_two_open_libraries_see_each_other(place: str) -> None:
     one, other = open_library(place), open_library(place)
     publish(one, staged("a", "apples"))
-    assert found(other, "apples") == ["a:0"]
+    assert find_word(other, "apples") == ["a:0"]
     assert other.generation == 1
     assert one.identity == other.identity != ""
 

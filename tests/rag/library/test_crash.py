@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
 import time
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import rag.ingest.add
 from rag.core.passages import Passage
 from rag.engine import Engine
-from tests.conftest import ROOT
+from tests.conftest import HashEmbeddings
+from tests.processes import start
 
 NUM_KILLS = 50
 NUM_FILES = 12
-# Stages one document at a time, so that kills fall between and inside many transactions.
-ADDER = """
-import sys
-from pathlib import Path
-import rag.ingest.add
-from rag.engine import Engine
-from tests.conftest import HashEmbeddings
-rag.ingest.add._FLUSH_PASSAGES = 1
-engine = Engine.open(sys.argv[1], embeddings=HashEmbeddings(), chunk_chars=60, chunk_overlap=0)
-engine.retriever
-print("ready", flush=True)
-engine.add(sys.argv[2])
-engine.retrieve(["state"])
-print("done", flush=True)
-"""
+SETTINGS: dict[str, Any] = {"embeddings": HashEmbeddings(), "chunk_chars": 60, "chunk_overlap": 0}
+
+
+def add(library: str, docs: Path, ready: Connection) -> None:
+    """Stages one document at a time, so that kills fall between and inside many transactions."""
+    rag.ingest.add._FLUSH_PASSAGES = 1
+    engine = Engine.open(library, **SETTINGS)
+    _ = engine.retriever
+    ready.send("ready")
+    engine.add(docs)
+    engine.retrieve(["state"])
+
+
+def start_adding(library: str | Path, docs: Path) -> BaseProcess:
+    """A process that begins to add ``docs`` now."""
+    reader, writer = Pipe(duplex=False)
+    process = start(add, str(library), docs, writer)
+    writer.close()
+    assert reader.recv() == "ready"
+    return process
 
 
 def write(folder: Path, version: int) -> None:
@@ -42,7 +49,7 @@ def write(folder: Path, version: int) -> None:
         (folder / f"{number}.txt").write_text("\n\n".join(lines))
 
 
-def version_of(engine: Engine) -> int:
+def read_version(engine: Engine) -> int:
     """The one version that every passage and both indexes agree on."""
     ids, vectors, _ = engine.library.vectors()
     passages = engine.library.passages([int(i) for i in ids])
@@ -59,59 +66,46 @@ def version_of(engine: Engine) -> int:
 
 
 @pytest.mark.real
-def test_fifty_kills(tmp_path: Path, embeddings: Any) -> None:
+def test_fifty_kills(tmp_path: Path) -> None:
     rng = random.Random(11)
     docs, library = tmp_path / "docs", tmp_path / "library"
-    settings = {"embeddings": embeddings, "chunk_chars": 60, "chunk_overlap": 0}
     write(docs, 0)
-    with Engine.open(library, **settings) as engine:
+    with Engine.open(library, **SETTINGS) as engine:
         engine.add(docs)
-        current = version_of(engine)
+        current = read_version(engine)
     longest_s = 0.5
     outcomes = {"previous": 0, "new": 0}
     for version in range(1, NUM_KILLS + 1):
         write(docs, version)
-        process = subprocess.Popen(
-            [sys.executable, "-c", ADDER, str(library), str(docs)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        process = start_adding(library, docs)
         time.sleep(rng.uniform(0, longest_s))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        with Engine.open(library, **settings) as engine:
-            found = version_of(engine)
-            assert found in (current, version)
-            outcomes["new" if found == version else "previous"] += 1
+        process.kill()
+        process.join()
+        with Engine.open(library, **SETTINGS) as engine:
+            version_now = read_version(engine)
+            assert version_now in (current, version)
+            outcomes["new" if version_now == version else "previous"] += 1
             # Aim at the moment of publication, wherever this machine's speed puts it.
-            longest_s *= 0.8 if found == version else 1.25
-            current = found
+            longest_s *= 0.8 if version_now == version else 1.25
+            current = version_now
     assert min(outcomes.values()) >= 10, f"the kills did not spread over the add: {outcomes}"
-    with Engine.open(library, **settings) as engine:
+    with Engine.open(library, **SETTINGS) as engine:
         write(docs, 99)
         engine.add(docs)
-        assert version_of(engine) == 99
+        assert read_version(engine) == 99
 
 
 @pytest.mark.real
-def test_staged_work_is_used_after_a_kill(tmp_path: Path, embeddings: Any) -> None:
+def test_staged_work_is_used_after_a_kill(tmp_path: Path) -> None:
     """The next add embeds only what the killed one had not staged."""
     docs, library = tmp_path / "docs", tmp_path / "library"
     write(docs, 0)
-    process = subprocess.Popen(
-        [sys.executable, "-c", ADDER, str(library), str(docs)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    settings = {"embeddings": embeddings, "chunk_chars": 60, "chunk_overlap": 0}
-    with Engine.open(library, **settings) as engine:
-        while not (staged := engine.library.hashes(is_live=False)) and process.poll() is None:
+    process = start_adding(library, docs)
+    with Engine.open(library, **SETTINGS) as engine:
+        while not (staged := engine.library.hashes(is_live=False)) and process.is_alive():
             time.sleep(0.001)
         process.kill()
-        process.wait()
+        process.join()
         staged = engine.library.hashes(is_live=False) or staged
         if engine.documents():
             return  # it was faster than the kill; nothing is left to resume
@@ -120,4 +114,4 @@ def test_staged_work_is_used_after_a_kill(tmp_path: Path, embeddings: Any) -> No
         engine._encoder.encode = lambda texts: (calls.append(len(texts)), encode(texts))[1]  # type: ignore[method-assign]
         engine.add(docs)
         assert sum(calls) == (NUM_FILES - len(staged)) * 12
-        assert version_of(engine) == 0
+        assert read_version(engine) == 0

@@ -52,18 +52,18 @@ def test_threads_see_whole_states_only(engine: Engine) -> None:
     counts = [0] * 4
     stop = threading.Event()
 
-    def read(own: int) -> None:
+    def read(reader: int) -> None:
         try:
             while not stop.is_set():
                 [ranking] = engine.retrieve(["steady lamp"], top_k=5)
                 assert ranking[0].passage.text == STEADY
                 assert len(ranking) <= 3
                 assert "steady" in {document.source for document in engine.documents()}
-                counts[own] += 1
+                counts[reader] += 1
         except BaseException as error:  # handed to the main thread
             failures.append(error)
 
-    threads = [threading.Thread(target=read, args=(own,)) for own in range(len(counts))]
+    threads = [threading.Thread(target=read, args=(reader,)) for reader in range(len(counts))]
     for thread in threads:
         thread.start()
     churn(engine, 12)

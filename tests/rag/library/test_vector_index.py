@@ -11,11 +11,12 @@ import pytest
 
 from rag.core.passages import Passage
 from rag.library.base import Staged, Vectors
-from rag.library.sqlite import vector_index
+from rag.library.sqlite import index_build
 from rag.library.sqlite.dense import FaissIndex
+from rag.library.sqlite.index_build import build_index, exact_neighbours, update_index
 from rag.library.sqlite.index_file import INDEX_FILE, IndexFileError, read_index, save_index
 from rag.library.sqlite.library import SqliteLibrary
-from rag.library.sqlite.vector_index import VectorIndex, build_index, exact_neighbours, update_index
+from rag.library.sqlite.vector_index import VectorIndex
 
 DIMENSION = 32
 
@@ -53,7 +54,7 @@ def library(tmp_path: Path) -> Iterator[SqliteLibrary]:
 @pytest.fixture
 def is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes 1,000 vectors a large library."""
-    monkeypatch.setattr(vector_index, "EXACT_LIMIT", 1000)
+    monkeypatch.setattr(index_build, "EXACT_LIMIT", 1000)
 
 
 def queries(count: int = 20) -> Vectors:
@@ -81,7 +82,7 @@ def test_a_large_library_is_quantised_and_scores_stay_exact(library: SqliteLibra
     ids, vectors, _ = library.vectors()
     index = build_index(library, ids)
     assert index.info.kind == "ivfpq"
-    assert index.info.recall_at_10 >= vector_index.MIN_RECALL
+    assert index.info.recall_at_10 >= index_build.MIN_RECALL
     assert recall(index, library) >= 0.95
     for query, row in zip(queries(), index.search(library, queries(), 5), strict=True):
         for row_id, score in row:
@@ -90,7 +91,7 @@ def test_a_large_library_is_quantised_and_scores_stay_exact(library: SqliteLibra
 
 @pytest.mark.usefixtures("is_large")
 def test_vectors_that_do_not_quantise_stay_exact(library: SqliteLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_index, "MIN_RECALL", 1.1)
+    monkeypatch.setattr(index_build, "MIN_RECALL", 1.1)
     index = build_index(library, library.live_ids()[0])
     assert index.info.kind == "exact"
     assert update_index(index, library, library.live_ids()[0]) is index
@@ -100,12 +101,12 @@ def test_vectors_that_do_not_quantise_stay_exact(library: SqliteLibrary, monkeyp
 def test_rows_come_and_go_without_a_rebuild(
     library: SqliteLibrary, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr(vector_index, "EXACT_LIMIT", limit)
+    monkeypatch.setattr(index_build, "EXACT_LIMIT", limit)
     first = build_index(library, library.live_ids()[0])
     before = first.ids
     publish(library, documents(2990, 200, seed=1))  # ten replaced, the others new
     library.remove([f"d{i:05}" for i in range(100)])
-    monkeypatch.setattr(vector_index, "build_index", lambda *_: pytest.fail("it was built again"))
+    monkeypatch.setattr(index_build, "build_index", lambda *_: pytest.fail("it was built again"))
     second = update_index(first, library, library.live_ids()[0])
     assert second.ids.tolist() == library.live_ids()[0].tolist()
     assert first.ids.tolist() == before.tolist()  # whoever searches it meanwhile is not disturbed
@@ -134,7 +135,7 @@ def test_an_emptied_library_may_get_another_encoder(tmp_path: Path) -> None:
 
 
 def test_a_dimension_without_divisors_has_one_code() -> None:
-    assert [vector_index._num_codes(d) for d in (384, 32, 7, 6, 1)] == [96, 8, 1, 1, 1]
+    assert [index_build._num_codes(d) for d in (384, 32, 7, 6, 1)] == [96, 8, 1, 1, 1]
 
 
 @pytest.mark.usefixtures("is_large")

@@ -94,15 +94,15 @@ def test_passages_of_the_caller_go_through_every_stage_but_retrieval(engine: Eng
     passages = [scored.passage for scored in engine.retrieve([QUESTION], top_k=len(ids))[0]]
     if settings.get("filter") is None:
         assert [passage.passage_id for passage in passages] == ids
-    (given,) = engine.answer_with([QUESTION], [passages])
+    (from_passages,) = engine.answer_with([QUESTION], [passages])
     *_, streamed = engine.stream(QUESTION, passages=passages)
     assert isinstance(streamed, Answer)
-    assert essence(given) == essence(streamed)
+    assert essence(from_passages) == essence(streamed)
     if settings.get("abstain"):
-        assert (given.text, given.is_abstained) == (ABSTENTION, True)
+        assert (from_passages.text, from_passages.is_abstained) == (ABSTENTION, True)
     if settings.get("filter") == "encoder":
-        assert [stage.stage for stage in given.trace.stages] == ["filter"]
-        assert len(given.citations) < len(passages) or len(passages) <= 2
+        assert [stage.stage for stage in from_passages.trace.stages] == ["filter"]
+        assert len(from_passages.citations) < len(passages) or len(passages) <= 2
 
 
 def test_a_question_for_the_model_alone_is_answered(engine: Engine) -> None:

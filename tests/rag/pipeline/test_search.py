@@ -84,10 +84,10 @@ def test_the_model_rewriter_falls_back(engine: Engine) -> None:
 
 
 def test_the_filter_drops_passages(engine: Engine) -> None:
-    found = engine.ask(QUESTION, top_k=6)
-    kept = engine.ask(QUESTION, top_k=6, filter="encoder")
-    assert set(sources(kept)) < set(sources(found))
-    assert sources(kept)[0] == "harbour"
+    whole = engine.ask(QUESTION, top_k=6)
+    filtered = engine.ask(QUESTION, top_k=6, filter="encoder")
+    assert set(sources(filtered)) < set(sources(whole))
+    assert sources(filtered)[0] == "harbour"
 
 
 def test_memory_answers_without_retrieval(engine: Engine) -> None:
@@ -139,8 +139,8 @@ def test_a_mixed_batch_answers_each_as_alone(engine: Engine) -> None:
 
 
 def test_ten_thousand_words_find_passages(engine: Engine) -> None:
-    found = engine.retrieve(["harbour master " * 5_000], top_k=2)[0]
-    assert found[0].passage.text == TEXTS["harbour"]
+    whole = engine.retrieve(["harbour master " * 5_000], top_k=2)[0]
+    assert whole[0].passage.text == TEXTS["harbour"]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_following_equals_starting_anew(tmp_path: Path, embeddings: Any, seed: i
             add(library, encoder, (f"d{rng.randrange(8)}", rng.choice(NAMES), text))
         fresh = GraphRetriever(library=library, encoder=encoder)
         assert picture(follower._current_index()) == picture(fresh._current_index())
-        for own, expected in zip(follower.search(QUESTIONS, 9), fresh.search(QUESTIONS, 9), strict=True):
-            scores = {scored.passage.passage_id: scored.score for scored in own}
+        for followed, expected in zip(follower.search(QUESTIONS, 9), fresh.search(QUESTIONS, 9), strict=True):
+            scores = {scored.passage.passage_id: scored.score for scored in followed}
             assert scores == pytest.approx({scored.passage.passage_id: scored.score for scored in expected})
     library.close()

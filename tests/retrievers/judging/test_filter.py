@@ -14,8 +14,10 @@ from rag.core.passages import Passage, ScoredPassage
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.models.sentence_encoder import EmbeddingsEncoder
 from retrievers.graph.index import GraphIndex
+from retrievers.judging.base import Verdict
+from retrievers.judging.encoder_judge import EncoderJudge, EncoderWeights, sentence_coverage, sentences
 from retrievers.judging.filter import KnowledgeFilter
-from retrievers.judging.judges import EncoderJudge, EncoderWeights, ModelJudge, Verdict, sentence_coverage, sentences
+from retrievers.judging.model_judge import ModelJudge
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 
 MILL = Passage("mill:0", "mill", "mill", "Tide mill", "It grinds corn. The mill was built by Ada Penrose.")
@@ -130,7 +132,7 @@ def test_langchain_form() -> None:
 def test_the_model_judge_reads_label_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = tiny_tokenizer()
     generator = TransformersGenerator(tiny_model("llama"), tokenizer, "tiny", prompt_style="plain")
-    monkeypatch.setattr("retrievers.judging.judges._LABELS", ("w5", "w6", "w7"))  # words of the tiny vocabulary
+    monkeypatch.setattr("retrievers.judging.model_judge._LABELS", ("w5", "w6", "w7"))  # words of the tiny vocabulary
     passage = Passage("p:0", "p", "p", "", "w9 w10 w11")
     long = Passage("l:0", "l", "l", "", "w12 " * 400)  # cut until it fits the window of 256 tokens
     verdicts = ModelJudge(generator).judge(["w3?", "w4?"], [[passage, long], []])

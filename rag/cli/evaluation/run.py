@@ -1,4 +1,4 @@
-"""``concord eval``: run and list here; compare, report, sweep and table in :mod:`rag.cli.evaluation_reports`."""
+"""``concord eval``: run and list here; compare, report, sweep and table in :mod:`rag.cli.evaluation.reports`."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli import evaluation_reports
-from rag.cli.common import (
-    AsJson,
-    EncoderName,
-    EngineName,
-    ModelName,
-    counting_bar,
-    errors_to_exit,
-    out,
-    parse_number,
-    print_json,
-    without_none,
-)
-from rag.cli.evaluation_common import MetricNames, exit_if_partly_done, keep_results, parse_assignments
+from rag.cli.common import counting_bar, errors_to_exit, out, parse_optional_number, print_json, without_none
+from rag.cli.evaluation import reports
+from rag.cli.evaluation.common import MetricNames, exit_if_partly_done, keep_results, parse_assignments
+from rag.cli.options import AsJson, EncoderName, EngineName, ModelName
 from rag.core.errors import SettingError
 
 if TYPE_CHECKING:
     from eval.run.config import RunConfig
     from eval.run.evaluation import Evaluation
+
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any other setting of the run or the engine, such as ranking_depth=50, dtype=float32 or "
+        "decoder_settings.floor=0.3; can be repeated. 'concord eval list' names them.",
+    ),
+]
 
 eval_app = typer.Typer(help="Measure the engine on questions with known answers.", no_args_is_help=True)
 
@@ -57,44 +57,20 @@ def run(
     retrieval_only: Annotated[bool, typer.Option("--retrieval-only", help="Rank, but do not answer.")] = False,
     metric: MetricNames = None,
     model: ModelName = None,
-    generation: EngineName = None,
+    engine: EngineName = None,
     encoder: EncoderName = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Any other setting of the run or the engine, such as ranking_depth=50, dtype=float32 or "
-            "decoder_settings.floor=0.3; can be repeated. 'concord eval list' names them.",
-        ),
-    ] = None,
+    settings: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask every question of a data set and score the answers. Options override the settings in CONFIG."""
-    options: dict[str, Any] = {
-        "dataset": dataset,
-        "data": data,
-        "subset": subset,
-        "split": split,
-        "limit": limit,
-        "corpus": corpus,
-        "library": library,
-        "arm": arm,
-        "patches": patches,
-        "decoder": decoder,
-        "alpha": alpha,
-        "top_k": None if top_k is None else parse_number(top_k),
-        "max_tokens": max_tokens,
-        "batch_size": batch_size,
-        "workers": workers,
-        "is_retrieval_only": retrieval_only or None,
-        "metrics": metric or None,
-    }
-    engine = {"model": model, "engine": generation, "encoder": encoder}
+    asked: dict[str, Any] = {"dataset": dataset, "data": data, "subset": subset, "split": split, "limit": limit}
+    passages: dict[str, Any] = {"corpus": corpus, "library": library, "arm": arm, "patches": patches}
+    answer: dict[str, Any] = {"decoder": decoder, "top_k": parse_optional_number(top_k), "max_tokens": max_tokens}
+    work: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "metrics": metric or None}
+    parts: dict[str, Any] = {"model": model, "engine": engine, "encoder": encoder}
     with errors_to_exit():
-        if alpha is not None:
-            options["alpha"] = _parse_alpha(alpha)
-        run_config = _load(config, options, engine, settings or [])
+        answer |= {"alpha": _parse_alpha(alpha), "is_retrieval_only": retrieval_only or None}
+        run_config = _load(config, asked | passages | answer | work, parts, settings or [])
         _show(_run(run_config, output), as_json)
 
 
@@ -132,10 +108,10 @@ def list_choices(as_json: AsJson = False) -> None:
             print(f"  {name:<29} {meaning}")
 
 
-eval_app.command()(evaluation_reports.compare)
-eval_app.command()(evaluation_reports.report)
-eval_app.command()(evaluation_reports.sweep)
-eval_app.command()(evaluation_reports.table)
+eval_app.command()(reports.compare)
+eval_app.command()(reports.report)
+eval_app.command()(reports.sweep)
+eval_app.command()(reports.table)
 
 
 def _load(file: Path | None, options: Mapping[str, Any], engine: Mapping[str, Any], assigned: list[str]) -> RunConfig:
@@ -150,8 +126,8 @@ def _load(file: Path | None, options: Mapping[str, Any], engine: Mapping[str, An
     return RunConfig.from_values(values)
 
 
-def _parse_alpha(text: str) -> float | str:
-    value = parse_number(text)
+def _parse_alpha(text: str | None) -> float | str | None:
+    value = parse_optional_number(text)
     if isinstance(value, str) and value != "auto":
         raise SettingError(f"--alpha {text!r} is neither a number nor 'auto'")
     return value

@@ -1,11 +1,4 @@
-"""Judges of passages: does one support an answer? Entail, contradict or neutral, with probabilities.
-
-There are two. :class:`EncoderJudge` treats the candidates as one small graph, because a passage may answer what another
-one leaves open. :class:`ModelJudge` asks the generator and reads the probabilities of its labels, in one batched call
-for all passages.
-
-Source: the module of Four-Module Synergy (Shi et al. 2024); evidence, prompt and weights ours.
-"""
+"""Judge passages by the encoder: the candidates are one small graph, since one may answer what another leaves open."""
 
 from __future__ import annotations
 
@@ -13,8 +6,6 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,45 +14,14 @@ from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
 from kg.stems import stems
 from rag.core.encoding import Encoder, passage_text
-from rag.core.errors import ModelError
 from rag.core.passages import Passage
-from rag.core.prompts import passage_block
-from rag.core.query import Message
-from rag.generation.base import Generator, Scorer
 from retrievers.graph.facets import facets
 from retrievers.graph.index import GraphIndex, Scores
 from retrievers.graph.rank import GraphSettings, rank
+from retrievers.judging.base import NUM_SUPPORTING, Verdict
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
-_LABELS = ("yes", "no", "unknown")
 _GRAPH = GraphSettings()
-_NUM_SUPPORTING = 3
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The judgement of one passage: probabilities that sum to 1."""
-
-    entail: float
-    neutral: float
-    contradict: float = 0.0
-
-    @property
-    def label(self) -> str:
-        """The likeliest of ``entail``, ``neutral`` and ``contradict``."""
-        return max(("entail", "neutral", "contradict"), key=lambda name: getattr(self, name))
-
-
-class Judge(Protocol):
-    """Judges the passages of several questions in one batch."""
-
-    def judge(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[list[Verdict]]:
-        """One verdict per passage, in order; a question's verdicts depend on its own passages alone."""
-        ...
-
-    def support(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[float]:
-        """How well each question's passages (best first) answer it, 0 to 1; 0 without passages."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -96,7 +56,7 @@ class EncoderJudge:
         self._extractor = NameExtractor()
 
     def judge(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[list[Verdict]]:
-        """See :class:`Judge`; one encoder call for all questions."""
+        """See :class:`retrievers.judging.base.Judge`; one encoder call for all questions."""
         if not questions:
             return []
         clauses = [facets(question) for question in questions]
@@ -113,7 +73,7 @@ class EncoderJudge:
         It tells best whether any passage answers; :meth:`evidence` tells best whether one passage helps (docs/LOG.md).
         """
         texts = [
-            [f"{p.title}: {sentence}" for p in candidates[:_NUM_SUPPORTING] for sentence in sentences(p.text)]
+            [f"{p.title}: {sentence}" for p in candidates[:NUM_SUPPORTING] for sentence in sentences(p.text)]
             for candidates in passages
         ]
         vectors = self._encoder.encode([*questions, *(sentence for row in texts for sentence in row)])
@@ -138,57 +98,6 @@ class EncoderJudge:
 
     def _encoded(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
         return self._encoder.encode([passage_text(passage.title, passage.text) for passage in passages])
-
-
-class ModelJudge:
-    """Asks the generator whether a passage answers the question and reads the probabilities of the labels.
-
-    Args:
-        generator: must also be a :class:`rag.generation.base.Scorer`, which scores the labels.
-
-    Raises:
-        ModelError: the generator is not a ``Scorer``.
-    """
-
-    def __init__(self, generator: Generator) -> None:
-        if not isinstance(generator, Scorer):
-            raise ModelError(
-                f"{type(generator).__name__} cannot score labels; use filter='encoder', or another generator"
-            )
-        self._generator = generator
-        self._scorer: Scorer = generator
-
-    def judge(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[list[Verdict]]:
-        """See :class:`Judge`; one call for all passages. A passage too long for the window is cut at its end."""
-        prompts = [
-            self._prompt(question, passage)
-            for question, candidates in zip(questions, passages, strict=True)
-            for passage in candidates
-        ]
-        scores = self._scorer.score(prompts, _LABELS) if prompts else ()
-        verdicts = (Verdict(entail=yes, contradict=no, neutral=unknown) for yes, no, unknown in scores)
-        return [list(islice(verdicts, len(candidates))) for candidates in passages]
-
-    def support(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[float]:
-        """The highest probability of ``entail`` among the first three passages."""
-        judged = self.judge(questions, [candidates[:_NUM_SUPPORTING] for candidates in passages])
-        return [max((verdict.entail for verdict in verdicts), default=0.0) for verdicts in judged]
-
-    def _prompt(self, question: str, passage: Passage) -> tuple[int, ...]:
-        text = passage_block(passage)
-        while True:
-            ids = self._generator.encode([Message("user", judge_prompt(question, text))])
-            if len(ids) < self._generator.window or len(text) < 2:
-                return ids
-            text = text[: len(text) // 2]
-
-
-def judge_prompt(question: str, text: str) -> str:
-    """The prompt of the model judge."""
-    return (
-        f"{text}\n\nQuestion: {question}\nDoes the text above help to answer the question? Say yes if it does, "
-        "no if it contradicts the question, unknown if it is about something else.\nReply with one word."
-    )
 
 
 def sentence_coverage(index: GraphIndex, question: str, passage: Passage) -> float:

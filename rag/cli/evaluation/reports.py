@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.cli.common import AsJson, counting_bar, errors_to_exit, out, print_json, say
-from rag.cli.evaluation_common import MetricNames, exit_if_partly_done, keep_results, select_metrics, write_text
+from rag.cli.common import counting_bar, errors_to_exit, out, print_json, say
+from rag.cli.evaluation.common import MetricNames, exit_if_partly_done, keep_results, select_metrics, write_text
+from rag.cli.options import AsJson
 from rag.core.errors import SettingError
 
 if TYPE_CHECKING:

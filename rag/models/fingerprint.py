@@ -1,4 +1,4 @@
-"""Which base model a patch is for."""
+"""Which model it is, told by its weights: patches and calibrations are for one model."""
 
 from __future__ import annotations
 

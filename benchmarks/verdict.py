@@ -1,0 +1,283 @@
+"""How far a verdict can be trusted: memory against documents, silence, several answers, and what it costs.
+
+    python benchmarks/verdict.py [--quick] [--rows N] [--only KEY ...] [--configurations NAME ...]
+
+Configurations: ``default`` (the product as it ships), ``default_bare`` (without skills), ``qwen0.5b`` (a larger model,
+if it is at hand). Everything goes through ``Engine.answer_with``, so the product is measured. Rows are the odd-numbered
+ones of each set; weights and thresholds were chosen on even-numbered ones. ``--quick`` takes few rows and the default
+alone: under three minutes.
+
+Keys of the JSON object on the last line, each an object by configuration:
+
+* memory_relation: accuracy over agrees, contradicts, unsure and silent. The truth follows from the data: the model
+  knows what it answers right without documents. false_alarm: share called "contradicts" where it agrees or cannot know.
+  missed: share of true contradictions that are called something else.
+* knows_auc: area under the curve of ``knows``, of right against wrong answers without documents.
+* silent: share of irrelevant and answerable passages called silent, and of adversarial questions at the threshold that
+  calls one in ten of squad2's answerable ones silent.
+* documents_relation: F1 of "contradicts" between two passages (``benchmarks/verdict_documents.py``).
+* ramdocs_strict: all right answers and no wrong one, policy ``all``; ``details`` has the other policies.
+* answers: the smallest difference to the joint answer alone, over the sets; ``details`` has the share supported.
+* dial: ``benchmarks/verdict_dial.py``.
+* cost: time of a question over the same question without a verdict, three passages, both in one run.
+
+``details`` holds counts, confusion matrices and tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import verdict_cases as cases
+from benchmarks.sets import DATA, area_under_curve
+from benchmarks.verdict_cases import Case
+from eval.metrics.answers import contains_answer, normalize
+from rag.cli.common import counting_bar
+from rag.core.answer import Answer
+from rag.engine import Engine
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGURATIONS = ("default", "default_bare", "qwen0.5b")
+RELATIONS = ("agrees", "contradicts", "unsure", "silent")
+POLICIES = ("documents", "majority", "all")
+NUM_ROWS, NUM_QUICK = 60, 6
+BATCH = 8
+MAX_TOKENS = 32
+ADVERSARIAL_AT = 0.10
+Result = tuple[Any, dict[str, Any]]
+
+
+def main() -> None:
+    """Measure, print a table and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help=f"{NUM_QUICK} rows of each set, the default model alone")
+    parser.add_argument("--rows", type=int, help=f"rows of each set (default {NUM_ROWS})")
+    parser.add_argument("--only", nargs="+", choices=tuple(MEASURES), help="these keys alone")
+    parser.add_argument("--configurations", nargs="+", choices=CONFIGURATIONS, help="these alone")
+    args = parser.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit(f"no data sets at {DATA}")
+    num_rows = args.rows or (NUM_QUICK if args.quick else NUM_ROWS)
+    names = args.configurations or (CONFIGURATIONS[:1] if args.quick else CONFIGURATIONS)
+    result: dict[str, Any] = {"details": {"rows": num_rows, "split": "odd-numbered rows"}}
+    for name in names:
+        with open_engine(name) as engine:
+            if engine is None:
+                result["details"][name] = "not measured: the model is not at hand"
+                continue
+            measure(engine, name, num_rows, args.only or tuple(MEASURES), result)
+    for key, script in SCRIPTS.items():
+        if not args.only or key in args.only:
+            result[key] = run_script(script, is_quick=args.quick)
+    show(result)
+    print(json.dumps(result))
+
+
+def measure(engine: Engine, name: str, num_rows: int, keys: Sequence[str], result: dict[str, Any]) -> None:
+    """All keys of one configuration, into ``result``."""
+    for key, function in MEASURES.items():
+        if key not in keys:
+            continue
+        figures, details = function(engine, num_rows)
+        for figure, value in (figures if isinstance(figures, dict) and key != "silent" else {key: figures}).items():
+            result.setdefault(figure, {})[name] = value
+        result["details"].setdefault(key, {})[name] = details
+
+
+@contextmanager
+def open_engine(name: str) -> Iterator[Engine | None]:
+    """The engine of a configuration over an empty library; ``None`` if its model is not at hand."""
+    settings: dict[str, Any] = {}
+    if name == "default_bare" and "skills" in Engine.__init__.__globals__["Config"].model_fields:
+        settings["skills"] = "off"
+    if name == "qwen0.5b":
+        script = DATA.parent / "models" / "fetch.py"
+        done = subprocess.run([sys.executable, str(script), name], capture_output=True, text=True, check=False)
+        if done.returncode:
+            yield None
+            return
+        settings["model"] = done.stdout.strip().splitlines()[-1]
+    with tempfile.TemporaryDirectory() as folder, Engine.open(folder, **settings) as engine:
+        yield engine
+
+
+def answer(engine: Engine, chosen: Sequence[Any], **options: Any) -> list[Answer]:
+    """Every case answered from its passages."""
+    answers: list[Answer] = []
+    with counting_bar("Answering") as watch:
+        for start in range(0, len(chosen), BATCH):
+            batch = chosen[start : start + BATCH]
+            questions, passages = [case.question for case in batch], [case.passages for case in batch]
+            answers += engine.answer_with(questions, passages, **({"max_tokens": MAX_TOKENS} | options))
+            watch(len(answers), len(chosen))
+    return answers
+
+
+def memory_relation(engine: Engine, num_rows: int) -> Result:
+    """memory_relation, false_alarm, missed."""
+    chosen = cases.relation_cases(num_rows)
+    answers = answer(engine, chosen)
+    said = [item.verdict.memory.relation for item in answers]
+    true = [case.expected(item.verdict.memory.answer) for case, item in zip(chosen, answers, strict=True)]
+    pairs = list(zip(true, said, strict=True))
+    harmless = [word for truth, word in pairs if truth in ("agrees", "unsure")]
+    clashes = [word for truth, word in pairs if truth == "contradicts"]
+    figures = {
+        "memory_relation": share([truth == word for truth, word in pairs]),
+        "false_alarm": share([word == "contradicts" for word in harmless]),
+        "missed": share([word != "contradicts" for word in clashes]),
+    }
+    confusion = {truth: {word: Counter(pairs)[truth, word] for word in RELATIONS} for truth in RELATIONS}
+    return figures, {"confusion": confusion, "arms": dict(Counter(case.arm for case in chosen))}
+
+
+def knows_auc(engine: Engine, num_rows: int) -> Result:
+    """knows_auc, over the questions of nq_synth and pairs."""
+    chosen = [case for case in cases.relation_cases(2 * num_rows) if case.arm.endswith(" agreeing")]
+    memories = [item.verdict.memory for item in answer(engine, chosen)]
+    known = [bool(contains_answer(m.answer, case.answers)) for m, case in zip(memories, chosen, strict=True)]
+    right = [memory.knows for memory, is_known in zip(memories, known, strict=True) if is_known]
+    wrong = [memory.knows for memory, is_known in zip(memories, known, strict=True) if not is_known]
+    details = {"known": len(right), "unknown": len(wrong)}
+    return (area_under_curve(right, wrong) if right and wrong else None), details
+
+
+def silent(engine: Engine, num_rows: int) -> Result:
+    """The object of ``silent``."""
+    squad = cases.squad_cases(4 * num_rows)
+    chosen = [*cases.irrelevant_cases(num_rows), *_answerable(num_rows), *squad]
+    verdicts = [item.verdict for item in answer(engine, chosen)]
+    by_arm: dict[str, list[tuple[bool, float]]] = {}
+    for case, item in zip(chosen, verdicts, strict=True):
+        sure = max((position.confidence for position in item.positions), default=0.0)
+        by_arm.setdefault(case.arm, []).append((item.memory.relation == "silent", sure))
+    threshold = float(np.quantile([sure for _, sure in by_arm["answerable"]], ADVERSARIAL_AT))
+    figures = {
+        "irrelevant": share([is_silent for is_silent, _ in by_arm["irrelevant"]]),
+        "answerable": share([is_silent for is_silent, _ in by_arm["nq agreeing"]]),
+        "adversarial": share([sure < threshold for _, sure in by_arm["adversarial"]]),
+    }
+    return figures, {arm: {"rows": len(v), "silent": share([s for s, _ in v])} for arm, v in by_arm.items()}
+
+
+def _answerable(num_rows: int) -> list[Case]:
+    return [case for case in cases.relation_cases(num_rows) if case.arm == "nq agreeing"]
+
+
+def ramdocs_strict(engine: Engine, num_rows: int) -> Result:
+    """ramdocs_strict of policy ``all``."""
+    chosen = cases.ramdocs_cases(num_rows)
+    by_policy = {
+        policy: share(
+            [
+                case.is_strict(item.text)
+                for case, item in zip(chosen, answer(engine, chosen, policy=policy), strict=True)
+            ]
+        )
+        for policy in POLICIES
+    }
+    return by_policy["all"], {"rows": len(chosen), "policies": by_policy}
+
+
+def answers(engine: Engine, num_rows: int) -> Result:
+    """answers: what the verdict loses or wins against the joint answer."""
+    squad = [case for case in cases.squad_cases(2 * num_rows) if case.answers]
+    nq = [case for case in cases.relation_cases(num_rows) if case.arm.startswith("nq")]
+    chosen = [*nq, *squad, *cases.hotpot_cases(num_rows)]
+    judged, joint = answer(engine, chosen, policy="documents"), answer(engine, chosen, verdict=False)
+    by_arm: dict[str, list[tuple[float, float]]] = {}
+    for case, one, other in zip(chosen, judged, joint, strict=True):
+        wanted = [case.altered] if case.altered else case.answers
+        pair = contains_answer(one.text, wanted), contains_answer(other.text, wanted)
+        by_arm.setdefault(case.arm, []).append(pair)
+    shares = {arm: tuple(np.mean(pairs, axis=0).round(4).tolist()) for arm, pairs in by_arm.items()}
+    supported = share([is_supported(item, case) for item, case in zip(judged, chosen, strict=True)])
+    details = {"policy documents and joint answer": shares, "supported": supported, "rows": len(chosen)}
+    return min(one - other for one, other in shares.values()), details
+
+
+def is_supported(item: Answer, case: Case) -> bool:
+    """Whether a cited passage holds the leading answer, or the answer says that the documents do not say."""
+    texts = [f" {normalize(citation.passage)} " for citation in item.citations]
+    positions = item.verdict.positions if item.verdict else ()
+    if not positions:
+        return item.verdict is not None
+    words = normalize(positions[0].answer)
+    return contains_answer(item.text, [words]) > 0 and any(f" {words} " in text for text in texts)
+
+
+def cost(engine: Engine, num_rows: int) -> Result:
+    """cost: the same questions with and without a verdict, by turns."""
+    chosen = cases.hotpot_cases(max(num_rows // 2, 3))
+    spent, tokens = {True: 0.0, False: 0.0}, {True: 0, False: 0}
+    answer(engine, chosen[:1])  # models are loaded on first use
+    for case in chosen:
+        for has_verdict in (True, False):
+            started = time.perf_counter()
+            item = answer(engine, [case], verdict=has_verdict)[0]
+            spent[has_verdict] += time.perf_counter() - started
+            tokens[has_verdict] += item.tokens.context_prompt + item.tokens.parametric_prompt + item.tokens.generated
+    per_question = {"with": tokens[True] / len(chosen), "without": tokens[False] / len(chosen)}
+    return spent[True] / spent[False], {"questions": len(chosen), "tokens per question": per_question}
+
+
+def share(flags: Sequence[bool | float]) -> float | None:
+    """Share of true ones; ``None`` of nothing."""
+    return float(np.mean(flags)) if len(flags) else None
+
+
+MEASURES: dict[str, Callable[[Engine, int], Result]] = {
+    "memory_relation": memory_relation,
+    "knows_auc": knows_auc,
+    "silent": silent,
+    "ramdocs_strict": ramdocs_strict,
+    "answers": answers,
+    "cost": cost,
+}
+# Benchmarks of their own, whose JSON line becomes the value.
+SCRIPTS = {"documents_relation": "verdict_documents.py", "dial": "verdict_dial.py"}
+
+
+def run_script(name: str, *, is_quick: bool) -> Any:
+    """The JSON object on the last line of another benchmark; a reason where it cannot be run."""
+    command = [sys.executable, str(ROOT / "benchmarks" / name), *(["--quick"] if is_quick else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"{name} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def show(result: dict[str, Any]) -> None:
+    """The figures as a table."""
+    table = Table("figure", *CONFIGURATIONS)
+    for key, values in result.items():
+        if isinstance(values, dict) and key != "details" and key not in SCRIPTS:
+            table.add_row(key, *(text(values.get(name)) for name in CONFIGURATIONS))
+    Console(width=120).print(table)
+
+
+def text(value: Any) -> str:
+    """A figure for the table."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {text(item)}" for name, item in value.items())
+    return "-" if value is None else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main()

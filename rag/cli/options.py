@@ -1,0 +1,183 @@
+"""The options that commands share, each declared once; a command names them in its signature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from decoders.params import DECODER_NAMES
+
+_ANSWER, _SEARCH, _MODEL = "Answer", "Search", "Model and settings"
+
+LibraryPlace = Annotated[
+    str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="TOML file with settings; CONCORD_* variables override it.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Generator: a Hugging Face name, a folder, or a .gguf file.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="What generates: auto, transformers, vllm, or http://host:port.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+EncoderName = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=_MODEL
+    ),
+]
+ServiceAddress = Annotated[
+    str,
+    typer.Option(
+        "--service",
+        help="auto: ask a running service of this library, if there is one; off; or its address.",
+        rich_help_panel=_MODEL,
+    ),
+]
+
+Decoder = Annotated[
+    str | None,
+    typer.Option(
+        "--decoder",
+        help=f"How documents and the model's memory are mixed: {', '.join(DECODER_NAMES)}.",
+        show_default=False,
+        rich_help_panel=_ANSWER,
+    ),
+]
+Alpha = Annotated[
+    str | None,
+    typer.Option(
+        "--alpha",
+        help="For ckplug: 0 = documents ... 1 = memory, or 'auto'. For cad and coiecd: contrast, from 0.",
+        show_default=False,
+        rich_help_panel=_ANSWER,
+    ),
+]
+DecoderSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Another setting of the decoder, such as floor=0.3; may be repeated.",
+        rich_help_panel=_ANSWER,
+    ),
+]
+PatchMode = Annotated[
+    str | None,
+    typer.Option(
+        "--patches",
+        help="auto: passages and patches; only: patches without passages; off.",
+        show_default=False,
+        rich_help_panel=_ANSWER,
+    ),
+]
+IsPortable = Annotated[
+    bool,
+    typer.Option(
+        "--portable", help="Also use patches that were built for another base model.", rich_help_panel=_ANSWER
+    ),
+]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option("--max-tokens", help="Longest answer, in tokens.", show_default=False, rich_help_panel=_ANSWER),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        help="0: always the likeliest token. Above 0: sampled.",
+        show_default=False,
+        rich_help_panel=_ANSWER,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", help="Seed for a temperature above 0.", show_default=False, rich_help_panel=_ANSWER),
+]
+WithTrace = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object with the whole trace.", rich_help_panel=_ANSWER)
+]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain", help="Show how passages were found, and what both streams said.", rich_help_panel=_ANSWER
+    ),
+]
+
+TopK = Annotated[
+    str | None,
+    typer.Option(
+        "--top-k",
+        help="Passages in the prompt: a number, or 'auto' by the question's length.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]
+Retrieval = Annotated[
+    str | None,
+    typer.Option(
+        "--retrieval",
+        help="How passages are found: hybrid, dense, sparse or graph.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]
+Rewrite = Annotated[
+    str | None,
+    typer.Option(
+        "--rewrite",
+        help="What words the search: off, rules or model.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        help="What drops passages that do not help: off, encoder or model.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]
+Abstain = Annotated[
+    bool | None,
+    typer.Option(
+        "--abstain/--no-abstain",
+        help="Say so if the documents hold no answer.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]
+QuestionCache = Annotated[
+    bool | None,
+    typer.Option(
+        "--question-cache/--no-question-cache",
+        help="Use passages that served similar questions.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]

@@ -1,0 +1,357 @@
+"""Whether two answers say the same: by what they mean, never by the words they share.
+
+Numbers with their units, dates and times of day are compared as values; names by the forms they can take; the rest
+word by word. One answer within the other is a fuller form only where the words around it add to it and do not change
+it: "April 2003" is a fuller "2003", "Paris, France" a fuller "Paris", but "Not Paris" and "New York" differ from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import permutations
+from typing import TypeVar
+
+from rag.conflicts.clocks import Clock, compare_clocks, find_clocks
+from rag.conflicts.moments import Moment, compare_moments, find_moments
+from rag.conflicts.names import compare_persons, drop_titles, expand, is_acronym
+from rag.conflicts.quantities import Quantity, compare_quantities, find_quantities
+from rag.conflicts.sameness import RANK, Sameness, weakest
+from rag.conflicts.words import (
+    FUNCTION_WORDS,
+    NEGATIONS,
+    Word,
+    has_negation,
+    is_unspaced,
+    singular,
+    split_words,
+    word_list,
+    word_set,
+)
+
+__all__ = ["Sameness", "fullest", "normalize", "same_answer"]
+
+_Value = TypeVar("_Value")
+Aliases = Callable[[str], Iterable[str]]
+"""Other names of what an answer names, such as those of a graph."""
+Judge = Callable[[str, str, str], float]
+"""The probability, 0 to 1, that two answers to a question say the same: (one, other, question)."""
+
+# A judge's probability from which two answers are the same. Not chosen on data: the point where "yes" is likelier.
+JUDGE_THRESHOLD = 0.5
+# A position is shown in its fullest wording of at most this many words; longer ones are sentences.
+MAX_WORDS_SHOWN = 8
+
+_CHANGING = word_set(
+    "north south east west northern southern eastern western new upper lower great greater lesser anti non pre post "
+    "former ex vice deputy co assistant acting half step grand sub under equatorial inner outer old semi pseudo fake "
+    "lesser central no not outside near almost opposite against except unlike grandson son daughter wife husband "
+    "northeast northwest southeast southwest"
+)
+_CLASSES = word_set(
+    "city town state county village district region province republic kingdom island river commonwealth municipality "
+    "borough parish month year"
+)
+_YES = word_set("yes yeah yep true correct right indeed 是 对 はい 예 네 да oui ja si")
+_NO = word_set("no nope false incorrect wrong untrue 不 否 いいえ 아니요 нет non nein")
+_POLAR = re.compile(
+    r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|must|am|isn't|aren't|doesn't)\b",
+    re.IGNORECASE,
+)
+# "World War II", "Henry VIII": a Roman number after a name.
+_ROMAN_NUMBERS = dict(
+    zip(
+        word_list("I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX XXI"),
+        range(1, 22),
+        strict=True,
+    )
+)
+_ROMAN = re.compile(rf"(?<=[a-z]\s)({'|'.join(_ROMAN_NUMBERS)})(?![\w'.-])")
+_QUOTES = "\"'\u201c\u201d\u2018\u2019\u00ab\u00bb.,;: "
+_BETWEEN_ITEMS = re.compile(r"[,;/\u3001\uff0c]|\b(?:and|und|et|y|plus)\b|&")
+_CJK_ENDS = re.compile(r"(?<=..)(?:[市省县縣国國都府州区區町村氏시도군씨님]|さん|先生|女士)$")
+_CJK_PLACES = re.compile(r"[国國省市州县縣・·\u3001\uff0c,\s]$")
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """An answer as values and words."""
+
+    text: str
+    moments: tuple[Moment, ...]
+    clocks: tuple[Clock, ...]
+    quantities: tuple[Quantity, ...]
+    words: tuple[Word, ...]
+    is_negated: bool
+    polarity: str
+
+    @property
+    def has_values(self) -> bool:
+        return bool(self.moments or self.clocks or self.quantities)
+
+
+def same_answer(
+    one: str, other: str, question: str = "", *, aliases: Aliases | None = None, judge: Judge | None = None
+) -> Sameness:
+    """How two answers to a question relate; symmetric.
+
+    Args:
+        one, other: the answers, as short texts.
+        question: tells a question that asks for yes or no.
+        aliases: asked for other names where the rules see a difference of names.
+        judge: asked last, and never about numbers, dates, negation, or yes and no, which rules decide.
+
+    Returns:
+        ``equal``; ``fuller`` if one is a fuller form of the other; else ``different``.
+    """
+    sameness, is_decided = _compare(_parse(one), _parse(other), question)
+    if sameness != "different" or is_decided:
+        return sameness
+    if aliases and _share_alias(one, other, question, aliases):
+        return "equal"
+    if judge and judge(one, other, question) >= JUDGE_THRESHOLD:
+        return "equal"
+    return "different"
+
+
+def normalize(text: str) -> str:
+    """The words of an answer in one spelling, without articles; for keys of equal wordings, not for meaning."""
+    return " ".join(word.key for word in split_words(text) if not word.is_article)
+
+
+def fullest(answers: Sequence[str]) -> str:
+    """The wording that says most, sentences left aside if there is a shorter one; the first one of equals.
+
+    Raises:
+        ValueError: there are no answers.
+    """
+    short = [answer for answer in answers if len(split_words(answer)) <= MAX_WORDS_SHOWN] or [min(answers, key=len)]
+    return max(short, key=_fullness)
+
+
+def _fullness(answer: str) -> tuple[int, int]:
+    parsed = _parse(answer)
+    num_fields = sum(moment.num_fields for moment in parsed.moments)
+    num_values = num_fields + 2 * len(parsed.clocks) + 2 * len(parsed.quantities)
+    return num_values + len(parsed.words), sum(len(word.key) for word in parsed.words)
+
+
+@lru_cache(maxsize=20_000)
+def _parse(text: str) -> _Parsed:
+    bare = _ROMAN.sub(lambda match: str(_ROMAN_NUMBERS[match[1]]), text.strip().strip(_QUOTES))
+    moments = find_moments(bare)
+    clocks = tuple(clock for clock in find_clocks(bare) if not _overlaps(clock, moments))
+    taken = (*moments, *clocks)
+    quantities = tuple(quantity for quantity in find_quantities(bare) if not _overlaps(quantity, taken))
+    all_words = split_words(bare)
+    words = _trim(split_words(_without(bare, (*taken, *quantities))))
+    if not words and not taken and not quantities:
+        words = all_words
+    keys = [word.key for word in all_words]
+    polarity = "yes" if keys and keys[0] in _YES else "no" if keys and keys[0] in _NO else ""
+    return _Parsed(text, moments, clocks, quantities, words, has_negation(all_words), polarity)
+
+
+def _compare(one: _Parsed, other: _Parsed, question: str) -> tuple[Sameness, bool]:
+    """The sameness, and whether rules decide it for certain."""
+    if not one.text.strip() or not other.text.strip():
+        return ("equal" if one.text.strip() == other.text.strip() else "different"), True
+    if one.polarity or other.polarity:
+        polarity = _compare_polarity(one, other, question)
+        if polarity is not None:
+            return polarity, True
+    zero = _compare_zero(one, other)
+    if zero is not None:
+        return zero, True
+    if one.is_negated != other.is_negated:
+        return "different", True
+    values = _compare_values(one, other)
+    if values == "different":
+        return "different", True
+    if one.has_values and other.has_values and not (one.words and other.words):
+        return ("equal" if values == "equal" and not one.words and not other.words else "fuller"), True
+    if not (one.has_values and other.has_values) and not (one.words and other.words):
+        return "different", True
+    words = _compare_words(one, other)
+    return weakest((values, words)), False
+
+
+def _compare_polarity(one: _Parsed, other: _Parsed, question: str) -> Sameness | None:
+    """Answers of which at least one says yes or no; ``None`` where that does not decide."""
+    if one.polarity and other.polarity:
+        if one.polarity != other.polarity:
+            return "different"
+        return "equal" if len(one.words) == len(other.words) == 1 else "fuller"
+    if not _POLAR.search(question):
+        return None
+    said, statement = (one, other) if one.polarity else (other, one)
+    return "fuller" if (said.polarity == "no") == statement.is_negated else "different"
+
+
+def _compare_zero(one: _Parsed, other: _Parsed) -> Sameness | None:
+    """ "None" is the number zero, and no other number."""
+    for absent, counted in ((one, other), (other, one)):
+        is_absent = [word.key for word in absent.words] in (["none"], ["no"], ["nobody"], ["nothing"])
+        if is_absent and not absent.has_values and counted.quantities and not counted.is_negated:
+            return "equal" if counted.quantities[0].value == 0 else "different"
+    return None
+
+
+def _compare_values(one: _Parsed, other: _Parsed) -> Sameness:
+    one, other = _same_reading(one, other), _same_reading(other, one)
+    parts = (
+        _match(one.moments, other.moments, compare_moments),
+        _match(one.clocks, other.clocks, compare_clocks),
+        _match(one.quantities, other.quantities, compare_quantities),
+    )
+    has_other_kind = one.has_values and other.has_values and not _share_kind(one, other)
+    return "different" if has_other_kind else weakest(parts)
+
+
+def _share_kind(one: _Parsed, other: _Parsed) -> bool:
+    pairs = ((one.moments, other.moments), (one.clocks, other.clocks), (one.quantities, other.quantities))
+    return any(a and b for a, b in pairs)
+
+
+def _same_reading(parsed: _Parsed, other: _Parsed) -> _Parsed:
+    """A lone year as a number where the other answer counts; a lone number as an hour where it tells the time."""
+    is_count = other.quantities and not other.moments and parsed.moments and not parsed.quantities
+    if is_count and all(moment.is_year for moment in parsed.moments):
+        numbers = tuple(q for moment in parsed.moments for q in find_quantities(f"{moment.year}."))
+        return replace(parsed, moments=(), quantities=numbers)
+    if other.clocks and not parsed.clocks and len(parsed.quantities) == 1:
+        value = parsed.quantities[0].value
+        if not parsed.quantities[0].dimension and value.denominator == 1 and 0 <= value <= 24:
+            return replace(parsed, quantities=(), clocks=(Clock(int(value) * 60, value <= 12, 0, 0),))
+    return parsed
+
+
+def _match(one: Sequence[_Value], other: Sequence[_Value], compare: Callable[[_Value, _Value], Sameness]) -> Sameness:
+    """Every value of the shorter list must stand in the longer one; more values on one side are a fuller form."""
+    short, long = sorted((one, other), key=len)
+    if not short:
+        return "fuller" if long else "equal"
+    rest = list(long)
+    found: list[Sameness] = ["equal" if len(short) == len(long) else "fuller"]
+    for value in short:
+        best = max(range(len(rest)), key=lambda i: RANK[compare(value, rest[i])])
+        found.append(compare(value, rest.pop(best)))
+    return weakest(found)
+
+
+def _compare_words(one: _Parsed, other: _Parsed) -> Sameness:
+    """Names and other words, in every form they can take."""
+    if not one.words or not other.words:
+        return "fuller" if one.words or other.words else "equal"
+    a, b = _keys(one.words), _keys(other.words)
+    if [_CJK_ENDS.sub("", key) for key in a] == [_CJK_ENDS.sub("", key) for key in b]:
+        return "equal"
+    if expand(_raw(one.words)) == expand(_raw(other.words)) or "".join(a) == "".join(b):
+        return "equal"
+    if is_acronym(one.words, other.words) or is_acronym(other.words, one.words):
+        return "equal"
+    if is_unspaced(one.text + other.text):
+        return _compare_unspaced("".join(a), "".join(b))
+    if _is_within(one, other) or _is_within(other, one):
+        return "fuller"
+    persons = compare_persons(one.words, other.words)
+    if persons != "different":
+        return persons
+    return _compare_lists(one.text, other.text)
+
+
+def _keys(words: Sequence[Word]) -> list[str]:
+    return [singular(word) for word in words if not word.is_article]
+
+
+def _raw(words: Sequence[Word]) -> list[str]:
+    return [word.key for word in words]
+
+
+def _is_within(short: _Parsed, long: _Parsed) -> bool:
+    """Whether a longer answer names the shorter one, and the words around it do not make it something else."""
+    words = [word for word in long.words if not word.is_article]
+    for part in (short.words, drop_titles(short.words)):
+        keys, inside = _keys(part), _keys(words)
+        places = range(len(inside) - len(keys) + 1)
+        if any(inside[i : i + len(keys)] == keys and _is_clean(words, i, i + len(keys)) for i in places):
+            return True
+    return False
+
+
+def _is_clean(words: Sequence[Word], start: int, end: int) -> bool:
+    """Whether the words around a part of an answer leave its meaning as it is."""
+    before = words[start - 1].key if start else ""
+    if before in _CHANGING or before in NEGATIONS or (end < len(words) and words[end - 1].is_owner):
+        return False
+    if before == "of":
+        return start >= 2 and words[start - 2].key in _CLASSES
+    return not (end < len(words) and words[end].key in ("or", "grandson"))
+
+
+def _compare_unspaced(one: str, other: str) -> Sameness:
+    """Chinese, Japanese and Thai: the name with its kind ("北京市"), or with the place that it lies in before it."""
+    one, other = _CJK_ENDS.sub("", one), _CJK_ENDS.sub("", other)
+    if one == other:
+        return "equal"
+    short, long = sorted((one, other), key=len)
+    if len(short) >= 2 and long.endswith(short) and _CJK_PLACES.search(long[: -len(short)]):
+        return "fuller"
+    return "different"
+
+
+def _compare_lists(one: str, other: str) -> Sameness:
+    """Answers that list several things, in any order; a part of the list is a shorter form."""
+    a, b = _items(one), _items(other)
+    if len(a) == len(b) == 1 or max(len(a), len(b)) > 12:
+        return "different"
+    short, long = sorted((a, b), key=len)
+    if all(any(_same_item(item, other_item) for other_item in long) for item in short):
+        return "equal" if len(short) == len(long) else "fuller"
+    return "equal" if _is_turned(one, other) or _is_turned(other, one) else "different"
+
+
+def _same_item(one: str, other: str) -> bool:
+    if len(_items(one)) > 1 or len(_items(other)) > 1:
+        return False
+    return _compare(_parse(one), _parse(other), "")[0] != "different"
+
+
+def _items(text: str) -> list[str]:
+    return [item for item in map(str.strip, _BETWEEN_ITEMS.split(text)) if item]
+
+
+def _is_turned(turned: str, straight: str) -> bool:
+    """ "Tolkien, J. R. R." is "J. R. R. Tolkien"."""
+    parts = [part.strip() for part in turned.split(",")]
+    if len(parts) != 2 or "," in straight:
+        return False
+    orders = (" ".join(order) for order in permutations(parts))
+    return any(_raw(split_words(order)) == _raw(split_words(straight)) for order in orders)
+
+
+def _share_alias(one: str, other: str, question: str, aliases: Aliases) -> bool:
+    names, others = (one, *aliases(one)), (other, *aliases(other))
+    return any(_compare(_parse(a), _parse(b), question)[0] == "equal" for a in names for b in others)
+
+
+def _trim(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Without the small words at both ends."""
+    start, end = 0, len(words)
+    while start < end and words[start].key in FUNCTION_WORDS and not words[start].is_initial:
+        start += 1
+    while end > start and words[end - 1].key in FUNCTION_WORDS:
+        end -= 1
+    return words[start:end]
+
+
+def _overlaps(part: Clock | Quantity, others: Iterable[Moment | Clock]) -> bool:
+    return any(part.start < other.end and other.start < part.end for other in others)
+
+
+def _without(text: str, parts: Iterable[Moment | Clock | Quantity]) -> str:
+    for part in parts:
+        text = text[: part.start] + " " * (part.end - part.start) + text[part.end :]
+    return text
