@@ -40,7 +40,12 @@ class Source:
     @property
     def doc_id(self) -> str:
         """Stable name of the document: sixteen hex digits of the source's name."""
-        return hashlib.sha256(self.name.encode()).hexdigest()[:16]
+        return doc_id_from_source(self.name)
+
+
+def doc_id_from_source(name: str) -> str:
+    """The doc_id of the document that is added from a source of this name."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def content_hash(content: bytes, source: Source, splitter: Sequence[int], encoder: str) -> str:

@@ -9,6 +9,7 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,16 +20,17 @@ from rag.core.errors import ConcordError, UnavailableError
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.jobs.patches import open_trainable_patches
 from rag.service.jobs.store import (
+    FOLLOWS_NOTHING,
+    Following,
     JobStore,
     Upload,
     drop_uploads,
     is_open,
     read_items,
     read_job,
-    upload_source,
     write_job,
 )
-from rag.service.jobs.work import JobProgress, added_fields, build_patches, built_fields
+from rag.service.jobs.work import JobProgress, add_uploads, added_fields, build_patches, built_fields
 from rag.service.problems import Problem
 from rag.service.schemas import Job
 
@@ -49,12 +51,13 @@ class Jobs:
         self._workers = {kind: ThreadPoolExecutor(_NUM_WORKERS, thread_name_prefix=kind) for kind in KINDS}
         self._is_stopping = Event()
 
-    def add(self, tenant: str, library: str, uploads: Sequence[Upload]) -> Job:
+    def add(self, tenant: str, library: str, uploads: Sequence[Upload], following: Following = FOLLOWS_NOTHING) -> Job:
         """Write the uploads to disk, then begin; the returned job is durable."""
         self._catalog.engine(tenant, library)
-        items = [{"name": u.name, "suffix": u.suffix, "title": u.title} for u in uploads]
+        items = [{"name": u.name, "suffix": u.suffix, "title": u.title, "location": u.location} for u in uploads]
         job = Job(id=uuid.uuid4().hex, library=library, status="queued", num_sources=len(uploads))
-        return self._begin(job, {"tenant": tenant, "items": items}, [upload.content for upload in uploads])
+        about = {"tenant": tenant, "items": items, "following": asdict(following)}
+        return self._begin(job, about, [upload.content for upload in uploads])
 
     def build(self, tenant: str, library: str, names: Sequence[str]) -> Job:
         """Begin to build patches of documents, by default of all; the returned job is durable.
@@ -121,8 +124,7 @@ class Jobs:
             if job.kind == "patches":
                 fields = built_fields(build_patches(engine, about["doc_ids"], progress))
             else:
-                sources = [upload_source(folder, number, item) for number, item in enumerate(about["items"])]
-                fields = added_fields(engine.add(sources, progress))
+                fields = added_fields(add_uploads(engine, folder, about, progress))
             ended = progress.job.model_copy(update={**fields, "num_done": progress.job.num_sources})
         except UnavailableError:
             return  # stopping: the job stays as it is, for the next start
