@@ -12,6 +12,9 @@ Every question asks for the one person whom one document names. The service is i
     overhead          ``first_token`` and ``tokens_per_s``: cost of the service as a share of the bare engine's
     leaked_mb         growth of the service's resident memory over the load phase, after a warm-up of the same kind
     cancelled         chats that hung up, as the service's own metrics count them
+    neutral_fields_refused  values of the table of fields in docs/SERVICE.md that should be accepted and are not
+    clients           share of its checks that each client passes: openai, langchain, mcp, sdk
+    first_byte_ms     median time to the first byte of a streamed chat
 
 The whole run asks 784 questions (some 11,000 tokens): four to five minutes on two idle cores, where the engine makes
 about 40 such tokens a second. On a machine that other processes keep busy its times mean nothing.
@@ -40,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import httpx
 from langchain_core.documents import Document
 
+from benchmarks.service_clients import clients, first_byte_ms, neutral_fields_refused
 from rag.client import Client
 from rag.core.answer import Answer
 from rag.engine import Engine
@@ -158,6 +162,10 @@ def main() -> None:
         print(f"  service {resident_mb(pid):.0f} MB, before {before:.0f} MB", file=sys.stderr)
         result = {**verdict(outcomes), "overhead": overhead, "leaked_mb": round(resident_mb(pid) - before, 1)}
         result["cancelled"] = cancelled(url)
+        question = facts[0].question
+        result["neutral_fields_refused"] = neutral_fields_refused(url, "facts", question)
+        result["clients"] = clients(url, "facts", question)
+        result["first_byte_ms"] = first_byte_ms(url, "facts", question)
         result["num_dropped"] = sum(outcome.is_dropped for outcome in outcomes)
     print(json.dumps({"benchmark": "service", "num_chats": num_chats, "concurrency": args.concurrency, **result}))
 

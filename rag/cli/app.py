@@ -10,6 +10,7 @@ from rag.cli.demo import demo
 from rag.cli.evaluation import eval_app
 from rag.cli.graph import kg_app
 from rag.cli.keys import keys_app
+from rag.cli.mcp import mcp
 from rag.cli.models import models_app
 from rag.cli.patches import patch_app
 from rag.cli.serve import serve
@@ -32,6 +33,7 @@ app.command()(documents.remove)
 app.command()(documents.check)
 app.command("doctor", hidden=True)(documents.check)  # its name before version 0.2
 app.command()(serve)
+app.command()(mcp)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve_llm)
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")

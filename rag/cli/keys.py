@@ -17,7 +17,7 @@ KeysFile = Annotated[Path, typer.Option("--keys", envvar="CONCORD_KEYS", help="T
 @keys_app.command("add")
 def add_key(
     tenant: Annotated[str, typer.Argument(help="Whose libraries the key opens.")],
-    scope: Annotated[list[str], typer.Option(help="read, write, admin; give it several times.")] = ["read"],  # noqa: B006
+    scope: Annotated[list[str], typer.Option(help="read, write, admin, metrics; give it several times.")] = ["read"],  # noqa: B006
     keys: KeysFile = Path("concord-keys.json"),
 ) -> None:
     """Make a key and print it, once: the file keeps only its hash."""

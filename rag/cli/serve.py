@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +40,22 @@ def serve(
         Path | None,
         typer.Option(envvar="CONCORD_KEYS", help="File of API keys; without it only this machine is served."),
     ] = None,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="Answer only to this name (Host); may be given often."),
+    ] = None,
+    origins: Annotated[
+        list[str] | None,
+        typer.Option("--allow-origin", metavar="URL", help="A page of another address that may write here."),
+    ] = None,
+    proxies: Annotated[
+        list[str] | None,
+        typer.Option("--trust-proxy", metavar="IP", help="A proxy whose X-Forwarded-* headers are believed."),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Serve /metrics without a key on this port too: for a private network.", show_default=False),
+    ] = None,
     limits: Annotated[
         list[str] | None,
         typer.Option("--limit", metavar="NAME=NUMBER", help="A limit of the service, such as max_chats=16."),
@@ -59,14 +78,24 @@ def serve(
     from rag.core.settings.config import Config
     from rag.service.settings import ServiceSettings
 
+    os.umask(0o077)  # whatever the service writes is its own user's alone
     with errors_to_exit():
         _check_address(host, port, has_keys=keys is not None)
+        if metrics_port is not None:
+            _check_address(host, metrics_port, has_keys=True)
         settings = ServiceSettings(
-            library_dir, keys=keys, has_texts_in_logs=log_texts, traces=traces, database=database
+            library_dir,
+            keys=keys,
+            hosts=tuple(hosts or ()),
+            origins=tuple(origins or ()),
+            has_texts_in_logs=log_texts,
+            traces=traces,
+            database=database,
         )
         settings = _limited(settings, limits or [])
         app = _build_app(settings, Config.load(config, model=model, encoder=encoder, engine=engine))
-    _listen(app, settings, host, port)
+    with _metrics(app, host, metrics_port):
+        _listen(app, settings, host, port, proxies or [])
 
 
 def _build_app(settings: ServiceSettings, config: Config) -> FastAPI:
@@ -79,23 +108,54 @@ def _build_app(settings: ServiceSettings, config: Config) -> FastAPI:
     return create_app(settings, config, lambda: load_generator(config))
 
 
-def _listen(app: FastAPI, settings: ServiceSettings, host: str, port: int) -> None:
+def _listen(app: FastAPI, settings: ServiceSettings, host: str, port: int, proxies: list[str]) -> None:
     """Serve until the process is told to stop."""
     import uvicorn
 
     from rag.client.discovery import announced
+    from rag.service.http import KEEP_ALIVE_S, PatientProtocol
     from rag.service.telemetry import log_to
 
     log_to()
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     _announce(app.state.concord.catalog, url, settings.keys)
     with announced(settings.root, url, has_keys=settings.keys is not None):
-        uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_S)
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            http=PatientProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            # Anybody can send X-Forwarded-For: it counts from a proxy that the operator has named.
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
+        )
+
+
+@contextmanager
+def _metrics(app: FastAPI, host: str, port: int | None) -> Iterator[None]:
+    """``/metrics`` on a separate port while the block runs."""
+    if port is None:
+        yield
+        return
+    from prometheus_client import start_http_server
+
+    server, thread = start_http_server(port, host, app.state.concord.telemetry.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _check_address(host: str, port: int, *, has_keys: bool) -> None:
     """Refuse an address that cannot be listened on, before the models are loaded."""
-    from rag.service.local_hosts import LOOPBACK
+    from rag.service.auth.hosts import LOOPBACK
 
     if not has_keys and host not in LOOPBACK:
         raise SettingError(f"host={host!r} without --keys; make a key with 'concord keys add', or leave --host out")

@@ -97,10 +97,12 @@ class StreamReader:
             return None
         chunk: dict[str, Any] = json.loads(line.removeprefix("data: "))
         if "error" in chunk:
-            raise build_error(chunk["error"])
+            raise build_error(chunk["error"], 400 if chunk["error"]["type"] == "invalid_request_error" else 500)
         if "step" in chunk:
             self._pieces.append(chunk["choices"][0]["delta"]["content"])
             return TokenEvent(self._pieces[-1], parse(Step, chunk["step"]))
+        if chunk["choices"] and (text := chunk["choices"][0]["delta"].get("content")):
+            self._pieces = [text]  # no token made it: the engine abstains, or the verdict changed what tokens said
         if "citations" in chunk:
             return parse_answer(self._question, chunk, "".join(self._pieces).strip())
         return None

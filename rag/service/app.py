@@ -8,11 +8,9 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import __version__
@@ -20,16 +18,18 @@ from rag.core.encoding import Encoder
 from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.service import problems
+from rag.service.agents import mount_agents
+from rag.service.auth.hosts import LOOPBACK, KnownHosts
 from rag.service.auth.limits import BodyLimit
-from rag.service.local_hosts import LocalHosts
-from rag.service.problems import RETRY_AFTER_S
+from rag.service.auth.origins import KnownOrigins
 from rag.service.routes import chat as routes_chat
+from rag.service.routes import health as routes_health
 from rag.service.routes import libraries as routes_libraries
 from rag.service.routes import patches as routes_patches
 from rag.service.schemas import ErrorReply
 from rag.service.settings import ServiceSettings
 from rag.service.state import State
-from rag.service.telemetry import Telemetry
+from rag.service.telemetry import Telemetry, trace_fields
 from rag.service.web import mount_page
 
 logger = logging.getLogger("rag.service")
@@ -54,7 +54,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=state.readiness.warm_up, name="warm", daemon=True).start()
         resuming = asyncio.create_task(_resume(state))
-        yield
+        async with agents.running():
+            yield
         resuming.cancel()
         await asyncio.to_thread(state.close)
 
@@ -63,6 +64,8 @@ def create_app(
         version=__version__,
         description="Answers from your documents, and shows where they disagree with the model's own memory.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads scripts from a foreign host; rag.service.web has one of our own
+        redoc_url=None,
         responses={status: {"model": ErrorReply} for status in _ERRORS},
     )
     app.state.concord = state
@@ -70,34 +73,21 @@ def create_app(
     app.include_router(routes_chat.router)
     app.include_router(routes_libraries.router)
     app.include_router(routes_patches.router)
-    _add_health(app, state)
+    app.include_router(routes_health.router)
+    agents = mount_agents(app, state)
     mount_page(app)
-    app.add_middleware(BodyLimit, body_bytes=settings.max_body_bytes, upload_bytes=settings.max_upload_bytes)
-    if settings.keys is None:
-        app.add_middleware(LocalHosts)
+    app.add_middleware(
+        BodyLimit,
+        body_bytes=settings.max_body_bytes,
+        upload_bytes=settings.max_upload_bytes,
+        patience_s=settings.body_timeout_s,
+    )
+    app.add_middleware(KnownOrigins, origins=settings.origins)
+    hosts = settings.hosts or (LOOPBACK if settings.keys is None else ())
+    if hosts:
+        app.add_middleware(KnownHosts, names=hosts)
     app.add_middleware(RequestLog, telemetry=state.telemetry)
     return app
-
-
-def _add_health(app: FastAPI, state: State) -> None:
-    @app.get("/healthz", tags=["health"])
-    async def healthz() -> dict[str, str]:
-        """The process is alive."""
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["health"])
-    async def readyz() -> JSONResponse:
-        """A question would be answered now: models are loaded, and database and model server answer."""
-        verdict = await state.readiness.check()
-        if verdict.is_ready:
-            return JSONResponse({"status": verdict.status})
-        reply = {"status": verdict.status, "reason": verdict.reason}
-        return JSONResponse(reply, 503, headers={"Retry-After": RETRY_AFTER_S})
-
-    @app.get("/metrics", tags=["health"], response_class=Response)
-    async def metrics() -> Response:
-        """Prometheus metrics; they name no tenant and hold no text."""
-        return Response(generate_latest(state.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 class RequestLog:
@@ -113,7 +103,12 @@ class RequestLog:
             return
         request = Request(scope)
         started_s, request_id, status = time.perf_counter(), uuid.uuid4().hex, 500
-        request.state.started_s, request.state.log_fields = started_s, {}
+        parent = self._telemetry.parent(request.headers)
+        request.state.started_s, request.state.log_fields, request.state.parent = (
+            started_s,
+            trace_fields(parent),
+            parent,
+        )
 
         async def send_and_see(message: Message) -> None:
             nonlocal status
@@ -137,6 +132,8 @@ class RequestLog:
 async def _resume(state: State) -> None:
     """Take up jobs that a killed process has left, now and from time to time."""
     while True:
-        with suppress(OSError):
+        try:
             await asyncio.to_thread(state.jobs.resume)
+        except Exception:  # whatever lies in that folder: without this task no job would ever be taken up again
+            logger.exception("jobs cannot be taken up at present")
         await asyncio.sleep(_RESUME_S)

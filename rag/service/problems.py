@@ -27,6 +27,8 @@ from rag.core.errors import (
 
 logger = logging.getLogger("rag.service")
 RETRY_AFTER_S = "5"
+# The type of a validation error over a field that the service does not do (:mod:`rag.service.chat.fields`).
+UNSUPPORTED = "unsupported"
 # The most telling class first: an error is known by the first of these that it is an instance of.
 _KINDS: tuple[tuple[type[ConcordError], int, str], ...] = (
     (UnavailableError, 503, "engine_unavailable"),
@@ -121,5 +123,7 @@ def _validation_problem(error: RequestValidationError) -> Problem:
         return Problem(400, "invalid_json", f"the body is not JSON: {first.get('ctx', {}).get('error', first['msg'])}")
     if first["type"] == "extra_forbidden":
         return Problem(400, "unknown_field", f"unknown field {param!r}; remove it", param=param)
+    if first["type"] == UNSUPPORTED:
+        return Problem(400, "unsupported_field", f"{param!r} {first['msg']}", param=param)
     message = f"{param or 'body'}: {first['msg'][0].lower()}{first['msg'][1:]}"
     return Problem(400, "invalid_value", message, param=param)

@@ -141,13 +141,20 @@ class Job(BaseModel):
     id: str
     library: str
     kind: Literal["documents", "patches"] = "documents"
-    status: Literal["queued", "running", "done", "failed"]
+    status: Literal["queued", "running", "done", "failed", "cancelled"]
     num_sources: int
     num_done: int = 0
     report: JobReport | None = None
     patch_report: BuildReport | None = None
     error: str | None = None
     object: Literal["job"] = "job"
+
+
+class JobList(BaseModel):
+    """The caller's newest jobs, newest first."""
+
+    data: list[Job]
+    object: Literal["list"] = "list"
 
 
 class NewPatches(Strict):
@@ -186,6 +193,9 @@ class RankedPassage(BaseModel):
     title: str
     text: str
     start: int
+    location: str
+    heading: str
+    date: str
     score: float
 
 

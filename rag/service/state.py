@@ -9,7 +9,7 @@ from rag.core.errors import SettingError
 from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.service.auth.keys import KeyFile
-from rag.service.auth.limits import RateLimit
+from rag.service.auth.limits import Rate, RateLimit
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.catalog.folder import FolderCatalog
 from rag.service.jobs.jobs import Jobs
@@ -32,9 +32,11 @@ class State:
         self.settings = settings
         self.telemetry = Telemetry(settings.traces)
         self.catalog = _open_catalog(settings, config, load, encoder)
-        self.jobs = Jobs(self.catalog, self.telemetry.job_ended)
+        self.jobs = Jobs(
+            self.catalog, self.telemetry.job_ended, num_workers=settings.job_workers, max_waiting=settings.max_jobs
+        )
         self.keys = KeyFile(settings.keys) if settings.keys else None
-        self.rate = RateLimit(settings.requests_per_minute)
+        self.rate = _build_rate(self.catalog, settings.requests_per_minute)
         self.workers = Workers(settings.max_chats, settings.max_chats_per_client)
         self.telemetry.running.set_function(lambda: self.workers.num_running)
         self.readiness = Readiness(self.catalog)
@@ -45,6 +47,16 @@ class State:
         self.catalog.generator.close()
         self.jobs.close()
         self.workers.close()
+
+
+def _build_rate(catalog: LibraryCatalog, per_minute: int) -> Rate:
+    """One count for all processes where they share a database, else one for this process."""
+    connections = getattr(catalog, "connections", None)
+    if connections is None:
+        return RateLimit(per_minute)
+    from rag.service.auth.shared_rate import SharedRate
+
+    return SharedRate(connections, per_minute)
 
 
 def _open_catalog(

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TextIO
 
 from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from rag.core.answer import Answer
@@ -42,12 +44,18 @@ class Telemetry:
         self.jobs = Counter("jobs", "Ended jobs.", ["status"], name, registry=registry)
         self._tracer = _tracer(traces)
 
-    def answered(self, answer: Answer, timings_ms: Mapping[str, float], started_ns: int) -> None:
-        """Count one answer, and trace its stages one after the other from ``started_ns`` (epoch)."""
+    def parent(self, headers: Mapping[str, str]) -> Context:
+        """The span that a request belongs to, by its header ``traceparent``; empty where there is none."""
+        return TraceContextTextMapPropagator().extract(dict(headers), Context())
+
+    def answered(
+        self, answer: Answer, timings_ms: Mapping[str, float], started_ns: int, parent: Context | None = None
+    ) -> None:
+        """Count one answer, and trace its stages one after the other from ``started_ns`` (epoch), below ``parent``."""
         self.tokens.labels("prompt").inc(answer.tokens.context_prompt)
         self.tokens.labels("generated").inc(answer.tokens.generated)
         self.conflicts.labels(str(answer.conflict.is_conflict).lower()).inc()
-        span = self._tracer.start_span("chat", start_time=started_ns)
+        span = self._tracer.start_span("chat", parent, start_time=started_ns)
         span.set_attribute("decoder", answer.decoder)
         span.set_attribute("generated_tokens", answer.tokens.generated)
         context, start_ns = trace.set_span_in_context(span), started_ns
@@ -85,6 +93,12 @@ def log_to(stream: TextIO = sys.stderr) -> None:
         log = logging.getLogger(name)
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO)
+
+
+def trace_fields(parent: Context) -> dict[str, str]:
+    """What the log says about the trace that a request belongs to."""
+    span = trace.get_current_span(parent).get_span_context()
+    return {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
 
 
 def now_ns() -> int:

@@ -22,11 +22,18 @@ _HEADERS = {
 
 
 def mount_page(app: FastAPI) -> None:
-    """Serve the page at ``/`` and its parts below ``/page``. It needs no key: what it asks the service for does."""
+    """Serve the page at ``/``, the description of the interface at ``/docs``, and their parts below ``/page``.
+
+    They need no key: what the page asks the service for does.
+    """
 
     @app.get("/", include_in_schema=False)
     def index() -> FileResponse:
         return FileResponse(_FOLDER / "index.html", headers=_HEADERS)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> FileResponse:
+        return FileResponse(_FOLDER / "docs.html", headers=_HEADERS)
 
     app.mount("/page", _Parts(directory=_FOLDER))
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from rag.cli.app import app
 from rag.client.discovery import announced, find_service
 from rag.engine import Engine
+from rag.service.auth.hosts import host_name
 from rag.service.catalog.layout import Layout
-from rag.service.local_hosts import host_name
 from rag.service.problems import Problem
 from tests.service.conftest import chat, live
 from tests.service.tiny import tiny_app

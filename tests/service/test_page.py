@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any
 
+import httpx
 import pytest
 
+import rag.ingest.add as add_module
 from tests.conftest import CORPUS
-from tests.service.conftest import live
+from tests.service.conftest import as_tenant, live, soon
+from tests.service.conftest import fill as fill_library
 from tests.service.running import running_service
 from tests.service.tiny import tiny_app
 
@@ -171,8 +176,8 @@ def test_tokens_tell_what_both_streams_wanted(answered: Any) -> None:
     assert box.is_visible()
     page.keyboard.press("Escape")
     assert not box.is_visible()
-    page.keyboard.press("Tab")  # one stop for the whole text, then the citations
-    assert page.evaluate("document.activeElement.closest('.citations') !== null")
+    page.keyboard.press("Tab")  # one stop for the whole text, then its sources
+    assert page.evaluate("document.activeElement.closest('.citations, .ref') !== null")
 
 
 def test_citations_open_the_passage(answered: Any) -> None:
@@ -245,6 +250,7 @@ def test_nothing_from_a_document_is_markup(page: Any, tmp_path: Path) -> None:
     page.click("#documents-box summary")
     assert page.evaluate("document.querySelector('#panel').scrollWidth <= document.querySelector('#panel').clientWidth")
     page.click("[aria-label^='Remove <img']")
+    page.click("#notice >> text=Dismiss")  # now it cannot be undone
     until(page, "!document.querySelector('#documents').textContent.includes('onerror')")
 
 
@@ -263,7 +269,7 @@ def test_it_can_be_read(answered: Any, scheme: str, width: int) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 760})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for selector in (".question", ".verdict h3", ".side h4", ".side p", ".meta", "#send", ".citations b"):
+    for selector in (".question", ".verdict h2", ".side h3", ".side p", ".meta", "#send", ".citations b"):
         assert page.evaluate(CONTRAST, selector) >= 4.5, f"{selector} in {scheme}"
     page.evaluate("document.querySelector('.token').style.setProperty('--jsd', 1)")
     assert page.evaluate(CONTRAST, ".token") >= 4.5
@@ -283,7 +289,7 @@ def test_everything_has_a_name_and_a_visible_focus(answered: Any) -> None:
     page.set_viewport_size({"width": 1280, "height": 860})
     page.focus(".skip")
     seen = set()
-    for _ in range(40):
+    for _ in range(60):
         page.keyboard.press("Tab")
         focus = page.evaluate(
             """() => {
@@ -302,7 +308,7 @@ def test_everything_has_a_name_and_a_visible_focus(answered: Any) -> None:
         assert focus["name"], focus
         assert focus["isVisible"], focus
         seen.add(focus["key"])
-    assert {"library", "files", "auto", "new-chat", "question", "send"} <= seen
+    assert {"library", "files", "auto", "new-chat", "question", "send", "ref"} <= seen
 
 
 def test_stopping_and_beginning_again(answered: Any) -> None:
@@ -335,3 +341,229 @@ def test_a_key_is_asked_for(browser: Any, keyed: tuple[str, dict[str, str]]) -> 
         assert not page.locator("#key").is_visible()
         stored = json.loads(page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])"))
         assert [secrets["ann"] in json.dumps(part) for part in stored] == [True, False]  # gone with the tab
+
+
+def test_numbers_in_the_answer_lead_to_the_sentence(answered: Any) -> None:
+    page = answered
+    page.set_viewport_size({"width": 1280, "height": 860})
+    number = page.locator(".answer .ref").first
+    number.click()
+    sentence = page.inner_text("#passage-text mark")
+    assert "walk on the moon" in sentence
+    assert len(sentence) < len(page.inner_text("#passage-text"))
+    page.keyboard.press("Escape")
+    assert number.evaluate("button => button === document.activeElement")
+    assert (
+        f"[{page.locator('.citations .is-used b').first.inner_text()}]"
+        in page.locator(".answer .ref").all_inner_texts()
+    )
+
+
+def test_a_removal_can_be_undone(page: Any, filled: str) -> None:
+    def names() -> list[str]:
+        return sorted(one["source"] for one in httpx.get(f"{filled}/v1/libraries/town/documents").json()["data"])
+
+    before = names()
+    page.click("#documents-box summary")
+    rows = page.locator("#documents li:visible")
+    num_rows = rows.count()
+    rows.first.locator("button").click()
+    assert rows.count() == num_rows - 1
+    page.click("#notice >> text=Undo")
+    assert rows.count() == num_rows
+    assert page.evaluate("document.activeElement.textContent === 'Remove'")
+    assert names() == before
+    page.set_input_files("#files", {"name": "gone.txt", "mimeType": "text/plain", "buffer": b"w10 w11"})
+    page.wait_for_selector("text=Added")
+    page.click("#documents li:has([title='gone.txt']) button")
+    ask(page)  # a question that is asked meanwhile does not see it any more
+    assert names() == before
+
+
+def test_a_removal_is_done_when_the_page_is_left(page: Any, filled: str) -> None:
+    page.set_input_files("#files", {"name": "left.txt", "mimeType": "text/plain", "buffer": b"w10 w11"})
+    page.wait_for_selector("text=Added")
+    page.click("#documents-box summary")
+    page.click("#documents li:has([title='left.txt']) button")
+    page.goto("about:blank")
+    assert soon(lambda: "left.txt" not in httpx.get(f"{filled}/v1/libraries/town/documents").text)
+    page.goto(filled)
+
+
+def test_a_reload_loses_nothing(page: Any) -> None:
+    sent = record_requests(page)
+    answer = ask(page).locator(".answer-text").inner_text()
+    num_tokens = page.locator(".token").count()
+    page.fill("#question", "half a thought")
+    page.reload()
+    until(page, "document.querySelector('#library').value === 'town'")
+    assert page.locator(".question p").inner_text() == QUESTION
+    assert page.locator(".answer .answer-text").inner_text() == answer
+    assert page.locator(".token").count() == num_tokens
+    assert page.input_value("#question") == "half a thought"
+    page.fill("#question", "")
+    ask(page)
+    assert [len(body["messages"]) for body in sent] == [1, 3]
+    page.click("#new-chat")
+    assert page.locator(".question").count() == 0
+    page.locator("#chats .name").first.click()
+    assert page.locator(".question").count() == 2
+
+
+def test_a_chat_as_a_file(page: Any) -> None:
+    answer = ask(page).locator(".answer-text").inner_text()
+    with page.expect_download() as saved:
+        page.click("#save-markdown")
+    text = Path(saved.value.path()).read_text()
+    assert f"**{QUESTION}**" in text
+    assert re.sub(r"\[\d\]", "", answer).strip() in text
+    with page.expect_download() as saved:
+        page.click("#save-json")
+    chat = json.loads(Path(saved.value.path()).read_text())
+    assert chat["turns"][0]["question"] == QUESTION
+    assert chat["turns"][0]["about"]["citations"]
+
+
+def test_asking_again_and_changing_a_question(page: Any) -> None:
+    sent = record_requests(page)
+    ask(page)
+    ask(page, "And who was the second?")
+    assert page.locator(".actions .again:visible").count() == 1
+    page.click(".actions .again:visible")
+    page.wait_for_selector("#send:visible")
+    assert page.locator(".question").count() == 2
+    page.locator(".question button").first.click()
+    assert page.input_value("#question") == QUESTION
+    page.click("#stop-editing")
+    assert page.locator(".question").count() == 2
+    page.locator(".question button").first.click()
+    page.fill("#question", "")
+    ask(page, "Who was the third?")
+    assert page.locator(".question p").all_inner_texts() == ["Who was the third?"]
+    assert [len(body["messages"]) for body in sent] == [1, 3, 3, 1]
+
+
+def test_an_answer_is_copied(page: Any) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    answer = ask(page)
+    text = "".join(answer.locator(".token").all_text_contents())
+    answer.locator("text=Copy").click()
+    page.wait_for_selector("text=Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_chat_is_deleted_and_brought_back(page: Any) -> None:
+    ask(page)
+    page.click("[aria-label^='Delete the chat']")
+    assert page.locator("#chats li").count() == 0
+    assert page.locator(".question").count() == 0
+    page.click("#notice >> text=Undo")
+    assert page.locator("#chats li").count() == 1
+
+
+def test_a_service_that_is_gone_is_said_in_words(page: Any) -> None:
+    page.context.set_offline(True)
+    page.fill("#question", QUESTION)
+    page.keyboard.press("Enter")
+    error = page.locator(".answer .error")
+    assert "cannot be reached" in error.inner_text()
+    page.context.set_offline(False)
+    error.locator("button").click()
+    page.wait_for_selector(".answer:not([aria-busy]) .token")
+    assert page.locator(".question").count() == 1
+
+
+def test_what_became_of_a_file_is_said(page: Any) -> None:
+    def add(content: bytes) -> str:
+        page.set_input_files("#files", {"name": "same.txt", "mimeType": "text/plain", "buffer": content})
+        page.wait_for_selector(".uploads li")
+        until(page, "!document.querySelector('.uploads progress')")
+        return str(page.inner_text(".uploads .hint"))
+
+    assert [add(b"w10"), add(b"w10"), add(b"w11")] == [
+        "Added",
+        "Was there already, unchanged",
+        "Replaced the earlier one of this name",
+    ]
+
+
+def test_a_job_is_seen_after_a_reload_and_cancelled(
+    page: Any, filled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    may_go, load = threading.Event(), add_module.load
+
+    def held(*parameters: Any) -> Any:
+        may_go.wait(20)
+        return load(*parameters)
+
+    monkeypatch.setattr("rag.ingest.add.load", held)
+    try:
+        page.set_input_files("#files", {"name": "slow.txt", "mimeType": "text/plain", "buffer": b"w10 w12"})
+        page.wait_for_selector(".uploads [aria-label^='Cancel']:visible")
+        page.reload()
+        page.wait_for_selector(".uploads progress")
+        page.click(".uploads [aria-label^='Cancel']")
+        may_go.set()
+        page.wait_for_selector("text=Cancelled")
+    finally:
+        may_go.set()
+    assert "slow.txt" not in httpx.get(f"{filled}/v1/libraries/town/documents").text
+
+
+def test_a_key_that_only_reads_is_told_so(browser: Any, keyed: tuple[str, dict[str, str]]) -> None:
+    address, secrets = keyed
+    with as_tenant(keyed, "ann") as http:
+        fill_library(http, "kept", {"a.txt": "w10 w11"})
+    for page in opened(browser, address):
+        page.fill("#key-value", secrets["reader"])
+        page.keyboard.press("Enter")
+        until(page, "document.querySelector('#library').value !== ''")
+        page.select_option("#library", label="kept")
+        page.click("#documents-box summary")
+        page.click("#documents li:has([title='a.txt']) button")
+        page.click("#notice >> text=Dismiss")
+        page.wait_for_selector("#notice >> text=Use another key")
+        assert "needs a key with write" in page.inner_text("#notice")
+        assert page.locator("#documents li:has([title='a.txt']) button").is_visible()
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core finds wrong with the page as it is."""
+    script = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
+    page.evaluate(script)
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{one['id']}: {node['html'][:150]}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_axe_finds_nothing(answered: Any, scheme: str, width: int) -> None:
+    pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    page = answered
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 860})
+    assert violations(page) == []
+    if width == 320:
+        page.click("#toggle-panel")
+    if not page.locator("#documents").is_visible():
+        page.click("#documents-box summary")
+    assert violations(page) == []
+    if width == 320:
+        page.keyboard.press("Escape")
+    page.locator(".citations button").first.click()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+
+
+def test_the_description_of_the_interface(browser: Any, filled: str) -> None:
+    pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    for page in opened(browser, filled):
+        page.goto(f"{filled}/docs")
+        page.wait_for_selector("details")
+        assert page.locator("details").count() >= 15
+        page.click("summary:has-text('/v1/chat/completions')")
+        assert "messages" in page.inner_text("details[open]")
+        assert violations(page) == []
+        page.emulate_media(color_scheme="dark")
+        assert violations(page) == []

@@ -19,6 +19,9 @@ _NOBODY = "x"
 class PostgresCatalog:
     """All libraries at ``postgresql://[user@]host[:port]/DATABASE``.
 
+    Attributes:
+        connections: to the database; a service counts there too.
+
     Raises:
         LibraryError: the address is malformed.
     """
@@ -26,7 +29,7 @@ class PostgresCatalog:
     def __init__(self, database: str) -> None:
         self._database = database.rstrip("/")
         self._address = Address.parse(self._full_address(_NOBODY))
-        self._connections = Connections(self._address)
+        self.connections = Connections(self._address)
 
     def check(self) -> None:
         """Ask the database for nothing, to see that it answers.
@@ -65,7 +68,7 @@ class PostgresCatalog:
         if len(name) > MAX_NAME:
             raise LibraryError(f"library name {name!r} is too long; expected at most {MAX_NAME} characters")
         address = Address.parse(self._full_address(name))
-        return PostgresLibrary(PostgresDatabase(self._connections, address, must_exist=must_exist, is_owner=False))
+        return PostgresLibrary(PostgresDatabase(self.connections, address, must_exist=must_exist, is_owner=False))
 
     def remove(self, name: str) -> None:
         """Remove the library of this name with everything in it; nothing happens when there is none."""
@@ -74,10 +77,10 @@ class PostgresCatalog:
 
     def close(self) -> None:
         """Close all connections."""
-        self._connections.close()
+        self.connections.close()
 
     def _connected(self) -> AbstractContextManager[Connection[Any]]:
-        return self._connections.transaction(self._address.schema)
+        return self.connections.transaction(self._address.schema)
 
     def _full_address(self, name: str) -> str:
         place, mark, options = self._database.partition("?")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
@@ -75,6 +75,9 @@ class Database:
         self._idle: list[sqlite3.Connection] = []
         self._mutex = Lock()
         self._is_closed = False
+        if not file.exists():
+            with suppress(OSError):  # SQLite finds the reason out again, and says it
+                file.touch(mode=0o600)  # its owner's alone; SQLite gives the files beside it the same rights
         db = self._connect()
         try:
             _prepare(db, file)

@@ -43,7 +43,7 @@ class SqliteLibrary(SqliteReader):
 
     def __init__(self, folder: Path, database: Database) -> None:
         super().__init__(folder, database)
-        self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S)
+        self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S, mode=0o600)
 
     @classmethod
     def open(cls, folder: str | Path, *, must_exist: bool = False) -> SqliteLibrary:
@@ -59,7 +59,7 @@ class SqliteLibrary(SqliteReader):
                 raise LibraryError(f"{folder} is a file; a library is a folder")
             if must_exist and not (folder / FILE).is_file():
                 raise LibraryError(f"there is no library at {folder}; make one with: concord add {folder} PATH...")
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise LibraryError(f"cannot make a library at {folder}: {error.strerror}") from error
         try:

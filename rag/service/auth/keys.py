@@ -22,7 +22,7 @@ from rag.core.errors import SettingError
 from rag.core.process.files import write_atomically
 from rag.service.names import NAME_PATTERN
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "write", "admin", "metrics"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 _PREFIX = "ck_"
 
@@ -34,7 +34,8 @@ class Key:
     Attributes:
         key_id: what ``concord keys ls`` shows; not secret.
         tenant: whose libraries it opens.
-        scopes: ``read`` asks and lists, ``write`` adds and removes documents, ``admin`` does everything.
+        scopes: ``read`` asks and lists, ``write`` adds and removes documents, ``admin`` does everything in the
+            tenant's libraries, ``metrics`` reads the counters of the whole service.
         secret_hash: SHA-256 of the secret, hex.
     """
 
@@ -46,10 +47,10 @@ class Key:
 
     def allows(self, scope: Scope) -> bool:
         """Whether the key may do what needs ``scope``."""
-        return scope in self.scopes or "admin" in self.scopes
+        return scope in self.scopes or ("admin" in self.scopes and scope != "metrics")
 
 
-LOCAL_KEY = Key("local", "default", ("admin",), "", "")
+LOCAL_KEY = Key("local", "default", ("admin", "metrics"), "", "")
 
 
 class KeyFile:
@@ -118,8 +119,8 @@ class KeyFile:
         return gone[0]
 
     def _writing(self) -> FileLock:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{self._path}.lock")
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FileLock(f"{self._path}.lock", mode=0o600)
 
     def _write(self, keys: list[Key]) -> None:
         text = json.dumps({"keys": [asdict(key) for key in keys]}, indent=1)

@@ -106,7 +106,7 @@ def make_folder(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise SettingError(f"{root} is a file; name a library's folder, or a folder that holds libraries")
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = root / f".probe-{uuid.uuid4().hex}"
         probe.touch()
         probe.unlink()

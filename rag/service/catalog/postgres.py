@@ -41,6 +41,7 @@ class PostgresLibraryCatalog(LibraryCatalog):
         super().__init__(root, config, load, encoder)
         make_folder(root)
         self._catalog = PostgresCatalog(database)
+        self.connections = self._catalog.connections
         self._engines: OrderedDict[str, tuple[str, Engine]] = OrderedDict()
         self._mutex = RLock()
 

@@ -59,7 +59,7 @@ class Chat:
 
     def _ask(self, engine: Engine) -> Iterator[TokenEvent | Answer]:
         options = self.request.rag.options() | self.request.sampling()
-        turns = [(turn.role, turn.text) for turn in self.request.messages[:-1]]
+        turns = [(turn.role, turn.text) for turn in self.request.messages[:-1] if turn.text.strip()]
         options |= {"history": alternate_turns(turns), "cache_salt": tenant_salt(self.key.tenant)}
         options["remembers"] = self.key.allows("write")  # a key that only reads leaves the library as it is
         if self.request.rag.patches not in (None, "off"):
@@ -174,4 +174,14 @@ def _extras(chat: Chat, answer: Answer) -> dict[str, Any]:
 def _build_passage(number: int, item: RequestPassage) -> Passage:
     doc_id = item.doc_id or item.source or f"given-{number + 1}"
     passage_id = item.passage_id or f"{doc_id}:{number}"
-    return Passage(passage_id, doc_id, item.source or doc_id, item.title, item.text, item.start)
+    return Passage(
+        passage_id,
+        doc_id,
+        item.source or doc_id,
+        item.title,
+        item.text,
+        start=item.start,
+        location=item.location,
+        heading=item.heading,
+        date=item.date,
+    )

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from functools import partial
 
 from fastapi import Request
+from opentelemetry.context import Context
 
 from rag.core.answer import Answer, TokenEvent
 from rag.core.errors import UnavailableError
@@ -48,7 +49,7 @@ async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[Toke
                     telemetry.first_token.observe(time.perf_counter() - chat.started_s)
                 num_events += 1
                 is_answered = isinstance(event, Answer)
-                yield _measured(chat, state, event)
+                yield _measured(chat, state, event, request.state.parent)
     except UnavailableError:
         has_left = cause == "left"
         if cause == "late":
@@ -68,12 +69,12 @@ async def run(chat: Chat, state: State, request: Request) -> AsyncGenerator[Toke
         leaving.cancel()
 
 
-def _measured(chat: Chat, state: State, event: TokenEvent | Answer) -> TokenEvent | Answer:
+def _measured(chat: Chat, state: State, event: TokenEvent | Answer, parent: Context) -> TokenEvent | Answer:
     if isinstance(event, TokenEvent):
         return event
     answer = complete_timings(chat, event)
     total_ms = answer.timings_ms["total"]
-    state.telemetry.answered(answer, answer.timings_ms, now_ns() - int(total_ms * 1e6))
+    state.telemetry.answered(answer, answer.timings_ms, now_ns() - int(total_ms * 1e6), parent)
     return answer
 
 

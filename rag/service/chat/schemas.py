@@ -12,16 +12,18 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
 from rag.core.answer import Citation, Conflict, PatchUse
 from rag.core.query import PatchMode
 from rag.core.verdict import OnSilence, Policy, Verdict
+from rag.service.chat.fields import check_content, check_extra, only
 from rag.service.schemas import Name, Strict
 
 _QUESTION_CHARS = 200_000
-StopText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+StopText = Annotated[str, StringConstraints(max_length=500)]
+Label = Annotated[str, StringConstraints(max_length=1000)] | None
 # What the chat's own fields set, or the service itself: not to be set again inside ``rag``.
 RESERVED_OPTIONS = frozenset(
     (
@@ -39,33 +41,49 @@ RESERVED_OPTIONS = frozenset(
 )
 
 
-class TextPart(Strict):
-    """A piece of a message's content."""
+class TextPart(BaseModel):
+    """A piece of a message's content. Other keys, such as ``cache_control``, say nothing to the models here."""
 
-    type: Literal["text"]
-    text: str = Field(max_length=_QUESTION_CHARS)
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    type: Literal["text", "refusal"]
+    text: str = Field("", max_length=_QUESTION_CHARS)
+    refusal: str = Field("", max_length=_QUESTION_CHARS)
 
 
-class ChatMessage(Strict):
-    """One turn. A system turn stands before the conversation as its first exchange."""
+class ChatMessage(BaseModel):
+    """One turn. A system turn stands before the conversation as its first exchange.
 
+    A message that the service or another OpenAI client has made is taken as it is: keys that say nothing (null, empty)
+    are left aside.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, StringConstraints(max_length=_QUESTION_CHARS)] | list[TextPart]
+    content: Annotated[
+        Annotated[str, StringConstraints(max_length=_QUESTION_CHARS)] | list[TextPart] | None,
+        BeforeValidator(check_content),
+    ] = None
+    refusal: str | None = Field(None, max_length=_QUESTION_CHARS, description="In place of a content that is null.")
     name: str | None = Field(None, max_length=64, description="Taken for compatibility; the models know no names.")
+
+    @model_validator(mode="after")
+    def _check_extra(self) -> ChatMessage:
+        check_extra(self.model_extra or {})
+        return self
 
     @property
     def text(self) -> str:
         """The content as one text."""
-        if isinstance(self.content, str):
-            return self.content
-        return "\n".join(part.text for part in self.content)
+        if isinstance(self.content, list):
+            return "\n".join(part.text or part.refusal for part in self.content)
+        return self.content or self.refusal or ""
 
 
 class StreamOptions(Strict):
     """How a stream ends: with ``include_usage``, usage has its own chunk, as OpenAI sends it."""
 
-    include_usage: bool = False
-    include_obfuscation: Literal[False] = False
+    include_usage: bool | None = False
+    include_obfuscation: bool | None = Field(False, description="Taken for compatibility; nothing is obfuscated.")
 
 
 class RequestPassage(Strict):
@@ -77,6 +95,9 @@ class RequestPassage(Strict):
     doc_id: str = Field("", max_length=200)
     passage_id: str = Field("", max_length=200)
     start: int = Field(0, ge=0)
+    location: str = Field("", max_length=500, description="Where it stands, such as 'page 3'.")
+    heading: str = Field("", max_length=1000, description="The headings above it.")
+    date: str = Field("", max_length=40, description="Of the document, ISO 8601.")
 
 
 class RagOptions(BaseModel):
@@ -133,29 +154,60 @@ class ChatRequest(Strict):
     model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
     model: str = Field(min_length=1, max_length=200, description="The base model, or a library.")
     messages: list[ChatMessage] = Field(min_length=1, max_length=200, description="The last one is the question.")
-    stream: bool = False
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1, le=100_000)
     max_completion_tokens: int | None = Field(None, ge=1, le=100_000)
     temperature: float | None = Field(None, ge=0, le=100, description="By default 0, greedy.")
     top_p: float | None = Field(None, gt=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
-    stop: StopText | Annotated[list[StopText], Field(max_length=16)] | None = None
-    n: Literal[1] | None = None
-    presence_penalty: Literal[0] | None = None
-    frequency_penalty: Literal[0] | None = None
-    logprobs: Literal[False] | None = Field(None, description="See 'rag.trace' for what both streams said.")
-    user: str | None = Field(None, max_length=200, description="Taken for compatibility; the key names the tenant.")
-    rag: RagOptions = Field(default_factory=lambda: RagOptions.model_validate({}))
+    stop: Annotated[str, StringConstraints(max_length=500)] | Annotated[list[StopText], Field(max_length=16)] | None = (
+        None
+    )
+    rag: Annotated[RagOptions, BeforeValidator(lambda value: {} if value is None else value)] = Field(
+        default_factory=lambda: RagOptions.model_validate({})
+    )
+
+    # Taken for compatibility: they change nothing here, whatever they say.
+    user: Label = Field(None, description="Taken for compatibility; the key names the tenant.")
+    safety_identifier: Label = Field(None, description="Taken for compatibility.")
+    prompt_cache_key: Label = Field(None, description="Taken for compatibility; a tenant's prompts are cached for it.")
+    metadata: dict[str, Any] | None = Field(None, description="Taken for compatibility; nothing is stored.")
+    parallel_tool_calls: bool | None = Field(None, description="Taken for compatibility; there are no tools.")
+
+    # Not done here: a value that asks for nothing is accepted, any other is refused by name.
+    n: Annotated[None, only(1, meaning="One answer is made.")] = None
+    presence_penalty: Annotated[None, only(0, meaning="No penalties.")] = None
+    frequency_penalty: Annotated[None, only(0, meaning="No penalties.")] = None
+    logit_bias: Annotated[None, only({}, meaning="No biases.")] = None
+    logprobs: Annotated[None, only(False, meaning="'rag.trace' says what both streams said.")] = None
+    top_logprobs: Annotated[None, only(0, meaning="'rag.trace' says what both streams said.")] = None
+    tools: Annotated[None, only([], meaning="No tools.")] = None
+    tool_choice: Annotated[None, only("none", "auto", meaning="No tools.")] = None
+    functions: Annotated[None, only([], meaning="No tools.")] = None
+    function_call: Annotated[None, only("none", "auto", meaning="No tools.")] = None
+    response_format: Annotated[None, only({"type": "text"}, meaning="Answers are text.")] = None
+    modalities: Annotated[None, only(["text"], meaning="Answers are text.")] = None
+    audio: Annotated[None, only(meaning="Answers are text.")] = None
+    prediction: Annotated[None, only(meaning="Nothing is predicted.")] = None
+    reasoning_effort: Annotated[None, only("none", meaning="The models answer at once.")] = None
+    verbosity: Annotated[None, only("medium", meaning="'max_tokens' bounds the answer.")] = None
+    service_tier: Annotated[None, only("auto", "default", meaning="All requests are served alike.")] = None
+    store: Annotated[None, only(False, meaning="Nothing is stored.")] = None
+    prompt_cache_retention: Annotated[None, only(meaning="Nothing is stored.")] = None
+    prompt_cache_options: Annotated[None, only(meaning="Nothing is stored.")] = None
+    moderation: Annotated[None, only(meaning="Nothing is moderated.")] = None
+    web_search_options: Annotated[None, only(meaning="Only the library is searched.")] = None
 
     def sampling(self) -> dict[str, Any]:
         """The fields of :class:`rag.core.query.Sampling` that the request sets."""
+        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         fields = {
             "max_tokens": self.max_completion_tokens or self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
             "seed": self.seed,
-            "stop": (self.stop,) if isinstance(self.stop, str) else self.stop and tuple(self.stop),
+            "stop": tuple(text for text in stop if text) or None,
         }
         return {key: value for key, value in fields.items() if value is not None}
 

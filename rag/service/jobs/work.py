@@ -8,25 +8,34 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from rag.core.errors import UnavailableError
+from rag.core.errors import ConcordError, UnavailableError
 from rag.core.process.progress import Progress
 from rag.core.reports import AddReport
 from rag.engine import Engine
 from rag.ingest.source import doc_id_from_source
 from rag.patches.base import BuildReport
+from rag.service.jobs.attempts import WHOLE, Attempts
 from rag.service.jobs.patches import forget_patches, open_trainable_patches
-from rag.service.jobs.store import upload_sources, write_job
+from rag.service.jobs.store import is_cancelled, upload_sources, write_job
 from rag.service.schemas import Job, JobReport
 
 # Documents that train together on a CPU, where more are no faster: a stop waits for them, a kill loses them.
 _CPU_GROUP = 4
 
 
-class JobProgress(Progress):
-    """Writes how far the job is, and ends it when the service is to stop."""
+class JobCancelledError(ConcordError):
+    """Somebody wants the job to end."""
 
-    def __init__(self, folder: Path, job: Job, is_stopping: Event) -> None:
-        self._folder, self._is_stopping = folder, is_stopping
+
+class JobKilledError(ConcordError):
+    """The job has ended its process too often to be tried again."""
+
+
+class JobProgress(Progress):
+    """Writes how far the job is, and ends it when the service is to stop or somebody wants it to end."""
+
+    def __init__(self, folder: Path, job: Job, attempts: Attempts, is_stopping: Event) -> None:
+        self._folder, self._attempts, self._is_stopping = folder, attempts, is_stopping
         self.job = job.model_copy(update={"num_done": 0})
 
     def start(self, num_sources: int) -> None:
@@ -34,6 +43,9 @@ class JobProgress(Progress):
 
     def advance(self, source: str) -> None:
         self._update(num_done=self.job.num_done + 1)
+        self._attempts.look_at(WHOLE)
+        if is_cancelled(self._folder):
+            raise JobCancelledError("it was cancelled; nothing of it was added")
         if self._is_stopping.is_set():
             raise UnavailableError("the service is stopping; the job continues at its next start")
 
@@ -42,11 +54,13 @@ class JobProgress(Progress):
         write_job(self._folder, self.job)
 
 
-def add_uploads(engine: Engine, folder: Path, about: Mapping[str, Any], progress: Progress) -> AddReport:
+def add_uploads(
+    engine: Engine, folder: Path, about: Mapping[str, Any], attempts: Attempts, progress: Progress
+) -> AddReport:
     """Add the uploads of a job; what is removed for them takes its patches along."""
     following = about.get("following", {})
     report = engine.add(
-        upload_sources(folder, about["items"]),
+        upload_sources(folder, about["items"], attempts),
         progress,
         sync=following.get("sync", False),
         folders=following.get("folders", ()),

@@ -1,6 +1,7 @@
 // The service's HTTP interface: JSON requests, the event stream of a chat, uploads with progress.
 
 const KEY = "concord-key";
+const GONE = "The service cannot be reached. See whether it is running, then try again.";
 
 /** A reply with a status of 400 or more; `message` is the service's own. */
 export class ApiError extends Error {
@@ -18,15 +19,25 @@ export function onKeyNeeded(ask) {
 }
 
 /** One request; asks for a key and tries again when there is none or a wrong one. */
-async function request(method, path, { body, signal } = {}) {
+async function request(method, path, { body, signal, keepalive } = {}) {
   for (;;) {
     const key = sessionStorage.getItem(KEY);
     const headers = { ...keyHeader(key), ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
-    const response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
+    const response = await reached(path, { method, headers, signal, keepalive, body: body && JSON.stringify(body) });
     if (response.ok) return response;
     const error = await readError(response);
     if (response.status !== 401) throw error;
     await newKey(key, error.message);
+  }
+}
+
+/** `fetch`, whose own words for a service that is gone ("Failed to fetch") help nobody. */
+async function reached(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, GONE);
   }
 }
 
@@ -36,7 +47,11 @@ const library = (name) => `v1/libraries/${encodeURIComponent(name)}`;
 export const models = async () => (await json("GET", "v1/models")).data;
 export const makeLibrary = (name) => json("POST", "v1/libraries", { body: { name } });
 export const documents = async (name) => (await json("GET", `${library(name)}/documents`)).data;
-export const removeDocument = (name, docId) => request("DELETE", `${library(name)}/documents/${encodeURIComponent(docId)}`);
+/** It outlives the page: a removal that was not undone is done. */
+export const removeDocument = (name, docId) =>
+  request("DELETE", `${library(name)}/documents/${encodeURIComponent(docId)}`, { keepalive: true });
+export const jobs = async () => (await json("GET", "v1/jobs")).data;
+export const cancelJob = (id) => json("DELETE", `v1/jobs/${encodeURIComponent(id)}`);
 export const patches = (name) => json("GET", `${library(name)}/patches`);
 export const buildPatches = (name) => json("POST", `${library(name)}/patches`, { body: {} });
 export const job = (id) => json("GET", `v1/jobs/${encodeURIComponent(id)}`);
@@ -47,10 +62,10 @@ export async function* chat(body, signal) {
   for await (const data of events(response.body)) {
     if (data === "[DONE]") return;
     const chunk = JSON.parse(data);
-    if (chunk.error) throw new ApiError(500, chunk.error.message);
+    if (chunk.error) throw new ApiError(500, sentence(chunk.error.message));
     yield chunk;
   }
-  throw new ApiError(502, "the connection ended before the answer did; ask again");
+  throw new ApiError(502, "The connection ended before the answer did. Ask again.");
 }
 
 /** The data of every server-sent event in a stream of bytes. */
@@ -58,7 +73,9 @@ async function* events(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let pending = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new ApiError(0, "The connection to the service was lost. Ask again.");
+    });
     if (done) return;
     const parts = (pending + value).replaceAll("\r\n", "\n").split("\n\n");
     pending = parts.pop();
@@ -76,7 +93,7 @@ export async function upload(name, file, onProgress) {
     const { status, text } = await send(`${library(name)}/files`, file, key, onProgress);
     const reply = parsed(text);
     if (status < 400) return reply;
-    const error = new ApiError(status, reply?.error?.message ?? `the service answered ${status}`);
+    const error = new ApiError(status, sentence(reply?.error?.message ?? `the service answered ${status}`));
     if (status !== 401) throw error;
     await newKey(key, error.message);
   }
@@ -92,7 +109,7 @@ function send(path, file, key, onProgress) {
     for (const [header, value] of Object.entries(keyHeader(key))) call.setRequestHeader(header, value);
     call.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     call.onload = () => resolve({ status: call.status, text: call.responseText });
-    call.onerror = () => reject(new ApiError(0, "the service cannot be reached"));
+    call.onerror = () => reject(new ApiError(0, GONE));
     call.send(form);
   });
 }
@@ -100,8 +117,8 @@ function send(path, file, key, onProgress) {
 async function readError(response) {
   const reply = parsed(await response.text());
   const wait = response.headers.get("Retry-After");
-  const again = response.status === 429 && wait ? `; try again in ${wait} s` : "";
-  return new ApiError(response.status, (reply?.error?.message ?? `the service answered ${response.status}`) + again);
+  const again = response.status === 503 && wait ? ` Try again in ${wait} s.` : "";
+  return new ApiError(response.status, sentence(reply?.error?.message ?? `the service answered ${response.status}`) + again);
 }
 
 function parsed(text) {
@@ -110,6 +127,18 @@ function parsed(text) {
   } catch {
     return null;
   }
+}
+
+/** A message of the service, which begins small and has no full stop. */
+const sentence = (message) => message[0].toUpperCase() + message.slice(1) + (/[.!?]$/.test(message) ? "" : ".");
+
+/** The key that is in use, or `null`. */
+export const currentKey = () => sessionStorage.getItem(KEY);
+
+/** Have the next request ask for a key. */
+export async function changeKey() {
+  const key = await askForKey("");
+  sessionStorage.setItem(KEY, key);
 }
 
 const keyHeader = (key) => (key ? { Authorization: `Bearer ${key}` } : {});

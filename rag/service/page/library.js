@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { fileName } from "./answer.js";
 import { byId, h } from "./dom.js";
+import { notify, settle } from "./notice.js";
 import { showPatches } from "./patches.js";
 
 const CHOSEN = "concord-library";
@@ -26,6 +27,22 @@ export async function startLibrary() {
   });
   startDrop(byId("drop"));
   await showLibraries(localStorage.getItem(CHOSEN));
+  await showJobs();
+}
+
+/** Ask from this library, if it is there. */
+export async function chooseLibrary(name) {
+  const select = byId("library");
+  if (name === undefined || name === chosenLibrary() || ![...select.options].some((one) => one.value === name)) return;
+  select.value = name;
+  await choose();
+}
+
+/** Say what went wrong, and offer what may help. */
+export function report(error) {
+  const isRefused = error.status === 403;
+  const action = isRefused && api.currentKey() ? ["Use another key", () => api.changeKey().then(() => showLibraries(chosenLibrary()), report)] : undefined;
+  notify(error.message, { isError: true, action });
 }
 
 async function showLibraries(wanted) {
@@ -77,18 +94,43 @@ async function showDocuments() {
   await showPatches(name, found.length);
 }
 
+/** Documents that are gone from the list, and from the library as soon as that can no longer be undone. */
+const leaving = new Set();
+
 function documentRow(name, one) {
   const title = one.title || fileName(one.source);
-  const remove = async (event) => {
-    event.target.disabled = true;
-    await api.removeDocument(name, one.doc_id);
-    await showDocuments();
-    byId("documents-box").querySelector("summary").focus();
-  };
-  return h("li", {},
+  const row = h("li", { hidden: leaving.has(one.doc_id) },
     h("span", { className: "name", title: one.source }, title),
-    h("button", { type: "button", className: "quiet", "aria-label": `Remove ${title}`, onclick: remove }, "Remove"));
+    h("button", { type: "button", className: "quiet", "aria-label": `Remove ${title}`, onclick: () => remove() }, "Remove"));
+  const show = (isThere) => {
+    if (isThere) leaving.delete(one.doc_id);
+    else leaving.add(one.doc_id);
+    row.hidden = !isThere;
+  };
+  const remove = () => {
+    const undo = ["Undo", () => {
+      show(true);
+      row.querySelector("button").focus();
+    }];
+    notify(`Removed ${title}.`, { action: undo, onExpire: () => removeNow(name, one.doc_id, show) }).focus();
+    show(false);
+  };
+  return row;
 }
+
+async function removeNow(name, docId, show) {
+  try {
+    await api.removeDocument(name, docId);
+    leaving.delete(docId);
+    await showDocuments();
+  } catch (error) {
+    show(true);
+    report(error);
+  }
+}
+
+/** Nothing that was removed may still answer. */
+export const settleRemovals = settle;
 
 function startDrop(zone) {
   zone.addEventListener("dragover", (event) => {
@@ -106,47 +148,79 @@ function startDrop(zone) {
 /** Upload files one after the other, each with its own line. */
 async function add(files) {
   const name = chosenLibrary();
-  const lines = files.map((file) => uploadLine(file));
-  byId("uploads").replaceChildren(...lines.map((line) => line.element));
-  for (const line of lines) {
-    try {
-      await addOne(name, line);
-      line.done("Added");
-    } catch (error) {
-      line.failed(error.message);
-    }
-  }
+  if (!name) return notify("Choose or make a library first; then add documents to it.", { isError: true });
+  const lines = files.map((file) => uploadLine(file.name, () => api.upload(name, file, (share) => line(file).progress(share / 2, "Sending"))));
+  const line = (file) => lines[files.indexOf(file)];
+  byId("uploads").replaceChildren(...lines.map((one) => one.element));
+  for (const one of lines) await one.run();
   await showDocuments();
 }
 
+/** Lines for the jobs that are under way, from before this page was loaded or from elsewhere. */
+async function showJobs() {
+  const open = (await api.jobs()).filter((job) => job.kind === "documents" && isOpen(job));
+  const lines = open.map((job) => uploadLine(job.num_sources === 1 ? "1 document" : `${job.num_sources} documents`, async () => job));
+  byId("uploads").append(...lines.map((one) => one.element));
+  await Promise.all(lines.map((one) => one.run()));
+  if (lines.length) await showDocuments();
+}
+
+const isOpen = (job) => job.status === "queued" || job.status === "running";
+
 /** The first half of the bar is the way to the service, the second the reading and indexing there. */
-async function addOne(name, line) {
-  let job = await api.upload(name, line.file, (share) => line.progress(share / 2, "Sending"));
-  while (job.status === "queued" || job.status === "running") {
-    line.progress(0.5 + (0.5 * job.num_done) / Math.max(job.num_sources, 1), "Reading");
+async function follow(job, line) {
+  while (isOpen(job)) {
+    const isMany = job.num_sources > 1 && job.status === "running";
+    const words = job.status === "queued" ? "Waiting for its turn" : isMany ? `Reading ${job.num_done} of ${job.num_sources}` : "Reading";
+    line.progress(0.5 + (0.5 * job.num_done) / Math.max(job.num_sources, 1), words);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     job = await api.job(job.id);
   }
-  if (job.status === "failed") throw new Error(job.error ?? "it could not be added");
+  return job;
 }
 
-function uploadLine(file) {
-  const bar = h("progress", { max: 1, value: 0, "aria-label": `Adding ${file.name}` });
+/** What became of a job, in a word or two; throws what went wrong. */
+function outcome(job) {
+  if (job.status === "cancelled") return "Cancelled; nothing was added";
+  if (job.status === "failed") throw new Error(job.error ?? "it could not be added");
+  const { added = [], replaced = [], unchanged = [], failed = [] } = job.report ?? {};
+  if (failed.length) throw new Error(failed.map((one) => `${fileName(one.source)}: ${one.reason}`).join("; "));
+  if (replaced.length && !added.length) return "Replaced the earlier one of this name";
+  if (unchanged.length && !added.length) return "Was there already, unchanged";
+  return "Added";
+}
+
+/** A line for one upload; `begin` gives its job. */
+function uploadLine(name, begin) {
+  const bar = h("progress", { max: 1, value: 0, "aria-label": `Adding ${name}` });
   const state = h("span", { className: "hint" }, "Waiting");
-  const element = h("li", {}, h("span", { className: "name", title: file.name }, file.name), bar, state);
-  const end = (text, kind) => {
-    bar.remove();
-    state.textContent = text;
-    state.className = kind;
-  };
-  return {
-    file,
+  const cancel = h("button", { type: "button", className: "quiet", "aria-label": `Cancel ${name}`, hidden: true }, "Cancel");
+  const element = h("li", {}, h("span", { className: "name", title: name }, name), bar, state, cancel);
+  const line = {
     element,
     progress: (share, text) => {
       bar.value = share;
       if (state.textContent !== text) state.textContent = text;
     },
-    done: (text) => end(text, "hint"),
-    failed: (text) => end(text, "is-failed"),
+    run: async () => {
+      try {
+        const job = await begin();
+        cancel.hidden = !isOpen(job);
+        cancel.onclick = () => {
+          cancel.disabled = true;
+          api.cancelJob(job.id).catch(report);
+        };
+        end(outcome(await follow(job, line)), "hint");
+      } catch (error) {
+        end(error.message, "is-failed");
+      }
+    },
   };
+  const end = (text, kind) => {
+    bar.remove();
+    cancel.remove();
+    state.textContent = text;
+    state.className = kind;
+  };
+  return line;
 }

@@ -9,6 +9,9 @@ let library = "";
 /** The part of a request that this section decides. */
 export const patchOptions = () => (byId("patches-box").hidden ? {} : { patches: byId("patches-mode").value });
 
+/** Whether patches are being built: answers take longer meanwhile. */
+export const isBuilding = () => !byId("patches-progress").hidden;
+
 /** Wire the controls. */
 export function startPatches() {
   byId("build-patches").addEventListener("click", build);

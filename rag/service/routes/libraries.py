@@ -17,11 +17,12 @@ from rag.service.jobs.patches import forget_patches
 from rag.service.jobs.store import FOLLOWS_NOTHING, Following, Upload
 from rag.service.names import NAME_PATTERN
 from rag.service.problems import Problem
-from rag.service.routes.access import Caller, allow
+from rag.service.routes.access import Allow, Caller, CheckedRoute
 from rag.service.schemas import (
     DocumentItem,
     DocumentList,
     Job,
+    JobList,
     LibraryInfo,
     LibraryList,
     NewLibrary,
@@ -33,10 +34,10 @@ from rag.service.schemas import (
 )
 from rag.service.uploads import check_names, clean_name, file_upload, text_upload
 
-router = APIRouter(prefix="/v1", tags=["libraries"])
-Reader = Annotated[Caller, Depends(allow("read"))]
-Writer = Annotated[Caller, Depends(allow("write"))]
-Admin = Annotated[Caller, Depends(allow("admin"))]
+router = APIRouter(prefix="/v1", tags=["libraries"], route_class=CheckedRoute)
+Reader = Annotated[Caller, Depends(Allow("read"))]
+Writer = Annotated[Caller, Depends(Allow("write"))]
+Admin = Annotated[Caller, Depends(Allow("admin"))]
 LibraryName = Annotated[str, Path(pattern=NAME_PATTERN)]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the job's end before the reply.")]
 Folders = Annotated[
@@ -144,6 +145,22 @@ async def _submit(
     following: Following = FOLLOWS_NOTHING,
 ) -> Job:
     job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads, following)
+
+
+@router.get("/jobs")
+def list_jobs(caller: Reader) -> JobList:
+    """The caller's newest jobs, newest first."""
+    return JobList(data=caller.state.jobs.newest(caller.key.tenant))
+
+
+@router.delete("/jobs/{job_id}")
+def cancel_job(job_id: str, caller: Writer) -> Job:
+    """End a job. What waits is cancelled at once; what runs ends with the document that it is at, and adds nothing."""
+    return caller.state.jobs.cancel(caller.key.tenant, job_id)
+
+
+async def _submit(caller: Caller, library: str, uploads: Sequence[Upload], response: Response, wait_s: float) -> Job:
+    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads)
     return await ended(caller, job, response, wait_s)
 
 
@@ -153,7 +170,7 @@ async def ended(caller: Caller, job: Job, response: Response, wait_s: float) -> 
     while job.status in ("queued", "running") and time.monotonic() < end:
         await asyncio.sleep(_POLL_S)
         job = await run_in_threadpool(caller.state.jobs.find, caller.key.tenant, job.id)
-    if job.status in ("done", "failed"):
+    if job.status not in ("queued", "running"):
         response.status_code = 200
     return job
 

@@ -10,10 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from rag.patches.store.keys import match_keys
 from rag.service.jobs.patches import open_patches
 from rag.service.problems import Problem
+from rag.service.routes.access import CheckedRoute
 from rag.service.routes.libraries import LibraryName, Reader, Wait, Writer, ended
 from rag.service.schemas import Job, NewPatches, PatchList, Removed
 
-router = APIRouter(prefix="/v1", tags=["patches"])
+router = APIRouter(prefix="/v1", tags=["patches"], route_class=CheckedRoute)
 
 
 @router.get("/libraries/{library}/patches")

@@ -1,0 +1,1 @@
+"""Libraries for agents: tools and resources over the Model Context Protocol."""
