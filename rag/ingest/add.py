@@ -21,7 +21,7 @@ from rag.ingest.gather import Gathered, Item, gather
 from rag.ingest.parsing.limits import Limits
 from rag.ingest.parsing.parser import Parser
 from rag.ingest.parts import PartStore, document_name
-from rag.ingest.prepare import Prepared, Preparer
+from rag.ingest.prepare import NUM_AHEAD, Prepared, Preparer
 from rag.ingest.source import Source, content_hash
 from rag.ingest.split import split
 from rag.library.base import Library, Staged
@@ -98,7 +98,9 @@ class Ingestor:
             self._live, self._staged = self._library.hashes(is_live=True), self._library.hashes(is_live=False)
             self._resumed = set(self._staged)
             num_before = self._library.num_passages
-            preparer = Preparer(parser, self._content_hash, self._is_known)
+            # Uploads are read one by one: their job notes which of them it is at.
+            num_ahead = NUM_AHEAD if self._has_paths else 0
+            preparer = Preparer(parser, self._content_hash, self._is_known, num_ahead)
             for chunk in _chunks(items):
                 self._add_chunk(gather(chunk), preparer, parts)
             self._flush()

@@ -13,8 +13,8 @@ from rag.ingest.parsing.parser import Parser
 from rag.ingest.parts import read_parts
 from rag.ingest.source import Source
 
-# Sources that are ready or under way. Each may be large, so few.
-_NUM_AHEAD = 2
+# Each source may be large, so few.
+NUM_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Preparer:
         parser: ended when the caller stops in the middle, so that nobody waits for a file that nobody wants.
         content_key: hash of a source's content.
         is_known: whether the document (by its id) is there already with this hash.
+        num_ahead: sources that are ready or under way while the caller works on one.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class Preparer:
         parser: Parser,
         content_key: Callable[[bytes, Source], str],
         is_known: Callable[[str, str], bool],
+        num_ahead: int = NUM_AHEAD,
     ) -> None:
         self._parser = parser
         self._content_key = content_key
         self._is_known = is_known
+        self._num_ahead = num_ahead
 
     def prepare(self, sources: Iterable[Source]) -> Generator[Prepared]:
         """Every source, in order."""
@@ -59,7 +62,7 @@ class Preparer:
             try:
                 for source in sources:
                     waiting.append(pool.submit(self._read, source))
-                    if len(waiting) > _NUM_AHEAD:
+                    if len(waiting) > self._num_ahead:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()

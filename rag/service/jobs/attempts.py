@@ -7,14 +7,12 @@ up again for ever. So the job notes what it looks at before it looks, and whoeve
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 _FILE = "attempts.json"
 _MAX_KILLS = 2
-_KEPT = ("is_running", "current", "num_kills", "num_done")
 # What a job is at when it looks at no single file: embedding the last ones, publishing, training.
 WHOLE = "whole"
 
@@ -35,7 +33,6 @@ class Attempts:
     current: str = WHOLE
     num_kills: dict[str, int] = field(default_factory=dict)
     num_done: int = -1
-    _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @classmethod
     def read(cls, folder: Path) -> Attempts:
@@ -76,8 +73,6 @@ class Attempts:
 
     def _write(self) -> None:
         # Not flushed to disk: it must survive the end of a process, and a power cut is no fault of a file.
-        # Files are read ahead in another thread.
-        with self._lock:
-            partial = self.folder / f".{_FILE}"
-            partial.write_text(json.dumps({name: getattr(self, name) for name in _KEPT}))
-            partial.replace(self.folder / _FILE)
+        partial = self.folder / f".{_FILE}"
+        partial.write_text(json.dumps({key: value for key, value in asdict(self).items() if key != "folder"}))
+        partial.replace(self.folder / _FILE)

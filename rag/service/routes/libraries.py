@@ -136,17 +136,6 @@ def job_status(job_id: str, caller: Reader) -> Job:
     return caller.state.jobs.find(caller.key.tenant, job_id)
 
 
-async def _submit(
-    caller: Caller,
-    library: str,
-    uploads: Sequence[Upload],
-    response: Response,
-    wait_s: float,
-    following: Following = FOLLOWS_NOTHING,
-) -> Job:
-    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads, following)
-
-
 @router.get("/jobs")
 def list_jobs(caller: Reader) -> JobList:
     """The caller's newest jobs, newest first."""
@@ -159,8 +148,15 @@ def cancel_job(job_id: str, caller: Writer) -> Job:
     return caller.state.jobs.cancel(caller.key.tenant, job_id)
 
 
-async def _submit(caller: Caller, library: str, uploads: Sequence[Upload], response: Response, wait_s: float) -> Job:
-    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads)
+async def _submit(
+    caller: Caller,
+    library: str,
+    uploads: Sequence[Upload],
+    response: Response,
+    wait_s: float,
+    following: Following = FOLLOWS_NOTHING,
+) -> Job:
+    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads, following)
     return await ended(caller, job, response, wait_s)
 
 
