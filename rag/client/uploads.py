@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rag.ingest.gather import Gathered, gather
 from rag.ingest.parts import document_name
 
 _COUNTS = ("seconds", "num_embedded", "num_resumed", "embed_seconds")
-_LISTS = ("added", "replaced", "unchanged", "failed", "skipped", "left_out", "moved", "copies", "gone", "removed")
+_LISTS = tuple(field.name for field in fields(AddReport) if isinstance(field.default, tuple))
 # Of one request; a service takes 1,000 files and 50 MB by default.
 _MAX_FILES = 500
 _MAX_BYTES = 32 * 2**20

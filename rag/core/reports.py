@@ -61,6 +61,7 @@ class AddReport:
         copies: files with the content of another document; both are in the library.
         gone: documents below the given folders whose file is gone; they are still in the library.
         removed: the same, where the library was to follow its folders (``sync``).
+        notes: what the person should know about what was read, such as a language that the encoder cannot read.
         num_passages: passages in the library afterwards.
         num_new_passages: by how many that grew (negative when replacements are shorter).
         cost: time and space.
@@ -76,6 +77,7 @@ class AddReport:
     copies: Sequence[CopiedSource] = ()
     gone: Sequence[str] = ()
     removed: Sequence[str] = ()
+    notes: Sequence[str] = ()
     num_passages: int = 0
     num_new_passages: int = 0
     cost: AddCost = AddCost()

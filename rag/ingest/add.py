@@ -12,18 +12,21 @@ from langchain_core.documents import Document
 
 from rag.core.encoding import Vectors, passage_text
 from rag.core.passages import Passage
+from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
 from rag.core.reports import AddCost, AddReport, FailedSource
 from rag.core.settings.config import Config
+from rag.core.tokens import TokenReader
 from rag.ingest.blocks import ParsedDocument
 from rag.ingest.follow import Changes, LiveDocument, compare, is_below, is_file_gone
 from rag.ingest.gather import Gathered, Item, gather
+from rag.ingest.languages import LanguageCheck
 from rag.ingest.parsing.limits import Limits
 from rag.ingest.parsing.parser import Parser
 from rag.ingest.parts import PartStore, document_name
 from rag.ingest.prepare import NUM_AHEAD, Prepared, Preparer
 from rag.ingest.source import Source, content_hash
-from rag.ingest.split import split
+from rag.ingest.split import VERSION, Lengths, split
 from rag.library.base import Library, Staged
 from rag.library.encoder import CheckedEncoder
 
@@ -39,14 +42,16 @@ class _Pending:
 
     doc_id: str
     source: str
-    title: str
     content_hash: str
     passages: list[Passage]
 
     def staged(self, vectors: Vectors) -> Staged:
         """With its vectors, one row per passage."""
         size = sum(len(passage.text) for passage in self.passages)
-        return Staged(self.doc_id, self.source, self.title, self.content_hash, size, self.passages, vectors)
+        first = self.passages[0]
+        return Staged(
+            self.doc_id, self.source, first.title, self.content_hash, size, self.passages, vectors, first.date
+        )
 
 
 class Ingestor:
@@ -75,6 +80,8 @@ class Ingestor:
         # By source, so that one that comes twice is reported once: as what it was the last time.
         self._outcomes: dict[str, str] = {}
         self._failed: list[FailedSource] = []
+        self._notes: list[str] = []
+        self._languages = LanguageCheck(encoder)
         self._skipped: list[str] = []
         self._left_out: list[FailedSource] = []
         self._read: dict[str, str] = {}  # content hashes of what was read, by source
@@ -190,6 +197,7 @@ class Ingestor:
             copies=self._changes.copies,
             gone=() if self._is_syncing else self._changes.gone,
             removed=self._changes.gone if self._is_syncing else (),
+            notes=(*self._notes, *self._languages.notes()),
             num_passages=num_passages,
             num_new_passages=num_passages - num_before,
             cost=cost,
@@ -199,22 +207,34 @@ class Ingestor:
         return tuple(name for name, reached in self._outcomes.items() if reached == outcome)
 
     def _content_hash(self, content: bytes, source: Source) -> str:
-        splitter = (self._config.chunk_chars, self._config.chunk_overlap)
+        splitter = (VERSION, self._config.chunk_tokens, self._config.chunk_overlap_tokens)
         return content_hash(content, source, splitter, self._encoder.name)
 
     def _queue(self, source: Source, document: ParsedDocument, key: str) -> None:
-        config = self._config
-        passages = split(source, document, chunk_chars=config.chunk_chars, chunk_overlap=config.chunk_overlap)
-        self._pending[source.doc_id] = _Pending(source.doc_id, source.name, document.title, key, passages)
+        self._notes += [f"{source.name}: {note}" for note in document.notes]
+        passages = split(source, document, self._lengths, self._tokens)
+        self._languages.look_at(passages)
+        self._pending[source.doc_id] = _Pending(source.doc_id, source.name, key, passages)
         if sum(len(pending.passages) for pending in self._pending.values()) >= _FLUSH_PASSAGES:
             self._flush()
+
+    @lazy_property
+    def _tokens(self) -> TokenReader:
+        """The encoder's tokenizer; the first document that is split loads it."""
+        self._prepare()
+        return self._encoder.token_reader()
+
+    @lazy_property
+    def _lengths(self) -> Lengths:
+        return Lengths.resolve(self._config, self._tokens, self._encoder.name)
 
     def _flush(self) -> None:
         """Embed and stage what waits."""
         if not self._pending:
             return
         self._prepare()  # loads the model, which is no part of the embedding time
-        texts = [passage_text(p.title, p.text) for pending in self._pending.values() for p in pending.passages]
+        passages = [passage for pending in self._pending.values() for passage in pending.passages]
+        texts = [passage_text(passage.title, passage.text, passage.heading) for passage in passages]
         started = time.perf_counter()
         vectors = self._encoder.encode(texts)
         self._embed_seconds += time.perf_counter() - started

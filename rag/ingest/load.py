@@ -1,8 +1,9 @@
-"""From the bytes of a source to its title and text. A new type of file is one loader and one line here."""
+"""From the bytes of a source to its document. A new type of file is one loader and one line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rag.core.errors import SourceError
@@ -28,7 +29,7 @@ KNOWN_TYPES = "txt, md, html, pdf, docx"
 
 
 def load(source: Source, content: bytes) -> ParsedDocument:
-    """The document in ``content``.
+    """The document in ``content``; its title is that of the source, of the file, or the file's name.
 
     Raises:
         SourceError: damaged, encrypted, or without any text.
@@ -37,5 +38,13 @@ def load(source: Source, content: bytes) -> ParsedDocument:
     if not text.text.strip():
         hint = " (scanned pages need OCR first)" if source.suffix == ".pdf" else ""
         raise SourceError(f"there is no text in it{hint}")
-    title = source.title or text.title or Path(source.name).stem
-    return ParsedDocument((Block(text.text),), title)
+    return ParsedDocument(tuple(_paragraphs(text.text)), source.title or text.title or Path(source.name).stem)
+
+
+def _paragraphs(text: str) -> Iterator[Block]:
+    """The pieces between blank lines."""
+    number = 1
+    for piece in re.split(r"(\n[ \t]*\n\s*)", text):
+        if piece.strip():
+            yield Block(piece.strip("\n"), location=f"line {number}")
+        number += piece.count("\n")

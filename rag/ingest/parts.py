@@ -16,6 +16,7 @@ from rag.core.passages import document_location
 from rag.ingest.blocks import Block, ParsedDocument
 from rag.ingest.load import load
 from rag.ingest.source import Part, Source
+from rag.ingest.tidy import tidy
 
 _SUFFIX = ".txt"
 _MEMORY_BYTES = 2**24
@@ -54,9 +55,10 @@ def read_parts(source: Source) -> ParsedDocument:
         read = load(replace(source, parts=()), _encode(part.text))
         title = title or read.title
         blocks += [replace(block, location=part.location) for block in read.blocks]
-    if not blocks:
+    document = tidy(ParsedDocument(tuple(blocks), title))
+    if not document.blocks:
         raise SourceError("there is no text in it")
-    return ParsedDocument(tuple(blocks), title)
+    return document
 
 
 class PartStore:

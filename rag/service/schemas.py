@@ -128,6 +128,7 @@ class JobReport(BaseModel):
     copies: list[Copy] = []
     gone: list[str] = []
     removed: list[str] = []
+    notes: list[str] = []
     num_passages: int = 0
     num_new_passages: int = 0
 
@@ -197,6 +198,9 @@ class RankedPassage(BaseModel):
     heading: str
     date: str
     score: float
+    location: str = Field("", description="Where it stands in its source, such as 'page 3'.")
+    heading: str = Field("", description="The headings above it, outermost first, joined by ' > '.")
+    date: str = Field("", description="Of the document, ISO 8601; empty where it states none.")
 
 
 class Rankings(BaseModel):

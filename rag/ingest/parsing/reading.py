@@ -7,6 +7,7 @@ from rag.ingest.blocks import ParsedDocument
 from rag.ingest.load import load
 from rag.ingest.parsing.limits import Limits
 from rag.ingest.source import Source
+from rag.ingest.tidy import tidy
 
 _MAX_REASON_CHARS = 160
 
@@ -20,7 +21,7 @@ def read_document(source: Source, content: bytes, limits: Limits) -> ParsedDocum
     """
     try:
         limits.check_expansion(content)
-        return load(source, content)
+        document = tidy(load(source, content))
     except SourceError as error:
         raise SourceError(_one_line(str(error))) from error
     except MemoryError:
@@ -32,6 +33,10 @@ def read_document(source: Source, content: bytes, limits: Limits) -> ParsedDocum
         # them). Whatever it is, it costs this file and no other.
         detail = _one_line(str(error))
         raise SourceError(f"it is damaged ({type(error).__name__}{': ' if detail else ''}{detail})") from error
+
+    if not document.blocks:
+        raise SourceError("there is no text in it, only encoded data")
+    return document
 
 
 def _one_line(text: str) -> str:

@@ -12,13 +12,14 @@ from pypdf import PdfReader, PdfWriter
 from rag.core.errors import SourceError
 from rag.ingest.gather import gather
 from rag.ingest.load import load
+from rag.ingest.split import join_blocks
 from tests.conftest import CORPUS
 
 
 def text_of(path: Path) -> tuple[str, str]:
     source = gather([path]).sources[0]
     loaded = load(source, source.read())
-    return loaded.title, loaded.text
+    return loaded.title, join_blocks(loaded.blocks)[0]
 
 
 def reason(path: Path) -> str:
@@ -44,7 +45,7 @@ def test_every_example_loads() -> None:
     assert gathered.failed == gathered.skipped == ()
     for source in gathered.sources:
         loaded = load(source, source.read())
-        assert len(loaded.text) > 200
+        assert len(join_blocks(loaded.blocks)[0]) > 200
         assert loaded.title
 
 

@@ -33,6 +33,7 @@ def test_all_pages_are_in_one_document(tmp_path: Path, embeddings: Any) -> None:
         report = engine.add(pages(5))
         assert list(report.added) == ["locks.pdf"]
         assert library_texts(engine, "locks.pdf") == [f"Lock {n} was built in {1900 + n}." for n in range(5)]
+        assert engine.retrieve(["When was lock 3 built?"], 1)[0][0].passage.location == "page 4"
         assert list(engine.add(pages(5)).unchanged) == ["locks.pdf"]
         assert list(engine.add(pages(3)).replaced) == ["locks.pdf"]
         assert len(library_texts(engine, "locks.pdf")) == 3

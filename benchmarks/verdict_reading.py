@@ -1,6 +1,6 @@
 """How well passages are read alone, and the weights of that reading.
 
-    python benchmarks/reading.py [--rows N] [--with-model] [--fit] [--folder FOLDER]
+    python benchmarks/verdict_reading.py [--rows N] [--with-model] [--fit] [--folder FOLDER]
 
 Even-numbered rows are for fitting, odd-numbered ones for the figures. Sets: nq_synth (agreeing, conflicting, and the
 passage of another row, which answers nothing), squad2 (answerable, and unanswerable with the passage that it was made
