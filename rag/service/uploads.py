@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from rag.ingest.load import LOADERS
+from rag.ingest.load import KNOWN_TYPES, LOADERS
 from rag.service.jobs.store import Upload
 from rag.service.problems import Problem
 from rag.service.schemas import NewText
@@ -26,7 +26,7 @@ def file_upload(filename: str, content: bytes) -> Upload:
     name = clean_name(filename)
     suffix = PurePosixPath(name).suffix.lower()
     if suffix not in LOADERS:
-        raise Problem(400, "unknown_file_type", f"{name!r}: known types are {', '.join(LOADERS)}", param="files")
+        raise Problem(400, "unknown_file_type", f"{name!r}: known types are {KNOWN_TYPES}", param="files")
     magic = _MAGIC.get(suffix, b"")
     if magic not in content[:1024]:
         raise Problem(400, "invalid_file", f"{name!r} is named {suffix}, but its content is not; save it again")

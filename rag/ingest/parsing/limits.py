@@ -60,16 +60,33 @@ class Limits:
             raise SourceError(f"it expands {num_bytes // len(content)} times, as an archive bomb does")
 
 
-def limit_process(memory_mib: int) -> None:
-    """Let this process take ``memory_mib`` MiB more than it has now, and leave no core file.
+class MemoryLimit:
+    """Lets this process take ``memory_mib`` MiB more than it has now. It also leaves no core file.
 
-    Address space is what the system can limit. Systems that cannot (macOS refuses the call) rely on the time limit.
+    Address space is what the system can limit. Only Linux does; elsewhere the time limit alone holds.
     """
-    import resource
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        with open("/proc/self/statm", encoding="ascii") as file:
-            num_pages = int(file.read().split()[0])
-        limit = num_pages * resource.getpagesize() + memory_mib * _MIB
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    def __init__(self, memory_mib: int) -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        self._enough = sys.maxsize
+        if sys.platform == "linux":
+            size = _read_status("VmSize")
+            limit = size + memory_mib * _MIB
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            self._enough = size + memory_mib * _MIB // 2
+
+    def is_suspect(self) -> bool:
+        """Whether an error may be for want of memory: at least half of it was in use.
+
+        Parsers in C say anything then, such as that a file is damaged.
+        """
+        return sys.platform == "linux" and _read_status("VmPeak") > self._enough
+
+
+def _read_status(name: str) -> int:
+    """One of the sizes of this process, bytes."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        line = next(line for line in file if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024

@@ -10,7 +10,7 @@ from rag.ingest.parsing.reading import read_document
 from rag.ingest.source import Source
 
 _PLAIN_TYPES = frozenset((".txt", ".text"))
-_MAX_PLAIN_BYTES = 2**20
+_MAX_PLAIN_BYTES = 2**16
 
 
 class Parser:

@@ -26,14 +26,11 @@ def read_document(source: Source, content: bytes, limits: Limits) -> ParsedDocum
         raise SourceError(_one_line(str(error))) from error
     except MemoryError:
         raise
-    except RecursionError as error:
-        raise SourceError("it is damaged: its parts are nested too deeply") from error
     except Exception as error:
-        # An edge: parsers of foreign files fail in ways that nobody lists (assertions, errors of the libraries below
-        # them). Whatever it is, it costs this file and no other.
+        # An edge, behind that of the readers: whatever else goes wrong with a foreign file, such as with the list of an
+        # archive, costs this file and no other.
         detail = _one_line(str(error))
         raise SourceError(f"it is damaged ({type(error).__name__}{': ' if detail else ''}{detail})") from error
-
     if not document.blocks:
         raise SourceError("there is no text in it, only encoded data")
     return document

@@ -13,7 +13,7 @@ from typing import Any
 
 from rag.core.errors import SourceError
 from rag.ingest.parsing.frames import document_to_json, encode_json, receive_frame, send_frame
-from rag.ingest.parsing.limits import Limits, limit_process
+from rag.ingest.parsing.limits import Limits, MemoryLimit
 from rag.ingest.parsing.reading import read_document
 from rag.ingest.source import Source
 
@@ -25,27 +25,27 @@ def main() -> None:
     """Serve until the parent closes its end, or the memory is full."""
     handle, memory_mib = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
-    limit_process(memory_mib)
+    memory = MemoryLimit(memory_mib)
     with socket.socket(fileno=handle) as connection:
         send_frame(connection, b"")  # ready
         while (head := receive_frame(connection)) is not None:
             content = receive_frame(connection)
-            if content is None or not _serve(connection, json.loads(head), content):
+            if content is None or not _serve(connection, json.loads(head), content, memory):
                 return
 
 
-def _serve(connection: socket.socket, request: dict[str, Any], content: bytes) -> bool:
+def _serve(connection: socket.socket, request: dict[str, Any], content: bytes, memory: MemoryLimit) -> bool:
     """Read one file and reply; False where this process is of no further use."""
     limits = Limits(request["timeout_s"], request["memory_mib"], request["expansion_mib"])
     source = Source(request["name"], lambda: content, request["suffix"], request["title"])
     signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + _GRACE_S)
     try:
         reply = encode_json({"document": document_to_json(read_document(source, content, limits))})
-    except SourceError as error:
+    except (SourceError, MemoryError) as error:
+        if isinstance(error, MemoryError) or memory.is_suspect():
+            send_frame(connection, encode_json({"is_memory_full": True}))
+            return False
         reply = encode_json({"reason": str(error)})
-    except MemoryError:
-        send_frame(connection, encode_json({"is_memory_full": True}))
-        return False
     send_frame(connection, reply)
     signal.setitimer(signal.ITIMER_REAL, 0)
     return True

@@ -122,10 +122,10 @@ def bad_parsers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         """
 import os, time
-from rag.ingest.load import LOADERS
+from rag.ingest.loaders.registry import _ALL
 def recurse(content): return recurse(content)
 def fail(content): raise AssertionError("two\\nlines")
-LOADERS |= {
+parsers = {
     ".hangs": lambda content: time.sleep(3600),
     ".dies": lambda content: os.abort(),
     ".exits": lambda content: os._exit(3),
@@ -133,6 +133,7 @@ LOADERS |= {
     ".recurses": recurse,
     ".fails": fail,
 }
+_ALL |= {suffix: ("file", parser) for suffix, parser in parsers.items()}
 """
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -145,8 +146,8 @@ LOADERS |= {
         ("exits", "its parser died (exit code 3)"),
         ("fills", "reading it takes more than 256 MiB (setting parse_memory_mib)"),
         ("hangs", "reading it took more than 1.5 s (setting parse_timeout_s)"),
-        ("recurses", "it is damaged: its parts are nested too deeply"),
-        ("fails", "it is damaged (AssertionError: two lines)"),
+        ("recurses", "it is not a readable file: its parts are nested too deeply"),
+        ("fails", "it is not a readable file: two lines"),
     ],
 )
 @pytest.mark.usefixtures("bad_parsers")
