@@ -13,17 +13,13 @@ from langchain_core.documents import Document
 from rag.core.encoding import Vectors, passage_text
 from rag.core.errors import SourceError
 from rag.core.passages import Passage
-from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
 from rag.core.reports import AddCost, AddReport, FailedSource
 from rag.core.settings.config import Config
-from rag.core.tokens import TokenReader
 from rag.ingest.gather import Gathered, gather
-from rag.ingest.languages import LanguageCheck
 from rag.ingest.load import load
 from rag.ingest.source import Source, content_hash
-from rag.ingest.split import VERSION, Lengths, split
-from rag.ingest.tidy import tidy
+from rag.ingest.splitter import DocumentSplitter
 from rag.library.base import Library, Staged
 from rag.library.encoder import CheckedEncoder
 
@@ -56,14 +52,12 @@ class Ingestor:
     def __init__(self, library: Library, encoder: CheckedEncoder, config: Config, progress: Progress) -> None:
         self._library = library
         self._encoder = encoder
-        self._config = config
+        self._splitter = DocumentSplitter(encoder, config)
         self._progress = progress
         self._pending: list[_Pending] = []
         # By source, so that one that comes twice is reported once: as what it was the last time.
         self._outcomes: dict[str, str] = {}
         self._failed: list[FailedSource] = []
-        self._notes: list[str] = []
-        self._languages = LanguageCheck(encoder)
         self._skipped: list[str] = []
         self._doc_ids: dict[str, None] = {}
         self._num_sources = 0
@@ -143,36 +137,20 @@ class Ingestor:
             **by_outcome,
             failed=tuple(self._failed),
             skipped=tuple(self._skipped),
-            notes=(*self._notes, *self._languages.notes()),
+            notes=self._splitter.notes,
             num_passages=num_passages,
             num_new_passages=num_passages - num_before,
             cost=cost,
         )
 
     def _content_hash(self, content: bytes, source: Source) -> str:
-        splitter = (VERSION, self._config.chunk_tokens, self._config.chunk_overlap_tokens)
-        return content_hash(content, source, splitter, self._encoder.name)
+        return content_hash(content, source, self._splitter.settings, self._encoder.name)
 
     def _queue(self, source: Source, content: bytes, key: str) -> None:
-        document = tidy(load(source, content))
-        if not document.blocks:
-            raise SourceError("there is no text in it, only encoded data")
-        self._notes += [f"{source.name}: {note}" for note in document.notes]
-        passages = split(source, document, self._lengths, self._tokens)
-        self._languages.look_at(passages)
+        passages = self._splitter.split(source, load(source, content))
         self._pending.append(_Pending(source, key, passages))
         if sum(len(pending.passages) for pending in self._pending) >= _FLUSH_PASSAGES:
             self._flush()
-
-    @lazy_property
-    def _tokens(self) -> TokenReader:
-        """The encoder's tokenizer; the first document that is split loads it."""
-        self._prepare()
-        return self._encoder.token_reader()
-
-    @lazy_property
-    def _lengths(self) -> Lengths:
-        return Lengths.resolve(self._config, self._tokens, self._encoder.name)
 
     def _flush(self) -> None:
         """Embed and stage what waits."""
