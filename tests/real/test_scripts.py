@@ -24,7 +24,7 @@ SCRIPTS = {
     "hi": ("बंदरगाह के प्रबंधक राजेश शर्मा हैं।", ["प्रबंधक कौन हैं?", "राजेश", "शर्मा"]),
     "th": ("ผู้จัดการท่าเรือคือสมชาย ใจดี", ["ใครเป็นผู้จัดการท่าเรือ", "สมชาย", "ใจดี"]),
     "el": ("Ο διευθυντής του λιμανιού είναι ο Νίκος Παππάς.", ["διευθυντης", "ΠΑΠΠΑΣ"]),
-    "shy": ("The break\u00adwater was re\u00adin\u00adforced by Greta Oss.", ["Who reinforced the breakwater?", "reinforced"]),
+    "shy": ("A break\u00adwater was re\u00adin\u00adforced by Oss.", ["Who reinforced the breakwater?", "reinforced"]),
     "hyphen": ("The bell tower needs a new founda-\ntion by Milo Varga.", ["foundation", "tower"]),
     "ligature": ("The ﬁnal oﬀer for the ﬂoating dock.", ["floating", "final offer"]),
 }  # fmt: skip
