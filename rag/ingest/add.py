@@ -12,21 +12,18 @@ from langchain_core.documents import Document
 
 from rag.core.encoding import Vectors, passage_text
 from rag.core.passages import Passage
-from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
 from rag.core.reports import AddCost, AddReport, FailedSource
 from rag.core.settings.config import Config
-from rag.core.tokens import TokenReader
 from rag.ingest.blocks import ParsedDocument
 from rag.ingest.follow import Changes, LiveDocument, compare, is_below, is_file_gone
 from rag.ingest.gather import Gathered, Item, gather
-from rag.ingest.languages import LanguageCheck
 from rag.ingest.parsing.limits import Limits
 from rag.ingest.parsing.parser import Parser
 from rag.ingest.parts import PartStore, document_name
 from rag.ingest.prepare import NUM_AHEAD, Prepared, Preparer
 from rag.ingest.source import Source, content_hash
-from rag.ingest.split import VERSION, Lengths, split
+from rag.ingest.splitter import DocumentSplitter
 from rag.library.base import Library, Staged
 from rag.library.encoder import CheckedEncoder
 
@@ -70,6 +67,7 @@ class Ingestor:
         self._library = library
         self._encoder = encoder
         self._config = config
+        self._splitter = DocumentSplitter(encoder, config)
         self._progress = progress
         self._has_paths = folders is None
         self._folders = list(folders or ())
@@ -80,8 +78,6 @@ class Ingestor:
         # By source, so that one that comes twice is reported once: as what it was the last time.
         self._outcomes: dict[str, str] = {}
         self._failed: list[FailedSource] = []
-        self._notes: list[str] = []
-        self._languages = LanguageCheck(encoder)
         self._skipped: list[str] = []
         self._left_out: list[FailedSource] = []
         self._read: dict[str, str] = {}  # content hashes of what was read, by source
@@ -197,7 +193,7 @@ class Ingestor:
             copies=self._changes.copies,
             gone=() if self._is_syncing else self._changes.gone,
             removed=self._changes.gone if self._is_syncing else (),
-            notes=(*self._notes, *self._languages.notes()),
+            notes=self._splitter.notes,
             num_passages=num_passages,
             num_new_passages=num_passages - num_before,
             cost=cost,
@@ -207,26 +203,13 @@ class Ingestor:
         return tuple(name for name, reached in self._outcomes.items() if reached == outcome)
 
     def _content_hash(self, content: bytes, source: Source) -> str:
-        splitter = (VERSION, self._config.chunk_tokens, self._config.chunk_overlap_tokens)
-        return content_hash(content, source, splitter, self._encoder.name)
+        return content_hash(content, source, self._splitter.settings, self._encoder.name)
 
     def _queue(self, source: Source, document: ParsedDocument, key: str) -> None:
-        self._notes += [f"{source.name}: {note}" for note in document.notes]
-        passages = split(source, document, self._lengths, self._tokens)
-        self._languages.look_at(passages)
+        passages = self._splitter.split(source, document)
         self._pending[source.doc_id] = _Pending(source.doc_id, source.name, key, passages)
         if sum(len(pending.passages) for pending in self._pending.values()) >= _FLUSH_PASSAGES:
             self._flush()
-
-    @lazy_property
-    def _tokens(self) -> TokenReader:
-        """The encoder's tokenizer; the first document that is split loads it."""
-        self._prepare()
-        return self._encoder.token_reader()
-
-    @lazy_property
-    def _lengths(self) -> Lengths:
-        return Lengths.resolve(self._config, self._tokens, self._encoder.name)
 
     def _flush(self) -> None:
         """Embed and stage what waits."""
