@@ -5,82 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
 from rag.ingest.blocks import Block
+from rag.ingest.loaders.pdf_page import Line, Page, Word
 from rag.ingest.loaders.pdf_tables import find_ruled_tables, find_spaced_tables
 
 _MARK = re.compile(r"^([•▪◦‣\u2043●○■□\u2013—*\uf0b7\uf0a7-])\s+|^(\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+")
 _PAGE_NUMBER = re.compile(r"\W*((page|seite|p\.) ?)?#\W*((of|von|/) ?#)?")
 _END_OF_SENTENCE = re.compile(r"[.!?:;。\uff01\uff1f…]['\"”\u2019)\]]*$")
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word, its box, and the size of its font."""
-
-    text: str
-    left: float
-    bottom: float
-    right: float
-    top: float
-    size: float
-
-
-@dataclass(frozen=True)
-class Line:
-    """Words on one base line, in the order of reading."""
-
-    words: tuple[Word, ...]
-
-    @cached_property
-    def left(self) -> float:
-        return min(word.left for word in self.words)
-
-    @cached_property
-    def right(self) -> float:
-        return max(word.right for word in self.words)
-
-    @cached_property
-    def bottom(self) -> float:
-        return median(word.bottom for word in self.words)
-
-    @cached_property
-    def top(self) -> float:
-        return max(word.top for word in self.words)
-
-    @cached_property
-    def size(self) -> float:
-        """Of most of its words."""
-        return max(median(word.size for word in self.words), 1.0)
-
-    @cached_property
-    def text(self) -> str:
-        return " ".join(word.text for word in self.words)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A straight line on the page: upright or level, where, from, to."""
-
-    is_upright: bool
-    position: float
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page as it is shown."""
-
-    number: int
-    width: float
-    height: float
-    lines: tuple[Line, ...]
-    rules: tuple[Rule, ...]
 
 
 def lay_out(pages: Sequence[Page]) -> list[Block]:

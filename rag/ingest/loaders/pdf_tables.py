@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 from rag.ingest.blocks import Block
+from rag.ingest.loaders.pdf_page import Line, Rule, Word
 from rag.ingest.loaders.tables import Cell, build_rows
-
-if TYPE_CHECKING:
-    from rag.ingest.loaders.pdf_layout import Line, Rule, Word
 
 # Lines closer than this are one line.
 _NEAR = 3.0
