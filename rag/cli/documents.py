@@ -14,7 +14,10 @@ from rag.cli.options import AsJson, EncoderName, LibraryPlace, SettingsFile
 
 def add(
     library: LibraryPlace,
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders (recursively): txt, md, html, pdf, docx.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders (recursively): PDF, Office, web pages, mail, tables, text, source code."),
+    ],
     sync: Annotated[
         bool, typer.Option("--sync", help="Follow the folders: remove documents whose file is gone from them.")
     ] = False,

@@ -496,7 +496,10 @@ def test_files_of_a_folder_keep_their_way(page: Any, tmp_path: Path) -> None:
     page.set_input_files("#files", tmp_path / "archive")
     page.wait_for_selector(".uploads li")
     until(page, "!document.querySelector('.uploads progress')")
-    assert sorted(page.locator(".uploads .name").all_inner_texts()) == ["archive/2019/mayor.md", "archive/2023/mayor.md"]
+    assert sorted(page.locator(".uploads .name").all_inner_texts()) == [
+        "archive/2019/mayor.md",
+        "archive/2023/mayor.md",
+    ]
     assert page.locator(".uploads .hint").all_inner_texts() == ["Added", "Added"]
 
 
