@@ -254,7 +254,16 @@ def _read_large(name: str, num_mib: int, connection: Connection) -> None:
     """In a process of its own: the peak of its memory, in MiB, after reading one large file."""
     suffix, content = make_large(name, num_mib * 2**20)
     load(Source("large" + suffix, lambda: b"", suffix), content)
-    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    connection.send(_find_peak())
+
+
+def _find_peak() -> float:
+    """Most memory of this process, in MiB. What the system counts for resources includes the parent's, on Linux."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure_peaks(names: Sequence[str]) -> dict[str, float]:

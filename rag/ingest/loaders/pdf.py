@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rag.core.errors import SourceError
 from rag.ingest.blocks import Block, ParsedDocument
 from rag.ingest.loaders.base import build_document, clean, squeeze
-from rag.ingest.loaders.pdf_layout import Line, Page, Rule, Word, lay_out
+from rag.ingest.loaders.pdf_layout import lay_out
+from rag.ingest.loaders.pdf_page import Line, Page, Rule, Word
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
