@@ -10,11 +10,12 @@ import typer
 
 from rag.cli.common import err, open_engine, out, print_json, progress_bar, say
 from rag.cli.options import EncoderName, LibraryPlace, SettingsFile
+from rag.ingest.loaders.base import KNOWN_TYPES
 
 
 def add(
     library: LibraryPlace,
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders (recursively): txt, md, html, pdf, docx.")],
+    paths: Annotated[list[Path], typer.Argument(help=f"Files or folders (recursively): {KNOWN_TYPES}.")],
     encoder: EncoderName = None,
     config: SettingsFile = None,
 ) -> None:

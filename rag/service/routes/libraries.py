@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, File, Path, Query, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from rag.core.passages import ScoredPassage
-from rag.ingest.load import LOADERS
+from rag.ingest.load import KNOWN_TYPES, LOADERS
 from rag.service.jobs.patches import forget_patches
 from rag.service.jobs.store import Upload
 from rag.service.names import NAME_PATTERN
@@ -88,7 +88,7 @@ async def add_texts(library: LibraryName, body: NewTexts, caller: Writer, respon
 @router.post("/libraries/{library}/files", status_code=202)
 async def add_files(
     library: LibraryName,
-    files: Annotated[list[UploadFile], File(description="txt, md, html, pdf, docx.")],
+    files: Annotated[list[UploadFile], File(description=f"{KNOWN_TYPES}.")],
     caller: Writer,
     response: Response,
     wait_s: Wait = 0,
