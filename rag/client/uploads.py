@@ -49,7 +49,7 @@ def merge_reports(reports: Sequence[AddReport]) -> AddReport:
         return AddReport()
     lists = {
         name: tuple(item for report in reports for item in getattr(report, name))
-        for name in ("added", "replaced", "unchanged", "failed", "skipped")
+        for name in ("added", "replaced", "unchanged", "failed", "skipped", "notes")
     }
     num_new = sum(report.num_new_passages for report in reports)
     counts = {name: sum(getattr(report.cost, name) for report in reports) for name in _COUNTS}

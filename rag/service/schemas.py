@@ -106,6 +106,9 @@ class JobReport(BaseModel):
     replaced: list[str] = []
     unchanged: list[str] = []
     failed: list[Failure] = []
+    notes: list[str] = Field(
+        [], description="What to know about what was read, such as a language unknown to the encoder."
+    )
     num_passages: int = 0
     num_new_passages: int = 0
 
