@@ -109,7 +109,7 @@ def entailment(judge: Judge, questions: Sequence[str], passages: Sequence[Sequen
 
 def cosines(questions: Sequence[str], passages: Sequence[Sequence[Passage]], encoder: Encoder) -> list[list[float]]:
     """Cosine of each question and its passages: the baseline."""
-    texts = [[passage_text(passage.title, passage.text) for passage in row] for row in passages]
+    texts = [[passage_text(passage.title, passage.text, passage.heading) for passage in row] for row in passages]
     asked = encoder.encode(questions)
     return [(encoder.encode(row) @ vector).tolist() for vector, row in zip(asked, texts, strict=True)]
 

@@ -109,7 +109,7 @@ def filled(
     folder: Path, rows: list[dict[str, str]], size: int, embeddings: Embeddings, result: dict[str, Any] | None = None
 ) -> Engine:
     """A library of ``size`` passages, added through the engine; what that took goes into ``result``."""
-    engine = Engine.open(folder, embeddings=embeddings, chunk_chars=100_000)
+    engine = Engine.open(folder, embeddings=embeddings, chunk_tokens=100_000)
     before_mb = reset_peak_mb()
     report = engine.add(editions(rows, size))
     assert report.num_passages == size, report

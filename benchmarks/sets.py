@@ -44,7 +44,7 @@ def load(data: Path, name: str, folder: Path, encoder: Encoder) -> TestSet:
     passages = [
         Passage(f"{row['doc_id']}:0", row["doc_id"], row["doc_id"], row["title"], row["text"]) for row in corpus
     ]
-    vectors = encoder.encode([passage_text(passage.title, passage.text) for passage in passages])
+    vectors = encoder.encode([passage_text(passage.title, passage.text, passage.heading) for passage in passages])
     library = open_library(folder / name)
     library.stage(
         [

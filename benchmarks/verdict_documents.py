@@ -21,7 +21,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from rag.conflicts.answers import normalize
 from rag.conflicts.compose import compose
 from rag.conflicts.grouping import group_readings
 from rag.conflicts.policy import choose
-from rag.conflicts.statements import contradict_texts
+from rag.conflicts.texts import contradict_texts
 from rag.conflicts.verdict import Evidence, judge
 from rag.core.verdict import Policy, Reading
 
@@ -119,7 +119,7 @@ def passage_pairs(data: Path, half: str) -> Iterator[PassagePair]:
     yield from _two_wordings(take_half(read_rows(data / "ramdocs" / "ramdocs_dev.jsonl"), half))
     for row in own_pairs(half):
         if row["expected"] == "ok":
-            yield PassagePair("harmless pairs", *row["documents"], False)
+            yield PassagePair("harmless pairs", row["documents"][0], row["documents"][1], False)
 
 
 def _two_facts(passages: Sequence[dict[str, Any]]) -> Iterator[PassagePair]:
@@ -131,14 +131,14 @@ def _two_facts(passages: Sequence[dict[str, Any]]) -> Iterator[PassagePair]:
 
 
 def _two_wordings(rows: Sequence[dict[str, Any]]) -> Iterator[PassagePair]:
-    """Two documents of one question that both give its right answer."""
-    num_pairs = 0
+    """Two documents of one question that both give the same right answer."""
+    pairs = []
     for row in rows:
-        texts = [document["text"] for document in row["documents"] if document["type"] == "correct"]
-        is_one_answer = len({normalize(answer) for answer in row["gold_answers"]}) == 1
-        if is_one_answer and len(texts) > 1 and num_pairs < NUM_PER_SOURCE:
-            num_pairs += 1
-            yield PassagePair("two wordings", texts[0], texts[1], False)
+        right = [document for document in row["documents"] if document["type"] == "correct"]
+        same = ((a, b) for a, b in combinations(right, 2) if normalize(a["answer"]) == normalize(b["answer"]))
+        pairs += [(a["text"], b["text"]) for a, b in list(same)[:1]]
+    for one, other in pairs[:NUM_PER_SOURCE]:
+        yield PassagePair("two wordings", one, other, False)
 
 
 def sentence_pairs(rows: Sequence[dict[str, Any]], *, list_wrong: bool = False) -> dict[str, Any]:
@@ -149,7 +149,8 @@ def sentence_pairs(rows: Sequence[dict[str, Any]], *, list_wrong: bool = False) 
         is_right = bool(clashes) == (row["expected"] == "clash")
         marks[row["expected"]].append(is_right)
         if list_wrong and not is_right:
-            _show_wrong(PassagePair(row["kind"], *row["documents"], row["expected"] == "clash"), clashes)
+            one, other = row["documents"]
+            _show_wrong(PassagePair(row["kind"], one, other, row["expected"] == "clash"), clashes)
     num_right = sum(map(sum, marks.values()))
     shares = {name: round(sum(part) / max(1, len(part)), 4) for name, part in marks.items()}
     return {"accuracy": round(num_right / max(1, len(rows)), 4), **shares, "num_pairs": len(rows)}

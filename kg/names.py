@@ -2,26 +2,33 @@
 
 A name is a run of words that begins and ends with a capitalised word or a number. Small joining words may stand between
 them ("University of the West Indies"). Every shorter name in a run counts too, because it may be the title of a
-passage: "New York City Council" contains "New York City".
+passage: "New York City Council" contains "New York City". A capital inside a word counts as well ("iPhone"). Scripts
+without capitals have rules of their own (:mod:`kg.caseless`).
 """
 
 from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kg.caseless import caseless_spans
 from rag.core.english import FUNCTION_WORDS
+from rag.core.scripts import CASELESS, IS_UNSPACED, UNSPACED
+from rag.core.words import fold
 
 MAX_WORDS = 8
 _MIN_CHARS = 3
+# Of scripts in which a character is a syllable or a word.
+_MIN_SIGNS = 2
+_MAX_SIGNS = 20
 
 _JOINING_WORDS = "of the de la le du da di del van von der den and for in on at to a y e & al el"
 _JOINERS = frozenset(_JOINING_WORDS.split())
 _WORD = re.compile(r"\w+(?:['\u2019.\-&]\w+)*\.?", re.UNICODE)
-_PART = re.compile(r"\w+", re.UNICODE)
+_PART = re.compile(rf"[\w{CASELESS}{UNSPACED}]+")
+_SIGNS = re.compile(f"[{UNSPACED}]+")
 _POSSESSIVE = re.compile(r"['\u2019]s\b")
 _BRACKETS = re.compile(r"\s*\([^()]*\)")
 _SENTENCE_END = re.compile(r"[.!?]['\"\u201d\u2019)]*\s*$")
@@ -38,16 +45,14 @@ class Span:
 
 def canonical(text: str) -> str:
     """The graph's spelling of a name: lower case, no accents, single spaces, no punctuation, no possessive."""
-    plain = text.replace("_", " ")
-    if not plain.isascii():  # normalising is most of the work, and most names do not need it
-        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
     # Interned, because the same names occur in thousands of passages.
-    return sys.intern(" ".join(_PART.findall(_POSSESSIVE.sub("", plain.lower()))))
+    return sys.intern(" ".join(_PART.findall(_POSSESSIVE.sub("", fold(text.replace("_", " "))))))
 
 
 def is_name(name: str) -> bool:
-    """Whether a canonical name can be an entity: at least 3 characters, and not a closed-class word."""
-    return len(name) >= _MIN_CHARS and name not in FUNCTION_WORDS
+    """Whether a canonical name can be an entity: 3 characters (2 in Chinese and its like), no closed-class word."""
+    min_chars = _MIN_SIGNS if IS_UNSPACED.search(name) else _MIN_CHARS
+    return len(name) >= min_chars and name not in FUNCTION_WORDS
 
 
 def aliases(title: str) -> tuple[str, ...]:
@@ -64,6 +69,16 @@ def aliases(title: str) -> tuple[str, ...]:
 
 def names_in(text: str) -> Iterator[Span]:
     """Every name in ``text``, nested ones included, by start and then by end."""
+    spans = dict.fromkeys(capitalised_names_in(text))
+    for start, end in caseless_spans(text):
+        name = canonical(text[start:end])
+        if is_name(name):
+            spans[Span(name, start, end)] = None
+    yield from sorted(spans, key=lambda span: (span.start, span.end))
+
+
+def capitalised_names_in(text: str) -> Iterator[Span]:
+    """Every name in ``text`` that capitals or numbers mark, nested ones included."""
     for run in _runs(text):
         lone = len(run) == 1
         for first, head in enumerate(run):
@@ -78,11 +93,24 @@ def names_in(text: str) -> Iterator[Span]:
 
 
 def ngrams(text: str, max_words: int = MAX_WORDS) -> Iterator[str]:
-    """Every run of 1 to ``max_words`` words of a question, in the graph's spelling; capitals do not matter."""
+    """Every run of 1 to ``max_words`` words of a question, in the graph's spelling; capitals do not matter.
+
+    Where words are not divided by blanks, also every run of characters that may be one.
+    """
     words = canonical(text).split()
     for first in range(len(words)):
         for last in range(first + 1, min(first + max_words, len(words)) + 1):
             yield " ".join(words[first:last])
+    for word in words:
+        for run in _SIGNS.findall(word):
+            yield from _sub_runs(run)
+
+
+def _sub_runs(signs: str) -> Iterator[str]:
+    """Every run of 2 to 20 characters of a script without blanks: any of them may be a name."""
+    for first in range(len(signs) - 1):
+        for last in range(first + _MIN_SIGNS, min(first + _MAX_SIGNS, len(signs)) + 1):
+            yield signs[first:last]
 
 
 @dataclass(frozen=True)
@@ -99,7 +127,7 @@ def _runs(text: str) -> Iterator[list[_Word]]:
     """Longest runs of capitalised words, numbers and joiners, separated only by a space or a comma and a space."""
     run: list[_Word] = []
     for word in _words(text):
-        touches = bool(run) and re.fullmatch(r",? ", text[run[-1].end : word.start]) is not None
+        touches = bool(run) and re.fullmatch(r",?[ \u00a0]", text[run[-1].end : word.start]) is not None
         if run and not (touches and not word.is_initial):
             yield run
             run = []
@@ -127,7 +155,7 @@ def _words(text: str) -> Iterator[_Word]:
 def _opens(word: _Word) -> bool:
     if word.is_initial and word.text.lower() in FUNCTION_WORDS:
         return False
-    return word.text[0].isupper() or word.is_number
+    return word.is_number or any(map(str.isupper, word.text))
 
 
 def _occurs_in_lower_case(text: str, word: _Word) -> bool:

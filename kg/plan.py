@@ -21,6 +21,10 @@ from rag.core.english import FUNCTION_WORDS
 # Long questions are cut: linking tries every run of words.
 _MAX_QUESTION_WORDS = 256
 _MAX_NAME_WORDS = 16
+# A question for a time, and the words by which relations name one. To an encoder "year of birth" and "place of birth"
+# are equally near to "when was she born".
+_ASKS_FOR_TIME = re.compile(r"\b(?:when|(?:which|what) (?:year|date|day|month|century))\b")
+_TIME_WORDS = frozenset(("year", "date", "day", "month", "century", "time"))
 # Cached vectors of relation phrases, about 1.5 KB each.
 _MAX_PHRASES = 20_000
 
@@ -83,14 +87,21 @@ class Planner:
         ]
 
     def score(self, candidates: Sequence[Candidate]) -> list[Plan]:
-        """The candidates by cosine to the question, best first. Encodes and does not read the graph."""
+        """The candidates by cosine to the question, best first. Encodes and does not read the graph.
+
+        For a question that asks for a time, paths that end at a time come before all others.
+        """
         if not candidates:
             return []
         cosines = self._similarities(
             [item.asked for item in candidates], [phrase(item.relations) for item in candidates]
         )
-        plans = [Plan(item.subject, item.relations, cosine) for item, cosine in zip(candidates, cosines, strict=True)]
-        return sorted(plans, key=lambda plan: (-plan.score, plan.subject, plan.relations))
+        plans = [
+            (not _answers_when(item), Plan(item.subject, item.relations, cosine))
+            for item, cosine in zip(candidates, cosines, strict=True)
+        ]
+        plans.sort(key=lambda pair: (pair[0], -pair[1].score, pair[1].subject, pair[1].relations))
+        return [plan for _, plan in plans]
 
     def _subjects(self, question: str) -> list[str]:
         """The longest names in the question that are the subject of a claim, without names inside longer ones."""
@@ -142,6 +153,12 @@ class Planner:
                 self._phrases[text] = vector
             for text in list(self._phrases)[:-_MAX_PHRASES]:
                 del self._phrases[text]
+
+
+def _answers_when(candidate: Candidate) -> bool:
+    """Whether the question asks for a time and the path ends at one."""
+    last = candidate.relations[-1].replace("_", " ").lower().split()
+    return _ASKS_FOR_TIME.search(candidate.asked) is not None and not _TIME_WORDS.isdisjoint(last)
 
 
 def phrase(relations: Sequence[str]) -> str:

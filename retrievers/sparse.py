@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rag.core.english import SEARCH_STOP_WORDS
 from rag.core.passages import ScoredPassage
+from rag.core.words import query_words
 from rag.library.base import Library
 from retrievers.base import BatchRetriever, build_ranking
 
@@ -32,6 +32,6 @@ class SparseRetriever(BatchRetriever):
 
 def match_expression(query: str) -> str:
     """The FTS5 expression for a question: any of its content words. Empty if it has no words."""
-    words = re.findall(r"\w+", query.lower())
+    words = query_words(query)
     content = [word for word in words if word not in SEARCH_STOP_WORDS] or words
     return " OR ".join(f'"{word}"' for word in dict.fromkeys(content[:_MAX_WORDS]))

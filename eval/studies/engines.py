@@ -24,7 +24,7 @@ EvaluateTogether = Callable[[Sequence[RunJob], OnProgress | None], list[Evaluati
 Watch = Callable[[str], AbstractContextManager[OnProgress | None]]
 
 # The settings that decide what stands in a library; engines that differ in others can share it.
-_LIBRARY_SETTINGS = ("encoder", "chunk_chars", "chunk_overlap")
+_LIBRARY_SETTINGS = ("encoder", "chunk_tokens", "chunk_overlap_tokens")
 
 
 def silent(heading: str) -> AbstractContextManager[None]:

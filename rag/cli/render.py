@@ -120,6 +120,7 @@ def add_report(report: AddReport) -> RenderableType:
         names = ", ".join(short_path(name) for name in report.skipped[:5])
         more = f" and {len(report.skipped) - 5} more" if len(report.skipped) > 5 else ""
         lines.append(Text(f"skipped {len(report.skipped)} files of other types: {names}{more}", style="yellow"))
+    lines += [Text(f"note: {note}", style="yellow") for note in report.notes]
     lines += [Text(f"not added: {short_path(item.source)}: {item.reason}", style="red") for item in report.failed]
     return Group(*lines)
 
@@ -167,6 +168,8 @@ def _citation(rank: int, citation: Citation) -> Text:
     if len(snippet) > _SNIPPET_CHARS:
         snippet = snippet[:_SNIPPET_CHARS].rstrip() + "…"
     text = Text(f"[{rank}] ", style="cyan").append(short_path(citation.source), style="bold")
+    if citation.location:
+        text.append(f", {citation.location}", style="not bold")
     return text.append(f"  {snippet}", style="not bold dim")
 
 

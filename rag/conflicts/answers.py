@@ -31,7 +31,7 @@ from rag.conflicts.words import (
     word_set,
 )
 
-__all__ = ["Sameness", "fullest", "normalize", "same_answer"]
+__all__ = ["Sameness", "fullest", "is_list", "normalize", "same_answer"]
 
 _Value = TypeVar("_Value")
 Aliases = Callable[[str], Iterable[str]]
@@ -121,6 +121,11 @@ def normalize(text: str) -> str:
     return " ".join(word.key for word in split_words(text) if not word.is_article)
 
 
+def is_list(answer: str) -> bool:
+    """Whether an answer lists several things."""
+    return len(_items(answer)) > 1
+
+
 def fullest(answers: Sequence[str]) -> str:
     """The wording that says most, sentences left aside if there is a shorter one; the first one of equals.
 
@@ -143,7 +148,7 @@ def _parse(text: str) -> _Parsed:
     bare = _ROMAN.sub(lambda match: str(_ROMAN_NUMBERS[match[1]]), text.strip().strip(_QUOTES))
     moments = find_moments(bare)
     clocks = tuple(clock for clock in find_clocks(bare) if not _overlaps(clock, moments))
-    taken = (*moments, *clocks)
+    taken: tuple[Moment | Clock, ...] = (*moments, *clocks)
     quantities = tuple(quantity for quantity in find_quantities(bare) if not _overlaps(quantity, taken))
     all_words = split_words(bare)
     words = _trim(split_words(_without(bare, (*taken, *quantities))))
@@ -156,8 +161,10 @@ def _parse(text: str) -> _Parsed:
 
 def _compare(one: _Parsed, other: _Parsed, question: str) -> tuple[Sameness, bool]:
     """The sameness, and whether rules decide it for certain."""
+    if one.text.strip() == other.text.strip():
+        return "equal", True
     if not one.text.strip() or not other.text.strip():
-        return ("equal" if one.text.strip() == other.text.strip() else "different"), True
+        return "different", True
     if one.polarity or other.polarity:
         polarity = _compare_polarity(one, other, question)
         if polarity is not None:
@@ -314,9 +321,11 @@ def _compare_lists(one: str, other: str) -> Sameness:
 
 
 def _same_item(one: str, other: str) -> bool:
+    """Whether an item of the shorter list is an item of the longer one, there at least as full."""
     if len(_items(one)) > 1 or len(_items(other)) > 1:
         return False
-    return _compare(_parse(one), _parse(other), "")[0] != "different"
+    sameness = _compare(_parse(one), _parse(other), "")[0]
+    return sameness == "equal" or (sameness == "fuller" and _fullness(one) <= _fullness(other))
 
 
 def _items(text: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Which span of a passage answers a question, and whether any does: a few numbers for each, and their weights.
 
 The spans of one passage compete: their scores are linear in the numbers, and a softmax makes probabilities of them. A
-second, logistic score says whether the passage answers at all. The weights are fitted by ``benchmarks/reading.py``.
+second, logistic score says whether the passage answers at all. The weights are fitted by
+``benchmarks/verdict_reading.py``.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from rag.conflicts.answers import normalize, same_answer
+from rag.conflicts.answers import is_list, normalize, same_answer
+from rag.conflicts.copies import is_altered_copy
 from rag.conflicts.dates import is_newer, read_validity
 from rag.conflicts.grouping import Same, lead
 from rag.conflicts.memory_relation import does_know, says_same
@@ -40,12 +41,14 @@ class Evidence:
         positions: the leading one first (:func:`rag.conflicts.grouping.group_readings`).
         memory: with its relation; ``None`` if it was not asked.
         assumption: what the question tells to assume; empty without one.
+        texts: of the passages by passage_id, to tell an altered copy; may be empty.
     """
 
     question: str
     positions: tuple[Position, ...] = ()
     memory: Memory | None = None
     assumption: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def judge(evidence: Evidence, *, asked: Asked | None = None, same: Same = same_answer) -> Verdict:
@@ -74,7 +77,7 @@ def classify(evidence: Evidence, asked: Asked, same: Same = same_answer) -> tupl
     sure = [position for position in positions if position.confidence >= MIN_CONFIDENCE]
     if len(sure) < 2:
         return "agreement", lead(positions)
-    if asked.takes_many or are_other_entities(sure):
+    if (asked.takes_many and not all(is_list(position.answer) for position in sure)) or are_other_entities(sure):
         return "complementary", positions
     if asked.is_opinion or all(_is_opinion(position) for position in sure):
         return "opinions", positions
@@ -122,12 +125,20 @@ def is_over(position: Position) -> bool:
 def _is_misinformation(evidence: Evidence, positions: Sequence[Position], same: Same) -> bool:
     """A lone source against several independent ones, or against a memory that knows and that another one confirms."""
     counts = sorted((position.num_sources for position in positions), reverse=True)
-    if counts[0] >= MIN_INDEPENDENT and counts[1] == 1:
+    if counts[1] == 1 and (counts[0] >= MIN_INDEPENDENT or (counts[0] > 1 and _are_altered(evidence, positions))):
         return True
     memory = evidence.memory
     if memory is None or not does_know(memory) or counts[1] > 1:
         return False
     return any(says_same(memory.answer, position, evidence.question, same) for position in positions)
+
+
+def _are_altered(evidence: Evidence, positions: Sequence[Position]) -> bool:
+    """Whether every lone position stands in an edited copy of a passage of the one with most sources."""
+    most = max(positions, key=lambda position: position.num_sources)
+    originals = [evidence.texts.get(reading.passage_id, "") for reading in most.readings]
+    lone = [reading for position in positions if position is not most for reading in position.readings]
+    return all(is_altered_copy(evidence.texts.get(reading.passage_id, ""), originals) for reading in lone)
 
 
 def _is_opinion(position: Position) -> bool:

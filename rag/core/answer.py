@@ -12,7 +12,13 @@ from rag.core.verdict import Verdict
 
 @dataclass(frozen=True)
 class Citation:
-    """A passage that stood in the prompt of an answer."""
+    """A passage that stood in the prompt of an answer.
+
+    Attributes:
+        location: where it stands in its source, as a person says it (``page 3``); empty where unknown.
+        heading: the headings above it, outermost first, joined by `` > ``.
+        date: of the document, ISO 8601; empty where it states none.
+    """
 
     doc_id: str
     source: str
@@ -20,6 +26,9 @@ class Citation:
     score: float
     title: str = ""
     passage_id: str = ""
+    location: str = ""
+    heading: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+# Between the headings above a passage, outermost first.
+HEADING_SEPARATOR = " > "
 
 
 class Encoder(Protocol):
@@ -24,6 +26,17 @@ class Encoder(Protocol):
         ...
 
 
-def passage_text(title: str, text: str) -> str:
-    """The text that is embedded for a passage: the title gives a piece from the middle of a document its subject."""
-    return f"{title}\n{text}" if title else text
+def passage_text(title: str, text: str, heading: str = "") -> str:
+    """The text that is embedded for a passage: title and headings give a piece from a document's middle its subject."""
+    body = searched_text(title, text, heading)
+    return f"{title}\n{body}" if title else body
+
+
+def searched_text(title: str, text: str, heading: str) -> str:
+    """A passage under the headings above it, without those that are its title or stand in its own first lines."""
+    if not heading:
+        return text
+    parts = [part for part in heading.split(HEADING_SEPARATOR) if part != title]
+    lines = text.split("\n", 2 * len(parts))[: 2 * len(parts)]  # blank ones may stand between headings
+    new = HEADING_SEPARATOR.join(part for part in parts if part not in lines)
+    return f"{new}\n{text}" if new else text

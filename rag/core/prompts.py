@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rag.core.encoding import searched_text
 from rag.core.errors import SettingError
 from rag.core.passages import Passage
 from rag.core.query import Message
@@ -37,10 +38,11 @@ def build_prompts(question: str, passages: Sequence[Passage], history: Sequence[
 
 
 def passage_block(passage: Passage) -> str:
-    """How a passage stands in the prompt: under its title, unless it begins with it."""
+    """How a passage stands in the prompt: under its title and headings, unless it begins with them."""
+    text = searched_text(passage.title, passage.text, passage.heading)
     if not passage.title or passage.title.casefold() in passage.text[: len(passage.title) + 4].casefold():
-        return passage.text
-    return f"{passage.title}\n{passage.text}"
+        return text
+    return f"{passage.title}\n{text}"
 
 
 def plain_text(messages: Sequence[Message]) -> str:

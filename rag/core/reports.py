@@ -40,6 +40,7 @@ class AddReport:
     Attributes:
         failed: sources that could not be read, with the reason.
         skipped: files of unknown types inside the given folders.
+        notes: what the person should know about what was read, such as a language that the encoder cannot read.
         num_passages: passages in the library afterwards.
         num_new_passages: by how many that grew (negative when replacements are shorter).
         cost: time and space.
@@ -50,6 +51,7 @@ class AddReport:
     unchanged: Sequence[str] = ()
     failed: Sequence[FailedSource] = ()
     skipped: Sequence[str] = ()
+    notes: Sequence[str] = ()
     num_passages: int = 0
     num_new_passages: int = 0
     cost: AddCost = AddCost()

@@ -13,13 +13,17 @@ from langchain_core.documents import Document
 from rag.core.encoding import Vectors, passage_text
 from rag.core.errors import SourceError
 from rag.core.passages import Passage
+from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
 from rag.core.reports import AddCost, AddReport, FailedSource
 from rag.core.settings.config import Config
+from rag.core.tokens import TokenReader
 from rag.ingest.gather import Gathered, gather
+from rag.ingest.languages import LanguageCheck
 from rag.ingest.load import load
 from rag.ingest.source import Source, content_hash
-from rag.ingest.split import split
+from rag.ingest.split import VERSION, Lengths, split
+from rag.ingest.tidy import tidy
 from rag.library.base import Library, Staged
 from rag.library.encoder import CheckedEncoder
 
@@ -34,15 +38,16 @@ class _Pending:
     """A document that waits for its vectors."""
 
     source: Source
-    title: str
     content_hash: str
     passages: list[Passage]
 
     def staged(self, vectors: Vectors) -> Staged:
         """With its vectors, one row per passage."""
         size = sum(len(passage.text) for passage in self.passages)
-        source = self.source
-        return Staged(source.doc_id, source.name, self.title, self.content_hash, size, self.passages, vectors)
+        source, first = self.source, self.passages[0]
+        return Staged(
+            source.doc_id, source.name, first.title, self.content_hash, size, self.passages, vectors, first.date
+        )
 
 
 class Ingestor:
@@ -57,6 +62,8 @@ class Ingestor:
         # By source, so that one that comes twice is reported once: as what it was the last time.
         self._outcomes: dict[str, str] = {}
         self._failed: list[FailedSource] = []
+        self._notes: list[str] = []
+        self._languages = LanguageCheck(encoder)
         self._skipped: list[str] = []
         self._doc_ids: dict[str, None] = {}
         self._num_sources = 0
@@ -136,29 +143,43 @@ class Ingestor:
             **by_outcome,
             failed=tuple(self._failed),
             skipped=tuple(self._skipped),
+            notes=(*self._notes, *self._languages.notes()),
             num_passages=num_passages,
             num_new_passages=num_passages - num_before,
             cost=cost,
         )
 
     def _content_hash(self, content: bytes, source: Source) -> str:
-        splitter = (self._config.chunk_chars, self._config.chunk_overlap)
+        splitter = (VERSION, self._config.chunk_tokens, self._config.chunk_overlap_tokens)
         return content_hash(content, source, splitter, self._encoder.name)
 
     def _queue(self, source: Source, content: bytes, key: str) -> None:
-        text = load(source, content)
-        config = self._config
-        passages = split(source, text, chunk_chars=config.chunk_chars, chunk_overlap=config.chunk_overlap)
-        self._pending.append(_Pending(source, text.title, key, passages))
+        document = tidy(load(source, content))
+        if not document.blocks:
+            raise SourceError("there is no text in it, only encoded data")
+        self._notes += [f"{source.name}: {note}" for note in document.notes]
+        passages = split(source, document, self._lengths, self._tokens)
+        self._languages.look_at(passages)
+        self._pending.append(_Pending(source, key, passages))
         if sum(len(pending.passages) for pending in self._pending) >= _FLUSH_PASSAGES:
             self._flush()
+
+    @lazy_property
+    def _tokens(self) -> TokenReader:
+        """The encoder's tokenizer; the first document that is split loads it."""
+        self._prepare()
+        return self._encoder.token_reader()
+
+    @lazy_property
+    def _lengths(self) -> Lengths:
+        return Lengths.resolve(self._config, self._tokens, self._encoder.name)
 
     def _flush(self) -> None:
         """Embed and stage what waits."""
         if not self._pending:
             return
         self._prepare()  # loads the model, which is no part of the embedding time
-        texts = [passage_text(p.title, p.text) for pending in self._pending for p in pending.passages]
+        texts = [passage_text(p.title, p.text, p.heading) for pending in self._pending for p in pending.passages]
         started = time.perf_counter()
         vectors = self._encoder.encode(texts)
         self._embed_seconds += time.perf_counter() - started

@@ -12,7 +12,7 @@ from typing import Literal
 BlockKind = Literal["heading", "paragraph", "item", "row", "code"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
     """One piece of a document that is never mixed with its neighbours.
 

@@ -1,39 +1,28 @@
-"""From the bytes of a source to its title and text. A new type of file is one loader and one line here."""
+"""From the bytes of a source to its document. A new type of file is one reader and one line in the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rag.core.errors import SourceError
-from rag.ingest.loaders.base import Text
-from rag.ingest.loaders.docx import load_docx
-from rag.ingest.loaders.html import load_html
-from rag.ingest.loaders.pdf import load_pdf
-from rag.ingest.loaders.text import load_markdown, load_text
+from rag.ingest.blocks import ParsedDocument
+from rag.ingest.loaders.registry import KNOWN_TYPES, READERS, read_file
 from rag.ingest.source import Source
 
-LOADERS: dict[str, Callable[[bytes], Text]] = {
-    ".txt": load_text,
-    ".text": load_text,
-    ".md": load_markdown,
-    ".markdown": load_markdown,
-    ".html": load_html,
-    ".htm": load_html,
-    ".pdf": load_pdf,
-    ".docx": load_docx,
-}
-KNOWN_TYPES = "txt, md, html, pdf, docx"
+LOADERS = READERS
+
+__all__ = ["KNOWN_TYPES", "LOADERS", "load"]
 
 
-def load(source: Source, content: bytes) -> Text:
-    """The title and text of ``content``.
+def load(source: Source, content: bytes) -> ParsedDocument:
+    """The document in ``content``; its title is that of the source, of the file, or the file's name.
 
     Raises:
         SourceError: damaged, encrypted, or without any text.
     """
-    text = LOADERS[source.suffix](content)
-    if not text.text.strip():
+    document = read_file(source.suffix, content)
+    if not document.blocks:
         hint = " (scanned pages need OCR first)" if source.suffix == ".pdf" else ""
         raise SourceError(f"there is no text in it{hint}")
-    return Text(source.title or text.title or Path(source.name).stem, text.text)
+    return replace(document, title=source.title or document.title or Path(source.name).stem)

@@ -29,7 +29,7 @@ class Source:
         return hashlib.sha256(self.name.encode()).hexdigest()[:16]
 
 
-def content_hash(content: bytes, source: Source, splitter: Sequence[int], encoder: str) -> str:
+def content_hash(content: bytes, source: Source, splitter: Sequence[object], encoder: str) -> str:
     """Changes when the bytes, the title, the way of splitting or the encoder change."""
     head = f"{source.suffix}|{source.title}|{list(splitter)}|{encoder}|".encode()
     return hashlib.sha256(head + content).hexdigest()

@@ -26,12 +26,14 @@ from rag.library.checking import Finding, IsReadable
 from rag.library.question_store import QuestionStore
 
 RowIds = NDArray[np.int64]
+# Of rows "passages p JOIN documents d", for Passage; the first three are the row id and the parts of the passage_id.
+PASSAGE_COLUMNS = "p.id, d.doc_id, p.ordinal, d.source, d.title, p.text, p.start, p.location, p.heading, d.date"
 _PASSAGE_ID = re.compile(r"(?P<doc_id>.*):(?P<ordinal>0|[1-9][0-9]{0,8})", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A document ready to be staged; ``vectors`` has one row per passage."""
+    """A document ready to be staged; ``vectors`` has one row per passage, ``date`` is ISO 8601 or empty."""
 
     doc_id: str
     source: str
@@ -40,6 +42,7 @@ class Staged:
     size_chars: int
     passages: Sequence[Passage]
     vectors: Vectors
+    date: str = ""
 
 
 class DenseIndex(Protocol):
@@ -178,7 +181,10 @@ class Library(ABC):
 
     @abstractmethod
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
-        """Best ``top_k`` passages for quoted words joined by OR: row ids and BM25 scores, higher is better."""
+        """Best ``top_k`` passages: row ids and BM25 scores, higher is better.
+
+        ``expression``: quoted words, as :func:`rag.core.words.query_words` gives them, joined by OR.
+        """
 
     @abstractmethod
     def dense_index(self) -> DenseIndex:

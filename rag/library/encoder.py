@@ -14,6 +14,7 @@ import numpy as np
 
 from rag.core.encoding import Encoder, Vectors, passage_text
 from rag.core.errors import LibraryError
+from rag.core.tokens import TokenReader, read_tokens
 from rag.library.base import Library
 
 _PROBE_TEXT = "In spring 1912 the ferry carried 37 passengers, two horses and a grand piano across the quiet bay."
@@ -44,6 +45,10 @@ class CheckedEncoder:
         if texts:
             self._check()
         return self._encoder.encode(texts)
+
+    def token_reader(self) -> TokenReader:
+        """How the encoder cuts texts into tokens; it may load the model."""
+        return read_tokens(self._encoder)
 
     def prepare_to_add(self) -> None:
         """Settle, before anything is staged, that new vectors go with those that are there.
@@ -84,7 +89,7 @@ class CheckedEncoder:
         ids = self._library.live_ids()[0][:1].tolist()
         vectors, passages = self._library.vectors_by_id(ids)[1], self._library.passages(ids)
         for vector, passage in zip(vectors, passages.values(), strict=False):  # it may be removed between the reads
-            again = self._encoder.encode([passage_text(passage.title, passage.text)])[0]
+            again = self._encoder.encode([passage_text(passage.title, passage.text, passage.heading)])[0]
             if not is_same_vector(vector, again):
                 self._refuse()
 

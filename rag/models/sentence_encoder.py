@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from rag.core.encoding import Encoder
 from rag.core.process.lazy import lazy_property
 from rag.core.settings.config import Config
+from rag.core.tokens import TokenReader, read_tokens
 from rag.models.defaults import ENCODER
 from rag.models.loading import as_model_error, one_at_a_time, quiet, resolve_device
 from rag.models.resolve import resolve_encoder
+from rag.models.token_reader import read_model_tokens
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -24,8 +26,8 @@ _BATCH = 32
 
 
 @one_at_a_time
-def load_encoder(config: Config) -> tuple[str, SentenceTransformer]:
-    """The sentence encoder that ``config`` names, and the name under which libraries remember it.
+def load_encoder(config: Config) -> tuple[SentenceTransformer, str]:
+    """The sentence encoder that ``config`` names, and the folder it is in.
 
     Raises:
         ModelError: no such model, or not a sentence encoder.
@@ -34,7 +36,7 @@ def load_encoder(config: Config) -> tuple[str, SentenceTransformer]:
     with quiet(), as_model_error(name):
         from sentence_transformers import SentenceTransformer
 
-        return name, SentenceTransformer(folder, device=resolve_device(config.device))
+        return SentenceTransformer(folder, device=resolve_device(config.device)), folder
 
 
 def encoder_name(config: Config) -> str:
@@ -51,7 +53,7 @@ class SentenceEncoder(Embeddings):
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """``[len(texts), D]`` unit vectors."""
-        vectors: NDArray[np.float32] = self._model.encode(
+        vectors: NDArray[np.float32] = self._loaded[0].encode(
             list(texts),
             batch_size=_BATCH,
             normalize_embeddings=True,
@@ -68,9 +70,17 @@ class SentenceEncoder(Embeddings):
         """LangChain's form of :meth:`encode`, for one text."""
         return [float(x) for x in self.encode([text])[0]]
 
+    def token_reader(self) -> TokenReader:
+        """How it cuts texts; loads the model."""
+        return self._token_reader
+
     @lazy_property
-    def _model(self) -> SentenceTransformer:
-        return load_encoder(self._config)[1]
+    def _token_reader(self) -> TokenReader:
+        return read_model_tokens(*self._loaded)
+
+    @lazy_property
+    def _loaded(self) -> tuple[SentenceTransformer, str]:
+        return load_encoder(self._config)
 
 
 class EmbeddingsEncoder:
@@ -86,6 +96,10 @@ class EmbeddingsEncoder:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         scaled: NDArray[np.float32] = vectors / np.maximum(norms, 1e-12)
         return scaled
+
+    def token_reader(self) -> TokenReader:
+        """How it cuts texts; an estimate where the embeddings do not say."""
+        return read_tokens(self._embeddings)
 
 
 class RecentEncoder:

@@ -169,6 +169,8 @@ class Components:
         known = self._library.rows_by_passage_id([passage.passage_id for passage in passages])
         others = [passage for passage in passages if passage.passage_id not in known]
         vectors = {name: vector for name, (_, vector) in known.items()}
-        encoded = self.encoder.encode([passage_text(passage.title, passage.text) for passage in others])
+        encoded = self.encoder.encode(
+            [passage_text(passage.title, passage.text, passage.heading) for passage in others]
+        )
         vectors |= {passage.passage_id: vector for passage, vector in zip(others, encoded, strict=True)}
         return np.stack([vectors[passage.passage_id] for passage in passages])

@@ -175,6 +175,9 @@ class RankedPassage(BaseModel):
     heading: str
     date: str
     score: float
+    location: str = Field("", description="Where it stands in its source, such as 'page 3'.")
+    heading: str = Field("", description="The headings above it, outermost first, joined by ' > '.")
+    date: str = Field("", description="Of the document, ISO 8601; empty where it states none.")
 
 
 class Rankings(BaseModel):

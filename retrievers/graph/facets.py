@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rag.core.language import may_be_english
+
 # Long questions are cut: the first words say what is asked.
 _MAX_WORDS = 64
 _MAX_PARTS = 3
@@ -18,10 +20,12 @@ _BOUNDARY = re.compile(
 def facets(question: str) -> tuple[str, ...]:
     """The question, then its clauses and runs of up to three of them, without repetitions.
 
-    At most 16; the shortest are left out. Source: ours.
+    At most 16; the shortest are left out. A question that is not English is not split. Source: ours.
     """
     words = question.split()
     whole = " ".join(words[:_MAX_WORDS]).rstrip(" ?")
+    if not may_be_english(question):
+        return (question if len(words) <= _MAX_WORDS else whole,)
     parts = [part for part in _BOUNDARY.split(whole) if part.strip()]
     runs = {
         " ".join(parts[first : first + length])

@@ -15,6 +15,8 @@ from kg.graph import KnowledgeGraph
 from kg.stems import stems
 from rag.core.encoding import Encoder, passage_text
 from rag.core.passages import Passage
+from rag.core.scripts import IS_CASELESS
+from rag.core.sentences import sentence_spans
 from retrievers.graph.facets import facets
 from retrievers.graph.index import GraphIndex, Scores
 from retrievers.graph.rank import GraphSettings, rank
@@ -97,7 +99,9 @@ class EncoderJudge:
         return [Verdict(entail, 1 - entail) for entail in (1 / (1 + math.exp(-float(x))) for x in logits)]
 
     def _encoded(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
-        return self._encoder.encode([passage_text(passage.title, passage.text) for passage in passages])
+        return self._encoder.encode(
+            [passage_text(passage.title, passage.text, passage.heading) for passage in passages]
+        )
 
 
 def sentence_coverage(index: GraphIndex, question: str, passage: Passage) -> float:
@@ -112,5 +116,10 @@ def sentence_coverage(index: GraphIndex, question: str, passage: Passage) -> flo
 
 
 def sentences(text: str) -> list[str]:
-    """Split a text after full stops, question marks and exclamation marks before a capital or a number."""
+    """Split a text after full stops, question marks and exclamation marks before a capital or a number.
+
+    Scripts without capitals follow :mod:`rag.core.sentences`.
+    """
+    if IS_CASELESS.search(text):
+        return [text[start:end] for start, end in sentence_spans(text)]
     return [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]

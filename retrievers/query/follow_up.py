@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from kg.names import names_in
+from kg.names import capitalised_names_in
 from rag.core.query import Message
 
 # A question this long has enough words to search for.
@@ -63,7 +63,7 @@ def stand_alone(question: str, history: Sequence[Message]) -> str:
 
 def _find_reference(question: str) -> re.Match[str] | None:
     """The first pronoun that refers to something outside the question."""
-    names = [name.start for name in names_in(question)]
+    names = [name.start for name in capitalised_names_in(question)]
     expletives = [
         match.span() for pattern in (_EXPLETIVE_IT, _EXISTENTIAL_THERE) for match in pattern.finditer(question)
     ]
@@ -79,7 +79,9 @@ def _find_reference(question: str) -> re.Match[str] | None:
 def _is_elliptic(question: str) -> bool:
     """Whether the question is a few words that need the conversation and contain no name."""
     is_short = len(question.split()) <= _SHORT
-    return is_short and _ELLIPSIS.match(question) is not None and next(iter(names_in(question)), None) is None
+    return (
+        is_short and _ELLIPSIS.match(question) is not None and next(iter(capitalised_names_in(question)), None) is None
+    )
 
 
 def _replace(question: str, reference: re.Match[str], name: str) -> str:
@@ -113,7 +115,7 @@ def _turns(history: Sequence[Message]) -> Iterator[list[Message]]:
 
 def _outer_names(text: str) -> list[str]:
     """Names in a text in its spelling, without those inside another name."""
-    spans = list(names_in(text))
+    spans = list(capitalised_names_in(text))
     outer = [
         span
         for span in spans

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from rag.core.language import may_be_english
+
 # Only the number of words decides. The values are those of the public field ``Answer.trace.complexity``, which clients
 # read: they say what a question of this length usually asks for, not what this one was found to ask.
 LengthClass = Literal["simple", "compound", "multihop"]
@@ -19,8 +21,12 @@ _NUM_FACETS: dict[LengthClass, int] = {"simple": 0, "compound": 2, "multihop": 5
 def length_class(question: str) -> LengthClass:
     """The class of a question by its number of words: up to 10 ``simple``, up to 14 ``compound``, else ``multihop``.
 
+    The limits are those of English. A question in another language is ``compound``, the class in the middle.
+
     Source: ours; the use of a class after HyPA-RAG (Kalra et al. 2025).
     """
+    if not may_be_english(question):
+        return "compound"
     num_words = len(question.split())
     if num_words <= _MAX_SIMPLE_WORDS:
         return "simple"

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from kg.stems import stems
+from rag.core.language import may_be_english
 from rag.core.passages import ScoredPassage
 from rag.core.query import Message, Query, Sampling
 from rag.core.replies import find_object
@@ -35,7 +36,9 @@ _SIDE_WEIGHT = 0.05
 
 
 def by_rules(query: Query) -> Rewrite:
-    """The question and, if it needs the conversation, a version that stands alone."""
+    """The question and, if it needs the conversation, a version that stands alone; the rules know English only."""
+    if not may_be_english(query.question):
+        return Rewrite(query.question, (query.question,))
     queries = _distinct([query.question, stand_alone(query.question, query.history)])
     return Rewrite(queries[-1], queries)
 

@@ -127,6 +127,7 @@ def test_a_torch_index_that_does_not_answer_is_passed_over(
     assert "does not answer" in capsys.readouterr().err
 
 
+@pytest.mark.real
 def test_a_gpu_machine_takes_the_index_build(environment: Any, wheels: Path, tmp_path: Path) -> None:
     write_wheel(wheels, f"{install.pinned('torch')}+cpu")
     driver = tmp_path / "nvidia-smi"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.metrics.answers import contains_answer, exact_match, f1, normalize
+from rag.core.scripts import IS_UNSPACED
 
 # Hand-worked: prediction, answers, exact match, F1.
 CASES: list[tuple[str, list[str], float, float]] = [
@@ -80,8 +81,13 @@ def test_cases_agree_with_an_independent_implementation(prediction: str, answers
     assert (exact_match(prediction, answers), f1(prediction, answers)) == _independent(prediction, answers)
 
 
+def _has_blanks(text: str) -> bool:
+    return IS_UNSPACED.search(text) is None
+
+
 words = st.sampled_from(["the", "a", "cat", "Cat", "dog", "1903", ".", "-", "\u00e9", "An", ",", "b-c", " "])
-texts = st.lists(words, max_size=6).map(" ".join) | st.text(max_size=12)
+# SQuAD's scores are those of languages with blanks between words.
+texts = st.lists(words, max_size=6).map(" ".join) | st.text(max_size=12).filter(_has_blanks)
 
 
 @given(texts, st.lists(texts, max_size=3))
@@ -112,7 +118,32 @@ def test_normalize_leaves_lower_case_and_single_blanks(text: str) -> None:
         ("anything", [], 0),
         ("", [], 0),
         ("", ["cat"], 0),
+        ("港口主任是李小龙，他的办公室在旧灯塔旁边。", ["李小龙"], 1),
+        ("港口主任是李小龙", ["李龙"], 0),
+        ("責任者は山田花子です。", ["山田花子"], 1),
+        ("항구 책임자는 김민수이고", ["김민수"], 1),
+        ("1952年建成", ["1952"], 1),
+        ("1952年", ["52"], 0),
+        ("ผู้จัดการคือสมชาย ใจดี", ["สมชาย ใจดี"], 1),
+        ("مدير الميناء هو سامي الخوري؟", ["سامي الخوري"], 1),
+        ("प्रबंधक राजेश शर्मा।", ["राजेश शर्मा"], 1),
+        ("“Hamlet”", ["Hamlet"], 1),
     ],
 )
 def test_containment(prediction: str, answers: list[str], expected: float) -> None:
     assert contains_answer(prediction, answers) == expected
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answers", "em", "overlap"),
+    [
+        # By hand: 3 signs in common of 4 and of 3.
+        ("是李小龙。", ["李小龙"], 0, 2 * (3 / 4) * 1 / (3 / 4 + 1)),
+        ("李小龙。", ["李小龙"], 1, 1),
+        ("１９５２年", ["1952年"], 1, 1),
+        ("王芳", ["李小龙"], 0, 0),
+    ],
+)
+def test_scores_where_words_have_no_blanks(prediction: str, answers: list[str], em: float, overlap: float) -> None:
+    assert exact_match(prediction, answers) == em
+    assert f1(prediction, answers) == pytest.approx(overlap)

@@ -49,7 +49,7 @@ def llama() -> TransformersGenerator:
 def test_equals_the_twin(architecture: str) -> None:
     """All rules at once, in one batch with their probes, so that rows are shared, fork and leave."""
     model = tiny_model(architecture)
-    pairs = prompts(4, seed=2)
+    pairs = prompts(2, seed=2)
     expected = [twin.generate(model, c, p, rule, 16, EOS) for _, rule in RULES for c, p in pairs]
     generator = TransformersGenerator(model, tiny_tokenizer(), architecture)
     batch = [Request.pair(c, p, params, Sampling(max_tokens=16)) for params, _ in RULES for c, p in pairs]
@@ -80,7 +80,7 @@ def test_batch_mates_do_not_matter(llama: TransformersGenerator, batch_size: int
 
 def test_more_requests_than_rows() -> None:
     model = tiny_model("llama")
-    every = requests(20)
+    every = requests(10)
     whole = TransformersGenerator(model, tiny_tokenizer(), "tiny").generate(every)
     narrow = TransformersGenerator(model, tiny_tokenizer(), "tiny", max_rows=4).generate(every)
     assert [r.token_ids for r in narrow] == [r.token_ids for r in whole]

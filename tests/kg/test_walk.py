@@ -87,6 +87,15 @@ def test_a_name_inside_a_longer_one_is_no_subject() -> None:
     assert {plan.subject for plan in walker.planner.plan("which river is in New York?")} == {"new york"}
 
 
+@pytest.mark.parametrize("asking", ["When", "In what year", "On which day"])
+def test_a_question_for_a_time_is_answered_with_a_time(asking: str) -> None:
+    """The place of birth is as near to "when" as the year of birth, and comes first by name."""
+    claims = [("bridge", "engineer", "mo"), ("mo", "place of birth", "hollin"), ("mo", "year of birth", "1814")]
+    walker = Walker(KnowledgeGraph(build_graph(claims)), Words())
+    assert walker.walk(f"{asking} was the engineer of the bridge born?", top_k=1)[0].answer == "1814"
+    assert walker.walk("Where was the engineer of the bridge born?", top_k=1)[0].answer == "hollin"
+
+
 def test_nothing_to_walk(walker: Walker) -> None:
     assert walker.walk("Who was Zeno?") == []
     assert walker.walk("") == []

@@ -160,7 +160,7 @@ def test_v2_forgets_who_held_a_slot_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options",
     [
         {"n": 2},
         {"logit_bias": {1: 1.0}},

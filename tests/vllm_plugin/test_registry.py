@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -34,9 +32,8 @@ def test_pairs_whose_ids_have_a_common_ending_have_different_seeds() -> None:
 
 
 def test_a_pair_has_the_same_seed_in_every_process() -> None:
-    code = "from decoders.vllm_plugin.registry import seed_from_pair_id; print(seed_from_pair_id('pair'))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(told.stdout) == seed_from_pair_id("pair")
+    """A number that another process computed: Python's own hash would differ."""
+    assert seed_from_pair_id("pair") == 10822547860610339361
 
 
 def test_a_request_keeps_the_seed_that_it_asks_for() -> None:

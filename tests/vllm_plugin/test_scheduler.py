@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ def prompt(simulation: Simulation, low: int, high: int) -> list[int]:
     return shared + [simulation.random.randrange(700) for _ in range(simulation.random.randint(low, high))]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("CONCORD_TEST_SEEDS", "3"))))
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("policy", ["fcfs", "priority"])
 def test_random_traffic(make_scheduler: Callable[..., Any], seed: int, is_async: bool, policy: str) -> None:

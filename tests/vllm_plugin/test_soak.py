@@ -13,7 +13,7 @@ pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from rag.core.settings.config import Config
 from rag.generation.load import load_generator
-from tests.vllm_plugin.soak import STATE_FILE, TINY_ENGINE, at_rest, soak, state_of, traffic
+from tests.vllm_plugin.soak import STATE_FILE, TINY_ENGINE, at_rest, read_state, soak, traffic
 
 pytestmark = pytest.mark.real
 
@@ -34,7 +34,7 @@ def run(engine: Any, reference: Any, num_pairs: int, seed: int) -> dict[str, Any
     requests = traffic(ids, num_pairs, seed)
     truth = at_rest(engine, requests)
     tally = soak(engine, requests, truth, reference._model, seed)
-    state = state_of(engine)
+    state = read_state(engine)
     print(json.dumps({"right": tally.num_right, "ties": tally.num_ties, "cancelled": tally.num_cancelled,
                       "plain": tally.num_plain, "wrong": tally.wrong} | state))  # fmt: skip
     assert not tally.wrong

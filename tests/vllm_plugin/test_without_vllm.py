@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 HIDE_VLLM = "import sys; sys.modules['vllm'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
 
 
+@pytest.mark.real  # a whole run of pytest
 def test_one_line_counts_the_tests_left_out() -> None:
     files = ["tests/vllm_plugin/test_adapters.py", "tests/service/test_vllm_server.py", "tests/decoders/test_params.py"]
     result = subprocess.run(

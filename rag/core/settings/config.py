@@ -32,6 +32,8 @@ RENAMED = {
     "memory_theta": "question_cache_min_hits",
     "memory_ttl_s": "question_cache_ttl_s",
     "memory_size": "question_cache_size",
+    "chunk_chars": "chunk_tokens",
+    "chunk_overlap": "chunk_overlap_tokens",
 }
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -61,8 +63,14 @@ class Config(BaseModel):
     )
     window: Count | None = Field(None, description="Most tokens of prompt and answer; None is the model's own.")
     max_rows: Annotated[int, Field(ge=2)] = Field(128, description="Most rows of one forward: bounds memory.")
-    chunk_chars: Annotated[int, Field(ge=50)] = Field(800, description="Longest passage, characters.")
-    chunk_overlap: Annotated[int, Field(ge=0)] = Field(100, description="Overlap of neighbouring passages, characters.")
+    chunk_tokens: Annotated[int, Field(ge=16)] | Literal["auto"] = Field(
+        "auto",
+        description="Longest passage with its title and headings, in the encoder's tokens; 'auto' is what the encoder "
+        "reads, at most 256.",
+    )
+    chunk_overlap_tokens: Annotated[int, Field(ge=0)] = Field(
+        32, description="Most tokens of whole sentences that begin the next passage again."
+    )
     top_k: Count | Literal["auto"] = Field(
         "auto", description="Passages per question; 'auto' gives 3, 5 or 7 by the question's length."
     )
@@ -184,8 +192,9 @@ def _validated(cls: type[Config], values: dict[str, Any], origin: str) -> Config
     for name in RENAMED.keys() & values.keys():
         raise SettingError(f"setting {name!r} ({origin}) is called {RENAMED[name]!r} now")
     config = checked(cls, values, origin)
-    if config.chunk_overlap >= config.chunk_chars:
+    if config.chunk_tokens != "auto" and config.chunk_overlap_tokens >= config.chunk_tokens:
         raise SettingError(
-            f"chunk_overlap={config.chunk_overlap} ({origin}) must be less than chunk_chars={config.chunk_chars}"
+            f"chunk_overlap_tokens={config.chunk_overlap_tokens} ({origin}) must be less than "
+            f"chunk_tokens={config.chunk_tokens}"
         )
     return config

@@ -1,1 +1,1 @@
-"""One module for each type of file: bytes to a title and text."""
+"""One module for each type of file: bytes to blocks (:mod:`rag.ingest.blocks`)."""

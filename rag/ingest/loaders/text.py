@@ -1,43 +1,49 @@
-"""Plain text and Markdown, in whatever encoding."""
+"""Plain text: paragraphs with the number of their first line."""
 
 from __future__ import annotations
 
-from rag.core.errors import SourceError
-from rag.ingest.loaders.base import Text
+from collections.abc import Callable, Iterator, Sequence
+
+from rag.ingest.blocks import Block, BlockKind, ParsedDocument
+from rag.ingest.loaders.base import build_document, clean
+from rag.ingest.loaders.encodings import decode
+
+_PIECE = 2**18
 
 
-def load_text(content: bytes) -> Text:
-    """The text as it is.
+def read_text(content: bytes) -> ParsedDocument:
+    """The text as it is, cut at blank lines."""
+    text, notes = decode(content)
+    return build_document(split_paragraphs(text), notes=notes)
 
-    Raises:
-        SourceError: its encoding is unknown.
+
+def split_paragraphs(text: str, kind: BlockKind = "paragraph", first_line: int = 1) -> Iterator[Block]:
+    """The pieces between blank lines, each with the number of its first line."""
+    lines: list[str] = []
+    for number, line in enumerate(clean(text).split("\n"), start=first_line):
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            yield Block("\n".join(lines), kind, location=f"line {number - len(lines)}")
+            lines = []
+    if lines:
+        yield Block("\n".join(lines), kind, location=f"line {number - len(lines) + 1}")
+
+
+def split_pieces(lines: Sequence[str], is_start: Callable[[int], bool]) -> Iterator[tuple[int, list[str]]]:
+    """Long texts in pieces of some hundred kilobytes, so that a parser never holds all of one.
+
+    Args:
+        lines: of the text.
+        is_start: whether a piece may start at line ``i``.
+
+    Yields:
+        The number of the first line of a piece, from 0, and its lines.
     """
-    return Text("", decode(content))
-
-
-def load_markdown(content: bytes) -> Text:
-    """The text as it is; its title is the first heading.
-
-    Raises:
-        SourceError: its encoding is unknown.
-    """
-    text = decode(content)
-    headings = (line.lstrip("#").strip() for line in text.splitlines() if line.startswith("#"))
-    return Text(next(headings, ""), text)
-
-
-def decode(content: bytes) -> str:
-    """Text from bytes: UTF-8, else the most likely encoding.
-
-    Raises:
-        SourceError: no encoding fits.
-    """
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        from charset_normalizer import from_bytes
-
-        best = from_bytes(content).best()
-        if best is None:
-            raise SourceError("its text is in no known encoding; save it as UTF-8") from None
-        return str(best)
+    start = size = 0
+    for number, line in enumerate(lines):
+        if size > _PIECE and is_start(number):
+            yield start, list(lines[start:number])
+            start, size = number, 0
+        size += len(line)
+    yield start, list(lines[start:])

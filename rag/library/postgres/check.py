@@ -73,13 +73,13 @@ def _check_vectors(library: Library, transaction: Transaction, encoder: Encoder)
     dimension = _usual_dimension(transaction)
     for first in range(0, len(ids), _BATCH):
         with transaction() as db:
-            columns = "p.id, d.title, p.text, p.content, p.vector"
+            columns = "p.id, d.title, p.text, p.heading, p.content, p.vector"
             rows = db.execute(
                 f"SELECT {columns} FROM {LIVE} WHERE p.id = ANY(%s)", (ids[first : first + _BATCH],)
             ).fetchall()
         damaged = {
-            row_id: (title, text)
-            for row_id, title, text, content, vector in rows
+            row_id: (title, text, heading)
+            for row_id, title, text, heading, content, vector in rows
             if bytes(content) != content_key(title, text) or not _is_sound(vector.to_numpy(), dimension)
         }
         if damaged:
@@ -100,18 +100,20 @@ def _is_sound(vector: Any, dimension: int) -> bool:
 
 
 def _embed_again(
-    library: Library, transaction: Transaction, encoder: Encoder, texts: Mapping[int, tuple[str, str]]
+    library: Library, transaction: Transaction, encoder: Encoder, texts: Mapping[int, tuple[str, str, str]]
 ) -> None:
     """Replace passages by copies with new row ids, since a row id stands for one vector."""
     library.check_encoder(encoder.name)
-    vectors = encoder.encode([passage_text(title, text) for title, text in texts.values()])
+    vectors = encoder.encode([passage_text(*parts) for parts in texts.values()])
     with transaction() as db:
         db.cursor().executemany(
-            "INSERT INTO passages (document, ordinal, start, text, content, num_words, words, vector) "
-            "SELECT document, ordinal, start, %s, %s, %s, to_tsvector('words', %s), %s FROM passages WHERE id = %s",
+            "INSERT INTO passages "
+            "(document, ordinal, start, location, heading, text, content, num_words, words, vector) "
+            "SELECT document, ordinal, start, location, heading, %s, %s, %s, to_words(%s), %s "
+            "FROM passages WHERE id = %s",
             [
-                (*passage_columns(title, text), vector, row_id)
-                for (row_id, (title, text)), vector in zip(texts.items(), vectors, strict=True)
+                (*passage_columns(*parts), vector, row_id)
+                for (row_id, parts), vector in zip(texts.items(), vectors, strict=True)
             ],
         )
         db.execute("DELETE FROM passages WHERE id = ANY(%s)", (list(texts),))

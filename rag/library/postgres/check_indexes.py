@@ -12,20 +12,16 @@ from psycopg import Connection
 from rag.library.checking import Damage
 from rag.library.postgres.database import LIVE, SPARSE_INDEX, get_meta, next_generation, set_meta
 from rag.library.postgres.dense import EXACT_LIMIT, build_hnsw, drop_hnsw
-from rag.library.postgres.rows import passage_columns
+from rag.library.postgres.words import count_wrong, write_words
 
 Transaction = Callable[[], AbstractContextManager[Connection[Any]]]
-_BATCH = 1000
-# Rows that differ from what their words should be, given as arrays.
-_EXPECTED = "unnest(%s::bigint[], %s::integer[], %s::text[]) AS e (id, num_words, words)"
-_DIFFERS = "(p.num_words != e.num_words OR p.words != to_tsvector('words', e.words))"
 _IS_INDEX = "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass(quote_ident(current_schema()) || %s)"
 
 
 def check_sparse_index(transaction: Transaction) -> Iterator[Damage]:
     """Each passage's words must be those of its text; BM25 needs their totals, and speed needs the index."""
     with transaction() as db:
-        num_wrong = sum(_count_wrong(db, rows) for rows in _texts(db))
+        num_wrong = count_wrong(db)
         has_totals = _totals(db) == (get_meta(db, "num_passages"), get_meta(db, "num_words"))
         has_index = _has_index(db, ".passages_by_word")
     if num_wrong:
@@ -37,34 +33,10 @@ def check_sparse_index(transaction: Transaction) -> Iterator[Damage]:
         yield Damage("sparse index", "it is missing; searches read every passage", partial(_index_words, transaction))
 
 
-def _texts(db: Connection[Any]) -> Iterator[list[tuple[int, str, str]]]:
-    """Row id, title and text of all live passages, in batches."""
-    with db.cursor(name="texts") as cursor:  # kept on the server, so that one batch is in memory here
-        cursor.execute(f"SELECT p.id, d.title, p.text FROM {LIVE} ORDER BY p.id".encode())
-        while rows := cursor.fetchmany(_BATCH):
-            yield rows
-
-
-def _expected(rows: list[tuple[int, str, str]]) -> tuple[list[int], list[int], list[str]]:
-    columns = [passage_columns(title, text) for _, title, text in rows]
-    return [row[0] for row in rows], [column[2] for column in columns], [column[3] for column in columns]
-
-
-def _count_wrong(db: Connection[Any], rows: list[tuple[int, str, str]]) -> int:
-    statement = f"SELECT count(*) FROM passages p JOIN {_EXPECTED} ON e.id = p.id WHERE {_DIFFERS}"
-    row = db.execute(statement, _expected(rows)).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _split(transaction: Transaction) -> None:
     """Write all passages' words again."""
-    update = (
-        f"UPDATE passages p SET num_words = e.num_words, words = to_tsvector('words', e.words) FROM {_EXPECTED} "
-        f"WHERE e.id = p.id AND {_DIFFERS}"
-    )
     with transaction() as db:
-        for rows in _texts(db):
-            db.execute(update, _expected(rows))
+        write_words(db)
         next_generation(db)
 
 

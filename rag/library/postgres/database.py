@@ -17,8 +17,9 @@ from psycopg import Connection, sql
 from rag.core.errors import LibraryError, StorageError
 from rag.library.postgres.address import Address
 from rag.library.postgres.connections import MAKING, Connections
+from rag.library.postgres.words import write_words
 
-LAYOUT = "1"
+LAYOUT = "2"
 # The stemmer of SQLite's FTS5 and, as there, no stop words: the question's are left out by the retriever.
 _TABLES = """
 CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL);
@@ -31,6 +32,7 @@ CREATE TABLE documents (
     size_chars bigint NOT NULL,
     added_at text NOT NULL,
     is_live boolean NOT NULL,
+    date text NOT NULL DEFAULT '',
     UNIQUE (doc_id, is_live)
 );
 CREATE TABLE passages (
@@ -42,7 +44,9 @@ CREATE TABLE passages (
     content bytea NOT NULL,
     num_words integer NOT NULL,
     words tsvector NOT NULL,
-    vector vector NOT NULL
+    vector vector NOT NULL,
+    location text NOT NULL DEFAULT '',
+    heading text NOT NULL DEFAULT ''
 );
 CREATE INDEX passages_by_document ON passages (document);
 CREATE INDEX passages_by_content ON passages (content);
@@ -54,11 +58,18 @@ CREATE TABLE extractions (
 );
 CREATE INDEX extractions_by_content ON extractions (content);
 CREATE TEXT SEARCH DICTIONARY stem (TEMPLATE = snowball, LANGUAGE = porter);
-CREATE TEXT SEARCH CONFIGURATION words (PARSER = "default");
-ALTER TEXT SEARCH CONFIGURATION words ADD MAPPING FOR
-    asciiword, word, numword, int, uint, float, sfloat WITH stem;
 """
-
+# The words come from rag.core.words, joined by blanks. The server's own parser would cut them again, by its locale.
+_FUNCTION = """
+CREATE FUNCTION to_words(joined text) RETURNS tsvector LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(quote_literal(lexeme) || ':' || positions, ' '), '')::tsvector FROM (
+        SELECT lexeme, string_agg(position::text, ',') AS positions FROM (
+            SELECT coalesce((ts_lexize('stem', word))[1], word) AS lexeme, least(number, 16383) AS position
+            FROM unnest(string_to_array(joined, ' ')) WITH ORDINALITY AS w (word, number) WHERE word <> ''
+        ) AS stemmed GROUP BY lexeme
+    ) AS lexemes
+$$
+"""
 
 SPARSE_INDEX = "CREATE INDEX passages_by_word ON passages USING gin (words)"
 LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
@@ -119,6 +130,7 @@ class PostgresDatabase:
         db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
         self.connections.enter(db, address.schema)
         db.execute(_TABLES)
+        db.execute(_FUNCTION)
         db.execute(SPARSE_INDEX)
         db.execute(
             "INSERT INTO meta VALUES ('schema', %s), ('identity', %s), ('generation', '0'), "
@@ -130,11 +142,23 @@ class PostgresDatabase:
         self.connections.enter(db, self.address.schema)
         row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
         layout = row[0] if row else "none"
-        if layout != LAYOUT:
+        if layout == "1":
+            _upgrade(db)
+        elif layout != LAYOUT:
             raise StorageError(
                 f"{self.address.place} has layout {layout}, this version reads {LAYOUT}; open it with the version that "
                 "made it"
             )
+
+
+def _upgrade(db: Connection[Any]) -> None:
+    """From layout 1, which did not say where passages stand, and left it to the server to cut words."""
+    for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN {column} text NOT NULL DEFAULT ''".encode())
+    db.execute(_FUNCTION)
+    write_words(db)
+    next_generation(db)
+    set_meta(db, "schema", LAYOUT)
 
 
 def get_meta(db: Connection[Any], key: str) -> str | None:

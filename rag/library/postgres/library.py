@@ -18,6 +18,7 @@ from psycopg import Connection
 
 from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import StorageError
+from rag.core.passages import Passage
 from rag.library.base import Library, Staged, check_all_published
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.postgres.address import Address
@@ -102,16 +103,17 @@ class PostgresLibrary(PostgresReader):
                 db.execute("DELETE FROM documents WHERE doc_id = %s AND NOT is_live", (item.doc_id,))
                 title = storable(item.title)
                 row = db.execute(
-                    "INSERT INTO documents (doc_id, source, title, content_hash, size_chars, added_at, is_live) "
-                    "VALUES (%s, %s, %s, %s, %s, %s, false) RETURNING id",
-                    (item.doc_id, item.source, title, item.content_hash, item.size_chars, now),
+                    "INSERT INTO documents (doc_id, source, title, content_hash, size_chars, added_at, date, is_live) "
+                    "VALUES (%s, %s, %s, %s, %s, %s, %s, false) RETURNING id",
+                    (item.doc_id, item.source, title, item.content_hash, item.size_chars, now, item.date),
                 ).fetchone()
                 assert row is not None  # RETURNING gives one row for the one inserted
                 db.cursor().executemany(
-                    "INSERT INTO passages (document, ordinal, start, text, content, num_words, words, vector) "
-                    "VALUES (%s, %s, %s, %s, %s, %s, to_tsvector('words', %s), %s)",
+                    "INSERT INTO passages "
+                    "(document, ordinal, start, location, heading, text, content, num_words, words, vector) "
+                    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, to_words(%s), %s)",
                     [
-                        (row[0], ordinal, passage.start, *passage_columns(title, storable(passage.text)), vector)
+                        (row[0], ordinal, *_place(passage), *_columns(title, passage), vector)
                         for ordinal, (passage, vector) in enumerate(zip(item.passages, item.vectors, strict=True))
                     ],
                 )
@@ -155,6 +157,14 @@ class PostgresLibrary(PostgresReader):
         with self.writing():
             damages = find_damages(self, self._writer.transaction, encoder, is_readable)
             return settle(damages, is_repairing=is_repairing)
+
+
+def _place(passage: Passage) -> tuple[int, str, str]:
+    return passage.start, storable(passage.location), storable(passage.heading)
+
+
+def _columns(title: str, passage: Passage) -> tuple[str, bytes, int, str]:
+    return passage_columns(title, storable(passage.text), storable(passage.heading))
 
 
 def _retire(db: Connection[Any], doc_ids: list[str]) -> list[bytes]:

@@ -10,7 +10,7 @@ import numpy as np
 from rag.core.encoding import Vectors
 from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
-from rag.library.base import Library, RowIds, split_passage_id
+from rag.library.base import PASSAGE_COLUMNS, Library, RowIds, split_passage_id
 from rag.library.postgres.database import LIVE, PostgresDatabase, get_meta
 from rag.library.postgres.sparse import bm25
 
@@ -69,10 +69,9 @@ class PostgresReader(Library):
 
     def passages(self, ids: Sequence[int]) -> dict[int, Passage]:
         """The live passages with these row ids, in this order; ids that are gone are left out."""
-        columns = "p.id, d.doc_id, p.ordinal, d.source, d.title, p.text, p.start"
         passages = {
-            row_id: Passage(f"{doc_id}:{ordinal}", doc_id, source, title, text, start)
-            for row_id, doc_id, ordinal, source, title, text, start in self._select(ids, columns)
+            row_id: Passage(f"{doc_id}:{ordinal}", doc_id, *columns)
+            for row_id, doc_id, ordinal, *columns in self._select(ids, PASSAGE_COLUMNS)
         }
         return {row_id: passages[row_id] for row_id in ids if row_id in passages}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rag.core.encoding import searched_text
+from rag.core.words import index_words
 from rag.library.base import content_key
-from rag.library.postgres.sparse import split_words
 
 
 def storable(text: str) -> str:
@@ -11,7 +12,7 @@ def storable(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def passage_columns(title: str, text: str) -> tuple[str, bytes, int, str]:
+def passage_columns(title: str, text: str, heading: str) -> tuple[str, bytes, int, str]:
     """Columns text, content and num_words of a passage, and the words that its column words is made from."""
-    words = split_words(f"{title} {text}")
+    words = index_words(title) + index_words(searched_text(title, text, heading))
     return text, content_key(title, text), len(words), " ".join(words)

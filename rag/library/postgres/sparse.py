@@ -1,13 +1,12 @@
 """Searching a library in PostgreSQL by words: BM25 over its full-text index.
 
 PostgreSQL's own ``ts_rank`` knows no document frequency, so BM25 is computed here, from the term positions that the
-full-text index keeps: the same words, stems and formula as SQLite's FTS5, and therefore the same scores.
+full-text index keeps. Words, stems and formula are those of SQLite's FTS5, and so are the scores.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 from psycopg import Connection
@@ -17,7 +16,7 @@ _MIN_IDF = 1e-6
 
 _BM25 = f"""
 WITH terms AS (
-    SELECT lexeme FROM unnest(tsvector_to_array(to_tsvector('words', %(words)s))) AS lexeme
+    SELECT lexeme FROM unnest(tsvector_to_array(to_words(%(words)s))) AS lexeme
 ), query AS (
     SELECT string_agg(quote_literal(lexeme), ' | ')::tsquery AS any_of FROM terms
 ), corpus AS (
@@ -40,17 +39,11 @@ FROM hits JOIN weights USING (lexeme) GROUP BY id ORDER BY score DESC, id LIMIT 
 """
 
 
-def split_words(text: str) -> list[str]:
-    """The words that the sparse index sees: runs of letters and digits, lower case, without accents."""
-    folded = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return re.findall(r"[^\W_]+", folded)
-
-
 def bm25(db: Connection[Any], expression: str, top_k: int) -> list[tuple[int, float]]:
     """Row ids and scores of the best passages for quoted words joined by OR.
 
     Source: Robertson and Zaragoza (2009), with FTS5's idf ``ln((N - n + 0.5) / (n + 0.5))``, at least 1e-6.
     """
-    words = " ".join(word for quoted in re.findall(r'"([^"]*)"', expression) for word in split_words(quoted))
+    words = " ".join(re.findall(r'"([^"]*)"', expression))
     rows = db.execute(_BM25, {"words": words, "top_k": top_k}).fetchall()
     return [(int(row_id), float(score)) for row_id, score in rows]

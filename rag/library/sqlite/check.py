@@ -11,7 +11,7 @@ from rag.core.encoding import Encoder, passage_text
 from rag.library.base import Library, content_key
 from rag.library.checking import Damage, IsReadable, is_unit
 from rag.library.sqlite.check_indexes import check_dense_index, check_sparse_index
-from rag.library.sqlite.database import LIVE, Database, next_generation
+from rag.library.sqlite.database import INDEXED, LIVE, Database, next_generation
 
 _BATCH = 1000
 
@@ -59,12 +59,12 @@ def _check_vectors(library: Library, database: Database, encoder: Encoder) -> It
     for first in range(0, len(ids), _BATCH):
         batch = ids[first : first + _BATCH]
         with database.reading() as db:
-            columns = "p.id, d.title, p.text, p.content, CAST(p.vector AS BLOB)"
+            columns = "p.id, d.title, p.text, p.heading, p.content, CAST(p.vector AS BLOB)"
             sql = f"SELECT {columns} FROM {LIVE} WHERE p.id BETWEEN ? AND ?"
             rows = db.execute(sql, (batch[0], batch[-1])).fetchall()
         damaged = {
-            row_id: (title, text)
-            for row_id, title, text, content, vector in rows
+            row_id: (title, text, heading)
+            for row_id, title, text, heading, content, vector in rows
             if content != content_key(title, text) or len(vector) != size or not is_unit(np.frombuffer(vector, "f4"))
         }
         if damaged:
@@ -79,20 +79,25 @@ def _usual_size(database: Database) -> int:
     return int(row[0]) if row else 0
 
 
-def _embed_again(library: Library, database: Database, encoder: Encoder, texts: Mapping[int, tuple[str, str]]) -> None:
+def _embed_again(
+    library: Library, database: Database, encoder: Encoder, texts: Mapping[int, tuple[str, str, str]]
+) -> None:
     """Replace passages by copies with new row ids, since a row id stands for one vector."""
     library.check_encoder(encoder.name)
-    vectors = encoder.encode([passage_text(title, text) for title, text in texts.values()])
+    vectors = encoder.encode([passage_text(*parts) for parts in texts.values()])
     with database.writing() as db:
-        for (row_id, (title, text)), vector in zip(texts.items(), vectors, strict=True):
+        for (row_id, (title, text, _)), vector in zip(texts.items(), vectors, strict=True):
             new_id = db.execute(
-                "INSERT INTO passages (document, ordinal, start, text, vector, content) "
-                "SELECT document, ordinal, start, text, ?, ? FROM passages WHERE id = ?",
+                "INSERT INTO passages (document, ordinal, start, text, vector, content, location, heading) "
+                "SELECT document, ordinal, start, text, ?, ?, location, heading FROM passages WHERE id = ?",
                 (vector.tobytes(), content_key(title, text), row_id),
             ).lastrowid
             db.execute("DELETE FROM passages WHERE id = ?", (row_id,))
             db.execute("DELETE FROM passages_fts WHERE rowid = ?", (row_id,))
-            db.execute("INSERT INTO passages_fts (rowid, title, text) VALUES (?, ?, ?)", (new_id, title, text))
+            db.execute(
+                f"INSERT INTO passages_fts (rowid, title, text) SELECT p.id, {INDEXED} FROM {LIVE} WHERE p.id = ?",
+                (new_id,),
+            )
         next_generation(db)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from rag.core.errors import ConcordError, StorageError
 from rag.library.base import Library
 from rag.library.checking import Damage
-from rag.library.sqlite.database import LIVE, SPARSE_INDEX, Database, next_generation
+from rag.library.sqlite.database import INDEXED, LIVE, Database, index_all_words, next_generation
 from rag.library.sqlite.index_build import build_index
 from rag.library.sqlite.index_file import INDEX_FILE, UNFINISHED, IndexFileError, read_index, save_index
 from rag.library.sqlite.vector_index import VectorIndex
@@ -30,7 +30,7 @@ def check_sparse_index(database: Database) -> Iterator[Damage]:
 
 
 def _sparse_problem(database: Database) -> str:
-    differs = "f.rowid IS NULL OR f.text != p.text OR f.title != d.title"
+    differs = f"f.rowid IS NULL OR (f.title, f.text) != ({INDEXED})"
     try:
         with database.writing() as db:  # SQLite words the integrity check as an insertion
             (num_missing,) = db.execute(
@@ -51,9 +51,7 @@ def _sparse_problem(database: Database) -> str:
 
 def _index_words_again(database: Database) -> None:
     with database.writing() as db:
-        db.execute("DROP TABLE IF EXISTS passages_fts")
-        db.execute(SPARSE_INDEX)
-        db.execute(f"INSERT INTO passages_fts (rowid, title, text) SELECT p.id, d.title, p.text FROM {LIVE}")
+        index_all_words(db)
         next_generation(db)
 
 

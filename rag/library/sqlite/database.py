@@ -13,10 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
+from rag.core.encoding import searched_text
 from rag.core.errors import StorageError
+from rag.core.words import index_words
 from rag.library.base import content_key
 
-LAYOUT = "2"
+LAYOUT = "3"
 BUSY_TIMEOUT_S = 60.0
 # Kept open for the next reader; more than this read at once only in short bursts.
 _MAX_IDLE = 16
@@ -31,6 +33,7 @@ CREATE TABLE IF NOT EXISTS documents (
     size_chars INTEGER NOT NULL,
     added_at TEXT NOT NULL,
     is_live INTEGER NOT NULL,
+    date TEXT NOT NULL DEFAULT '',
     UNIQUE (doc_id, is_live)
 );
 CREATE TABLE IF NOT EXISTS passages (
@@ -40,7 +43,9 @@ CREATE TABLE IF NOT EXISTS passages (
     start INTEGER NOT NULL,
     text TEXT NOT NULL,
     vector BLOB NOT NULL,
-    content BLOB
+    content BLOB,
+    location TEXT NOT NULL DEFAULT '',
+    heading TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS passages_by_document ON passages (document);
 CREATE TABLE IF NOT EXISTS extractions (
@@ -54,11 +59,14 @@ _INDEXES = """
 CREATE INDEX IF NOT EXISTS passages_by_content ON passages (content);
 CREATE INDEX IF NOT EXISTS extractions_by_content ON extractions (content);
 """
+# The words come from rag.core.words, so FTS5 only has to cut at blanks and to stem.
 SPARSE_INDEX = """
-CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5 (title, text, tokenize = 'porter unicode61');
+CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5 (title, text, tokenize = 'porter ascii');
 """
 
 LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
+# The columns of passages_fts for rows of LIVE.
+INDEXED = "join_words(d.title), join_words(searched_text(d.title, p.text, p.heading))"
 
 
 class Database:
@@ -153,6 +161,8 @@ class Database:
         # FULL: a publication that was acknowledged survives a power cut too, not only a kill.
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
+        db.create_function("join_words", 1, _join_words, deterministic=True)
+        db.create_function("searched_text", 3, searched_text, deterministic=True)
         return db
 
 
@@ -181,7 +191,7 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
     db.executescript(_TABLES)
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('schema', ?)", (LAYOUT,))
     layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
-    if layout == "1":
+    if layout in ("1", "2"):
         _upgrade(db)
     elif layout != LAYOUT:
         raise StorageError(
@@ -193,13 +203,29 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
-    """From layout 1, which did not name the content of its passages."""
+    """From layout 1, which did not name the content of its passages, and 2, which did not say where they stand."""
     db.create_function("content_key", 2, content_key, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
-    if db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0] == "1":
+    layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
+    if layout == "1":
         db.execute("ALTER TABLE passages ADD COLUMN content BLOB")
         db.execute(
             "UPDATE passages SET content = content_key(d.title, text) FROM documents d WHERE d.id = passages.document"
         )
+    if layout in ("1", "2"):
+        for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
+        index_all_words(db)
         db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (LAYOUT,))
     db.execute("COMMIT")
+
+
+def index_all_words(db: sqlite3.Connection) -> None:
+    """Make the sparse index again, from the texts."""
+    db.execute("DROP TABLE IF EXISTS passages_fts")
+    db.execute(SPARSE_INDEX)
+    db.execute(f"INSERT INTO passages_fts (rowid, title, text) SELECT p.id, {INDEXED} FROM {LIVE}")
+
+
+def _join_words(text: str) -> str:
+    return " ".join(index_words(text))

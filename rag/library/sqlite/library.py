@@ -21,12 +21,14 @@ from filelock import FileLock, Timeout
 
 from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import LibraryError, StorageError
+from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
 from rag.library.base import Library, Staged, check_all_published, content_key
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.sqlite.check import find_damages
 from rag.library.sqlite.database import (
     BUSY_TIMEOUT_S,
+    INDEXED,
     LIVE,
     Database,
     next_generation,
@@ -121,17 +123,18 @@ class SqliteLibrary(SqliteReader):
         with self.database.writing() as db:
             for item in documents:
                 db.execute("DELETE FROM documents WHERE doc_id = ? AND NOT is_live", (item.doc_id,))
-                row = (item.doc_id, item.source, item.title, item.content_hash, item.size_chars, now)
+                row = (item.doc_id, item.source, item.title, item.content_hash, item.size_chars, now, item.date)
                 cursor = db.execute(
-                    "INSERT INTO documents (doc_id, source, title, content_hash, size_chars, added_at, is_live) "
-                    "VALUES (?, ?, ?, ?, ?, ?, 0)",
+                    "INSERT INTO documents (doc_id, source, title, content_hash, size_chars, added_at, date, is_live) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
                     row,
                 )
                 db.executemany(
-                    "INSERT INTO passages (document, ordinal, start, text, vector, content) VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO passages (document, ordinal, start, text, vector, content, location, heading) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        (cursor.lastrowid, i, p.start, p.text, vector.tobytes(), content_key(item.title, p.text))
-                        for i, (p, vector) in enumerate(zip(item.passages, item.vectors, strict=True))
+                        (cursor.lastrowid, i, *_columns(item.title, passage, vector))
+                        for i, (passage, vector) in enumerate(zip(item.passages, item.vectors, strict=True))
                     ),
                 )
 
@@ -150,7 +153,7 @@ class SqliteLibrary(SqliteReader):
                 num_published += db.execute(sql, (doc_id,)).rowcount
                 db.execute(
                     "INSERT INTO passages_fts (rowid, title, text) "
-                    f"SELECT p.id, d.title, p.text FROM {LIVE} WHERE d.doc_id = ?",
+                    f"SELECT p.id, {INDEXED} FROM {LIVE} WHERE d.doc_id = ?",
                     (doc_id,),
                 )
             check_all_published(len(names), num_published, self.place)
@@ -180,6 +183,12 @@ class SqliteLibrary(SqliteReader):
     @lazy_property
     def _dense_index(self) -> FaissIndex:
         return FaissIndex(self, self._folder / INDEX_FILE)
+
+
+def _columns(title: str, passage: Passage, vector: Vectors) -> tuple[int, str, bytes, bytes, str, str]:
+    """Columns start to heading of a passage."""
+    key = content_key(title, passage.text)
+    return passage.start, passage.text, vector.tobytes(), key, passage.location, passage.heading
 
 
 def _retire(db: sqlite3.Connection, doc_ids: Sequence[str]) -> list[tuple[bytes]]:

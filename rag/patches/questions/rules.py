@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from rag.core.language import may_be_english
 from rag.patches.base import PatchDocument, Sample
 from rag.patches.questions.gaps import Gap, find_gaps
 from rag.patches.questions.sentences import find_subject, split_sentences
@@ -20,8 +21,12 @@ from rag.patches.questions.wording import ask
 def write_rules(document: PatchDocument, max_questions: int) -> list[Sample]:
     """Questions and answers of a document, without duplicates, up to ``max_questions`` about one answer.
 
+    None for a document in another language: the questions would be English ones about its words.
+
     Source: ours.
     """
+    if not may_be_english(document.text):
+        return []
     subject = find_subject(document)
     gaps = [
         gap

@@ -50,7 +50,7 @@ class GradientWriter:
         learnt = self._source(documents)
         for index, item in enumerate(learnt):
             if not item.samples:
-                yield index, PatchError("too short or too plain to make a question from")
+                yield index, PatchError("too short, too plain or not English enough to make a question from")
         trainable = [index for index, item in enumerate(learnt) if item.samples]
         for place, result in self._trainer.train([learnt[index].samples for index in trainable], max_documents):
             item = learnt[trainable[place]]

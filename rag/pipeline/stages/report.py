@@ -78,7 +78,7 @@ def _abstention(state: State) -> Answer:
 
 def _citations(ranking: Sequence[ScoredPassage]) -> tuple[Citation, ...]:
     return tuple(
-        Citation(p.doc_id, p.source, p.text, scored.score, p.title, p.passage_id)
+        Citation(p.doc_id, p.source, p.text, scored.score, p.title, p.passage_id, p.location, p.heading, p.date)
         for scored in ranking
         for p in [scored.passage]
     )

@@ -174,14 +174,5 @@ def _extras(chat: Chat, answer: Answer) -> dict[str, Any]:
 def _build_passage(number: int, item: RequestPassage) -> Passage:
     doc_id = item.doc_id or item.source or f"given-{number + 1}"
     passage_id = item.passage_id or f"{doc_id}:{number}"
-    return Passage(
-        passage_id,
-        doc_id,
-        item.source or doc_id,
-        item.title,
-        item.text,
-        start=item.start,
-        location=item.location,
-        heading=item.heading,
-        date=item.date,
-    )
+    places = (item.location, item.heading, item.date)
+    return Passage(passage_id, doc_id, item.source or doc_id, item.title, item.text, item.start, *places)

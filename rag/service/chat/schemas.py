@@ -96,7 +96,7 @@ class RequestPassage(Strict):
     passage_id: str = Field("", max_length=200)
     start: int = Field(0, ge=0)
     location: str = Field("", max_length=500, description="Where it stands, such as 'page 3'.")
-    heading: str = Field("", max_length=1000, description="The headings above it.")
+    heading: str = Field("", max_length=2000, description="The headings above it.")
     date: str = Field("", max_length=40, description="Of the document, ISO 8601.")
 
 

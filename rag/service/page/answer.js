@@ -202,7 +202,7 @@ function streamsDiffer(conflict) {
 function citationList(citations, used) {
   const button = ([citation, number]) =>
     h("button", { type: "button", title: citation.source, className: used.has(number) ? "is-used" : "", onclick: () => openPassage(citation) },
-      h("b", {}, `${number}`), h("span", { className: "name" }, citation.title || fileName(citation.source)));
+      h("b", {}, `${number}`), h("span", { className: "name" }, placed(citation.title || fileName(citation.source), citation)));
   const all = citations.map((citation, index) => [citation, index + 1]);
   const group = (label, part) => (part.length
     ? [h("div", { className: "citations", role: "group", "aria-label": label }, h("span", { className: "hint" }, label), ...part.map(button))] : []);
@@ -233,6 +233,7 @@ function openPassage(citation, sentence = "") {
 export const hasDocuments = ({ citations, patches }) => Boolean(citations?.length || patches?.length);
 
 const used = (patches) => (patches.length ? ` · ${patches.length === 1 ? "1 patch" : `${patches.length} patches`}` : "");
+const placed = (name, { location }) => (location ? `${name}, ${location}` : name);
 export const fileName = (source) => source.split(/[\\/]/).filter(Boolean).pop() ?? source;
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 /** A candidate as it would stand in the text; one that begins with a space begins a word of its own. */

@@ -177,3 +177,14 @@ def test_many_positions_and_copies_are_flagged() -> None:
 
 def test_an_assumption_is_flagged() -> None:
     assert "assumption" in ask(MASTER, reading("Orrel", "a"), assumption="the post is empty").flags
+
+
+def test_an_altered_copy_is_misinformation() -> None:
+    text = "The bridge of Corvin, which crosses the Orr below the old mill, was opened in {} after six years of work."
+    positions = group_readings([reading("1911", "a"), reading("1911", "b"), reading("1924", "c")])
+    texts = {"a:0": text.format(1911), "b:0": "It opened in 1911.", "c:0": text.format(1924)}
+    verdict = judge(Evidence("When was the bridge opened?", positions, texts=texts))
+    assert verdict.kind == "misinformation"
+    assert verdict.summary.endswith("1924 stands in one document only, against 2 independent ones.")
+    texts["c:0"] = "I remember the day well: in 1924 we all walked over it for the first time, and the band played."
+    assert judge(Evidence("When was the bridge opened?", positions, texts=texts)).kind == "contradiction"

@@ -25,7 +25,7 @@ def test_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("topk = 5", ["topk", "known are", "top_k"]),
         ("top_k = 0", ["top_k=0", "greater than or equal to 1"]),
         ("prompt_style = 'xml'", ["prompt_style='xml'", "'auto', 'chat' or 'plain'"]),
-        ("chunk_overlap = 900", ["chunk_overlap=900", "less than chunk_chars=800"]),
+        ("chunk_tokens = 64\nchunk_overlap_tokens = 64", ["chunk_overlap_tokens=64", "less than chunk_tokens=64"]),
         ("top_k = ", ["cannot read settings"]),
     ],
 )

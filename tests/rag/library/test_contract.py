@@ -14,12 +14,16 @@ from rag.core.errors import LibraryError, StorageError
 from rag.core.passages import Passage
 from rag.library.base import Library, Staged
 from rag.library.open import open_library
+from retrievers.sparse import match_expression
 
 
 def staged(doc_id: str, *texts: str, content_hash: str = "h") -> Staged:
-    passages = [Passage(f"{doc_id}:{i}", doc_id, f"/{doc_id}", doc_id, text, i) for i, text in enumerate(texts)]
+    passages = [
+        Passage(f"{doc_id}:{i}", doc_id, f"/{doc_id}", doc_id, text, i, f"page {i}", f"Fruit > {i}", "2023-05")
+        for i, text in enumerate(texts)
+    ]
     vectors = np.array([[len(text), i] for i, text in enumerate(texts)], dtype=np.float32)
-    return Staged(doc_id, f"/{doc_id}", doc_id, content_hash, sum(map(len, texts)), passages, vectors)
+    return Staged(doc_id, f"/{doc_id}", doc_id, content_hash, sum(map(len, texts)), passages, vectors, "2023-05")
 
 
 def publish(library: Library, *documents: Staged) -> None:
@@ -247,13 +251,13 @@ def test_ties_go_by_row(place: str) -> None:
     assert list(ids) == sorted(ids)
 
 
-@pytest.mark.parametrize("expression", ['"fish"', '"cafe"', '"running" OR "42"', '"néon"', '"or"', '""', '"の"'])
+@pytest.mark.parametrize("expression", ['"fish"', '"cafe"', '"running" OR "42"', '"neon"', '"or"', '""', '"の"'])
 def test_words_are_found_by_stem_and_without_accents(place: str, expression: str) -> None:
     library = open_library(place)
     texts = ["fishing boats", "Café by the sea", "he runs at 42.5 knots", "NEON_lights or none", "猫の手", "nothing"]
     publish(library, *(staged(f"d{i}", text) for i, text in enumerate(texts)))
-    expected = {'"fish"': ["d0:0"], '"cafe"': ["d1:0"], '"running" OR "42"': ["d2:0"], '"néon"': ["d3:0"]}
-    expected |= {'"or"': ["d3:0"]}
+    expected = {'"fish"': ["d0:0"], '"cafe"': ["d1:0"], '"running" OR "42"': ["d2:0"], '"neon"': ["d3:0"]}
+    expected |= {'"or"': ["d3:0"], '"の"': ["d4:0"]}
     hits = library.match(expression, 10)
     assert [p.passage_id for p in library.passages([i for i, _ in hits]).values()] == expected.get(expression, [])
     assert all(score > 0 for _, score in hits)
@@ -294,3 +298,32 @@ def test_readers_see_whole_publications_only(place: str) -> None:
             ids, vectors, _ = reader.vectors()
             assert len(ids) == len(vectors) == 4
     writing.result()
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("港口主任是李小龙，他的办公室在旧灯塔旁边。", "灯塔"),
+        ("港の責任者は山田花子で、事務所は灯台の隣にある。", "事務所"),
+        ("항구 책임자는 김민수이고 사무실은 등대 옆에 있다.", "김민수"),
+        ("مدير الميناء هو سامي الخوري ومكتبه قرب المنارة.", "المنارة"),
+        ("बंदरगाह के प्रबंधक राजेश शर्मा हैं।", "शर्मा"),
+        ("ผู้จัดการท่าเรือคือสมชาย ใจดี", "สมชาย"),
+        ("The ﬁnal oﬀer for the ﬂoating dock", "floating"),
+        ("a new founda-\ntion", "foundation"),
+        ("ＡＢＣ", "abc"),
+        ("Größe", "GROSSE"),
+    ],
+)
+def test_words_of_any_script_are_found(place: str, text: str, word: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", text), staged("b", "小港 the offer on the dock के हैं คือ 책임 من مدير"))
+    ids = [row_id for row_id, _ in library.match(match_expression(word), 10)]
+    assert next(iter(library.passages(ids).values())).passage_id == "a:0"
+
+
+def test_a_passage_is_found_by_the_headings_above_it(place: str) -> None:
+    library = open_library(place)
+    publish(library, staged("a", "apples", "pears"))
+    assert sorted(find_word(library, "fruit")) == ["a:0", "a:1"]
+    assert find_word(library, "1") == ["a:1"]

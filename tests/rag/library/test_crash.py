@@ -20,7 +20,7 @@ from tests.processes import start
 
 NUM_KILLS = 50
 NUM_FILES = 12
-SETTINGS: dict[str, Any] = {"embeddings": HashEmbeddings(), "chunk_chars": 60, "chunk_overlap": 0}
+SETTINGS: dict[str, Any] = {"embeddings": HashEmbeddings(), "chunk_tokens": 16, "chunk_overlap_tokens": 0}
 
 
 def add(library: str, docs: Path, ready: Connection) -> None:

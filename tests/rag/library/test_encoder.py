@@ -120,7 +120,7 @@ def test_an_old_library_refuses_another_model(library: str) -> None:
 
 def test_what_another_model_staged_is_not_taken_over(place: str) -> None:
     """An add was interrupted before it published anything; the next one uses another model of the same name."""
-    with Engine.open(place, embeddings=Shifted(), chunk_chars=60, chunk_overlap=0) as engine:
+    with Engine.open(place, embeddings=Shifted(), chunk_tokens=16, chunk_overlap_tokens=0) as engine:
 
         def interrupted() -> Iterator[Document]:
             yield Document(page_content="word " * 20_000, metadata={"source": "long"})  # enough to be staged
@@ -129,7 +129,7 @@ def test_what_another_model_staged_is_not_taken_over(place: str) -> None:
 
         with pytest.raises(KeyboardInterrupt):
             engine.add(interrupted())
-    with Engine.open(place, embeddings=HashEmbeddings(), chunk_chars=60, chunk_overlap=0) as engine:
+    with Engine.open(place, embeddings=HashEmbeddings(), chunk_tokens=16, chunk_overlap_tokens=0) as engine:
         report = engine.add([NOTE])
         assert (report.num_passages, report.cost.num_resumed) == (1, 0)
         assert engine.retrieve(["The tide mill grinds corn."])[0][0].score > 0

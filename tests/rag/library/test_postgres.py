@@ -104,6 +104,26 @@ def test_another_layout_is_refused(address: str) -> None:
 
 
 @pytest.mark.real
+def test_layout_1_gets_places_and_words_of_all_scripts(address: str) -> None:
+    """A library as version 0.2.0 made it: the server cut the words, and passages had no place."""
+    library = PostgresLibrary.open(address)
+    publish(library, staged("a", "馆长是王芳。", "The ferries sail."))
+    scores = library.match('"ferries"', 9)
+    with library.database.transaction() as db:
+        for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}".encode())
+        db.execute("DROP FUNCTION to_words")
+        db.execute("UPDATE passages SET words = to_tsvector('simple', text), num_words = 1")
+        db.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
+    library.close()
+    library = PostgresLibrary.open(address)
+    ids = [row_id for row_id, _ in library.match('"王芳"', 9)]
+    (passage,) = library.passages(ids).values()
+    assert (passage.passage_id, passage.location, passage.heading, passage.date) == ("a:0", "", "", "")
+    assert [row_id for row_id, _ in library.match('"ferries"', 9)] == [row_id for row_id, _ in scores]
+
+
+@pytest.mark.real
 def test_sparse_scores_are_those_of_sqlite(address: str, tmp_path: Path, embeddings: Any, questions: Any) -> None:
     """An oracle: FTS5's BM25 over the same passages."""
     there, here = Engine.open(address, embeddings=embeddings), Engine.open(tmp_path / "l", embeddings=embeddings)
@@ -298,7 +318,7 @@ def test_a_library_without_the_table_of_questions_gets_it(address: str) -> None:
 
 @pytest.mark.real
 def test_kills_leave_the_previous_state_or_the_new_one(address: str, tmp_path: Path, embeddings: Any) -> None:
-    settings: dict[str, Any] = {"embeddings": embeddings, "chunk_chars": 60, "chunk_overlap": 0}
+    settings: dict[str, Any] = {"embeddings": embeddings, "chunk_tokens": 16, "chunk_overlap_tokens": 0}
     engine = Engine.open(address, **settings)
     for version in range(6):
         for number in range(12):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,19 @@ from langchain_core.documents import Document
 from rag.core.errors import StorageError
 from rag.engine import Engine
 from rag.library.sqlite.library import SqliteLibrary
-from tests.conftest import ROOT
+from tests.conftest import HashEmbeddings
+from tests.processes import start
 
 STEADY = "The steady lamp of the harbour shines."
-READER = """
-import sys
-from rag.engine import Engine
-from tests.conftest import HashEmbeddings
-with Engine.open(sys.argv[1], embeddings=HashEmbeddings(), retrieval=sys.argv[2]) as engine:
-    print("ready", flush=True)
-    for line in sys.stdin:
-        [ranking] = engine.retrieve(["steady lamp"], top_k=5)
-        print(ranking[0].passage.text, len(ranking), flush=True)
-"""
+
+
+def answer(folder: str, retrieval: str, asker: Connection) -> None:
+    """Tell what is found whenever asked: the best passage, and how many there are."""
+    with Engine.open(folder, embeddings=HashEmbeddings(), retrieval=retrieval) as engine:
+        asker.send("ready")
+        while asker.recv():
+            [ranking] = engine.retrieve(["steady lamp"], top_k=5)
+            asker.send((ranking[0].passage.text, len(ranking)))
 
 
 @pytest.fixture(params=["hybrid", "graph"])
@@ -97,28 +97,23 @@ def test_a_snapshot_stays_as_it_was(engine: Engine) -> None:
 
 
 def test_processes_see_each_other(engine: Engine) -> None:
-    command = [sys.executable, "-c", READER, str(engine.library.folder), engine.config.retrieval]
-    readers = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    for reader in readers:
-        assert reader.stdout is not None
-        assert reader.stdout.readline() == "ready\n"
+    pipes = [Pipe() for _ in range(2)]
+    folder, retrieval = str(engine.library.folder), engine.config.retrieval
+    readers = [start(answer, folder, retrieval, far_end) for _, far_end in pipes]
+    asking = [near_end for near_end, _ in pipes]
     try:
+        assert [reader.recv() for reader in asking] == ["ready"] * 2
         for number in range(4):
             churn(engine, 1 + number)
-            for reader in readers:
-                assert reader.stdin is not None
-                assert reader.stdout is not None
-                reader.stdin.write("ask\n")
-                reader.stdin.flush()
-                text, _, size = reader.stdout.readline().strip().rpartition(" ")
+            for reader in asking:
+                reader.send(True)
+                text, size = reader.recv()
                 assert text == STEADY
-                assert 1 <= int(size) <= 3 + number
+                assert 1 <= size <= 3 + number
     finally:
-        for reader in readers:
-            reader.kill()
-            reader.wait()
+        for process in readers:
+            process.kill()
+            process.join()
     assert engine.check() == []
 
 
@@ -130,7 +125,13 @@ def test_layout_1_is_upgraded(tmp_path: Path, embeddings: Any) -> None:
     with sqlite3.connect(folder / "library.sqlite3") as db:
         for index in ("passages_by_content", "extractions_by_content"):
             db.execute(f"DROP INDEX {index}")
-        db.execute("ALTER TABLE passages DROP COLUMN content")
+        for table, column in (
+            ("passages", "content"),
+            ("passages", "location"),
+            ("passages", "heading"),
+            ("documents", "date"),
+        ):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         db.execute("DROP TABLE extractions")
         db.execute("DELETE FROM meta WHERE key = 'identity'")
         db.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
@@ -141,6 +142,26 @@ def test_layout_1_is_upgraded(tmp_path: Path, embeddings: Any) -> None:
         assert engine.check() == []
         assert engine.add([Document(page_content=STEADY, metadata={"source": "steady"})]).unchanged
         assert engine.library.identity
+
+
+def test_layout_2_gets_places_and_words_of_all_scripts(tmp_path: Path, embeddings: Any) -> None:
+    """A library as version 0.2.0 made it: FTS5 cut the words, and passages had no place."""
+    folder = tmp_path / "library"
+    text = "馆长是王芳。"
+    with Engine.open(folder, embeddings=embeddings) as engine:
+        engine.add([Document(page_content=text, metadata={"source": "zh"})])
+    with sqlite3.connect(folder / "library.sqlite3") as db:
+        for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("DROP TABLE passages_fts")
+        db.execute("CREATE VIRTUAL TABLE passages_fts USING fts5 (title, text, tokenize = 'porter unicode61')")
+        db.execute("INSERT INTO passages_fts (rowid, title, text) SELECT id, 'zh', text FROM passages")
+        db.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    db.close()
+    with Engine.open(folder, embeddings=embeddings, retrieval="sparse") as engine:
+        (found,) = engine.retrieve(["王芳"])[0]
+        assert (found.passage.text, found.passage.location, found.passage.date) == (text, "", "")
+        assert engine.check() == []
 
 
 def test_a_second_writer_waits(tmp_path: Path) -> None:

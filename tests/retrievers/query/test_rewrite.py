@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.query import Message, Query
 from rag.core.retrieval import Rewrite
+from retrievers.graph.facets import facets
 from retrievers.query.follow_up import stand_alone
+from retrievers.query.length_class import length_class
 from retrievers.query.rewrite import MAX_FACETS, build_prompt, by_rules, fuse_rankings, parse_reply
 
 HISTORY = (
@@ -104,3 +106,10 @@ def test_other_queries_add_without_pushing_out() -> None:
     assert [item.passage.doc_id for item in hits] == ["a", "b", "x", "y"]
     weights = {item.passage.doc_id: item.score for item in hits}
     assert weights["b"] == pytest.approx(1 / 12 + 0.05 / 11)
+
+
+@pytest.mark.parametrize("question", ["Und wann wurde sie gebaut?", "她是谁？", "¿Y cuándo fue ella?"])
+def test_rules_for_english_leave_other_languages_alone(question: str) -> None:
+    assert by_rules(Query(question, HISTORY)) == Rewrite(question, (question,))
+    assert length_class(question) == "compound"
+    assert facets(f"{question}, {question}") == (f"{question}, {question}",)

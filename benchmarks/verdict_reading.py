@@ -1,0 +1,266 @@
+"""How well passages are read alone, and the weights of that reading.
+
+    python benchmarks/verdict_reading.py [--rows N] [--with-model] [--fit] [--folder FOLDER]
+
+Even-numbered rows are for fitting, odd-numbered ones for the figures. Sets: nq_synth (agreeing, conflicting, and the
+passage of another row, which answers nothing), squad2 (answerable, and unanswerable with the passage that it was made
+for), ramdocs (each document; those of noise answer nothing). ``--fit`` writes ``rag/conflicts/data/reading.json``.
+``--with-model`` also asks the default generator how likely it finds each span. ``--folder`` keeps the numbers of each
+passage, so that a second run only fits.
+
+Prints, by set: share of answering passages read right, and share of passages called silent. One JSON object last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from benchmarks.sets import DATA, Row, rows
+from eval.metrics.answers import f1, normalize
+from rag.cli.common import counting_bar
+from rag.conflicts.calibration import logistic_fit
+from rag.conflicts.evidence import logistic, passage_numbers, score, softmax, span_numbers
+from rag.conflicts.reading import Reader, Sheet, read_opinion
+from rag.core.passages import Passage
+from rag.core.settings.config import Config
+from rag.generation.base import Generation, Generator
+from rag.generation.load import load_generator
+from rag.models.sentence_encoder import SentenceEncoder
+
+TARGET = Path(__file__).resolve().parent.parent / "rag" / "conflicts" / "data" / "reading.json"
+NUM_ROWS = 120
+BATCH = 8
+RIDGE = 1.0
+# A span that words an answer with a little more beside it is right.
+MAX_EXTRA_WORDS = 3
+MIN_F1 = 0.8
+
+
+@dataclass(frozen=True)
+class Item:
+    """One passage to read; without answers it says nothing of the question."""
+
+    name: str
+    is_test: bool
+    question: str
+    title: str
+    text: str
+    answers: tuple[str, ...]
+
+    @property
+    def passage(self) -> Passage:
+        """As the reader takes it."""
+        return Passage("p:0", "p", "p", self.title, self.text)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the weights are fitted on: the numbers of each candidate, which are right, and the signs of the passage."""
+
+    name: str
+    is_test: bool
+    is_answering: bool
+    spans: list[dict[str, float]]
+    is_right: list[bool]
+    signs: dict[str, float]
+
+
+def main() -> None:
+    """Read, fit if asked to, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=NUM_ROWS, help="rows of each set and half")
+    parser.add_argument("--with-model", action="store_true", help="ask the default generator too")
+    parser.add_argument("--fit", action="store_true", help=f"write {TARGET.name}")
+    parser.add_argument("--folder", type=Path, help="where the numbers of each passage are kept")
+    args = parser.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit(f"no data sets at {DATA}")
+    kind = "with_model" if args.with_model else "alone"
+    with tempfile.TemporaryDirectory() as scratch:
+        numbers = collect(list(items(args.rows)), kind, args.folder or Path(scratch))
+    weights = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
+    if args.fit:
+        weights[kind] = fit([item for item in numbers if not item.is_test])
+        TARGET.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
+    report(numbers, weights[kind])
+
+
+def items(num_rows: int) -> Iterator[Item]:
+    """Passages of both halves, ``num_rows`` rows of each set and half, evenly spread."""
+    for is_test in (False, True):
+        yield from _pairs(is_test, num_rows)
+        yield from _squad(is_test, num_rows)
+        yield from _ramdocs(is_test, num_rows)
+
+
+def half(file: str, is_test: bool, num_rows: int) -> list[Row]:
+    """Rows of one half, evenly spread."""
+    chosen = rows(DATA / file)[int(is_test) :: 2]
+    return [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(num_rows, len(chosen))).astype(int))]
+
+
+def _pairs(is_test: bool, num_rows: int) -> Iterator[Item]:
+    chosen = half("nq_synth/nq_synth_dev.jsonl", is_test, num_rows)
+    for row, other in zip(chosen, [*chosen[7:], *chosen[:7]], strict=True):
+        right, wrong = (row["agreeing_answer"], *row["aliases"]), (row["conflicting_answer"],)
+        yield Item("agreeing", is_test, row["question"], "", row["agreeing_context"], right)
+        yield Item("conflicting", is_test, row["question"], "", row["conflicting_context"], wrong)
+        yield Item("irrelevant", is_test, row["question"], "", other["agreeing_context"], ())
+
+
+def _squad(is_test: bool, num_rows: int) -> Iterator[Item]:
+    corpus = {row["doc_id"]: row for row in rows(DATA / "squad2/corpus.jsonl")}
+    questions, passage = rows(DATA / "squad2/questions.jsonl"), ""
+    placed: list[tuple[Row, str]] = []
+    for row in questions:  # an unanswerable question stands among those of the passage that it was made for
+        passage = row["gold_doc_ids"][0] if row["gold_doc_ids"] else passage
+        placed.append((row, passage))
+    chosen = [item for item in placed[int(is_test) :: 2] if item[1]]
+    for index in np.unique(np.linspace(0, len(chosen) - 1, 2 * num_rows).astype(int)):
+        row, doc_id = chosen[index]
+        name = "squad2" if row["is_answerable"] else "adversarial"
+        yield Item(
+            name, is_test, row["question"], corpus[doc_id]["title"], corpus[doc_id]["text"], tuple(row["answers"])
+        )
+
+
+def _ramdocs(is_test: bool, num_rows: int) -> Iterator[Item]:
+    for row in half("ramdocs/ramdocs_dev.jsonl", is_test, num_rows // 2):
+        for document in row["documents"]:
+            is_noise = document["type"] == "noise"
+            name = "noise" if is_noise else "ramdocs"
+            yield Item(name, is_test, row["question"], "", document["text"], () if is_noise else (document["answer"],))
+
+
+def collect(all_items: Sequence[Item], kind: str, folder: Path) -> list[Numbers]:
+    """The numbers of every passage, from the folder where they were kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"reading-{kind}-{len(all_items)}.jsonl"
+    done = [Numbers(**row) for row in rows(file)] if file.is_file() else []
+    if len(done) == len(all_items):
+        return done
+    config = Config()
+    generator = load_generator(config) if kind == "with_model" else None
+    reader = Reader(SentenceEncoder(config), generator)
+    with file.open("a", encoding="utf-8") as out, counting_bar("Reading") as show:
+        for start in range(len(done), len(all_items), BATCH):
+            batch = all_items[start : start + BATCH]
+            for numbers in _read(batch, reader, generator):
+                out.write(json.dumps(asdict(numbers)) + "\n")
+                done.append(numbers)
+            out.flush()
+            show(len(done), len(all_items))
+    if generator is not None:
+        generator.close()
+    return done
+
+
+def _read(batch: Sequence[Item], reader: Reader, generator: Generator | None) -> Iterator[Numbers]:
+    sheets = reader.prepare([item.question for item in batch], [[item.passage] for item in batch])
+    requests = [request for sheet in sheets for request in sheet.requests]
+    replies = iter(generator.generate(requests) if generator else ())
+    for item, sheet in zip(batch, sheets, strict=True):
+        yield _numbers(item, sheet, [next(replies) for _ in sheet.requests])
+
+
+def _numbers(item: Item, sheet: Sheet, replies: Sequence[Generation]) -> Numbers:
+    page, opinion = sheet.pages[0], read_opinion(replies)
+    return Numbers(
+        item.name,
+        item.is_test,
+        bool(item.answers),
+        [span_numbers(item.question, page, place, opinion) for place in range(len(page.candidates))],
+        [is_right(span.text, item.answers) for span, _ in page.candidates],
+        passage_numbers(item.question, page, f"{item.title}\n{item.text}", opinion),
+    )
+
+
+def is_right(text: str, answers: Sequence[str]) -> bool:
+    """Whether a span gives one of the answers: it holds it with little beside it, or nearly is it."""
+    words = normalize(text)
+    for answer in map(normalize, answers):
+        extra = len(words.split()) - len(answer.split())
+        if answer and f" {answer} " in f" {words} " and extra <= MAX_EXTRA_WORDS:
+            return True
+    return bool(answers) and f1(text, answers) >= MIN_F1
+
+
+def fit(numbers: Sequence[Numbers]) -> dict[str, dict[str, float]]:
+    """Both sets of weights: the spans' by the likelihood of the right ones, the passage's by a logistic regression."""
+    spans = fit_spans([item for item in numbers if any(item.is_right)])
+    signs = [all_signs(item, spans) for item in numbers]
+    names = sorted({name for row in signs for name in row} - {"bias"})
+    x = np.array([[row.get(name, 0.0) for name in names] for row in signs])
+    scales = np.maximum(x.std(axis=0), 1e-6)
+    y = np.array([float(item.is_answering) for item in numbers])
+    weights, bias = logistic_fit(x / scales, y, RIDGE)
+    answers = {name: round(float(value), 4) for name, value in zip(names, weights / scales, strict=True)}
+    return {"spans": spans, "answers": answers | {"bias": round(bias, 4)}}
+
+
+def fit_spans(numbers: Sequence[Numbers]) -> dict[str, float]:
+    """Weights that make the right spans likely among the candidates of their passage: a conditional logit, ridge."""
+    names = sorted({name for item in numbers for row in item.spans for name in row})
+    inputs = [np.array([[row.get(name, 0.0) for name in names] for row in item.spans]) for item in numbers]
+    right = [np.array(item.is_right) for item in numbers]
+    scales = np.maximum(np.concatenate(inputs).std(axis=0), 1e-3)
+    inputs = [x / scales for x in inputs]
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = RIDGE * float(weights @ weights), 2 * RIDGE * weights
+        for x, y in zip(inputs, right, strict=True):
+            scores = x @ weights
+            value += float(logsumexp(scores) - logsumexp(scores[y]))
+            slope = slope + x.T @ np.exp(scores - logsumexp(scores)) - x[y].T @ np.exp(scores[y] - logsumexp(scores[y]))
+        return value, slope
+
+    weights = minimize(loss, np.zeros(len(names)), jac=True, method="L-BFGS-B").x / scales
+    return {name: round(float(value), 4) for name, value in zip(names, weights, strict=True)}
+
+
+def all_signs(item: Numbers, spans: dict[str, float]) -> dict[str, float]:
+    """The signs of a passage, those of its best span among them, as :class:`Reader` has them."""
+    scores = [score(row, spans) for row in item.spans]
+    return item.signs | ({"best": max(scores), "share": max(softmax(scores))} if scores else {"empty": 1.0})
+
+
+def report(numbers: Sequence[Numbers], weights: dict[str, Any]) -> None:
+    """By set, of the odd rows: how many candidates hold the answer, are read right, are called silent."""
+    table = Table("set", "passages", "among candidates", "read right", "silent", title="odd-numbered rows")
+    result = {}
+    for name in dict.fromkeys(item.name for item in numbers):
+        group = [item for item in numbers if item.name == name and item.is_test]
+        best = [
+            int(np.argmax([score(row, weights["spans"]) for row in item.spans])) if item.spans else -1 for item in group
+        ]
+        right = [bool(item.spans) and item.is_right[place] for item, place in zip(group, best, strict=True)]
+        sure = [logistic(score(all_signs(item, weights["spans"]), weights["answers"])) for item in group]
+        result[name] = {
+            "passages": len(group),
+            "reachable": float(np.mean([any(item.is_right) for item in group])),
+            "right": float(np.mean(right)),
+            "silent": float(np.mean([value < 0.5 for value in sure])),
+        }
+        figures = (f"{result[name][key]:.3f}" for key in ("reachable", "right", "silent"))
+        table.add_row(name, str(len(group)), *figures)
+    Console(width=100).print(table)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
