@@ -456,6 +456,11 @@ def test_an_answer_is_copied(page: Any) -> None:
 def test_a_chat_is_deleted_and_brought_back(page: Any) -> None:
     ask(page)
     page.click("[aria-label^='Delete the chat']")
+    page.set_viewport_size({"width": 320, "height": 800})
+    box = page.locator("#notice").bounding_box()
+    assert box["width"] <= 320
+    assert box["height"] < 120
+    page.set_viewport_size({"width": 1280, "height": 860})
     assert page.locator("#chats li").count() == 0
     assert page.locator(".question").count() == 0
     page.click("#notice >> text=Undo")
