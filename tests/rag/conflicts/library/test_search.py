@@ -15,7 +15,7 @@ from rag.conflicts.library.checkpoint import Checkpoint
 from rag.conflicts.library.search import LibraryConflict, find_library_conflicts
 from rag.core.passages import Passage
 
-CORPUS = Path(__file__).resolve().parents[3] / "examples" / "corpus"
+CORPUS = Path(__file__).resolve().parents[4] / "examples" / "corpus"
 
 
 def passage(name: str, text: str, number: int = 0) -> Passage:

@@ -14,7 +14,7 @@ from rag.conflicts.sentences import split_sentences
 from rag.conflicts.statements.contradict import contradict
 from rag.conflicts.statements.statement import read_statement
 
-PAIRS = Path(__file__).resolve().parents[3] / "benchmarks" / "data" / "statement_pairs.jsonl"
+PAIRS = Path(__file__).resolve().parents[4] / "benchmarks" / "data" / "statement_pairs.jsonl"
 ROWS = [json.loads(line) for line in PAIRS.read_text("utf-8").splitlines()]
 
 
