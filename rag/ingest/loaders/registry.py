@@ -78,8 +78,10 @@ def read_file(suffix: str, content: bytes) -> ParsedDocument:
     name, reader = _ALL[suffix]
     try:
         return reader(content)
-    except SourceError:
+    except (SourceError, MemoryError):  # whoever runs this process decides what a full memory means
         raise
+    except RecursionError as error:
+        raise SourceError(f"it is not a readable {name}: its parts are nested too deeply") from error
     except Exception as error:  # an edge: parsers of foreign files trip over damage in ways that nobody can list
         reason = squeeze(str(error))[:200] or type(error).__name__
         raise SourceError(f"it is not a readable {name}: {reason}") from error
