@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rag.cli.common import err, open_engine, out, print_json, say
+from rag.cli.common import err, open_engine, say
+from rag.cli.conflicts import conflicts
 from rag.cli.options import LibraryPlace
 
 kg_app = typer.Typer(help="The knowledge graph of a library.", no_args_is_help=True)
 
 
-@kg_app.command()
-def conflicts(
-    library: LibraryPlace,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
-) -> None:
-    """List claims on which documents contradict each other: one subject, one relation, different objects."""
-    from rag.cli.render import short_path
-    from rag.conflicts.claims import find_clashes
-
-    with open_engine(library) as engine:
-        documents = {document.doc_id: document for document in engine.documents()}
-        clashes = find_clashes(engine.graph.graph, {name: item.added_at for name, item in documents.items()})
-    if as_json:
-        print_json([asdict(clash) for clash in clashes])
-        return
-    for clash in clashes:
-        out.print(f"{clash.relation} · {clash.subject}", style="bold", markup=False, highlight=False)
-        for side in clash.sides:
-            names = sorted({short_path(documents[source.doc_id].source) for source in side.sources})
-            out.print(f"  {side.object}: {', '.join(names)}", markup=False, highlight=False, soft_wrap=True)
-    if not clashes:
-        out.print("no two documents contradict each other in a claim that the graph holds")
+kg_app.command()(conflicts)  # its name before version 0.2
 
 
 @kg_app.command("import")

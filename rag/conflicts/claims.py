@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kg.claims import DEFINITE
 from kg.graph import KnowledgeGraph
 from kg.types import Provenance
+from rag.conflicts.answers import same_answer
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def find_clashes(
 ) -> list[Clash]:
     """Every clash in the graph, by subject and relation; a clash is between documents, never inside one.
 
-    Objects of which one holds all the words of the other ("2003", "April 2003") agree.
+    Objects of which one is a fuller form of the other ("2003", "April 2003") agree.
 
     Args:
         graph: the claims.
@@ -102,13 +103,13 @@ def _is_list(sides: Sequence[Side]) -> bool:
 
 def _sides(objects: Mapping[str, list[Provenance]], dates: Mapping[str, str]) -> tuple[Side, ...]:
     """Objects that disagree, each with its sources; an object that another one words in full joins that one."""
-    kept: dict[str, list[Provenance]] = {}
+    joined: dict[str, list[Provenance]] = {}
     for name in sorted(objects, key=lambda name: (-len(name.split()), name)):
-        fuller = next((other for other in kept if set(name.split()) <= set(other.split())), name)
-        kept.setdefault(fuller, []).extend(objects[name])
+        fuller = next((other for other in joined if same_answer(name, other) != "different"), name)
+        joined.setdefault(fuller, []).extend(objects[name])
     sides = [
         Side(name, tuple(sorted(sources)), tuple(dates.get(source.doc_id, "") for source in sorted(sources)))
-        for name, sources in sorted(kept.items())
+        for name, sources in sorted(joined.items())
     ]
     return tuple(sorted(sides, key=lambda side: max(side.dates), reverse=True))
 

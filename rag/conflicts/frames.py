@@ -20,7 +20,8 @@ _MANY_VERBS = (
     "borders star stars starred features featuring passes won wins win"
 )
 _MANY = re.compile(
-    rf"\b(?:(?:has|have|had)(?!\s+been)|{'|'.join(word_list(_MANY_VERBS))}|near|beside|member|part of|one of|friend|"
+    rf"\b(?:(?:has|have|had)(?!\s+been)|{'|'.join(word_list(_MANY_VERBS))}|(?:lies?|is|stands?|are) (?:near|beside)|"
+    rf"member|part of|one of|friend|"
     r"neighbou?r|example|among|such as|there (?:is|are|was|were)|some|another|also|calls? at|stops? at|types? of|"
     r"kinds? of)\b",
     _I,
@@ -33,9 +34,28 @@ _MAKERS = (
     "kept created creates established opened opens commands signed signs chairs rules governs manages holds"
 )
 _ONE_MAKER = re.compile(rf"\b(?:{'|'.join(word_list(_MAKERS))})\b", _I)
+_ACTIVE_MAKER = re.compile(
+    rf"(?<!is )(?<!are )(?<!was )(?<!were )(?<!been )(?<!also )\b(?:{'|'.join(word_list(_MAKERS))})\b(?!\s+(?:by|in|"
+    rf"on|at|from)\b)",
+    _I,
+)
+_AGENT = re.compile(rf"\b(?:is|are|was|were|been)\s+(?:{'|'.join(word_list(_MAKERS))})\s+by\b", _I)
+_PLACE = re.compile(
+    r"^\W*the\s+(?:[\w'-]+\s){1,3}(?:is|are)\s+(?:(?:located|held|situated|open|closed|due)\s+)?(?:in|on|at|from|until)\b",
+    _I,
+)
+_DIRECTED = re.compile(
+    r"\b(?:than|beat|beats|defeated|defeats|killed|bought|sold|conquered|invaded|succeeded|preceded|replaced|owns|"
+    r"teaches|"
+    r"taught|(?:north|south|east|west|capital|part|father|mother|son|daughter|wife|husband|child) of|before|after|"
+    r"above|"
+    r"below)\b",
+    _I,
+)
 _DEFINITE = re.compile(
     r"\b(?:is|are|was|were|became|becomes|remains|be)\s+(?:now\s+|also\s+|still\s+)?(?:the|its|their|his|her|our)\b|"
     r"\b(?:is|are|was|were|became|becomes)\s+(?:now\s+)?(?:[a-z-]+\s){1,2}of\s+(?:the\s+)?[A-Z]|"
+    r"\b(?:is|was|are|were|became)\s+\w+(?:\s\w+)?'s?\s+[a-z]|"
     r"^\W*(?:the|its|our)\s+(?:[\w'-]+\s){1,8}?(?:is|are|was|were|became|becomes|remains|will be)\b|"
     r"^\W*\w+(?:\s\w+){0,3}'s?\s+(?:[a-z-]+\s){1,3}(?:is|are|was|were|became)\b",
     _I,
@@ -83,7 +103,10 @@ _ANTONYMS = (
     "maximum minimum", "mandatory optional", "required optional", "compulsory voluntary", "old new", "wide narrow",
     "major minor", "positive negative", "temporary permanent", "upper lower", "day night", "summer winter",
     "morning evening", "morning afternoon", "victory defeat", "profit loss", "import export", "increase decrease",
-    "attacked defended", "bought sold", "arrived left", "salt fresh", "clockwise counterclockwise",
+    "attacked defended", "bought sold", "arrived left", "salt fresh", "warmer colder", "hotter colder", "better worse",
+    "taller shorter", "bigger smaller", "deeper shallower", "faster slower", "richer poorer", "heavier lighter",
+    "stronger weaker", "wider narrower", "nearer farther", "more less", "more fewer", "best worst", "biggest "
+    "smallest", "clockwise counterclockwise",
 )  # fmt: skip
 _OPPOSITES = frozenset(frozenset(pair.split()) for pair in _ANTONYMS)
 _PREFIXES = ("un", "in", "im", "il", "ir", "non", "dis")
@@ -116,11 +139,29 @@ def takes_one_subject(sentence: str) -> bool:
     return bool(_ONE_MAKER.search(sentence)) or (bool(_DEFINITE.search(sentence)) and not _INDEFINITE.search(sentence))
 
 
-def takes_one_object(sentence: str, *, is_word: bool = False) -> bool:
-    """Whether the subject has one object in this frame; a lower-case word needs a role before it ("the colour of")."""
-    if _MANY.search(sentence) or _INDEFINITE.search(sentence):
+def takes_one_object(sentence: str, *, is_word: bool = False, is_named: bool = True) -> bool:
+    """Whether the subject has one object in this frame.
+
+    Args:
+        sentence: as it is; who writes or builds has several works.
+        is_word: the object is a lower-case word, which needs a role before it ("the colour of").
+        is_named: the object is a name, so that "is a ..." does not come before it.
+    """
+    if _MANY.search(sentence) or (is_named and _INDEFINITE.search(sentence)):
         return False
-    return not is_word or _ROLE_FIRST.search(sentence) is not None
+    if _ACTIVE_MAKER.search(sentence):
+        return False
+    return not is_word or _ROLE_FIRST.search(sentence) is not None or _AGENT.search(sentence) is not None
+
+
+def compares(sentence: str) -> bool:
+    """Whether the sentence states a relation that has a direction: "is older than", "defeated", "lies north of"."""
+    return _DIRECTED.search(sentence) is not None
+
+
+def states_place(sentence: str) -> bool:
+    """Whether the sentence says where or when the one thing is: "The meeting is on ..."."""
+    return _PLACE.search(sentence) is not None
 
 
 def are_antonyms(one: str, other: str) -> bool:

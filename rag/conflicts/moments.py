@@ -155,30 +155,30 @@ def _swaps(moment: Moment) -> Iterator[Moment]:
 
 def _read(match: re.Match[str]) -> Moment | None:
     parts = match.groupdict()
-    span = {"start": match.start(), "end": match.end()}
+    start, end = match.span()
     if parts.get("decade"):
-        return Moment(int(parts["decade"]), num_years=10, **span)
+        return Moment(int(parts["decade"]), num_years=10, start=start, end=end)
     if parts.get("century"):
-        return _century(parts["century"].lower(), bool(parts["bc"]), span)
+        return _century(parts["century"].lower(), bool(parts["bc"]), match.span())
     year = int(parts.get("year") or parts.get("late") or 0) * (-1 if parts.get("bc") else 1)
     if parts.get("first"):
-        return _numeric(int(parts["first"]), int(parts["second"]), parts["mark"], year, span)
+        return _numeric(int(parts["first"]), int(parts["second"]), parts["mark"], year, match.span())
     month = _month(parts.get("month") or "")
-    return _valid(Moment(year, month, int(parts.get("day") or 0), **span))
+    return _valid(Moment(year, month, int(parts.get("day") or 0), start=start, end=end))
 
 
-def _century(text: str, is_before_christ: bool, span: dict[str, int]) -> Moment:
+def _century(text: str, is_before_christ: bool, span: tuple[int, int]) -> Moment:
     number = int(re.sub(r"\D", "", text)) if text[0].isdigit() else _ORDINALS.index(text) + 1
     start = -number * 100 if is_before_christ else (number - 1) * 100 or 1
-    return Moment(start, num_years=100, **span)
+    return Moment(start, num_years=100, start=span[0], end=span[1])
 
 
-def _numeric(first: int, second: int, mark: str, year: int, span: dict[str, int]) -> Moment | None:
+def _numeric(first: int, second: int, mark: str, year: int, span: tuple[int, int]) -> Moment | None:
     """Day first, unless it cannot be; with a stroke either may come first."""
     if second > 12:
-        return _valid(Moment(year, first, second, **span))
+        return _valid(Moment(year, first, second, start=span[0], end=span[1]))
     is_swappable = mark != "." and first <= 12 and first != second
-    return _valid(Moment(year, second, first, is_swappable=is_swappable, **span))
+    return _valid(Moment(year, second, first, is_swappable=is_swappable, start=span[0], end=span[1]))
 
 
 def _valid(moment: Moment) -> Moment | None:

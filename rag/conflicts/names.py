@@ -87,8 +87,8 @@ def _looks_like_a_person(words: Sequence[Word]) -> bool:
     """Two to six words that are all capitalised, or that a text in lower case cannot capitalise."""
     names = drop_titles(words)
     num_capital = sum(word.is_capital for word in names)
-    is_cased = re.fullmatch(r"[^\W\d_]+", names[-1].key) is not None
-    return 2 <= len(names) <= 6 and is_cased and (num_capital == 0 or num_capital >= len(names) - 2)
+    is_surname = re.fullmatch(r"[^\W\d_]+", names[-1].key) is not None and (names[-1].is_capital or not num_capital)
+    return 2 <= len(names) <= 6 and is_surname and (num_capital == 0 or num_capital >= len(names) - 2)
 
 
 def _is_same_given_name(one: str, other: str) -> bool:

@@ -16,7 +16,7 @@ CONVERSION_TOLERANCE = Fraction(1, 50)
 # "about 50,000" may be off by this much from an exact number; relative.
 ROUNDING_TOLERANCE = Fraction(1, 20)
 
-_TABLE = {
+_TABLE: dict[str, dict[str, int | Fraction]] = {
     "time": {
         "second sec s 秒 초": 1, "minute min 分钟 分": 60, "hour hr h 小时 時間 시간": 3600, "day 天 日間 일": 86400,
         "week 周 週間 주": 604800, "fortnight": 1209600,
@@ -54,7 +54,14 @@ _UNITS = {
 }
 _SIGNS = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee"}
 _CODES = {"usd": "dollar", "eur": "euro", "gbp": "pound", "jpy": "yen", "us": "dollar", "rs": "rupee"}
-_SQUARES = {"kilometer": 10**6, "km": 10**6, "meter": 1, "m": 1, "mile": 2589988, "foot": Fraction(929, 10000)}
+_SQUARES: dict[str, int | Fraction] = {
+    "kilometer": 10**6,
+    "km": 10**6,
+    "meter": 1,
+    "m": 1,
+    "mile": 2589988,
+    "foot": Fraction(929, 10000),
+}
 _BEFORE = re.compile(r"(?:\b(usd|eur|gbp|jpy|us|rs\.?)\s?)?([$€£¥₹])?\s?$", re.IGNORECASE)
 _ABOUT = re.compile(
     r"(?:\b(about|approximately|approx\.?|around|roughly|some|circa|ca\.?|c\.|nearly|almost|an estimated|estimated|"
@@ -135,7 +142,7 @@ def compare_quantities(one: Quantity, other: Quantity) -> Sameness:
         return "equal"
     if one.bound or other.bound:
         return "fuller" if _fits(one, other) or _fits(other, one) else "different"
-    return "fuller" if (one.is_rounded or other.is_rounded) and wide <= ROUNDING_TOLERANCE else "different"
+    return "fuller" if one.is_rounded != other.is_rounded and wide <= ROUNDING_TOLERANCE else "different"
 
 
 def _fits(bounded: Quantity, exact: Quantity) -> bool:

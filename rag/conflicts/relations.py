@@ -11,32 +11,21 @@ _I = re.IGNORECASE
 _POLAR = re.compile(r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|must|am)\b", _I)
 _LIST = re.compile(
     r"\b(?:list|name|give|enumerate|mention)\s+(?:me\s+)?(?:all|some|any|several|three|two|four|five|a few|the|every|"
-    r"examples?|\d+)\b|\bwhat are (?:the|some)\b|\bwhich (?:of the following|ones)\b|\bexamples? of\b|\bkinds? of\b|"
-    r"\btypes of\b|\bwho are\b|\bwho were\b|\bwho all\b|\bhave .* in common\b",
+    r"examples?|\d+)\b|\bwhich (?:of the following|ones)\b|\bexamples of\b|^\W*(?:what|who|which) (?:are|were)\b|"
+    r"\bhave .* in common\b|^\W*who (?:stars?|starred|acts?|acted|plays|played|appears?|appeared) in\b|"
+    r"\bsome of the\b",
     _I,
+)
+# "What are toll roads called?" asks for one name, "What are the two theories?" for one list.
+_ONE_THING = re.compile(
+    r"\b(?:called|named|known as|termed)\b|\b(?:two|three|four|five|six|seven|\d+)\b(?!\s*[?.]?$)", _I
 )
 _WHICH = re.compile(
-    r"\b(?:which|what)\s+(?P<nouns>(?:[\w'-]+\s+){0,3}?)(?P<verb>are|were|did|do|does|have|has|is|was|can|will)\b", _I
-)
-# Nouns that name several things of one subject, however the question is put.
-_MANY = re.compile(
-    r"\b(?:authors|writers|children|sons|daughters|members|siblings|brothers|sisters|directors|producers|actors|stars|"
-    r"films|movies|books|novels|songs|albums|languages|sports|genres|awards|works|occupations|professions|hobbies|"
-    r"features|symptoms|causes|reasons|advantages|benefits|ingredients|parts|colours|colors|countries|cities|"
-    r"partners|neighbours|neighbors|spouses|parents|teams|clubs|names|rules|duties|services|products|causes|effects)\b",
+    r"^\W*(?:(?:in|on|at|by|for|to|from|of|with)\s+)?(?:which|what)\s+(?P<nouns>(?:[\w'-]+\s+){1,3}?)"
+    r"(?P<verb>are|were|did|do|does|have|has|is|was|can|will)\b",
     _I,
 )
-# Relations of which one subject has one value by their meaning.
-_ONE = re.compile(
-    r"^\W*(?:when|how (?:much|many|long|old|tall|high|far|big|large|deep|often|fast|wide|heavy)|what time|"
-    r"(?:in |on |at |by |for |to |from )?(?:what|which) (?:year|date|day|month|century|decade|time|age|city|country|"
-    r"state|place|price|number|percentage|amount|capital|party)\b|where (?:was|is|did) .* (?:born|die|buried|located|"
-    r"headquartered|held))|\b(?:capital|population|price|fare|cost|fee|height|length|area|date|deadline|limit|"
-    r"largest|smallest|tallest|highest|longest|oldest|youngest|first|last|only|mayor|president|king|queen|chairman|"
-    r"chair|director of the|head of|master|keeper|owner|manager|ceo|minister|governor|captain|secretary|treasurer|"
-    r"colour|color|birthplace|middle name|real name|full name|born|die|died|founded|opened|built|established)\b",
-    _I,
-)
+_SINGULAR = re.compile(r"\b(?:type|kind|sort|form|group|set|pair|aspect|number|part|piece|name|list) of\b", _I)
 _CHANGES = re.compile(
     r"\b(?:now|current|currently|today|present|latest|still|this year|price|fare|cost|fee|rate|salary|wage|population|"
     r"mayor|president|king|queen|chairman|chair|director of|head of|heads|leads|runs|master|keeper|keeps|owner|owns|"
@@ -53,9 +42,12 @@ _PAST_EVENT = re.compile(
     _I,
 )
 _OPINION = re.compile(
-    r"\b(?:best|worst|better|worse|favou?rite|should (?:i|we|one|people)|opinion|think|feel about|recommend|worth|"
-    r"beautiful|overrated|underrated|prefer|good idea|moral|ethical|right to|greatest|most (?:beautiful|important|"
-    r"influential|interesting|enjoyable))\b",
+    r"^\W*(?:who|what|which|where)\s+(?:\w+\s+){0,2}?(?:is|are|was|were)\s+(?:the\s+|your\s+|my\s+)?"
+    r"(?:best|worst|better|worse|nicest|favou?rite|most (?:beautiful|interesting|enjoyable|overrated|underrated))\b"
+    r"(?!\s+(?:actor|actress|picture|supporting|director|film award|known|selling|paid))|"
+    r"^\W*(?:which|what)\s+\w+\s+(?:is|are)\s+(?:better|worse|best|worst)\b|\bshould (?:i|we|one|people)\b|"
+    r"\b(?:do|does|did) (?:you|people|critics|experts|they) (?:think|feel|recommend|prefer)\b|"
+    r"\b(?:opinions?|views?) (?:of|on|about)\b|\bis it (?:worth|moral|ethical|right|a good idea)\b|\byour favou?rite\b",
     _I,
 )
 
@@ -94,21 +86,16 @@ def read_question(question: str) -> Asked:
 
 
 def _takes_many(question: str) -> bool:
-    if _LIST.search(question) or _asks_in_plural(question):
-        return True
-    if _ONE.search(question):
+    """A list is asked for, or the noun that is asked for stands in the plural."""
+    if _ONE_THING.search(question) and not re.search(r"\bexamples?\b|^\W*(?:list|name|give)\b", question, _I):
         return False
-    return (
-        _MANY.search(question) is not None and re.match(r"^\W*(?:who|what|which|name|list)\b", question, _I) is not None
-    )
+    return _LIST.search(question) is not None or _asks_in_plural(question)
 
 
 def _asks_in_plural(question: str) -> bool:
     """ "Which films did she make?": the noun that is asked for stands in the plural."""
     match = _WHICH.search(question)
-    if match is None:
+    if match is None or _SINGULAR.search(match["nouns"]):
         return False
-    nouns = match["nouns"].lower().split()
-    if not nouns:
-        return match["verb"].lower() in ("are", "were") and match["nouns"] == ""
-    return nouns[-1].endswith("s") and not nouns[-1].endswith(("ss", "us", "is", "'s", "series", "species"))
+    noun = match["nouns"].lower().split()[-1]
+    return noun.endswith("s") and not noun.endswith(("ss", "us", "is", "'s", "series", "species"))

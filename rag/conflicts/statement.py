@@ -1,8 +1,4 @@
-"""One sentence as a statement: whether it is asserted at all, for when, and what stands in it.
-
-A claim that is denied, asked, quoted, doubted, wished or tied to a condition is none of its author's: it contradicts
-nobody, whatever its words say.
-"""
+"""One sentence as a statement: its words and values, its verb, and whether it is asserted at all."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kg.stems import stem
+from rag.conflicts.assertion import find_denial, find_modals, is_about_it, is_asserted, is_past_state, is_whole
 from rag.conflicts.clocks import Clock, find_clocks
 from rag.conflicts.moments import Moment, find_moments
 from rag.conflicts.quantities import Quantity, find_quantities
@@ -22,55 +19,12 @@ Value = Moment | Clock | Quantity
 _I = re.IGNORECASE
 _LABEL = re.compile(r"^(?:[A-Z][\w'-]*\s){0,4}(?:of\s)?(?:\d{1,2}\s)?(?:[A-Z]\w+\s)?\d{4}\s*[:.]\s+")
 _LEAD_IN = re.compile(
-    r"^(?:according to [^,]{1,60},|as (?:we|everybody|everyone|many) knows?,|in fact,|today,|now,|note that|"
+    r"^(?:according to [^,]{1,60},|(?:the|a|an|this|our)?\s*(?:[\w'-]+\s){1,5}(?:records?|shows?|states?|notes?|"
+    r"reports?|"
+    r"confirms?|proves?|explains?|adds?|recorded|showed|stated|noted|reported|confirmed|proved|explained)\sthat\s|"
+    r"as (?:we|everybody|everyone|many) knows?,|in fact,|today,|now,|note that|"
     r"(?:however|moreover|also|indeed|furthermore|therefore|thus|in addition),?)\s*",
     _I,
-)
-_DENIED = re.compile(
-    r"^it (?:is|was)(?:n't| not| un)?\s?(?:true|the case|correct|so|false|wrong|untrue|a myth|a mistake|incorrect|"
-    r"right)"
-    r"(?: to say)?\s+that\s+",
-    _I,
-)
-_REPORTING = (
-    "believe believes believed claim claims claimed say says said think thinks thought allege alleges alleged assume "
-    "assumes assumed suppose supposes supposed doubt doubts doubted deny denies denied hope hopes hoped wish wishes "
-    "wished "
-    "fear fears feared guess guesses guessed suspect suspects suspected imagine imagines imagined pretend pretends "
-    "pretended dream dreams dreamt ask asks asked wonder wonders wondered suggest suggests suggested propose proposes "
-    "proposed demand demands demanded predict predicts predicted expect expects expected"
-)
-_DOUBTED = (
-    "said believed thought rumoured rumored alleged supposed claimed expected planned proposed likely unlikely going"
-)
-_SAY = "said|says|say|wrote|writes|shouted|asked|claimed|claims|replied|cried|reads?"
-_NOT_ASSERTED = tuple(
-    re.compile(pattern, _I)
-    for pattern in (
-        r"\?\W*$",
-        r"^\W*(?:whether|suppose|supposing|assume|assuming|imagine|should|had|were)\b",
-        r"\b(?:if|unless|provided that|as long as|in case|on condition that|otherwise)\b(?! (?:any|necessary|"
-        r"possible)\b)",
-        rf"\b\w+\s+(?:\w+ly\s+|once\s+|still\s+|often\s+)?(?:{'|'.join(_REPORTING.split())})"
-        r"(?:\s+(?:that|if|whether)\b|\s*[,:]|\s+(?-i:[A-Z]))",
-        rf"\b(?:is|was|were|are)\s+(?:\w+\s+)?(?:{'|'.join(_DOUBTED.split())})\s+to\b",
-        rf"\bit (?:is|was)\s+(?:\w+\s+)?(?:{'|'.join(_DOUBTED.split())}|possible|unclear|doubtful|disputed)\b",
-        r"\b(?:allegedly|supposedly|reportedly|probably|possibly|apparently|perhaps|maybe|has it that)\b",
-        r"\b(?:myth|legend|rumou?r|claim|idea|belief|story|sign|headline|hoax)s? (?:that|says|said|reads|claims)\b",
-        rf"[\"\u201c\u00ab][^\"\u201d\u00bb]{{12,}}[\"\u201d\u00bb][,.]?\s*(?:\w+\s){{0,3}}(?:{_SAY})\b",
-        rf"\b(?:{_SAY})\s*[:,]?\s*[\"\u201c\u00ab]",
-    )
-)
-_MODAL = re.compile(r"\b(?:may|might|could|would|should|will|shall|ought to|must)\b")
-_WAS = re.compile(r"\b(?:was|were|had been|used to be|served as)\b", _I)
-_PARTICIPLE = re.compile(
-    r"\b(?:was|were|been|being|is|are)\s+(?:\w+ly\s+|first\s+|also\s+|later\s+|not\s+)?(?:\w+(?:ed|en)|built|born|made|"
-    r"held|sold|won|led|set|cut|put|found|kept|run|lost|sent|paid|told|begun|sung|bought|brought|taught|caught|read|"
-    r"known|shown|grown|drawn|worn|torn)\b",
-    _I,
-)
-_FORMER = re.compile(
-    r"\b(?:former|formerly|previously|used to|once|no longer|until|till|ex-\w+|at that time|then)\b", _I
 )
 _IRREGULAR = {
     "built": "build", "wrote": "write", "written": "write", "won": "win", "ran": "run", "led": "lead", "began": "begin",
@@ -80,7 +34,21 @@ _IRREGULAR = {
     "sung": "sing", "drew": "draw", "drawn": "draw", "grew": "grow", "grown": "grow", "found": "find", "spoke": "speak",
     "spoken": "speak", "chose": "choos", "chosen": "choos", "beat": "beat", "beaten": "beat", "met": "meet",
     "people": "person", "men": "man", "women": "woman", "children": "child", "feet": "foot", "stood": "stand",
-    "stands": "stand", "lay": "li", "lies": "li", "lie": "li", "cost": "cost", "costs": "cost",
+    "stands": "stand", "sank": "sink", "sunk": "sink", "fell": "fall", "fallen": "fall", "rose": "ris", "risen": "ris",
+    "went": "go", "came": "com", "got": "get", "sat": "sit", "broke": "break", "broken": "break", "stole": "steal",
+    "spent": "spend", "thought": "think", "heard": "hear", "knew": "know", "flew": "fly", "fought": "fight",
+    "lay": "li", "lies": "li", "lie": "li", "cost": "cost", "costs": "cost",
+}  # fmt: skip
+# Words for one thing, by stem.
+_SYNONYMS = {
+    "auth": "write", "writ": "write", "author": "write",
+    "start": "begin", "commenc": "begin", "finish": "end", "conclud": "end", "construct": "build", "erect": "build",
+    "purchas": "buy", "acquir": "buy", "movi": "film", "larg": "big", "huge": "big", "tiny": "small", "littl": "small",
+    "establish": "found", "depart": "leav", "resid": "liv", "inhabit": "liv", "permit": "allow", "prohibit": "forbid",
+    "ban": "forbid", "forbidden": "forbid", "car": "automobil", "physician": "doctor", "lawyer": "attorney",
+    "vessel": "ship", "autumn": "fall", "quick": "fast", "rapid": "fast", "approximat": "about", "assist": "help",
+    "obtain": "get", "receiv": "get", "select": "choos", "manufactur": "mak", "produc": "mak", "situat": "locat",
+    "via": "through", "inadvertent": "accidental", "wealth": "rich", "whole": "entir", "requir": "need",
 }  # fmt: skip
 _AGENT = re.compile(r"(?<=\w{4})(?:er|or|ment|ation|ion)$")
 _AUXILIARIES = word_set(
@@ -128,6 +96,8 @@ class Statement:
         tokens: all its words and values, in order.
         is_asserted: the author says so.
         is_question: it asks.
+        is_whole: it ends as a sentence does; a heading does not.
+        is_about_it: its subject is a pronoun, so that only its text says what it is about.
         is_negated: it is denied.
         modals: may, will, would and the like; empty in a plain statement.
         is_past_state: a state that was, and need not be any more.
@@ -138,10 +108,19 @@ class Statement:
     tokens: tuple[Token, ...]
     is_asserted: bool
     is_question: bool
+    is_whole: bool
+    is_about_it: bool
     is_negated: bool
     modals: tuple[str, ...]
     is_past_state: bool
     verb: int
+
+    @property
+    def names_subject(self) -> bool:
+        """A name stands before its verb: it is not only "the film", of which there are many."""
+        before = [token for token in self.tokens if token.place < self.verb]
+        opens = bool(before) and before[0].text[:1].isupper() and before[0].is_content
+        return opens or any(token.is_name for token in before)
 
     @property
     def content(self) -> tuple[Token, ...]:
@@ -153,34 +132,28 @@ class Statement:
 def read_statement(sentence: str) -> Statement:
     """One sentence as a statement."""
     text = _LEAD_IN.sub("", _LABEL.sub("", sentence.strip()))
-    denied = _DENIED.match(text)
-    if denied:
-        text = text[denied.end() :]
+    denied = find_denial(text)
+    text = text[denied:]
     tokens = tuple(_tokens(text))
-    num_negations = sum(token.key in NEGATIONS and not token.is_name for token in tokens) + (denied is not None)
+    num_negations = sum(token.key in NEGATIONS and not token.is_name for token in tokens) + (denied > 0)
     return Statement(
         text=text,
         tokens=tokens,
-        is_asserted=not any(pattern.search(text) for pattern in _NOT_ASSERTED),
+        is_asserted=is_asserted(text),
         is_question=text.rstrip().endswith("?"),
+        is_whole=is_whole(text),
+        is_about_it=is_about_it(text),
         is_negated=num_negations % 2 == 1,
-        modals=tuple(sorted(match[0] for match in _MODAL.finditer(text))),
-        is_past_state=_is_past_state(text),
+        modals=find_modals(text),
+        is_past_state=is_past_state(text),
         verb=_find_verb(tokens),
     )
 
 
 def stem_word(key: str) -> str:
     """A word's stem: no inflection, and no ending that makes a noun of a verb ("keeper", "keeps")."""
-    if key in _IRREGULAR:
-        return _IRREGULAR[key]
-    return _AGENT.sub("", stem(key))
-
-
-def _is_past_state(text: str) -> bool:
-    if _FORMER.search(text):
-        return True
-    return _WAS.search(text) is not None and not _PARTICIPLE.search(text)
+    bare = _IRREGULAR.get(key) or _AGENT.sub("", stem(key))
+    return _SYNONYMS.get(bare, bare)
 
 
 def _tokens(text: str) -> Iterator[Token]:
@@ -209,7 +182,7 @@ def _words(text: str, place: int, *, is_start: bool) -> Iterator[Token]:
         is_first = is_start and i == 0
         next_is_name = i + 1 < len(words) and words[i + 1].is_capital and word.key not in _IRRELEVANT
         is_name = word.is_initial or (word.is_capital and (not is_first or next_is_name))
-        is_content = is_name or (word.key not in _IRRELEVANT and word.key not in NEGATIONS)
+        is_content = (is_name and not word.is_article) or (word.key not in _IRRELEVANT and word.key not in NEGATIONS)
         yield Token(word.text, word.key, stem_word(word.key), None, is_name, is_content, word.is_apart, place + i)
 
 

@@ -71,13 +71,23 @@ def _matter(verdict: Verdict) -> str:
         case "outdated":
             return "The newer one replaces the older." if len(verdict.positions) == 2 else "The newest one leads."
         case "misinformation":
-            return "One answer stands against the others, and is probably wrong."
+            return _lone(verdict)
         case "opinions":
             return "These are opinions."
         case "complementary":
             return "More than one answer can be right."
         case _:
             return ""
+
+
+def _lone(verdict: Verdict) -> str:
+    """Who stands alone, and against whom."""
+    leading, lone = verdict.positions[0], verdict.positions[-1]
+    if leading.num_sources == 1 and verdict.memory is not None:
+        return f"The model knows {_quote(verdict.memory.answer)}; the other answer is probably wrong."
+    if len(verdict.positions) > 2:
+        return f"The other answers stand in one document each, against {leading.num_sources} independent ones."
+    return f"{_quote(lone.answer)} stands in one document only, against {leading.num_sources} independent ones."
 
 
 def _memory(verdict: Verdict) -> str:
