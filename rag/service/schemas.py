@@ -171,9 +171,6 @@ class RankedPassage(BaseModel):
     title: str
     text: str
     start: int
-    location: str
-    heading: str
-    date: str
     score: float
     location: str = Field("", description="Where it stands in its source, such as 'page 3'.")
     heading: str = Field("", description="The headings above it, outermost first, joined by ' > '.")
