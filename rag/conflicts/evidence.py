@@ -48,38 +48,32 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Opinion:
-    """What a model makes of a page.
+class Weights:
+    """What the numbers count (``rag/conflicts/data/reading.json``).
 
     Attributes:
-        answer: its own answer, whether it stands in the page or not.
-        replies: log probability of each token of each candidate, the first candidates only; the end-of-text token last.
-        refusal: the same of the reply that the text does not say.
+        spans: of the numbers of a span; those of a model's reply begin with ``model:``.
+        answers: of the signs that a passage answers at all.
+        silent_below: a passage that answers with a lower probability says nothing.
     """
-
-    answer: str
-    replies: tuple[tuple[float, ...], ...]
-    refusal: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Of the numbers of a span, and of the signs that a passage answers at all."""
 
     spans: Mapping[str, float]
     answers: Mapping[str, float]
+    silent_below: float
 
 
 @lru_cache
-def load_weights(name: str) -> Weights:
-    """The weights that ship: ``alone`` for reading without a model, ``with_model`` for reading with one."""
-    text = (files("rag.conflicts") / "data" / "reading.json").read_text(encoding="utf-8")
-    weights = json.loads(text)[name]
-    return Weights(weights["spans"], weights["answers"])
+def load_weights() -> Weights:
+    """The weights that ship."""
+    return Weights(**json.loads((files("rag.conflicts") / "data" / "reading.json").read_text(encoding="utf-8")))
 
 
-def span_numbers(question: str, page: Page, place: int, opinion: Opinion | None = None) -> dict[str, float]:
-    """The numbers of candidate ``place`` of a page, by name; a name that is missing is 0."""
+def span_numbers(question: str, page: Page, place: int, reply: str | None = None) -> dict[str, float]:
+    """The numbers of candidate ``place`` of a page, by name; a name that is missing is 0.
+
+    Args:
+        reply: what a model answered from the page; ``None`` if none was asked.
+    """
     span, index = page.candidates[place]
     sentence, asked = page.sentences[index], set(stems(question))
     kind = answer_kind(question)
@@ -103,24 +97,15 @@ def span_numbers(question: str, page: Page, place: int, opinion: Opinion | None 
         f"{kind}:lead:{lead}": 1.0,
         "shared": sum(word in asked for word in map(stem, canonical(span.text).split())) / len(words),
         **_form(kind, span),
-        **(_model_numbers(span.text, place, opinion) if opinion else {}),
+        **({} if reply is None else _shared_words(span.text, reply)),
     }
 
 
-def _model_numbers(text: str, place: int, opinion: Opinion) -> dict[str, float]:
-    """How likely the model finds a candidate, and how much of it the model's own answer holds."""
-    words, answer = set(canonical(text).split()), set(canonical(opinion.answer).split())
-    common = len(words & answer)
-    overlap = {"model:held": common / max(len(words), 1), "model:holds": common / max(len(answer), 1)}
-    if place >= len(opinion.replies):
-        return overlap | {"model:unscored": 1.0}
-    *tokens, end = opinion.replies[place]
-    return overlap | {
-        "model:sum": sum(tokens),
-        "model:first": tokens[0],
-        "model:mean": sum(tokens) / len(tokens),
-        "model:end": end,
-    }
+def _shared_words(text: str, reply: str) -> dict[str, float]:
+    """How much of a candidate the model's reply holds, and how much of the reply the candidate holds."""
+    words, replied = set(canonical(text).split()), set(canonical(reply).split())
+    common = len(words & replied)
+    return {"model:held": common / max(len(words), 1), "model:holds": common / max(len(replied), 1)}
 
 
 def _form(kind: AnswerKind, span: Span) -> dict[str, float]:
@@ -141,11 +126,12 @@ def _nearness(before: Sequence[str], after: Sequence[str], asked: set[str]) -> t
     return min((distance for distance, _ in hits), default=20), len(near) / len(asked) if asked else 0.0
 
 
-def passage_numbers(question: str, page: Page, text: str, opinion: Opinion | None = None) -> dict[str, float]:
+def passage_numbers(question: str, page: Page, text: str, scores: Sequence[float]) -> dict[str, float]:
     """Signs that a passage does not answer: what the question names and the passage does not.
 
     Args:
         text: the passage with its title.
+        scores: of its candidates, without a model.
     """
     asked, held = set(stems(question)), set(stems(text))
     named = [word for word in _WORD.findall(question)[1:] if word[0].isupper() or word[0].isdigit()]
@@ -154,12 +140,19 @@ def passage_numbers(question: str, page: Page, text: str, opinion: Opinion | Non
     return {
         "bias": 1.0,
         "best_cosine": max(page.cosines, default=0.0),
+        "mean_cosine": sum(page.cosines) / max(len(page.cosines), 1),
         "coverage": len(asked & held) / len(asked) if asked else 0.0,
         "best_coverage": coverage(question, best),
         "names": float(bool(named)),
         "lost_names": len(lost) / len(named) if named else 0.0,
-        **({"model:refusal": sum(opinion.refusal)} if opinion else {}),
+        **(top_signs(scores) if scores else {"empty": 1.0}),
     }
+
+
+def top_signs(scores: Sequence[float]) -> dict[str, float]:
+    """The best score, and by how much it leads."""
+    best, second = sorted((*scores, min(scores)), reverse=True)[:2]
+    return {"best": best, "margin": best - second}
 
 
 def score(numbers: Mapping[str, float], weights: Mapping[str, float]) -> float:

@@ -1,25 +1,23 @@
 """Reading each passage alone: what it answers, in which sentence, and how sure that is.
 
-:meth:`Reader.prepare` finds the sentences of each passage that are nearest to the question, and the spans in them that
-could answer it; one call of the encoder for all questions. With a generator that tells probabilities it also makes the
-requests that say how likely the model finds each span. They go into one batch with the joint answer, and read a few
-sentences of each passage. :meth:`Reader.read` makes the readings from what came back.
+:meth:`Reader.prepare` finds the spans of each passage that could answer the question; one call of the encoder for all
+questions. With a generator it also makes one short request for each passage: the question over the sentences of the
+likeliest spans. The requests go into one batch with the joint answer. :meth:`Reader.read` makes the readings; what the
+model replied counts for the spans that it shares words with.
 
 An answer is always a span of its passage: what does not stand there is no position.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 
 from rag.conflicts.evidence import (
-    Opinion,
     Page,
-    Weights,
     load_weights,
     logistic,
     passage_numbers,
@@ -28,22 +26,20 @@ from rag.conflicts.evidence import (
     span_numbers,
 )
 from rag.conflicts.memory import first_line
-from rag.conflicts.spans import Sentence, Span, coverage, find_spans, split_sentences
+from rag.conflicts.relevance import weigh_words, weighted_coverage
+from rag.conflicts.sentences import is_heading
+from rag.conflicts.spans import Sentence, Span, find_spans, split_sentences
 from rag.core.encoding import Encoder
 from rag.core.passages import Passage
 from rag.core.query import Message, Sampling
 from rag.core.verdict import Reading
-from rag.generation.base import Generation, Generator, Scorer
+from rag.generation.base import Generation, Generator
 from rag.generation.request import Request
 
-# Chosen on development rows: below it a passage says nothing of the question.
-SILENT_BELOW = 0.5
-REFUSAL = "not stated"
-_NUM_SENTENCES = 3
+_NUM_PROMPTED = 4
 _COVERAGE_SHARE = 0.3
-_MAX_SPANS = 24
-_MAX_SCORED = 12
-_MAX_TOKENS = 16
+_MAX_SPANS = 120
+_MAX_TOKENS = 12
 
 
 @dataclass(frozen=True)
@@ -66,21 +62,20 @@ class Sheet:
 
 
 class Reader:
-    """Reads passages by the encoder and, where one is given that tells probabilities, by the generator too.
+    """Reads passages by the encoder and, where one is given, by the generator too.
 
     Args:
         encoder: for questions and sentences.
-        generator: also asked if it is a :class:`Scorer`; ``None`` reads without it.
-        silent_below: a passage that answers with a lower probability says nothing.
+        generator: also asked; ``None`` reads without it.
+        silent_below: a passage that answers the question with a lower probability says nothing; default: as measured.
     """
 
     def __init__(
-        self, encoder: Encoder, generator: Generator | None = None, *, silent_below: float = SILENT_BELOW
+        self, encoder: Encoder, generator: Generator | None = None, *, silent_below: float | None = None
     ) -> None:
         self._encoder = encoder
         self._generator = generator
-        self._is_scored = isinstance(generator, Scorer)
-        self._silent_below = silent_below
+        self._silent_below = load_weights().silent_below if silent_below is None else silent_below
 
     def prepare(
         self, questions: Sequence[str], passages: Sequence[Sequence[Passage]], *, cache_salt: str = ""
@@ -108,10 +103,6 @@ class Reader:
             for passage, page, replies in zip(sheet.passages, sheet.pages, opinions, strict=True)
         )
 
-    @property
-    def _weights(self) -> Weights:
-        return load_weights("with_model" if self._is_scored else "alone")
-
     def _pages(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[Page]:
         """All pages of all questions, in order."""
         read = [(question, passage) for question, row in zip(questions, passages, strict=True) for passage in row]
@@ -122,65 +113,82 @@ class Reader:
         vectors = self._encoder.encode([*asked, *texts]) if read else np.zeros((0, 0), dtype=np.float32)
         by_question = dict(zip(asked, vectors, strict=False))
         ends = np.cumsum([len(asked), *map(len, sentences)])
+        weights = [weigh_words(question, row) for question, row in zip(questions, passages, strict=True) for _ in row]
         return [
-            build_page(question, page, [float(x) for x in vectors[start:end] @ by_question[question]])
-            for (question, _), page, start, end in zip(read, sentences, ends[:-1], ends[1:], strict=True)
+            build_page(question, page, [float(x) for x in vectors[start:end] @ by_question[question]], told, p.title)
+            for (question, p), page, told, start, end in zip(read, sentences, weights, ends[:-1], ends[1:], strict=True)
         ]
 
     def _requests(self, question: str, page: Page, cache_salt: str) -> tuple[Request, ...]:
-        """The model's own answer to the nearest sentences, then each candidate and the refusal as given replies."""
+        """The request for one page; none without candidates."""
         generator = self._generator
-        if generator is None or not isinstance(generator, Scorer) or not page.candidates:
+        if generator is None or not page.candidates:
             return ()
-        ids = generator.encode(reading_prompt(question, page))
         sampling = Sampling(max_tokens=_MAX_TOKENS, stop=generator.default_stop)
-        replies = [span.text for span, _ in page.candidates[:_MAX_SCORED]] + [REFUSAL]
-        return (
-            Request.single(ids, sampling, cache_salt=cache_salt),
-            *(Request.reply(ids, generator.encode_reply(text), cache_salt=cache_salt) for text in replies),
-        )
+        ids = generator.encode(reading_prompt(question, page))
+        return (Request.single(ids, sampling, cache_salt=cache_salt),)
 
-    def _read(self, question: str, passage: Passage, page: Page, replies: Sequence[Generation]) -> Reading:
-        weights, opinion = self._weights, read_opinion(replies)
-        numbers = [span_numbers(question, page, place, opinion) for place in range(len(page.candidates))]
-        scores = [score(row, weights.spans) for row in numbers]
-        shares = softmax(scores)
-        blank = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "", date=passage.date)
-        blank = replace(blank, location=passage.location, confidence=0.0)
-        if not shares:
-            return blank
+    def _read(self, question: str, passage: Passage, page: Page, generations: Sequence[Generation]) -> Reading:
+        silent = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "")
+        silent = replace(silent, confidence=0.0, date=passage.date, location=passage.location)
+        if not page.candidates:
+            return silent
+        reply = first_line(generations[0].text) if generations else None
+        shares = softmax(score_spans(question, page, reply))
         best = max(range(len(shares)), key=shares.__getitem__)
+        answers = answer_probability(question, passage, page)
+        if answers < self._silent_below:
+            return replace(silent, confidence=answers * shares[best])
         span, index = page.candidates[best]
-        text = f"{passage.title}\n{passage.text}"
-        signs = passage_numbers(question, page, text, opinion) | {"best": scores[best], "share": shares[best]}
-        confidence = logistic(score(signs, weights.answers))
-        if confidence < self._silent_below:
-            return replace(blank, confidence=confidence)
-        return replace(blank, answer=span.text, quote=page.sentences[index].text, confidence=confidence)
+        quote = page.sentences[index].text
+        return replace(silent, answer=span.text, quote=quote, confidence=answers * shares[best])
 
 
-def read_opinion(replies: Sequence[Generation]) -> Opinion | None:
-    """What the model said to the requests of one page; ``None`` if it was not asked."""
-    if not replies:
-        return None
-    free, *scored = replies
-    logprobs = [tuple(step.context_logprob or 0.0 for step in reply.steps) for reply in scored]
-    return Opinion(first_line(free.text), tuple(logprobs[:-1]), logprobs[-1])
+def answer_probability(question: str, passage: Passage, page: Page) -> float:
+    """The probability that a passage answers the question at all; 0 without candidates. No model is asked."""
+    if not page.candidates:
+        return 0.0
+    text = f"{passage.title}\n{passage.text}"
+    signs = passage_numbers(question, page, text, score_spans(question, page))
+    return logistic(score(signs, load_weights().answers))
 
 
-def build_page(question: str, sentences: Sequence[Sentence], cosines: Sequence[float]) -> Page:
-    """The sentences of a passage by their nearness to the question, and the spans of the nearest ones."""
-    words = [coverage(question, sentence.text) for sentence in sentences]
+def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:
+    """The score of each candidate of a page; ``reply`` is what a model answered from it."""
+    weights = load_weights().spans
+    return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
+
+
+def build_page(
+    question: str,
+    sentences: Sequence[Sentence],
+    cosines: Sequence[float],
+    weights: Mapping[str, float],
+    title: str = "",
+) -> Page:
+    """The sentences of a passage by their nearness to the question, and the spans in them, the nearest first.
+
+    Args:
+        question: what is asked.
+        sentences: in their order.
+        cosines: of question and sentence, aligned.
+        weights: of the question's words (:func:`rag.conflicts.relevance.weigh_words`).
+        title: of the document. Headings hold no candidates.
+    """
+    words = [weighted_coverage(sentence.text, weights) for sentence in sentences]
     nearness = [cosine + _COVERAGE_SHARE * share for cosine, share in zip(cosines, words, strict=True)]
     order = sorted(range(len(sentences)), key=lambda index: (-nearness[index], index))
     candidates: dict[str, tuple[Span, int]] = {}
-    for index in order[:_NUM_SENTENCES]:
+    for index in (index for index in order if not is_heading(sentences[index].text, title)):
         for span in find_spans(question, sentences[index]):
             candidates.setdefault(span.text.casefold(), (span, index))
     return Page(tuple(sentences), tuple(cosines), tuple(order), tuple(candidates.values())[:_MAX_SPANS])
 
 
 def reading_prompt(question: str, page: Page) -> tuple[Message, ...]:
-    """The question over the nearest sentences of one passage, in the order of the passage."""
-    text = " ".join(page.sentences[index].text for index in sorted(page.order[:_NUM_SENTENCES]))
+    """The question over the sentences of the likeliest candidates, in the order of the passage."""
+    scores = score_spans(question, page)
+    likeliest = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    chosen = list(dict.fromkeys(page.candidates[place][1] for place in likeliest))[:_NUM_PROMPTED]
+    text = " ".join(page.sentences[index].text for index in sorted(chosen))
     return (Message("user", f"Answer the question in a few words.\n\n{text}\n\nQuestion: {question}\nAnswer:"),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.conflicts.reading import Reader, build_page, reading_prompt
+from rag.conflicts.reading import Reader, build_page, reading_prompt, score_spans
 from rag.conflicts.spans import split_sentences
 from rag.core.passages import Passage
 from rag.core.verdict import Reading
@@ -83,21 +83,29 @@ def test_no_questions(encoder: EmbeddingsEncoder) -> None:
     assert Reader(encoder).prepare([], []) == []
 
 
-def test_the_model_is_asked_for_its_answer_the_candidates_and_the_refusal(encoder: EmbeddingsEncoder) -> None:
+def test_the_model_is_asked_once_for_each_passage_with_candidates(encoder: EmbeddingsEncoder) -> None:
     tiny = TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")
     reader = Reader(encoder, tiny, silent_below=0.0)
     (sheet,) = reader.prepare([QUESTION], [[passage(TEXT), passage("")]])
-    assert sheet.counts == (len(sheet.pages[0].candidates) + 2, 0)
-    assert len({request.context_ids for request in sheet.requests}) == 1
+    assert sheet.counts == (1, 0)
     first, second = reader.read(sheet, tiny.generate(sheet.requests))
     assert first.answer in TEXT
     assert second.answer == ""
 
 
-def test_the_prompt_holds_the_nearest_sentences_in_their_order() -> None:
-    text = "The mayor of Selby is Ann Bell. Rain fell. Snow fell. Hail fell. Selby has a mayor."
-    sentences = split_sentences(text)
-    page = build_page(QUESTION, sentences, [0.9, 0.1, 0.2, 0.0, 0.8])
+def test_what_the_model_replies_counts_for_the_spans_that_it_names() -> None:
+    page = build_page(
+        QUESTION, split_sentences("Ann Bell and Tom Reed met the mayor of Selby."), [0.5], {"mayor": 1.0, "selb": 1.0}
+    )
+    names = [span.text for span, _ in page.candidates]
+    plain, replied = (score_spans(QUESTION, page, reply) for reply in ("Nobody", "The mayor is Tom Reed"))
+    gains = dict(zip(names, (b - a for a, b in zip(plain, replied, strict=True)), strict=True))
+    assert gains["Tom Reed"] == max(gains.values()) > 0
+    assert gains["Ann Bell"] == 0
+
+
+def test_the_prompt_holds_the_question_and_the_sentences_in_their_order() -> None:
+    text = "The mayor of Selby is Ann Bell. Tom Reed was mayor of Selby before."
+    page = build_page(QUESTION, split_sentences(text), [0.8, 0.9], {"mayor": 1.0, "selb": 1.0})
     (message,) = reading_prompt(QUESTION, page)
-    assert "The mayor of Selby is Ann Bell. Snow fell. Selby has a mayor." in message.content
-    assert QUESTION in message.content
+    assert f"\n\n{text}\n\nQuestion: {QUESTION}" in message.content
