@@ -15,7 +15,7 @@ decoder answers from the same prompts in one batch, so each prompt is read once.
 Nothing was chosen on the rows that it reads, which are those from 61 on. ``--choose`` reads rows 1 to 60 and prints
 what the dial's settings do at alpha 0 and auto. ``--quick`` takes fewer rows, of short passages: under three minutes.
 ``--write`` puts the table into a page in the place of the one before. Prints tables, then one JSON object on the last
-line.
+line. A new table of `concord eval table` leaves the section out: run this after it.
 """
 
 from __future__ import annotations
