@@ -94,7 +94,7 @@ class CallerDesk:
 
     def add(self, library: str, documents: Sequence[NewDocument]) -> dict[str, Any]:
         """See :class:`rag.mcp.desk.Desk`."""
-        uploads = [Upload(one.source, ".txt", one.text.encode(), one.title) for one in documents]
+        uploads = [Upload(one.source, ".txt", one.text.encode(), one.title, is_text=True) for one in documents]
         jobs, tenant = self._caller.state.jobs, self._caller.key.tenant
         job = jobs.wait(tenant, jobs.add(tenant, library, uploads).id, _ADD_S)
         if job.report is None:

@@ -35,7 +35,7 @@ def file_upload(filename: str, content: bytes) -> Upload:
 
 def text_upload(item: NewText) -> Upload:
     """A text as it came in. Texts of one source are parts of one document."""
-    return Upload(item.source, ".txt", item.text.encode(), item.title, item.location)
+    return Upload(item.source, ".txt", item.text.encode(), item.title, item.location, is_text=True)
 
 
 def clean_name(filename: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from rag.ingest.parts import read_parts
 from rag.ingest.source import Source
 from rag.service.app import _resume
 from rag.service.jobs.attempts import Attempts
@@ -141,6 +142,13 @@ class Held:
             return load(source, content, *rest)
 
         monkeypatch.setattr("rag.ingest.parsing.parser.read_document", wait)
+
+        def wait_for_parts(source: Source) -> Any:
+            self.num_reading += 1
+            self.may_go.wait(20)
+            return read_parts(source)
+
+        monkeypatch.setattr("rag.ingest.prepare.read_parts", wait_for_parts)
 
 
 def text(name: str) -> Upload:

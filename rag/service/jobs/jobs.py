@@ -89,7 +89,7 @@ class Jobs:
             Problem: 404, no such library; 503, too many jobs wait.
         """
         self._catalog.engine(tenant, library)
-        items = [{"name": u.name, "suffix": u.suffix, "title": u.title, "location": u.location} for u in uploads]
+        items = [{key: value for key, value in asdict(one).items() if key != "content"} for one in uploads]
         job = Job(id=uuid.uuid4().hex, library=library, status="queued", num_sources=len(uploads))
         about = {"tenant": tenant, "items": items, "following": asdict(following)}
         return self._begin(job, about, [upload.content for upload in uploads])

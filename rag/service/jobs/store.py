@@ -44,6 +44,7 @@ class Upload:
     content: bytes
     title: str = ""
     location: str = ""
+    is_text: bool = False  # a text without a file has no lines that could be named
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def upload_sources(folder: Path, items: Sequence[dict[str, str]], attempts: Atte
 def _one_source(folder: Path, group: Sequence[tuple[int, dict[str, str]]], attempts: Attempts) -> Source:
     sources = [upload_source(folder, number, item, attempts) for number, item in group]
     places = [item.get("location", "") for _, item in group]
-    if len(sources) == 1 and not places[0]:
+    if len(sources) == 1 and not group[0][1].get("is_text"):
         return sources[0]
     parts = [Part(source.read().decode(), place) for source, place in zip(sources, places, strict=True)]
     return source_from_parts(sources[0].name, parts, next((s.title for s in sources if s.title), ""))
