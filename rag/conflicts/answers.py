@@ -9,27 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from itertools import permutations
 from typing import TypeVar
 
-from rag.conflicts.clocks import Clock, compare_clocks, find_clocks
-from rag.conflicts.moments import Moment, compare_moments, find_moments
-from rag.conflicts.names import compare_persons, drop_titles, expand, is_acronym
-from rag.conflicts.quantities import Quantity, compare_quantities, find_quantities
+from rag.conflicts.answer_parts import AnswerParts, parse_answer
+from rag.conflicts.clocks import Clock, compare_clocks
+from rag.conflicts.moments import compare_moments
+from rag.conflicts.quantities import compare_quantities, find_quantities
 from rag.conflicts.sameness import RANK, Sameness, weakest
-from rag.conflicts.words import (
-    FUNCTION_WORDS,
-    NEGATIONS,
-    Word,
-    has_negation,
-    is_unspaced,
-    singular,
-    split_words,
-    word_list,
-    word_set,
-)
+from rag.conflicts.wordings import compare_words
+from rag.conflicts.words import split_words
 
 __all__ = ["Sameness", "fullest", "is_list", "normalize", "same_answer"]
 
@@ -44,52 +34,11 @@ JUDGE_THRESHOLD = 0.5
 # A position is shown in its fullest wording of at most this many words; longer ones are sentences.
 MAX_WORDS_SHOWN = 8
 
-_CHANGING = word_set(
-    "north south east west northern southern eastern western new upper lower great greater lesser anti non pre post "
-    "former ex vice deputy co assistant acting half step grand sub under equatorial inner outer old semi pseudo fake "
-    "lesser central no not outside near almost opposite against except unlike grandson son daughter wife husband "
-    "northeast northwest southeast southwest"
-)
-_CLASSES = word_set(
-    "city town state county village district region province republic kingdom island river commonwealth municipality "
-    "borough parish month year"
-)
-_YES = word_set("yes yeah yep true correct right indeed 是 对 はい 예 네 да oui ja si")
-_NO = word_set("no nope false incorrect wrong untrue 不 否 いいえ 아니요 нет non nein")
 _POLAR = re.compile(
     r"^\W*(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|must|am|isn't|aren't|doesn't)\b",
     re.IGNORECASE,
 )
-# "World War II", "Henry VIII": a Roman number after a name.
-_ROMAN_NUMBERS = dict(
-    zip(
-        word_list("I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX XXI"),
-        range(1, 22),
-        strict=True,
-    )
-)
-_ROMAN = re.compile(rf"(?<=[a-z]\s)({'|'.join(_ROMAN_NUMBERS)})(?![\w'.-])")
-_QUOTES = "\"'\u201c\u201d\u2018\u2019\u00ab\u00bb.,;: "
 _BETWEEN_ITEMS = re.compile(r"[,;/\u3001\uff0c]|\b(?:and|und|et|y|plus)\b|&")
-_CJK_ENDS = re.compile(r"(?<=..)(?:[市省县縣国國都府州区區町村氏시도군씨님]|さん|先生|女士)$")
-_CJK_PLACES = re.compile(r"[国國省市州县縣・·\u3001\uff0c,\s]$")
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    """An answer as values and words."""
-
-    text: str
-    moments: tuple[Moment, ...]
-    clocks: tuple[Clock, ...]
-    quantities: tuple[Quantity, ...]
-    words: tuple[Word, ...]
-    is_negated: bool
-    polarity: str
-
-    @property
-    def has_values(self) -> bool:
-        return bool(self.moments or self.clocks or self.quantities)
 
 
 def same_answer(
@@ -106,7 +55,7 @@ def same_answer(
     Returns:
         ``equal``; ``fuller`` if one is a fuller form of the other; else ``different``.
     """
-    sameness, is_decided = _compare(_parse(one), _parse(other), question)
+    sameness, is_decided = _compare(parse_answer(one), parse_answer(other), question)
     if sameness != "different" or is_decided:
         return sameness
     if aliases and _share_alias(one, other, question, aliases):
@@ -137,29 +86,13 @@ def fullest(answers: Sequence[str]) -> str:
 
 
 def _fullness(answer: str) -> tuple[int, int]:
-    parsed = _parse(answer)
+    parsed = parse_answer(answer)
     num_fields = sum(moment.num_fields for moment in parsed.moments)
     num_values = num_fields + 2 * len(parsed.clocks) + 2 * len(parsed.quantities)
     return num_values + len(parsed.words), sum(len(word.key) for word in parsed.words)
 
 
-@lru_cache(maxsize=20_000)
-def _parse(text: str) -> _Parsed:
-    bare = _ROMAN.sub(lambda match: str(_ROMAN_NUMBERS[match[1]]), text.strip().strip(_QUOTES))
-    moments = find_moments(bare)
-    clocks = tuple(clock for clock in find_clocks(bare) if not _overlaps(clock, moments))
-    taken: tuple[Moment | Clock, ...] = (*moments, *clocks)
-    quantities = tuple(quantity for quantity in find_quantities(bare) if not _overlaps(quantity, taken))
-    all_words = split_words(bare)
-    words = _trim(split_words(_without(bare, (*taken, *quantities))))
-    if not words and not taken and not quantities:
-        words = all_words
-    keys = [word.key for word in all_words]
-    polarity = "yes" if keys and keys[0] in _YES else "no" if keys and keys[0] in _NO else ""
-    return _Parsed(text, moments, clocks, quantities, words, has_negation(all_words), polarity)
-
-
-def _compare(one: _Parsed, other: _Parsed, question: str) -> tuple[Sameness, bool]:
+def _compare(one: AnswerParts, other: AnswerParts, question: str) -> tuple[Sameness, bool]:
     """The sameness, and whether rules decide it for certain."""
     if one.text.strip() == other.text.strip():
         return "equal", True
@@ -181,11 +114,13 @@ def _compare(one: _Parsed, other: _Parsed, question: str) -> tuple[Sameness, boo
         return ("equal" if values == "equal" and not one.words and not other.words else "fuller"), True
     if not (one.has_values and other.has_values) and not (one.words and other.words):
         return "different", True
-    words = _compare_words(one, other)
+    words = compare_words(one, other)
+    if words == "different":
+        words = _compare_lists(one.text, other.text)
     return weakest((values, words)), False
 
 
-def _compare_polarity(one: _Parsed, other: _Parsed, question: str) -> Sameness | None:
+def _compare_polarity(one: AnswerParts, other: AnswerParts, question: str) -> Sameness | None:
     """Answers of which at least one says yes or no; ``None`` where that does not decide."""
     if one.polarity and other.polarity:
         if one.polarity != other.polarity:
@@ -197,7 +132,7 @@ def _compare_polarity(one: _Parsed, other: _Parsed, question: str) -> Sameness |
     return "fuller" if (said.polarity == "no") == statement.is_negated else "different"
 
 
-def _compare_zero(one: _Parsed, other: _Parsed) -> Sameness | None:
+def _compare_zero(one: AnswerParts, other: AnswerParts) -> Sameness | None:
     """ "None" is the number zero, and no other number."""
     for absent, counted in ((one, other), (other, one)):
         is_absent = [word.key for word in absent.words] in (["none"], ["no"], ["nobody"], ["nothing"])
@@ -206,7 +141,7 @@ def _compare_zero(one: _Parsed, other: _Parsed) -> Sameness | None:
     return None
 
 
-def _compare_values(one: _Parsed, other: _Parsed) -> Sameness:
+def _compare_values(one: AnswerParts, other: AnswerParts) -> Sameness:
     one, other = _same_reading(one, other), _same_reading(other, one)
     parts = (
         _match(one.moments, other.moments, compare_moments),
@@ -217,12 +152,12 @@ def _compare_values(one: _Parsed, other: _Parsed) -> Sameness:
     return "different" if has_other_kind else weakest(parts)
 
 
-def _share_kind(one: _Parsed, other: _Parsed) -> bool:
+def _share_kind(one: AnswerParts, other: AnswerParts) -> bool:
     pairs = ((one.moments, other.moments), (one.clocks, other.clocks), (one.quantities, other.quantities))
     return any(a and b for a, b in pairs)
 
 
-def _same_reading(parsed: _Parsed, other: _Parsed) -> _Parsed:
+def _same_reading(parsed: AnswerParts, other: AnswerParts) -> AnswerParts:
     """A lone year as a number where the other answer counts; a lone number as an hour where it tells the time."""
     is_count = other.quantities and not other.moments and parsed.moments and not parsed.quantities
     if is_count and all(moment.is_year for moment in parsed.moments):
@@ -241,72 +176,11 @@ def _match(one: Sequence[_Value], other: Sequence[_Value], compare: Callable[[_V
     if not short:
         return "fuller" if long else "equal"
     rest = list(long)
-    found: list[Sameness] = ["equal" if len(short) == len(long) else "fuller"]
+    parts: list[Sameness] = ["equal" if len(short) == len(long) else "fuller"]
     for value in short:
         best = max(range(len(rest)), key=lambda i: RANK[compare(value, rest[i])])
-        found.append(compare(value, rest.pop(best)))
-    return weakest(found)
-
-
-def _compare_words(one: _Parsed, other: _Parsed) -> Sameness:
-    """Names and other words, in every form they can take."""
-    if not one.words or not other.words:
-        return "fuller" if one.words or other.words else "equal"
-    a, b = _keys(one.words), _keys(other.words)
-    if [_CJK_ENDS.sub("", key) for key in a] == [_CJK_ENDS.sub("", key) for key in b]:
-        return "equal"
-    if expand(_raw(one.words)) == expand(_raw(other.words)) or "".join(a) == "".join(b):
-        return "equal"
-    if is_acronym(one.words, other.words) or is_acronym(other.words, one.words):
-        return "equal"
-    if is_unspaced(one.text + other.text):
-        return _compare_unspaced("".join(a), "".join(b))
-    if _is_within(one, other) or _is_within(other, one):
-        return "fuller"
-    persons = compare_persons(one.words, other.words)
-    if persons != "different":
-        return persons
-    return _compare_lists(one.text, other.text)
-
-
-def _keys(words: Sequence[Word]) -> list[str]:
-    return [singular(word) for word in words if not word.is_article]
-
-
-def _raw(words: Sequence[Word]) -> list[str]:
-    return [word.key for word in words]
-
-
-def _is_within(short: _Parsed, long: _Parsed) -> bool:
-    """Whether a longer answer names the shorter one, and the words around it do not make it something else."""
-    words = [word for word in long.words if not word.is_article]
-    for part in (short.words, drop_titles(short.words)):
-        keys, inside = _keys(part), _keys(words)
-        places = range(len(inside) - len(keys) + 1)
-        if any(inside[i : i + len(keys)] == keys and _is_clean(words, i, i + len(keys)) for i in places):
-            return True
-    return False
-
-
-def _is_clean(words: Sequence[Word], start: int, end: int) -> bool:
-    """Whether the words around a part of an answer leave its meaning as it is."""
-    before = words[start - 1].key if start else ""
-    if before in _CHANGING or before in NEGATIONS or (end < len(words) and words[end - 1].is_owner):
-        return False
-    if before == "of":
-        return start >= 2 and words[start - 2].key in _CLASSES
-    return not (end < len(words) and words[end].key in ("or", "grandson"))
-
-
-def _compare_unspaced(one: str, other: str) -> Sameness:
-    """Chinese, Japanese and Thai: the name with its kind ("北京市"), or with the place that it lies in before it."""
-    one, other = _CJK_ENDS.sub("", one), _CJK_ENDS.sub("", other)
-    if one == other:
-        return "equal"
-    short, long = sorted((one, other), key=len)
-    if len(short) >= 2 and long.endswith(short) and _CJK_PLACES.search(long[: -len(short)]):
-        return "fuller"
-    return "different"
+        parts.append(compare(value, rest.pop(best)))
+    return weakest(parts)
 
 
 def _compare_lists(one: str, other: str) -> Sameness:
@@ -324,7 +198,7 @@ def _same_item(one: str, other: str) -> bool:
     """Whether an item of the shorter list is an item of the longer one, there at least as full."""
     if len(_items(one)) > 1 or len(_items(other)) > 1:
         return False
-    sameness = _compare(_parse(one), _parse(other), "")[0]
+    sameness = _compare(parse_answer(one), parse_answer(other), "")[0]
     return sameness == "equal" or (sameness == "fuller" and _fullness(one) <= _fullness(other))
 
 
@@ -338,29 +212,13 @@ def _is_turned(turned: str, straight: str) -> bool:
     if len(parts) != 2 or "," in straight:
         return False
     orders = (" ".join(order) for order in permutations(parts))
-    return any(_raw(split_words(order)) == _raw(split_words(straight)) for order in orders)
+    return any(_keys(order) == _keys(straight) for order in orders)
 
 
 def _share_alias(one: str, other: str, question: str, aliases: Aliases) -> bool:
     names, others = (one, *aliases(one)), (other, *aliases(other))
-    return any(_compare(_parse(a), _parse(b), question)[0] == "equal" for a in names for b in others)
+    return any(_compare(parse_answer(a), parse_answer(b), question)[0] == "equal" for a in names for b in others)
 
 
-def _trim(words: tuple[Word, ...]) -> tuple[Word, ...]:
-    """Without the small words at both ends."""
-    start, end = 0, len(words)
-    while start < end and words[start].key in FUNCTION_WORDS and not words[start].is_initial:
-        start += 1
-    while end > start and words[end - 1].key in FUNCTION_WORDS:
-        end -= 1
-    return words[start:end]
-
-
-def _overlaps(part: Clock | Quantity, others: Iterable[Moment | Clock]) -> bool:
-    return any(part.start < other.end and other.start < part.end for other in others)
-
-
-def _without(text: str, parts: Iterable[Moment | Clock | Quantity]) -> str:
-    for part in parts:
-        text = text[: part.start] + " " * (part.end - part.start) + text[part.end :]
-    return text
+def _keys(text: str) -> list[str]:
+    return [word.key for word in split_words(text)]

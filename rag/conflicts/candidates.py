@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from rag.conflicts.difference import MIN_OVERLAP
 from rag.conflicts.sentences import split_sentences
 from rag.conflicts.statement import read_statement
+from rag.conflicts.words import is_unspaced, split_words
 from rag.core.passages import Passage
 
 # The rarest words of a sentence that others hold too, and how many sentences one pair of them may lead to.
@@ -45,7 +46,13 @@ def read_sentences(passages: Iterable[Passage]) -> Iterator[Sentence]:
 
 
 def content_keys(sentence: str) -> frozenset[str]:
-    """The stems and values of a sentence, for comparing what two sentences talk of."""
+    """The stems and values of a sentence, for comparing what two sentences talk of.
+
+    Of a script without blanks between words, pairs of characters.
+    """
+    if is_unspaced(sentence):
+        characters = "".join(word.key for word in split_words(sentence))
+        return frozenset(a + b for a, b in pairwise(characters))
     return frozenset(token.stem or token.text.lower() for token in read_statement(sentence).content)
 
 

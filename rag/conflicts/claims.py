@@ -103,13 +103,13 @@ def _is_list(sides: Sequence[Side]) -> bool:
 
 def _sides(objects: Mapping[str, list[Provenance]], dates: Mapping[str, str]) -> tuple[Side, ...]:
     """Objects that disagree, each with its sources; an object that another one words in full joins that one."""
-    kept: dict[str, list[Provenance]] = {}
+    joined: dict[str, list[Provenance]] = {}
     for name in sorted(objects, key=lambda name: (-len(name.split()), name)):
-        fuller = next((other for other in kept if same_answer(name, other) != "different"), name)
-        kept.setdefault(fuller, []).extend(objects[name])
+        fuller = next((other for other in joined if same_answer(name, other) != "different"), name)
+        joined.setdefault(fuller, []).extend(objects[name])
     sides = [
         Side(name, tuple(sorted(sources)), tuple(dates.get(source.doc_id, "") for source in sorted(sources)))
-        for name, sources in sorted(kept.items())
+        for name, sources in sorted(joined.items())
     ]
     return tuple(sorted(sides, key=lambda side: max(side.dates), reverse=True))
 

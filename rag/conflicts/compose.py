@@ -5,25 +5,25 @@ from __future__ import annotations
 from rag.conflicts.memory_relation import does_know
 from rag.conflicts.policy import Choice
 from rag.conflicts.summary import name_source
-from rag.core.verdict import OnSilence, Position, Verdict
+from rag.core.verdict import Memory, OnSilence, Position, Verdict
 
 NOT_STATED = "The documents do not say."
 # A long list of positions is cut here, and says so.
 MAX_LISTED = 12
 
 
-def compose(verdict: Verdict, choice: Choice, joint_answer: str = "", on_silence: OnSilence = "memory") -> str:
+def compose(verdict: Verdict, choice: Choice, joint_answer: str = "", on_silence: OnSilence = "say") -> str:
     """The text that a person gets.
 
     Args:
         verdict: what the sources say.
         choice: what the answer follows (:func:`rag.conflicts.policy.choose`).
         joint_answer: the model's answer from all passages; its wording is used where it states the chosen position.
-        on_silence: ``say`` that the documents hold no answer; ``memory``: add the model's own answer, if it knows;
-            ``ask``: ask for more instead.
+        on_silence: ``say`` that the documents hold no answer, and add the model's own if it knows; ``memory``: give the
+            model's own alone, marked as such; ``ask``: ask for more instead.
     """
     if choice.memory is not None:
-        return f"{choice.memory.answer.strip()} (from the model's memory, not from the documents)"
+        return _recalled(choice.memory)
     if not choice.positions:
         return _compose_silence(verdict, on_silence)
     if len(choice.positions) == 1:
@@ -39,9 +39,15 @@ def _compose_silence(verdict: Verdict, on_silence: OnSilence) -> str:
     if on_silence == "ask":
         return f"{NOT_STATED} Can you name a document, or put the question in other words?"
     memory = verdict.memory
-    if on_silence == "memory" and memory is not None and does_know(memory):
-        return f"{NOT_STATED} From the model's memory: {memory.answer.strip()}"
-    return NOT_STATED
+    if memory is None or not memory.answer.strip():
+        return NOT_STATED
+    if on_silence == "memory":
+        return _recalled(memory)
+    return f"{NOT_STATED} From the model's memory: {memory.answer.strip()}" if does_know(memory) else NOT_STATED
+
+
+def _recalled(memory: Memory) -> str:
+    return f"{memory.answer.strip()} (from the model's memory, not from the documents)"
 
 
 def _list_sources(position: Position) -> str:

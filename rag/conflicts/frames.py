@@ -40,6 +40,10 @@ _ACTIVE_MAKER = re.compile(
     _I,
 )
 _AGENT = re.compile(rf"\b(?:is|are|was|were|been)\s+(?:{'|'.join(word_list(_MAKERS))})\s+by\b", _I)
+_PLACE = re.compile(
+    r"^\W*the\s+(?:[\w'-]+\s){1,3}(?:is|are)\s+(?:(?:located|held|situated|open|closed|due)\s+)?(?:in|on|at|from|until)\b",
+    _I,
+)
 _DIRECTED = re.compile(
     r"\b(?:than|beat|beats|defeated|defeats|killed|bought|sold|conquered|invaded|succeeded|preceded|replaced|owns|"
     r"teaches|"
@@ -99,7 +103,10 @@ _ANTONYMS = (
     "maximum minimum", "mandatory optional", "required optional", "compulsory voluntary", "old new", "wide narrow",
     "major minor", "positive negative", "temporary permanent", "upper lower", "day night", "summer winter",
     "morning evening", "morning afternoon", "victory defeat", "profit loss", "import export", "increase decrease",
-    "attacked defended", "bought sold", "arrived left", "salt fresh", "clockwise counterclockwise",
+    "attacked defended", "bought sold", "arrived left", "salt fresh", "warmer colder", "hotter colder", "better worse",
+    "taller shorter", "bigger smaller", "deeper shallower", "faster slower", "richer poorer", "heavier lighter",
+    "stronger weaker", "wider narrower", "nearer farther", "more less", "more fewer", "best worst", "biggest "
+    "smallest", "clockwise counterclockwise",
 )  # fmt: skip
 _OPPOSITES = frozenset(frozenset(pair.split()) for pair in _ANTONYMS)
 _PREFIXES = ("un", "in", "im", "il", "ir", "non", "dis")
@@ -150,6 +157,11 @@ def takes_one_object(sentence: str, *, is_word: bool = False, is_named: bool = T
 def compares(sentence: str) -> bool:
     """Whether the sentence states a relation that has a direction: "is older than", "defeated", "lies north of"."""
     return _DIRECTED.search(sentence) is not None
+
+
+def states_place(sentence: str) -> bool:
+    """Whether the sentence says where or when the one thing is: "The meeting is on ..."."""
+    return _PLACE.search(sentence) is not None
 
 
 def are_antonyms(one: str, other: str) -> bool:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 
 from kg.graph import KnowledgeGraph
 from kg.types import Provenance
 from rag.conflicts.answers import normalize, same_answer
-from rag.conflicts.candidates import Sentence, find_candidates, overlap, read_sentences
+from rag.conflicts.candidates import Sentence, find_candidates, read_sentences
+from rag.conflicts.checkpoint import Checkpoint
 from rag.conflicts.claims import Clash, find_clashes
 from rag.conflicts.dates import document_date, statement_date
 from rag.conflicts.sentences import split_sentences
 from rag.conflicts.statement import read_statement
-from rag.conflicts.statements import Contradiction, Topic, contradict
+from rag.conflicts.statements import Contradiction, contradict
+from rag.conflicts.topics import Topics
 from rag.core.passages import Passage
 
 # A claim of the graph is as sure as what read it; between a plain exchange of values and an edited sentence.
 _CLAIM_CONFIDENCE = 0.75
-# Share of a passage's words that another one holds, from which they are likely about one thing. Chosen by eye on the
-# first 2,500 passages of 2wiki, where passages of two subjects share less.
-MIN_TOPIC = 0.4
 _REPORT_EVERY = 200
+_SAVE_EVERY = 5000
 
 Report = Callable[[int, int], None]
+_Pair = tuple[int, int, Contradiction]
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,10 @@ class LibraryConflict:
 
 
 def find_library_conflicts(
-    passages: Iterable[Passage], graph: KnowledgeGraph | None = None, report: Report | None = None
+    passages: Iterable[Passage],
+    graph: KnowledgeGraph | None = None,
+    report: Report | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[LibraryConflict]:
     """Every contradiction between documents, surest first.
 
@@ -87,57 +89,38 @@ def find_library_conflicts(
         passages: of the whole library, a document's passages in their order.
         graph: its claims, if they are to be compared too.
         report: is told how many sentences of how many were compared.
+        checkpoint: where to go on, if a comparison of the same passages was interrupted.
     """
     passages = list(passages)
     sentences = list(read_sentences(passages))
     dates = _document_dates(passages)
-    topics = Topics(passages, sentences)
-    found: list[tuple[int, int, Contradiction]] = []
-    for number, others in find_candidates(sentences):
-        for other in others:
-            topic = topics.compare(sentences[other].passage, sentences[number].passage)
-            clash = contradict(sentences[other].text, sentences[number].text, topic=topic)
-            if clash is not None and not _describe_themselves(clash, sentences[other], sentences[number]):
-                found.append((other, number, clash))
-        if report and (number % _REPORT_EVERY == 0 or number + 1 == len(sentences)):
-            report(number + 1, len(sentences))
-    conflicts = _join(found, sentences, dates)
+    pairs = _compare(sentences, Topics(passages, sentences), report, checkpoint)
+    conflicts = _join(pairs, sentences, dates)
     if graph is not None:
         conflicts += _from_claims(graph, passages, dates, conflicts)
     return sorted(conflicts, key=lambda c: (-c.confidence, -_num_documents(c), c.sides[0].object))
 
 
-class Topics:
-    """Whether two passages are likely about one thing: by their titles, else by the words that they share."""
-
-    def __init__(self, passages: Sequence[Passage], sentences: Sequence[Sentence]) -> None:
-        self._keys: dict[str, frozenset[str]] = {}
-        for sentence in sentences:
-            known = self._keys.get(sentence.passage.passage_id, frozenset())
-            self._keys[sentence.passage.passage_id] = known | sentence.keys
-        self._titles = {passage.passage_id: _title_words(passage.title) for passage in passages}
-        self._is_subject = {passage.passage_id: _names_its_title(passage) for passage in passages}
-
-    def compare(self, one: Passage, other: Passage) -> Topic:
-        """``likely`` or ``unknown``; passages about what their different titles name are about different things."""
-        titles = self._titles[one.passage_id], self._titles[other.passage_id]
-        if titles[0] and titles[0] == titles[1]:
-            return "likely"
-        if self._is_subject[one.passage_id] and self._is_subject[other.passage_id]:
-            return "unknown"
-        share = overlap(self._keys[one.passage_id], self._keys[other.passage_id])
-        return "likely" if share >= MIN_TOPIC else "unknown"
+def _compare(
+    sentences: list[Sentence], topics: Topics, report: Report | None, checkpoint: Checkpoint | None
+) -> list[_Pair]:
+    """Every pair of sentences that contradict each other; what a checkpoint holds is not searched again."""
+    first, known = checkpoint.load() if checkpoint else (0, [])
+    pairs = [pair for one, other in known if (pair := _clash(sentences, topics, one, other))]
+    for number, others in find_candidates(sentences, first):
+        pairs += [pair for other in others if (pair := _clash(sentences, topics, other, number))]
+        is_last = number + 1 == len(sentences)
+        if report and (number % _REPORT_EVERY == 0 or is_last):
+            report(number + 1, len(sentences))
+        if checkpoint and (number % _SAVE_EVERY == _SAVE_EVERY - 1 or is_last):
+            checkpoint.save(number + 1, [(one, other) for one, other, _ in pairs])
+    return pairs
 
 
-def _title_words(title: str) -> frozenset[str]:
-    """The words of a title without numbers and file endings, so that two years of one notice have one title."""
-    return frozenset(re.findall(r"[^\W\d_]+", normalize(PurePath(title).stem)))
-
-
-def _names_its_title(passage: Passage) -> bool:
-    """Whether the text speaks of what its title names, as an article of an encyclopedia does."""
-    title = normalize(re.sub(r"\([^()]*\)", "", passage.title))
-    return bool(title) and f" {title} " in f" {normalize(passage.text)} "
+def _clash(sentences: Sequence[Sentence], topics: Topics, one: int, other: int) -> _Pair | None:
+    a, b = sentences[one], sentences[other]
+    clash = contradict(a.text, b.text, topic=topics.compare(a.passage, b.passage))
+    return (one, other, clash) if clash and not _describe_themselves(clash, a, b) else None
 
 
 def _describe_themselves(clash: Contradiction, one: Sentence, other: Sentence) -> bool:
@@ -160,13 +143,11 @@ def _document_dates(passages: Sequence[Passage]) -> dict[str, str]:
     return dates
 
 
-def _join(
-    found: Sequence[tuple[int, int, Contradiction]], sentences: Sequence[Sentence], dates: Mapping[str, str]
-) -> list[LibraryConflict]:
+def _join(pairs: Sequence[_Pair], sentences: Sequence[Sentence], dates: Mapping[str, str]) -> list[LibraryConflict]:
     """Pairs of sentences as conflicts: pairs that have a sentence in common are one conflict with several places."""
     groups: list[LibraryConflict] = []
     by_sentence: dict[int, int] = {}
-    for one, other, clash in sorted(found, key=lambda pair: -pair[2].confidence):
+    for one, other, clash in sorted(pairs, key=lambda pair: -pair[2].confidence):
         values = (clash.left or sentences[one].text, clash.right or sentences[other].text)
         sides = [
             Side(value, (_place(sentences[number], dates, value),))

@@ -35,6 +35,7 @@ _PARTS = {
     "tenth": 10, "tenths": 10,
 }  # fmt: skip
 _CJK = {c: i for i, c in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2}
+_MEASURE_WORDS = "天日年月周週個个人元円岁歲時时分秒次公米名本位倍克%\uff05"
 _CJK_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8}
 
 _SCALE = "|".join(SCALES)
@@ -138,9 +139,10 @@ def _cardinal(text: str) -> int:
 
 
 def _cjk_number(text: str, start: int, text_around: str) -> Number | None:
-    """Chinese numerals; one between two other Chinese letters is most likely part of a word or a name."""
+    """Chinese numerals at the start of an answer, or before a measure word; others are part of a word or a name."""
     end = start + len(text)
-    if not (end < len(text_around) and text_around[end] in "天日年月周週个個人元円岁歲時时分秒次公米名本位倍%\uff05"):
+    is_measured = end < len(text_around) and text_around[end] in _MEASURE_WORDS
+    if start and not is_measured:
         return None
     total = section = digit = 0
     for char in text:

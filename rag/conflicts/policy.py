@@ -83,9 +83,11 @@ def _by_date(verdict: Verdict) -> Choice:
 
 
 def _by_majority(verdict: Verdict) -> Choice:
-    most = max(position.num_sources for position in verdict.positions)
-    best = tuple(position for position in verdict.positions if position.num_sources == most)
-    reason = f"{most} independent documents say so" if most > 1 else "no answer has more than one independent document"
+    largest = max(position.num_sources for position in verdict.positions)
+    best = tuple(position for position in verdict.positions if position.num_sources == largest)
+    reason = (
+        f"{largest} independent documents say so" if largest > 1 else "no answer has more than one independent document"
+    )
     return Choice(best, reason=reason)
 
 

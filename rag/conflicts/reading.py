@@ -10,7 +10,7 @@ An answer is always a span of its passage: what does not stand there is no posit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -26,7 +26,9 @@ from rag.conflicts.evidence import (
     span_numbers,
 )
 from rag.conflicts.memory import first_line
-from rag.conflicts.spans import Sentence, Span, coverage, find_spans, split_sentences
+from rag.conflicts.relevance import weigh_words, weighted_coverage
+from rag.conflicts.sentences import is_heading
+from rag.conflicts.spans import Sentence, Span, find_spans, split_sentences
 from rag.core.encoding import Encoder
 from rag.core.passages import Passage
 from rag.core.query import Message, Sampling
@@ -111,9 +113,10 @@ class Reader:
         vectors = self._encoder.encode([*asked, *texts]) if read else np.zeros((0, 0), dtype=np.float32)
         by_question = dict(zip(asked, vectors, strict=False))
         ends = np.cumsum([len(asked), *map(len, sentences)])
+        weights = [weigh_words(question, row) for question, row in zip(questions, passages, strict=True) for _ in row]
         return [
-            build_page(question, page, [float(x) for x in vectors[start:end] @ by_question[question]])
-            for (question, _), page, start, end in zip(read, sentences, ends[:-1], ends[1:], strict=True)
+            build_page(question, page, [float(x) for x in vectors[start:end] @ by_question[question]], told, p.title)
+            for (question, p), page, told, start, end in zip(read, sentences, weights, ends[:-1], ends[1:], strict=True)
         ]
 
     def _requests(self, question: str, page: Page, cache_salt: str) -> tuple[Request, ...]:
@@ -156,13 +159,27 @@ def score_spans(question: str, page: Page, reply: str | None = None) -> list[flo
     return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
 
 
-def build_page(question: str, sentences: Sequence[Sentence], cosines: Sequence[float]) -> Page:
-    """The sentences of a passage by their nearness to the question, and the spans in them, the nearest first."""
-    words = [coverage(question, sentence.text) for sentence in sentences]
+def build_page(
+    question: str,
+    sentences: Sequence[Sentence],
+    cosines: Sequence[float],
+    weights: Mapping[str, float],
+    title: str = "",
+) -> Page:
+    """The sentences of a passage by their nearness to the question, and the spans in them, the nearest first.
+
+    Args:
+        question: what is asked.
+        sentences: in their order.
+        cosines: of question and sentence, aligned.
+        weights: of the question's words (:func:`rag.conflicts.relevance.weigh_words`).
+        title: of the document. Headings hold no candidates.
+    """
+    words = [weighted_coverage(sentence.text, weights) for sentence in sentences]
     nearness = [cosine + _COVERAGE_SHARE * share for cosine, share in zip(cosines, words, strict=True)]
     order = sorted(range(len(sentences)), key=lambda index: (-nearness[index], index))
     candidates: dict[str, tuple[Span, int]] = {}
-    for index in order:
+    for index in (index for index in order if not is_heading(sentences[index].text, title)):
         for span in find_spans(question, sentences[index]):
             candidates.setdefault(span.text.casefold(), (span, index))
     return Page(tuple(sentences), tuple(cosines), tuple(order), tuple(candidates.values())[:_MAX_SPANS])

@@ -13,6 +13,7 @@ from typing import Literal
 
 from kg.names import canonical, names_in
 from kg.stems import stems
+from rag.conflicts.sentences import statement_spans
 from rag.core.english import FUNCTION_WORDS
 
 SpanKind = Literal["date", "number", "name", "phrase"]
@@ -20,21 +21,29 @@ AnswerKind = Literal["person", "time", "place", "number", "any"]
 
 MAX_SENTENCE_WORDS = 60
 _MAX_PHRASE_WORDS = 4
-_BREAK = re.compile(r"(?<=[.!?])[\"')\]\u201d]*\s+(?=[\"'(\[\u201c]?[A-Z0-9])|\s*\n+\s*|\s+[\u2022|]\s+")
-_SHORT = "Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Gen|Col|Capt|Lt|Rev|Hon|vs|No|Mt|Ft|c|ca|approx"
-_ABBREVIATION = re.compile(rf"\b(?:[A-Z]|{_SHORT})\.$")
 
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
     r"|Jan\.?|Feb\.?|Mar\.?|Apr\.?|Jun\.?|Jul\.?|Aug\.?|Sept?\.?|Oct\.?|Nov\.?|Dec\.?)"
 )
+# "May" alone is a verb too.
+_LONG_MONTH = r"(?:January|February|March|April|June|July|August|September|October|November|December)"
 _YEAR = r"(?:1\d{3}|20\d\d)"
 _DAY = r"(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?"
 _DATE = re.compile(
     rf"\b(?:{_MONTH}\s+{_DAY}(?:\s*,)?\s+{_YEAR}|{_DAY}(?:\s+of)?\s+{_MONTH}(?:\s*,)?\s+{_YEAR}"
     rf"|{_MONTH}(?:\s*,)?\s+{_YEAR}|{_MONTH}\s+{_DAY}|{_DAY}(?:\s+of)?\s+{_MONTH}"
     rf"|\d{{4}}-\d\d-\d\d|(?:the\s+)?(?:early|mid|late)?[\s-]?{_YEAR}s|{_YEAR}\s*(?:-|\u2013|to|and)\s*{_YEAR}"
-    rf"|\d{{1,2}}(?:st|nd|rd|th)\s+centur(?:y|ies)|{_YEAR}|\d{{1,4}}\s+(?:BCE?|AD|CE))\b"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)\s+centur(?:y|ies)|{_YEAR}|\d{{1,4}}\s+(?:BCE?|AD|CE)"
+    rf"|{_LONG_MONTH}(?:\s+(?:and|to|until|or)\s+{_LONG_MONTH})?)\b"
+)
+_CLOCK = re.compile(
+    r"\b\d{1,2}(?:[:.]\d\d)?\s*(?:[ap]\.?m\b\.?|o'clock)|\b\d{1,2}:\d\d\b|\b(?:noon|midnight)\b", re.IGNORECASE
+)
+_PART_OF_DAY = re.compile(r"\s+(?:in\s+the\s+(?:morning|afternoon|evening)|at\s+night)\b", re.IGNORECASE)
+_WEEKDAY = re.compile(
+    r"\b(?:the\s+)?(?:(?:first|second|third|fourth|last)\s+)?(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
+    rf"(?:\s+(?:of|in)\s+(?:the\s+month|{_LONG_MONTH}))?\b"
 )
 _NUMBER_WORDS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
@@ -122,15 +131,8 @@ def answer_kind(question: str) -> AnswerKind:
 
 
 def split_sentences(text: str) -> list[Sentence]:
-    """The sentences of a passage; lines and list items end one, abbreviations do not. Very long ones are cut."""
-    starts, ends = [0], []
-    for match in _BREAK.finditer(text):
-        if "\n" not in match.group() and _ABBREVIATION.search(text[max(0, match.start() - 8) : match.start()]):
-            continue
-        ends.append(match.start())
-        starts.append(match.end())
-    ends.append(len(text))
-    return [piece for start, end in zip(starts, ends, strict=True) for piece in _pieces(text, start, end)]
+    """The sentences of a passage (:mod:`rag.conflicts.sentences`). Very long ones are cut."""
+    return [piece for start, end in statement_spans(text) for piece in _pieces(text, start, end)]
 
 
 def _pieces(text: str, start: int, end: int) -> Iterator[Sentence]:
@@ -145,14 +147,15 @@ def _pieces(text: str, start: int, end: int) -> Iterator[Sentence]:
 def find_spans(question: str, sentence: Sentence) -> list[Span]:
     """The spans of a sentence that can answer ``question``, each once, by place.
 
-    A span of words that the question itself holds is no answer.
+    A span whose words the question holds is no answer, nor a name of which it holds most: that is what is asked about,
+    or something beside it.
     """
     asked = set(canonical(question).split())
     spans: dict[tuple[int, int], Span] = {}
     for finder in _FINDERS[answer_kind(question)]:
         for span in finder(sentence):
             words = set(canonical(span.text).split()) - FUNCTION_WORDS
-            if words and not words <= asked:
+            if words and not words <= asked and not (span.kind in _NAMED and len(words & asked) > len(words) / 2):
                 spans.setdefault((span.start, span.end), span)
     return sorted(spans.values(), key=lambda span: (span.start, span.end))
 
@@ -164,8 +167,13 @@ def _shift(sentence: Sentence, start: int, end: int, kind: SpanKind) -> Span:
 
 
 def _dates(sentence: Sentence) -> Iterator[Span]:
-    for match in _DATE.finditer(sentence.text):
-        yield _shift(sentence, match.start(), match.end(), "date")
+    """Dates, weekdays and times of day."""
+    for pattern in (_DATE, _WEEKDAY):
+        for match in pattern.finditer(sentence.text):
+            yield _shift(sentence, match.start(), match.end(), "date")
+    for match in _CLOCK.finditer(sentence.text):
+        part = _PART_OF_DAY.match(sentence.text, match.end())
+        yield _shift(sentence, match.start(), part.end() if part else match.end(), "date")
 
 
 def _numbers(sentence: Sentence) -> Iterator[Span]:
@@ -206,6 +214,7 @@ def _phrases(sentence: Sentence) -> Iterator[Span]:
             run.append(word)
 
 
+_NAMED = ("name", "phrase")
 _FINDERS: dict[AnswerKind, tuple[Callable[[Sentence], Iterator[Span]], ...]] = {
     "time": (_dates, _numbers),
     "number": (_numbers,),

@@ -1,8 +1,4 @@
-"""One sentence as a statement: whether it is asserted at all, for when, and what stands in it.
-
-A claim that is denied, asked, quoted, doubted, wished or tied to a condition is none of its author's: it contradicts
-nobody, whatever its words say.
-"""
+"""One sentence as a statement: its words and values, its verb, and whether it is asserted at all."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kg.stems import stem
+from rag.conflicts.assertion import find_denial, find_modals, is_about_it, is_asserted, is_past_state, is_whole
 from rag.conflicts.clocks import Clock, find_clocks
 from rag.conflicts.moments import Moment, find_moments
 from rag.conflicts.quantities import Quantity, find_quantities
@@ -29,68 +26,6 @@ _LEAD_IN = re.compile(
     r"(?:however|moreover|also|indeed|furthermore|therefore|thus|in addition),?)\s*",
     _I,
 )
-_DENIED = re.compile(
-    r"^it (?:is|was)(?:n't| not| un)?\s?(?:true|the case|correct|so|false|wrong|untrue|a myth|a mistake|incorrect|"
-    r"right)"
-    r"(?: to say)?\s+that\s+",
-    _I,
-)
-_REPORTING = (
-    "believe believes believed claim claims claimed say says said think thinks thought allege alleges alleged assume "
-    "assumes assumed suppose supposes supposed doubt doubts doubted deny denies denied hope hopes hoped wish wishes "
-    "wished "
-    "fear fears feared guess guesses guessed suspect suspects suspected imagine imagines imagined pretend pretends "
-    "pretended dream dreams dreamt ask asks asked wonder wonders wondered suggest suggests suggested propose proposes "
-    "proposed lie lies lied joke jokes joked insist insists insisted argue argues argued boast boasts boasted demand "
-    "demands demanded predict predicts predicted expect expects expected"
-)
-_MENTAL = (
-    "believes? believed thinks? thought supposes? supposed guess(?:es|ed)? hopes? hoped doubts? doubted suspects? "
-    "claims? "
-    "claimed"
-)
-_DOUBTED = (
-    "said believed thought rumoured rumored alleged supposed claimed expected planned proposed likely unlikely going"
-)
-_SAY = "said|says|say|wrote|writes|shouted|asked|claimed|claims|replied|cried|reads?"
-_NOT_ASSERTED = tuple(
-    re.compile(pattern, _I)
-    for pattern in (
-        r"\?\W*$",
-        r"^\W*(?:whether|suppose|supposing|assume|assuming|imagine|should|had|were)\b",
-        r"\b(?:if|unless|provided that|as long as|in case|on condition that|otherwise)\b(?! (?:any|necessary|"
-        r"possible)\b)",
-        rf"\b\w+\s+(?:\w+ly\s+|once\s+|still\s+|often\s+)?(?:{'|'.join(_REPORTING.split())})"
-        r"(?:\s+(?:that|if|whether)\b|\s*[,:]|\s+(?-i:[A-Z]))",
-        rf"\b(?:{'|'.join(_MENTAL.split())})\s+(?:the|a|an|his|her|its|our|their)\b",
-        r"\b(?:claim|pretend|seem|appear)(?:s|ed)?\s+to\s+(?:be|have)\b",
-        rf"\b(?:is|was|were|are)\s+(?:\w+\s+)?(?:{'|'.join(_DOUBTED.split())})\s+to\b",
-        rf"\bit (?:is|was)\s+(?:\w+\s+)?(?:{'|'.join(_DOUBTED.split())}|possible|unclear|doubtful|disputed)\b",
-        r"\b(?:allegedly|supposedly|reportedly|probably|possibly|apparently|perhaps|maybe|has it that)\b",
-        r"\b(?:myth|legend|rumou?r|claim|idea|belief|story|sign|headline|hoax)s? (?:that|says|said|reads|claims)\b",
-        rf"[\"\u201c\u00ab][^\"\u201d\u00bb]{{12,}}[\"\u201d\u00bb][,.]?\s*(?:\w+\s){{0,3}}(?:{_SAY})\b",
-        r"^\W*in (?:the|a|an|his|her|my|one|this) (?:\w+\s)?(?:novel|play|film|movie|story|dream|game|series|legend|"
-        r"tale|"
-        r"poem|joke|song)\b",
-        r"\b(?:wants?|wanted|hopes?|hoped|wish(?:es|ed)?|plans?|planned|tries|tried|failed|refused|agreed|promised|"
-        r"intends?|"
-        r"intended)\s+to\b|\b(?:almost|nearly)\s+(?:was|became|won|got)\b",
-        rf"\b(?:{_SAY})\s*[:,]?\s*[\"\u201c\u00ab]",
-    )
-)
-_END = re.compile("[.!\u3002\uff01;][\"'\u201d\u2019\u00bb)\\]]*\\s*(?:\\[\\w+\\]\\s*)*$")
-_PRONOUN = re.compile(r"^\W*(?:he|she|it|they|we|i|you|this|that|these|those|his|her|its|their|our|my|there)\b", _I)
-_MODAL = re.compile(r"\b(?:may|might|could|would|should|will|shall|ought to|must)\b")
-_WAS = re.compile(r"\b(?:was|were|had|used to|served as)\b", _I)
-_PARTICIPLE = re.compile(
-    r"\b(?:was|were|been|being|is|are)\s+(?:\w+ly\s+|first\s+|also\s+|later\s+|not\s+)?(?:\w+(?:ed|en)|built|born|made|"
-    r"held|sold|won|led|set|cut|put|found|kept|run|lost|sent|paid|told|begun|sung|bought|brought|taught|caught|read|"
-    r"known|shown|grown|drawn|worn|torn)\b",
-    _I,
-)
-_FORMER = re.compile(
-    r"\b(?:former|formerly|previously|used to|once|no longer|until|till|ex-\w+|at that time|then)\b", _I
-)
 _IRREGULAR = {
     "built": "build", "wrote": "write", "written": "write", "won": "win", "ran": "run", "led": "lead", "began": "begin",
     "begun": "begin", "made": "mak", "sold": "sell", "held": "hold", "kept": "keep", "became": "becom", "paid": "pay",
@@ -106,6 +41,7 @@ _IRREGULAR = {
 }  # fmt: skip
 # Words for one thing, by stem.
 _SYNONYMS = {
+    "auth": "write", "writ": "write", "author": "write",
     "start": "begin", "commenc": "begin", "finish": "end", "conclud": "end", "construct": "build", "erect": "build",
     "purchas": "buy", "acquir": "buy", "movi": "film", "larg": "big", "huge": "big", "tiny": "small", "littl": "small",
     "establish": "found", "depart": "leav", "resid": "liv", "inhabit": "liv", "permit": "allow", "prohibit": "forbid",
@@ -196,21 +132,20 @@ class Statement:
 def read_statement(sentence: str) -> Statement:
     """One sentence as a statement."""
     text = _LEAD_IN.sub("", _LABEL.sub("", sentence.strip()))
-    denied = _DENIED.match(text)
-    if denied:
-        text = text[denied.end() :]
+    denied = find_denial(text)
+    text = text[denied:]
     tokens = tuple(_tokens(text))
-    num_negations = sum(token.key in NEGATIONS and not token.is_name for token in tokens) + (denied is not None)
+    num_negations = sum(token.key in NEGATIONS and not token.is_name for token in tokens) + (denied > 0)
     return Statement(
         text=text,
         tokens=tokens,
-        is_asserted=not any(pattern.search(text) for pattern in _NOT_ASSERTED),
+        is_asserted=is_asserted(text),
         is_question=text.rstrip().endswith("?"),
-        is_whole=_END.search(text) is not None,
-        is_about_it=_PRONOUN.match(text) is not None,
+        is_whole=is_whole(text),
+        is_about_it=is_about_it(text),
         is_negated=num_negations % 2 == 1,
-        modals=tuple(sorted(match[0] for match in _MODAL.finditer(text))),
-        is_past_state=_is_past_state(text),
+        modals=find_modals(text),
+        is_past_state=is_past_state(text),
         verb=_find_verb(tokens),
     )
 
@@ -219,12 +154,6 @@ def stem_word(key: str) -> str:
     """A word's stem: no inflection, and no ending that makes a noun of a verb ("keeper", "keeps")."""
     bare = _IRREGULAR.get(key) or _AGENT.sub("", stem(key))
     return _SYNONYMS.get(bare, bare)
-
-
-def _is_past_state(text: str) -> bool:
-    if _FORMER.search(text):
-        return True
-    return _WAS.search(text) is not None and not _PARTICIPLE.search(text)
 
 
 def _tokens(text: str) -> Iterator[Token]:

@@ -8,6 +8,7 @@ more on one side is a detail; two facts about one thing are no contradiction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from rag.conflicts.difference import (
@@ -28,12 +29,15 @@ from rag.conflicts.frames import (
     names_permanent_role,
     names_role_in_time,
     says_change,
+    states_place,
     takes_many,
     takes_one_object,
     takes_one_subject,
 )
 from rag.conflicts.quantities import Quantity
 from rag.conflicts.statement import Statement, read_statement
+from rag.conflicts.unspaced import find_exchange
+from rag.conflicts.words import ARTICLES, is_unspaced, word_set
 
 # Shared words of a sentence in which one run of words was exchanged, and whose verb does not take several objects.
 # Chosen on the first halves of the dynamicqa and pairs files.
@@ -41,6 +45,7 @@ MIN_SHARED_EXCHANGE = 4
 # The same for a sentence in which no verb is found. Not chosen on data.
 MIN_SHARED_WITHOUT_VERB = 3
 _MAX_EXCHANGED = 6
+_DIRECTIONS = word_set("to from before after with without above below inside outside under over into out")
 
 Kind = Literal["value", "negation", "opposite"]
 Topic = Literal["one", "likely", "unknown"]
@@ -69,6 +74,10 @@ class Contradiction:
 
 def contradict(one: str, other: str, *, topic: Topic = "likely") -> Contradiction | None:
     """The contradiction between two sentences, or ``None``. Symmetric up to the order of the parts."""
+    if is_unspaced(one) and is_unspaced(other):
+        exchange = find_exchange(one, other)
+        kind: Kind = "value" if exchange and exchange.left else "negation"
+        return Contradiction(one, other, exchange.left, exchange.right, kind, 0.7) if exchange else None
     a, b = read_statement(one), read_statement(other)
     if a.is_asserted != b.is_asserted or a.is_question or a.modals != b.modals:
         return None
@@ -123,7 +132,8 @@ def _weigh(a: Statement, b: Statement, difference: Difference) -> float:
     if says_change(difference.shared):
         pairs = [pair for pair in pairs if not are_moments(pair)] or pairs
     num_shared = difference.num_shared + count_alike(pairs[0])
-    if len(pairs) > 1 or num_shared < 2 or not are_comparable(pairs[0]) or _differ_in_frame(a, b, difference):
+    min_shared = 1 if _is_exchange(a, b) and name_kind(pairs[0][0]) != "word" and states_place(a.text) else 2
+    if len(pairs) > 1 or num_shared < min_shared or not are_comparable(pairs[0]) or _differ_in_frame(a, b, difference):
         return 0.0
     if a.is_past_state and names_role_in_time(difference.shared):
         return 0.0
@@ -169,9 +179,21 @@ def _takes_one_value(a: Statement, b: Statement, pair: Pair) -> bool:
 
 
 def _differ_in_frame(a: Statement, b: Statement, difference: Difference) -> bool:
-    """Whether one side has a word that makes the frame another one: "the deputy mayor", "the mayor of Selby Park"."""
+    """Whether one side has a word that makes the frame another one: "the deputy mayor", "the mayor of Selby Park".
+
+    Or whether one goes to where the other one comes from.
+    """
+    directions = [{pair for pair in _directions(s) if pair[1] in difference.shared} for s in (a, b)]
+    if directions[0] != directions[1] and {stem for _, stem in directions[0]} == {stem for _, stem in directions[1]}:
+        return True
     sides = ((a, difference.left_only), (b, difference.right_only))
     return any(_restricts(statement, run, difference) for statement, runs in sides for run in runs)
+
+
+def _directions(statement: Statement) -> set[tuple[str, str]]:
+    """Prepositions of direction and what stands after them, the article left out."""
+    tokens = [token for token in statement.tokens if token.key not in ARTICLES]
+    return {(before.key, after.stem) for before, after in pairwise(tokens) if before.key in _DIRECTIONS and after.stem}
 
 
 def _restricts(statement: Statement, run: Run, difference: Difference) -> bool:

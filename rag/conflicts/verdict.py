@@ -19,8 +19,9 @@ from rag.core.verdict import Memory, Position, Verdict, VerdictKind
 MIN_INDEPENDENT = 3
 # Above this many positions a verdict says that there are many.
 MANY_POSITIONS = 5
-# Under this confidence a reading may be a misreading, so that it contradicts nobody. The readings' own scale.
-MIN_CONFIDENCE = 0.3
+# A position under this share of the best one's confidence may be a misreading, so that it contradicts nobody. Not
+# chosen on data.
+MIN_CONFIDENCE_SHARE = 1 / 3
 
 _OPINION = re.compile(
     r"\b(?:in (?:my|our|his|her|their) (?:opinion|view)|i (?:think|believe|feel|prefer|like|hate)|"
@@ -61,7 +62,7 @@ def judge(evidence: Evidence, *, asked: Asked | None = None, same: Same = same_a
     """
     asked = asked or read_question(evidence.question)
     kind, positions = classify(evidence, asked, same)
-    memory = _relate_again(evidence, positions, same)
+    memory = _relate_again(evidence, kind, positions, same)
     flags = tuple(_flags(evidence, kind, positions, memory, asked))
     verdict = Verdict(kind, "", positions, memory, flags)
     return replace(verdict, summary=summarize(verdict))
@@ -74,9 +75,10 @@ def classify(evidence: Evidence, asked: Asked, same: Same = same_answer) -> tupl
         return "none", positions
     if not positions:
         return "silent", ()
-    sure = [position for position in positions if position.confidence >= MIN_CONFIDENCE]
+    best = max(position.confidence for position in positions)
+    sure = lead([position for position in positions if position.confidence >= MIN_CONFIDENCE_SHARE * best])
     if len(sure) < 2:
-        return "agreement", lead(positions)
+        return "agreement", sure
     if (asked.takes_many and not all(is_list(position.answer) for position in sure)) or are_other_entities(sure):
         return "complementary", positions
     if asked.is_opinion or all(_is_opinion(position) for position in sure):
@@ -135,9 +137,9 @@ def _is_misinformation(evidence: Evidence, positions: Sequence[Position], same: 
 
 def _are_altered(evidence: Evidence, positions: Sequence[Position]) -> bool:
     """Whether every lone position stands in an edited copy of a passage of the one with most sources."""
-    most = max(positions, key=lambda position: position.num_sources)
-    originals = [evidence.texts.get(reading.passage_id, "") for reading in most.readings]
-    lone = [reading for position in positions if position is not most for reading in position.readings]
+    leading = max(positions, key=lambda position: position.num_sources)
+    originals = [evidence.texts.get(reading.passage_id, "") for reading in leading.readings]
+    lone = [reading for position in positions if position is not leading for reading in position.readings]
     return all(is_altered_copy(evidence.texts.get(reading.passage_id, ""), originals) for reading in lone)
 
 
@@ -150,12 +152,13 @@ def _qualifier(title: str) -> str:
     return normalize(match[1]) if match else ""
 
 
-def _relate_again(evidence: Evidence, positions: tuple[Position, ...], same: Same) -> Memory | None:
-    """The memory's relation to the position that leads now, which may be another one than before."""
+def _relate_again(evidence: Evidence, kind: VerdictKind, positions: tuple[Position, ...], same: Same) -> Memory | None:
+    """The memory's relation to the position that leads now, or to every one where several can be right."""
     memory = evidence.memory
     if memory is None or not positions:
         return memory if memory is None else replace(memory, relation="silent")
-    if memory.answer.strip() and says_same(memory.answer, positions[0], evidence.question, same):
+    right = positions if kind in ("complementary", "opinions") else positions[:1]
+    if memory.answer.strip() and any(says_same(memory.answer, p, evidence.question, same) for p in right):
         return replace(memory, relation="agrees")
     return replace(memory, relation="contradicts" if does_know(memory) else "unsure")
 

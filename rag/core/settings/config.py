@@ -95,7 +95,7 @@ class Config(BaseModel):
         604_800.0, description="Age at which a cached passage is dropped, seconds."
     )
     question_cache_size: Count = Field(5000, description="Most passages in the cache; the least recently used go.")
-    decoder: str = Field("adacad", description="Default decoder.")
+    decoder: str = Field("dial", description="Default decoder.")
     max_tokens: Count = Field(256, description="Longest answer, tokens. An answer that is cut there says so.")
     conflict_report: bool = Field(
         True, description="Compare the answer with the model's memory. False: 'plain' and 'memory' cost one stream."
@@ -119,6 +119,13 @@ class Config(BaseModel):
     extractor: Literal["rules", "model"] = Field(
         "rules", description="What reads names and claims for the graph: rules, or rules and the generator (slow)."
     )
+    parse_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Longest time for reading one file, seconds; then it is given up."
+    )
+    parse_memory_mib: Annotated[int, Field(ge=64)] = Field(
+        1024, description="Most memory for reading one file, MiB; also the largest file."
+    )
+    parse_expansion_mib: Count = Field(512, description="Most that a file that is an archive may expand to, MiB.")
     cache_dir: Path | None = Field(
         None, description="Where downloaded and converted models are kept; None is the user's cache."
     )

@@ -156,7 +156,14 @@ def join_headings(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _join_plain(row: Sequence[_Slot]) -> str:
-    return " | ".join({slot.cell: slot.text for slot in row if slot.text}.values())
+    return join_plain(list({slot.cell: slot.text for slot in row if slot.text}.values()))
+
+
+def join_plain(texts: Sequence[str]) -> str:
+    """Cells without headings: ``North | 17``; ``Captain: Jana Ruud`` where the first one names the other."""
+    if len(texts) > 1 and texts[0].endswith(":"):
+        return f"{texts[0]} {' | '.join(texts[1:])}"
+    return " | ".join(texts)
 
 
 def _join_with_headings(row: Sequence[_Slot], headings: Sequence[str]) -> str:

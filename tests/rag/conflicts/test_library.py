@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
 from kg.types import Extraction, Provenance, Triple
+from rag.conflicts import library as library_module
 from rag.conflicts.candidates import find_candidates, read_sentences
+from rag.conflicts.checkpoint import Checkpoint
 from rag.conflicts.library import LibraryConflict, find_library_conflicts
 from rag.core.passages import Passage
 
@@ -91,3 +95,26 @@ def test_the_work_is_bounded() -> None:
     reports: list[tuple[int, int]] = []
     find_library_conflicts(passages[:50], report=lambda done, total: reports.append((done, total)))
     assert reports[-1] == (50, 50)
+
+
+def test_an_interrupted_comparison_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passages = [passage(f"d{number}", f"The fare to Ostrel is {number % 2} crowns.") for number in range(20)]
+    whole = find_library_conflicts(passages)
+    monkeypatch.setattr(library_module, "_SAVE_EVERY", 10)
+    monkeypatch.setattr(library_module, "_REPORT_EVERY", 1)
+    checkpoint = Checkpoint(tmp_path / "conflicts.json", "library 1")
+
+    def stop(num_done: int, num_all: int) -> None:
+        if num_done == 15:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_library_conflicts(passages, report=stop, checkpoint=checkpoint)
+    assert checkpoint.load()[0] == 10
+    reports: list[int] = []
+    again = find_library_conflicts(passages, report=lambda done, total: reports.append(done), checkpoint=checkpoint)
+    assert reports[0] == 11
+    assert again == whole
+    assert Checkpoint(checkpoint.file, "library 2").load() == (0, [])
+    checkpoint.file.write_text("{")
+    assert checkpoint.load() == (0, [])

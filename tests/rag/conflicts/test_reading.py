@@ -94,7 +94,9 @@ def test_the_model_is_asked_once_for_each_passage_with_candidates(encoder: Embed
 
 
 def test_what_the_model_replies_counts_for_the_spans_that_it_names() -> None:
-    page = build_page(QUESTION, split_sentences("Ann Bell and Tom Reed met the mayor of Selby."), [0.5])
+    page = build_page(
+        QUESTION, split_sentences("Ann Bell and Tom Reed met the mayor of Selby."), [0.5], {"mayor": 1.0, "selb": 1.0}
+    )
     names = [span.text for span, _ in page.candidates]
     plain, replied = (score_spans(QUESTION, page, reply) for reply in ("Nobody", "The mayor is Tom Reed"))
     gains = dict(zip(names, (b - a for a, b in zip(plain, replied, strict=True)), strict=True))
@@ -104,6 +106,6 @@ def test_what_the_model_replies_counts_for_the_spans_that_it_names() -> None:
 
 def test_the_prompt_holds_the_question_and_the_sentences_in_their_order() -> None:
     text = "The mayor of Selby is Ann Bell. Tom Reed was mayor of Selby before."
-    page = build_page(QUESTION, split_sentences(text), [0.8, 0.9])
+    page = build_page(QUESTION, split_sentences(text), [0.8, 0.9], {"mayor": 1.0, "selb": 1.0})
     (message,) = reading_prompt(QUESTION, page)
     assert f"\n\n{text}\n\nQuestion: {QUESTION}" in message.content

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag.conflicts.compose import compose
 from rag.conflicts.grouping import group_readings
@@ -12,7 +15,7 @@ from rag.conflicts.memory_relation import relate_memory
 from rag.conflicts.policy import choose
 from rag.conflicts.verdict import Evidence, judge
 from rag.core.errors import SettingError
-from rag.core.verdict import Memory, Reading, Verdict
+from rag.core.verdict import Memory, Policy, Reading, Verdict
 
 MASTER = "Who is the harbour master of Port Selwick?"
 
@@ -91,7 +94,7 @@ def test_silence() -> None:
     assert verdict.summary == "The documents do not say. The model believes Paris, and is fairly sure."
     choice = choose(verdict)
     assert compose(verdict, choice) == "The documents do not say. From the model's memory: Paris"
-    assert compose(verdict, choice, on_silence="say") == "The documents do not say."
+    assert compose(verdict, choice, on_silence="memory") == "Paris (from the model's memory, not from the documents)"
     assert compose(verdict, choice, on_silence="ask").endswith("?")
     unsure = ask("Who is the mayor?", memory=Memory("Bob", 0.2, "silent"))
     assert compose(unsure, choose(unsure)) == "The documents do not say."
@@ -188,3 +191,43 @@ def test_an_altered_copy_is_misinformation() -> None:
     assert verdict.summary.endswith("1924 stands in one document only, against 2 independent ones.")
     texts["c:0"] = "I remember the day well: in 1924 we all walked over it for the first time, and the band played."
     assert judge(Evidence("When was the bridge opened?", positions, texts=texts)).kind == "contradiction"
+
+
+def test_a_reading_that_is_far_less_sure_contradicts_nobody() -> None:
+    verdict = ask(MASTER, reading("Orrel", "a", confidence=0.9), reading("the fish market", "b", confidence=0.1))
+    assert (verdict.kind, [position.answer for position in verdict.positions]) == ("agreement", ["Orrel"])
+    assert ask(MASTER, reading("Orrel", "a", confidence=0.1)).positions[0].answer == "Orrel"
+
+
+def test_memory_agrees_with_one_of_several_right_answers() -> None:
+    readings = reading("Nord", "a"), reading("Nord", "b"), reading("Sund", "c")
+    verdict = ask("Which films did she direct?", *readings, memory=Memory("Sund", 0.9, "unsure"))
+    assert verdict.memory is not None
+    assert (verdict.kind, verdict.memory.relation) == ("complementary", "agrees")
+
+
+ANSWERS = st.sampled_from(["", "Orrel", "Tomas Orrel", "Edda Lindqvist", "1911", "in May 1911", "No", "4 crowns", "?"])
+QUESTIONS = st.sampled_from(
+    [MASTER, "When was it built?", "Which films did she direct?", "What is the best film?", "?"]
+)
+
+
+@given(
+    QUESTIONS,
+    st.lists(st.tuples(ANSWERS, st.sampled_from(["", "2019", "2023-05"]), st.floats(0, 1)), max_size=6),
+    st.none() | st.tuples(ANSWERS, st.floats(0, 1), st.booleans()),
+)
+def test_every_verdict_says_what_it_holds(
+    question: str, said: list[tuple[str, str, float]], recalled: tuple[str, float, bool] | None
+) -> None:
+    readings = [reading(answer, f"d{i}", date, confidence=sure) for i, (answer, date, sure) in enumerate(said)]
+    memory = Memory(recalled[0], recalled[1], "unsure", recalled[2]) if recalled else None
+    verdict = ask(question, *readings, memory=memory)
+    assert verdict.summary
+    assert (verdict.kind == "silent") is (not verdict.positions and question != "?")
+    for position in verdict.positions[:3]:
+        assert verdict.kind == "none" or position.answer.rstrip(".") in verdict.summary
+    for policy in get_args(Policy):
+        choice = choose(verdict, policy)
+        assert set(choice.positions) <= set(verdict.positions)
+        assert compose(verdict, choice)
