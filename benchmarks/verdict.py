@@ -49,7 +49,7 @@ from benchmarks.sets import DATA, area_under_curve
 from benchmarks.verdict_cases import Case
 from eval.metrics.answers import contains_answer, normalize
 from rag.cli.common import counting_bar
-from rag.conflicts.reading import Reader, answer_probability
+from rag.conflicts.reading.reader import Reader, answer_probability
 from rag.core.answer import Answer
 from rag.engine import Engine
 

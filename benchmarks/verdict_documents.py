@@ -33,13 +33,13 @@ from rich.console import Console
 from rich.table import Table
 
 from eval.metrics.answers import contains_answer
-from rag.conflicts.answers import normalize
-from rag.conflicts.compose import compose
-from rag.conflicts.copies import is_altered_copy
-from rag.conflicts.grouping import group_readings
-from rag.conflicts.policy import choose
-from rag.conflicts.texts import contradict_texts
-from rag.conflicts.verdict import Evidence, judge
+from rag.conflicts.answers.same import normalize
+from rag.conflicts.library.texts import contradict_texts
+from rag.conflicts.verdict.compose import compose
+from rag.conflicts.verdict.copies import is_altered_copy
+from rag.conflicts.verdict.grouping import group_readings
+from rag.conflicts.verdict.judge import Evidence, judge
+from rag.conflicts.verdict.policy import choose
 from rag.core.verdict import Policy, Reading
 
 HERE = Path(__file__).resolve().parent

@@ -34,10 +34,10 @@ from scipy.special import logsumexp
 from benchmarks.sets import DATA, Row, rows
 from eval.metrics.answers import f1, normalize
 from rag.cli.common import counting_bar
-from rag.conflicts.calibration import logistic_fit
-from rag.conflicts.evidence import logistic, passage_numbers, score, span_numbers, top_signs
-from rag.conflicts.memory import first_line
-from rag.conflicts.reading import Reader, Sheet
+from rag.conflicts.memory.calibration import logistic_fit
+from rag.conflicts.memory.recall import first_line
+from rag.conflicts.reading.evidence import logistic, passage_numbers, score, span_numbers, top_signs
+from rag.conflicts.reading.reader import Reader, Sheet
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
 from rag.generation.base import Generation, Generator

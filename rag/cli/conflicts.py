@@ -14,8 +14,8 @@ from rag.cli.common import counting_bar, open_engine, out, print_json
 from rag.cli.options import AsJson, LibraryPlace
 
 if TYPE_CHECKING:
-    from rag.conflicts.checkpoint import Checkpoint
-    from rag.conflicts.library import LibraryConflict, Side
+    from rag.conflicts.library.checkpoint import Checkpoint
+    from rag.conflicts.library.search import LibraryConflict, Side
     from rag.core.passages import Passage
     from rag.engine import Engine
 
@@ -33,7 +33,7 @@ def conflicts(
     No model is needed. Claims that are denied, quoted, asked or tied to a condition contradict nobody, and so does what
     was true in the past. An interrupted comparison goes on where it was. Example:  concord conflicts mylibrary/
     """
-    from rag.conflicts.library import find_library_conflicts
+    from rag.conflicts.library.search import find_library_conflicts
 
     with open_engine(library) as engine, counting_bar("comparing sentences") as report:
         passages = list(_read_passages(engine))
@@ -69,7 +69,7 @@ _KINDS = {
 
 def _checkpoint(engine: Engine) -> Checkpoint | None:
     """Beside a library in a folder; one in PostgreSQL has no such place."""
-    from rag.conflicts.checkpoint import FILE_NAME, Checkpoint
+    from rag.conflicts.library.checkpoint import FILE_NAME, Checkpoint
 
     folder, library = engine.library.folder, engine.library
     return Checkpoint(folder / FILE_NAME, f"{library.identity} {library.generation}") if folder else None

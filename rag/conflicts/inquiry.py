@@ -1,7 +1,7 @@
 """One question's inquiry: what is asked beside the answer, and the verdict that the replies make.
 
-:class:`Inquirer` asks the passages (:mod:`rag.conflicts.reading`) and the model's memory
-(:mod:`rag.conflicts.memory`), and judges what they say (:mod:`rag.conflicts.verdict`).
+:class:`Inquirer` asks the passages (:mod:`rag.conflicts.reading.reader`) and the model's memory
+(:mod:`rag.conflicts.memory.recall`), and judges what they say (:mod:`rag.conflicts.verdict.judge`).
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rag.conflicts.assumptions import find_assumption
-from rag.conflicts.calibration import Calibration, knows
-from rag.conflicts.copies import find_copies
-from rag.conflicts.dates import document_date, statement_date
-from rag.conflicts.grouping import group_readings
-from rag.conflicts.memory import memory_requests, read_memory
-from rag.conflicts.memory_relation import relate_memory
-from rag.conflicts.reading import Reader, Sheet
-from rag.conflicts.relevance import silence_strays
-from rag.conflicts.verdict import Evidence, judge
+from rag.conflicts.memory.calibration import Calibration, knows
+from rag.conflicts.memory.recall import memory_requests, read_memory
+from rag.conflicts.reading.reader import Reader, Sheet
+from rag.conflicts.reading.relevance import silence_strays
+from rag.conflicts.values.dates import document_date, statement_date
+from rag.conflicts.verdict.assumptions import find_assumption
+from rag.conflicts.verdict.copies import find_copies
+from rag.conflicts.verdict.grouping import group_readings
+from rag.conflicts.verdict.judge import Evidence, judge
+from rag.conflicts.verdict.memory import relate_memory
 from rag.core.passages import Passage
 from rag.core.verdict import Memory, Position, Reading, Verdict
 from rag.generation.base import Generation, Generator

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
-from rag.conflicts.library import find_library_conflicts
+from rag.conflicts.library.search import find_library_conflicts
 from rag.core.answer import Answer
 from rag.core.errors import LibraryError
 from rag.core.passages import Passage

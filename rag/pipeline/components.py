@@ -11,9 +11,9 @@ from langchain_core.retrievers import BaseRetriever
 from numpy.typing import NDArray
 
 from kg.types import Extractor
-from rag.conflicts.calibration import Calibration, load_calibration
 from rag.conflicts.inquiry import Inquirer
-from rag.conflicts.reading import Reader
+from rag.conflicts.memory.calibration import Calibration, load_calibration
+from rag.conflicts.reading.reader import Reader
 from rag.core.encoding import Encoder, passage_text
 from rag.core.errors import ConcordError
 from rag.core.passages import Passage

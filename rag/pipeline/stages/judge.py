@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rag.conflicts.follow import follow
 from rag.conflicts.inquiry import Inquirer
+from rag.conflicts.verdict.follow import follow
 from rag.pipeline.state import State, update
 
 
