@@ -5,8 +5,8 @@ So common nouns are found too ("office", "lighthouse"); they link passages that 
 little where many passages have them.
 
 * Arabic, Hebrew, Indic scripts: runs of words between closed-class words.
-* Chinese: runs of characters between closed-class characters; of a longer run also the end that begins with a common
-  surname ("馆长王芳": 王芳).
+* Chinese: runs of characters between closed-class characters; of a longer run also the beginning and the end that a
+  common surname begins ("馆长王芳": 王芳).
 * Japanese: runs of kanji and katakana; hiragana writes endings and particles.
 * Korean: words without the particle that is written onto them; a particle ends the run.
 * Thai and other scripts of its kind: runs between closed-class words. A closed-class word inside a longer word cuts it.
@@ -57,13 +57,14 @@ _KOREAN_ENDINGS = re.compile(
     "(?:이었습니다|였습니다|입니다|이었다|이라고|에게서|에서는|으로는|이고|이며|이다|에서|에게|에는|으로|부터|까지|처럼|보다|라고|"
     "께서|은|는|이|가|을|를|의|에|로|와|과|도|만)$"
 )
+_KOREAN_COURTESY = re.compile("(?:씨|님)$")
 _KOREAN_VERB = re.compile("(?:습니다|니까|다|요|까)$")
 _THAI_CLOSED = re.compile(
-    "คือ|เป็น|ที่|ของ|และ|หรือ|แต่|ซึ่ง|โดย|จาก|ให้|ได้|ไม่|มี|ว่า|ใน|กับ|เมื่อ|เพื่อ|ด้วย|ใคร|อะไร|ไหน|อย่างไร|"
+    "คือ|เป็น|ชื่อ|นางสาว|นาย(?!ก)|นาง|คุณ|อยู่|นี้|นั้น|ที่|ของ|และ|หรือ|แต่|ซึ่ง|โดย|จาก|ให้|ได้|ไม่|มี|ว่า|ใน|กับ|เมื่อ|เพื่อ|ด้วย|ใคร|อะไร|ไหน|อย่างไร|"
     "ແມ່ນ|ແລະ|ຢູ່|ຂອງ|ທີ່|និង|នៅ|គឺ|ជា|របស់|သည်|ကို|၏|နှင့်|မှာ"
 )
 _SPACED_WORD = re.compile(f"[{CASELESS}]+")
-_HAN_RUN = re.compile(f"[{HAN}{KANA}·]+")
+_HAN_RUN = re.compile(f"[{HAN}{KANA}·・]+")
 _HIRAGANA = "\u3041-\u3096\u309d\u309e"
 _NAME_RUN = re.compile(f"[^{_HIRAGANA}]+")
 _IS_KANA = re.compile(f"[{_HIRAGANA}\u30a1-\u30fa]")
@@ -141,8 +142,11 @@ def _signs(text: str, start: int, end: int) -> Iterator[Span]:
         end = courtesy.start()
         yield start, end
     for length in (2, 3):
-        if end - start > length and text[end - length] in _SURNAMES:
-            yield end - length, end
+        if end - start > length:
+            if text[end - length] in _SURNAMES:
+                yield end - length, end
+            if text[start] in _SURNAMES:
+                yield start, start + length
 
 
 def _korean(text: str) -> Iterator[Span]:
@@ -157,9 +161,11 @@ def _korean(text: str) -> Iterator[Span]:
             yield from _nested(iter([run]))
             run = []
             continue
-        length = len(stem) if has_particle else len(match.group())
-        run.append((match.start(), match.start() + length))
-        if has_particle:
+        yield match.span()  # what looks like a particle may belong to a name
+        word = stem if has_particle else match.group()
+        name = _KOREAN_COURTESY.sub("", word) if len(word) > 2 else word
+        run.append((match.start(), match.start() + len(name)))
+        if len(name) < len(match.group()):
             yield from _nested(iter([run]))
             run = []
     yield from _nested(iter([run]))

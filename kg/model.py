@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from kg.imports import build_extraction, checked_items
-from kg.names import canonical
+from kg.names import canonical, contains_name
 from kg.types import Claim, Extraction
 from rag.core.passages import Passage
 from rag.core.query import Message, Sampling
@@ -76,7 +76,7 @@ def read_reply(reply: Generation, passage: Passage) -> Extraction:
     except ValueError as error:
         cut = " (it was cut off)" if reply.finish_reason == "length" else ""
         return _reject(passage, f"{error}{cut}: {' '.join(reply.text.split())[:80]!r}")
-    words = f" {canonical(_full_text(passage))} "
+    words = canonical(_full_text(passage))
     missing = [claim for claim in claims if not _occurs_in(words, claim[0]) or not _occurs_in(words, claim[2])]
     reasons += [f"{list(claim)!r} names something that is not in the passage; left out" for claim in missing]
     extraction = build_extraction(
@@ -88,7 +88,7 @@ def read_reply(reply: Generation, passage: Passage) -> Extraction:
 
 
 def _occurs_in(words: str, name: str) -> bool:
-    return f" {canonical(name)} " in words
+    return contains_name(words, canonical(name))
 
 
 def _without_repeats(triples: Sequence[Any]) -> tuple[Any, ...]:

@@ -29,6 +29,7 @@ _JOINERS = frozenset(_JOINING_WORDS.split())
 _WORD = re.compile(r"\w+(?:['\u2019.\-&]\w+)*\.?", re.UNICODE)
 _PART = re.compile(rf"[\w{CASELESS}{UNSPACED}]+")
 _SIGNS = re.compile(f"[{UNSPACED}]+")
+_PIECE = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _POSSESSIVE = re.compile(r"['\u2019]s\b")
 _BRACKETS = re.compile(r"\s*\([^()]*\)")
 _SENTENCE_END = re.compile(r"[.!?]['\"\u201d\u2019)]*\s*$")
@@ -51,8 +52,23 @@ def canonical(text: str) -> str:
 
 def is_name(name: str) -> bool:
     """Whether a canonical name can be an entity: 3 characters (2 in Chinese and its like), no closed-class word."""
-    min_chars = _MIN_SIGNS if IS_UNSPACED.search(name) else _MIN_CHARS
+    min_chars = _MIN_SIGNS if is_unspaced(name) else _MIN_CHARS
     return len(name) >= min_chars and name not in FUNCTION_WORDS
+
+
+def is_unspaced(name: str) -> bool:
+    """Whether a name is written in a script without blanks between words."""
+    return IS_UNSPACED.search(name) is not None
+
+
+def find_pieces(text: str) -> list[tuple[int, int]]:
+    """Start and end of each word of a canonical text; a character of a script without blanks is one by itself."""
+    return [match.span() for match in _PIECE.finditer(text)]
+
+
+def contains_name(text: str, name: str) -> bool:
+    """Whether a canonical name stands in a canonical text, as whole words where there are blanks between words."""
+    return name in text if is_unspaced(name) else f" {name} " in f" {text} "
 
 
 def aliases(title: str) -> tuple[str, ...]:

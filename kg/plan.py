@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from kg.graph import KnowledgeGraph
-from kg.names import canonical
+from kg.names import canonical, find_pieces, is_unspaced
 from rag.core.english import FUNCTION_WORDS
 
 # Long questions are cut: linking tries every run of words.
@@ -105,12 +105,13 @@ class Planner:
 
     def _subjects(self, question: str) -> list[str]:
         """The longest names in the question that are the subject of a claim, without names inside longer ones."""
-        words = canonical(question).split()
+        text = canonical(question)
+        words = find_pieces(text)
         subjects: dict[str, None] = {}
         taken = [False] * len(words)
         for length in range(min(_MAX_NAME_WORDS, len(words)), 0, -1):
             for first in range(len(words) - length + 1):
-                name = " ".join(words[first : first + length])
+                name = text[words[first][0] : words[first + length - 1][1]]
                 is_free = not any(taken[first : first + length])
                 if is_free and name not in FUNCTION_WORDS and self._graph.claims_about(name):
                     subjects[name] = None
@@ -168,5 +169,6 @@ def phrase(relations: Sequence[str]) -> str:
 
 def _without(question: str, subject: str) -> str:
     """The question without the words of its subject, possessives and punctuation."""
-    words = f" {canonical(question)} ".replace(f" {subject} ", " ", 1)
+    text = canonical(question)
+    words = text.replace(subject, " ", 1) if is_unspaced(subject) else f" {text} ".replace(f" {subject} ", " ", 1)
     return re.sub(r"\s+", " ", words).strip()

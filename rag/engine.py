@@ -130,13 +130,27 @@ class Engine:
         self.library.close()
 
     def add(
-        self, items: Iterable[str | Path | Document | Source] | str | Path | Document, progress: Progress | None = None
+        self,
+        items: Iterable[str | Path | Document | Source] | str | Path | Document,
+        progress: Progress | None = None,
+        *,
+        sync: bool = False,
+        folders: Sequence[str] | None = None,
     ) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; what cannot be read is reported, not fatal.
 
-        An unchanged source is left alone, a changed one is replaced. Either all changes of one call are in
-        the library or none; the next call continues one that was interrupted. Items may come from a
-        generator: they are read as they come, in bounded memory.
+        A source that has not changed is left alone, one that has is replaced. Files are parsed in a process of their
+        own, within the limits of the settings ``parse_*``. LangChain documents with one ``source`` are parts of one
+        document. A file that moved keeps one document. Either all additions of one call are in the library or none;
+        the next call continues one that was interrupted. Items may come from a generator: they are read as they come,
+        in bounded memory.
+
+        Args:
+            items: what to add.
+            progress: is told of every source.
+            sync: remove documents below the named folders whose file is gone. Otherwise the report names them.
+            folders: the folders of sources that are names only, such as uploads; nothing is looked for on this machine
+                then. By default the folders among ``items``.
 
         Raises:
             LibraryError: the library was made with another encoder.
@@ -144,7 +158,10 @@ class Engine:
         """
         stream = [items] if isinstance(items, (str, Path, Document)) else items
         with self._adding:
-            return Ingestor(self.library, self._encoder, self.config, progress or Progress()).add(stream)
+            ingestor = Ingestor(
+                self.library, self._encoder, self.config, progress or Progress(), folders=folders, sync=sync
+            )
+            return ingestor.add(stream)
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id; a folder removes every document below it.

@@ -9,27 +9,38 @@ from typing import Annotated
 import typer
 
 from rag.cli.common import err, open_engine, out, print_json, progress_bar, say
-from rag.cli.options import EncoderName, LibraryPlace, SettingsFile
+from rag.cli.options import AsJson, EncoderName, LibraryPlace, SettingsFile
 
 
 def add(
     library: LibraryPlace,
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders (recursively): txt, md, html, pdf, docx.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders (recursively): PDF, Office, web pages, mail, tables, text, source code."),
+    ],
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Follow the folders: remove documents whose file is gone from them.")
+    ] = False,
+    as_json: AsJson = False,
     encoder: EncoderName = None,
     config: SettingsFile = None,
 ) -> None:
-    """Add documents. Unchanged files are left alone, changed ones replace their passages; all or nothing."""
+    """Add documents. Unchanged files are left alone, changed ones replace their passages.
+
+    What cannot be read is listed with the reason, and all else is added (exit code 1). Moved files keep one document.
+    """
     from rag.cli import render
 
     with (
         open_engine(library, config, must_exist=False, encoder=encoder) as engine,
         progress_bar("reading", has_names=True) as progress,
     ):
-        report = engine.add(list(paths), progress)
-    err.print(render.add_report(report))
+        report = engine.add(list(paths), progress, sync=sync)
+    err.print(render.add_report(report), soft_wrap=True)
+    if as_json:
+        print_json(asdict(report))
     if report.failed:
-        num_read = len(report.added) + len(report.replaced) + len(report.unchanged)
-        raise typer.Exit(1 if num_read else 2)
+        raise typer.Exit(1 if report.num_read else 2)
 
 
 def remove(

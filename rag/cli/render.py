@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag.cli.positions import verdict_lines
-from rag.conflicts.answers import same_answer
+from rag.conflicts.answers.same import same_answer
 from rag.conflicts.streams import MAX_JSD
 from rag.core.answer import Answer, Citation, Conflict, Step, TokenEvent
 from rag.core.reports import AddCost, AddReport, DocumentInfo
@@ -114,15 +115,33 @@ def documents_table(documents: list[DocumentInfo]) -> Table:
 def add_report(report: AddReport) -> RenderableType:
     """What an ``add`` did, failures listed."""
     counts = f"{len(report.added)} added, {len(report.replaced)} replaced, {len(report.unchanged)} unchanged"
+    counts += "".join(
+        f", {len(names)} {what}" for what, names in (("moved", report.moved), ("removed", report.removed)) if names
+    )
     lines = [Text(f"{counts}; the library holds {report.num_passages} passages", style="green")]
     lines.append(Text(_cost(report.cost), style="dim"))
     if report.skipped:
         names = ", ".join(short_path(name) for name in report.skipped[:5])
         more = f" and {len(report.skipped) - 5} more" if len(report.skipped) > 5 else ""
         lines.append(Text(f"skipped {len(report.skipped)} files of other types: {names}{more}", style="yellow"))
+    lines += [Text(line, style="yellow") for line in _changes(report)]
     lines += [Text(f"note: {note}", style="yellow") for note in report.notes]
     lines += [Text(f"not added: {short_path(item.source)}: {item.reason}", style="red") for item in report.failed]
     return Group(*lines)
+
+
+def _changes(report: AddReport) -> Iterator[str]:
+    """One line for each file that moved, is a copy, is gone, or is no file of its own."""
+    for pair in report.moved:
+        yield f"moved: {short_path(pair.former)} is {short_path(pair.source)} now"
+    for copy in report.copies:
+        yield f"copy: {short_path(copy.source)} has the content of {short_path(copy.original)}"
+    for source in report.removed:
+        yield f"removed: {short_path(source)}: its file is gone"
+    for source in report.gone:
+        yield f"gone: {short_path(source)}: its file is gone, the library still answers from it; --sync removes it"
+    for entry in report.left_out:
+        yield f"left out: {short_path(entry.source)}: {entry.reason}"
 
 
 def _cost(cost: AddCost) -> str:

@@ -59,9 +59,11 @@ class AsyncClient:
         """Make the library."""
         await self._run(self._calls.create())
 
-    async def add(self, items: Iterable[str | Path | Document] | str | Path | Document) -> AddReport:
-        """Add files, folders (recursively) and LangChain documents; returns when they are in the library."""
-        return await self._run(self._calls.add(items))
+    async def add(
+        self, items: Iterable[str | Path | Document] | str | Path | Document, *, sync: bool = False
+    ) -> AddReport:
+        """As :meth:`rag.client.sync.Client.add`."""
+        return await self._run(self._calls.add(items, sync=sync))
 
     async def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id."""

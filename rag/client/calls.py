@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from langchain_core.documents import Document
 
 from rag.client import wire
-from rag.client.uploads import merge_reports, read_uploads, texts_body
+from rag.client.uploads import batch_texts, file_requests, merge_reports, read_uploads
 from rag.core.answer import Answer
 from rag.core.errors import PatchError
 from rag.core.passages import Passage, ScoredPassage
@@ -70,15 +71,17 @@ class Calls:
     def create(self) -> Plan[None]:
         yield Call("POST", "/v1/libraries", {"json": {"name": self._library}})
 
-    def add(self, items: Iterable[str | Path | Document] | str | Path | Document) -> Plan[AddReport]:
+    def add(self, items: Iterable[str | Path | Document] | str | Path | Document, *, sync: bool) -> Plan[AddReport]:
         listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
         texts = [item for item in listed if isinstance(item, Document)]
-        files = read_uploads(item for item in listed if not isinstance(item, Document))
-        reports = []
-        if texts:
-            reports.append(wire.parse_add_report((yield from self._job("documents", {"json": texts_body(texts)}))))
-        if files:
-            reports.append(wire.parse_add_report((yield from self._job("files", {"files": files}))))
+        uploads = read_uploads(item for item in listed if not isinstance(item, Document))
+        jobs: list[tuple[str, dict[str, Any], dict[str, Any]]]
+        jobs = [("documents", {"json": body}, {}) for body in batch_texts(texts)]
+        jobs += [("files", *request) for request in file_requests(uploads, sync=sync)]
+        reports = [uploads.report]
+        for job in jobs:
+            reply = yield from self._job(*job)
+            reports += [wire.parse_add_report(reply)]
         return merge_reports(reports)
 
     def remove(self, sources: Iterable[str | Path]) -> Plan[list[DocumentInfo]]:
@@ -121,9 +124,12 @@ class Calls:
             yield Call("DELETE", f"{self._path}/patches/{key}")
         return list(keys)
 
-    def _job(self, kind: str, body: Mapping[str, Any]) -> Plan[dict[str, Any]]:
+    def _job(
+        self, kind: str, body: Mapping[str, Any], params: Mapping[str, Any] = MappingProxyType({})
+    ) -> Plan[dict[str, Any]]:
         """Begin a job, and see it to its end."""
-        job: dict[str, Any] = yield Call("POST", f"{self._path}/{kind}", {"params": {"wait_s": _WAIT_S}, **body})
+        options = {"params": {"wait_s": _WAIT_S, **params}, **body}
+        job: dict[str, Any] = yield Call("POST", f"{self._path}/{kind}", options)
         while job["status"] in ("queued", "running"):
             job = yield Call("GET", f"/v1/jobs/{job['id']}", delay_s=_POLL_S)
         return job

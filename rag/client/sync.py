@@ -55,9 +55,13 @@ class Client:
         """Make the library."""
         self._run(self._calls.create())
 
-    def add(self, items: Iterable[str | Path | Document] | str | Path | Document) -> AddReport:
-        """Add files, folders (recursively) and LangChain documents; returns when they are in the library."""
-        return self._run(self._calls.add(items))
+    def add(self, items: Iterable[str | Path | Document] | str | Path | Document, *, sync: bool = False) -> AddReport:
+        """Add files, folders (recursively) and LangChain documents; returns when they are in the library.
+
+        Files of a folder are named by it (``archive/2019/report.pdf``). What cannot be read is in the report. ``sync``
+        sends the files in one request and removes documents of these folders that are not among them.
+        """
+        return self._run(self._calls.add(items, sync=sync))
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id."""

@@ -5,9 +5,10 @@ Inside the engine a passage is a :class:`Passage`; at the edges it is a ``langch
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -50,14 +51,43 @@ class Passage:
 
     @classmethod
     def from_document(cls, document: Document) -> Passage:
-        """The reverse of :meth:`to_document`; documents from foreign retrievers get what they lack by default."""
-        meta = document.metadata
+        """The reverse of :meth:`to_document`; documents from foreign retrievers get what they lack.
+
+        A chunk without an id is named by its text, so chunks of one document differ, and the name is the same at
+        every search.
+        """
+        meta = {name: value for name, value in document.metadata.items() if value is not None}
+        text = document.page_content
+        digest = sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
         source = str(meta.get("source", meta.get("doc_id", document.id or "")))
-        doc_id = str(meta.get("doc_id", source))
-        passage_id = str(meta.get("passage_id", document.id or f"{doc_id}:{meta.get('start', 0)}"))
-        title = str(meta.get("title", source))
-        places = {name: str(meta.get(name, "")) for name in ("location", "heading", "date")}
-        return cls(passage_id, doc_id, source, title, document.page_content, int(meta.get("start", 0)), **places)
+        doc_id = str(meta.get("doc_id", source or f"text:{digest}"))
+        return cls(
+            passage_id=str(meta.get("passage_id", document.id or f"{doc_id}:{digest}")),
+            doc_id=doc_id,
+            source=source,
+            title=str(meta.get("title", source)),
+            text=text,
+            start=int(meta.get("start", meta.get("start_index", 0))),
+            location=document_location(meta),
+            heading=str(meta.get("heading", "")),
+            date=str(meta.get("date", "")),
+        )
+
+
+def document_location(metadata: Mapping[str, Any]) -> str:
+    """Where a LangChain document stands in its source, from what loaders write about it; empty where they do not.
+
+    ``page_label`` and ``page_number`` count as people do; ``page`` and ``row`` begin with 0.
+    """
+    if metadata.get("location"):
+        return str(metadata["location"])
+    for name in ("page_label", "page_number"):
+        if metadata.get(name) not in (None, ""):
+            return f"page {metadata[name]}"
+    for name in ("page", "row"):
+        if isinstance(metadata.get(name), int):
+            return f"{name} {metadata[name] + 1}"
+    return ""
 
 
 @dataclass(frozen=True)

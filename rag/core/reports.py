@@ -15,6 +15,22 @@ class FailedSource:
 
 
 @dataclass(frozen=True)
+class MovedSource:
+    """A file that is known again by its content under a new name."""
+
+    source: str
+    former: str
+
+
+@dataclass(frozen=True)
+class CopiedSource:
+    """A file with exactly the content of another one."""
+
+    source: str
+    original: str
+
+
+@dataclass(frozen=True)
 class AddCost:
     """What an ``add`` took.
 
@@ -40,6 +56,11 @@ class AddReport:
     Attributes:
         failed: sources that could not be read, with the reason.
         skipped: files of unknown types inside the given folders.
+        left_out: links, pipes and sockets inside the given folders, with the reason.
+        moved: files that were added under a new name; their former documents were removed.
+        copies: files with the content of another document; both are in the library.
+        gone: documents below the given folders whose file is gone; they are still in the library.
+        removed: the same, where the library was to follow its folders (``sync``).
         notes: what the person should know about what was read, such as a language that the encoder cannot read.
         num_passages: passages in the library afterwards.
         num_new_passages: by how many that grew (negative when replacements are shorter).
@@ -51,10 +72,20 @@ class AddReport:
     unchanged: Sequence[str] = ()
     failed: Sequence[FailedSource] = ()
     skipped: Sequence[str] = ()
+    left_out: Sequence[FailedSource] = ()
+    moved: Sequence[MovedSource] = ()
+    copies: Sequence[CopiedSource] = ()
+    gone: Sequence[str] = ()
+    removed: Sequence[str] = ()
     notes: Sequence[str] = ()
     num_passages: int = 0
     num_new_passages: int = 0
     cost: AddCost = AddCost()
+
+    @property
+    def num_read(self) -> int:
+        """Sources that could be read."""
+        return len(self.added) + len(self.replaced) + len(self.unchanged) + len(self.moved)
 
 
 @dataclass(frozen=True)

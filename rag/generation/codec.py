@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from decoders.params import CkPlug, DecoderParams, Dial, Memory
@@ -13,6 +14,7 @@ from decoders.trace import StepTrace
 from rag.core.answer import Step
 from rag.core.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
 from rag.core.query import Message, Sampling
+from rag.generation.literal import BREAK, LiteralText
 
 
 class Codec:
@@ -29,31 +31,38 @@ class Codec:
         self.tokenizer = tokenizer
         self.name = name
         self.eos = eos
+        self._literal = LiteralText(tokenizer)
         self._style = resolve_style(style, has_template=bool(tokenizer.chat_template), model=name)
         self.default_stop = () if self._style == "chat" else PLAIN_STOP
 
     def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Token ids of a conversation, ready for the assistant's turn."""
+        """Token ids of a conversation, ready for the assistant's turn.
+
+        What a message says is text, whatever it looks like (:mod:`rag.generation.literal`). The template's own control
+        tokens are the only ones.
+        """
+        marked = [replace(message, content=self._literal.mark(message.content)) for message in messages]
         if self._style == "chat":
-            turns = [{"role": message.role, "content": message.content} for message in messages]
-            ids = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-            return tuple(ids)
-        ids = list(self.tokenizer(plain_text(messages))["input_ids"])
+            return tuple(self._encode_chat(marked))
+        first, *others = plain_text(marked).split(BREAK, 1)
+        ids = list(self.tokenizer(first)["input_ids"])
         # Some tokenizers append end-of-text to every text. It would end the answer before its first token.
         while ids and ids[-1] in self.eos:
             ids.pop()
+        for rest in others:
+            ids += self._literal.encode_inside(rest)
         return tuple(ids)
 
-    def encode_reply(self, text: str) -> tuple[int, ...]:
-        """Token ids of a reply that begins and ends as the model's own would."""
-        if self._style == "chat":
-            return (*self.encode_text(text), self.tokenizer.eos_token_id)
-        # A plain prompt ends in "Answer:": a word follows after a space, and a new line ends the reply.
-        return tuple(self.encode_text(f" {text}{PLAIN_STOP[0]}"))
+    def _encode_chat(self, marked: Sequence[Message]) -> list[int]:
+        turns = [{"role": message.role, "content": message.content} for message in marked]
+        if not any(BREAK in message.content for message in marked):
+            return list(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False))
+        text = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        return self._literal.encode(text)
 
     def encode_text(self, text: str) -> list[int]:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self._literal.encode(self._literal.mark(text))
 
     def step(self, token_id: int, trace: StepTrace | None, decoder: DecoderParams) -> Step:
         """A step of the conflict report, token ids as text.

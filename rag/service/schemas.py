@@ -1,4 +1,4 @@
-"""What goes over the wire to libraries, documents and jobs; the chat's own forms are in ``chat_schemas``."""
+"""What goes over the wire to libraries, documents and jobs; the chat's forms are in :mod:`rag.service.chat`."""
 
 from __future__ import annotations
 
@@ -63,10 +63,11 @@ class NewText(Strict):
     text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS)
     source: str = Field(min_length=1, max_length=500, description="What citations show; the same one replaces it.")
     title: str = Field("", max_length=500)
+    location: str = Field("", max_length=200, description="Where it stands in the source, such as 'page 3'.")
 
 
 class NewTexts(Strict):
-    """Texts to add in one job: all of them become visible together."""
+    """Texts to add in one job: all of them become visible together. Texts of one source are parts of one document."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"documents": [{"source": "note-1", "text": "Mina Okafor runs the harbour."}]}}
@@ -99,13 +100,35 @@ class Failure(BaseModel):
     reason: str
 
 
+class Moved(BaseModel):
+    """A file that was known again by its content under a new name; its former document was removed."""
+
+    source: str
+    former: str
+
+
+class Copy(BaseModel):
+    """A file with exactly the content of another one; both are in the library."""
+
+    source: str
+    original: str
+
+
 class JobReport(BaseModel):
-    """What a job did, by source."""
+    """What a job did, by source.
+
+    ``gone`` are documents of the named folders that were not sent; ``removed`` the same, where ``sync`` was asked for.
+    """
 
     added: list[str] = []
     replaced: list[str] = []
     unchanged: list[str] = []
     failed: list[Failure] = []
+    moved: list[Moved] = []
+    copies: list[Copy] = []
+    gone: list[str] = []
+    removed: list[str] = []
+    notes: list[str] = []
     num_passages: int = 0
     num_new_passages: int = 0
 
@@ -171,9 +194,6 @@ class RankedPassage(BaseModel):
     title: str
     text: str
     start: int
-    location: str
-    heading: str
-    date: str
     score: float
     location: str = Field("", description="Where it stands in its source, such as 'page 3'.")
     heading: str = Field("", description="The headings above it, outermost first, joined by ' > '.")

@@ -123,3 +123,8 @@ def test_pathquestion_hits() -> None:
         for paths, row in zip(answers, rows, strict=True)
     ]
     assert sum(hits) / len(hits) >= 0.80
+
+
+def test_a_name_is_a_subject_inside_a_sentence_without_blanks() -> None:
+    walker = Walker(KnowledgeGraph(build_graph([("旧灯塔", "负责人", "李小龙")])), Words())
+    assert [path.answer for path in walker.walk("旧灯塔的负责人是谁？", top_k=1)] == ["李小龙"]

@@ -88,9 +88,13 @@ def test_adding_and_removing(address: str, tmp_path: Path) -> None:
     with Client(address, library="through-the-client") as client:
         client.create()
         report = client.add([tmp_path, Document("w5", metadata={"source": "note"})])
-        assert sorted(report.added) == ["a.md", "b.txt", "note"]
+        name = tmp_path.name
+        assert sorted(report.added) == ["note", f"{name}/a.md", f"{name}/sub/b.txt"]
         assert [d.source for d in client.remove(["note"])] == ["note"]
-        assert [d.source for d in client.documents()] == ["a.md", "b.txt"]
+        assert [d.source for d in client.documents()] == [f"{name}/a.md", f"{name}/sub/b.txt"]
+        (tmp_path / "sub" / "b.txt").unlink()
+        assert list(client.add(tmp_path).gone) == [f"{name}/sub/b.txt"]
+        assert list(client.add(tmp_path, sync=True).removed) == [f"{name}/sub/b.txt"]
 
 
 def test_errors_are_the_engines(client: Client, address: str) -> None:

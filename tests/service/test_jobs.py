@@ -133,14 +133,14 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.may_go, self.num_reading = threading.Event(), 0
-        load = __import__("rag.ingest.add", fromlist=["load"]).load
+        load = __import__("rag.ingest.parsing.parser", fromlist=["read_document"]).read_document
 
         def wait(source: Source, content: bytes, *rest: Any) -> Any:
             self.num_reading += 1
             self.may_go.wait(20)
             return load(source, content, *rest)
 
-        monkeypatch.setattr("rag.ingest.add.load", wait)
+        monkeypatch.setattr("rag.ingest.parsing.parser.read_document", wait)
 
 
 def text(name: str) -> Upload:
@@ -238,18 +238,18 @@ def test_the_task_that_takes_jobs_up_outlives_any_error(app: Any, monkeypatch: p
 _KILLER = """
 import os, signal, sys, threading
 from pathlib import Path
-import rag.ingest.add as adding
+import rag.ingest.parsing.parser as parsing
 from tests.service.tiny import tiny_app
 from tests.service.conftest import soon
 from rag.service.jobs.store import Upload
 
-load, may_read = adding.load, threading.Event()
+load, may_read = parsing.read_document, threading.Event()
 def deadly(source, content, *rest):
     may_read.wait()
     if b"poison" in content:
         os.kill(os.getpid(), signal.SIGKILL)
     return load(source, content, *rest)
-adding.load = deadly
+parsing.read_document = deadly
 state = tiny_app(Path(sys.argv[1])).state.concord
 if len(sys.argv) > 2:
     state.catalog.create("default", "papers")

@@ -50,12 +50,67 @@ def test_files_of_every_type(http: httpx.Client) -> None:
     assert changed["report"]["replaced"] == ["a.txt"]
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd.txt", "..\\..\\boot.txt", "/abs/olute.txt", "a/b/c.txt"])
-def test_a_name_is_no_path(http: httpx.Client, name: str) -> None:
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("../../etc/passwd.txt", "etc/passwd.txt"),
+        ("..\\..\\boot.txt", "boot.txt"),
+        ("/abs/olute.txt", "abs/olute.txt"),
+        ("papers\\C:\\mill.txt", "papers/mill.txt"),
+        ("a//b/./c.txt", "a/b/c.txt"),
+    ],
+)
+def test_a_name_keeps_its_folders_and_is_no_path(http: httpx.Client, filename: str, name: str) -> None:
     http.post("/v1/libraries", json={"name": "names"})
-    job = upload(http, "names", (name, b"w1 w2")).json()
-    added = [*job["report"]["added"], *job["report"]["unchanged"]]
-    assert added == [name.replace("\\", "/").rsplit("/", 1)[1]]
+    job = upload(http, "names", (filename, b"w1 w2")).json()
+    assert [*job["report"]["added"], *job["report"]["unchanged"]] == [name]
+
+
+def test_files_of_one_name_from_two_folders_are_two_documents(http: httpx.Client) -> None:
+    http.post("/v1/libraries", json={"name": "mayors"})
+    job = upload(http, "mayors", ("2019/mayor.md", b"Ann"), ("2023/mayor.md", b"Ben")).json()
+    assert job["report"]["added"] == ["2019/mayor.md", "2023/mayor.md"]
+    refused = upload(http, "mayors", ("mayor.md", b"Ann"), ("mayor.md", b"Ben"))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "duplicate_name")
+    assert http.get("/v1/libraries/mayors").json()["num_documents"] == 2
+
+
+@pytest.mark.parametrize("name", ["..", "a" * 600 + ".txt"])
+def test_names_that_cannot_be_taken(http: httpx.Client, name: str) -> None:
+    response = upload(http, "papers", (name, b"w1"))
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_name")
+
+
+def test_a_library_follows_a_folder(http: httpx.Client) -> None:
+    http.post("/v1/libraries", json={"name": "town"})
+
+    def send(*files: tuple[str, bytes], **params: object) -> dict[str, list[object]]:
+        parts = [("files", file) for file in files]
+        query = {"wait_s": 30, **params}
+        reply = http.post("/v1/libraries/town/files", files=parts, params=query).json()  # type: ignore[arg-type]
+        report: dict[str, list[object]] = reply["report"]
+        return report
+
+    send(("town/a.txt", b"w1 w2"), ("town/b.txt", b"w3 w4"), ("town/c.txt", b"w5"), ("other.txt", b"w6"))
+    report = send(("town/a.txt", b"w1 w2"), ("town/d.txt", b"w3 w4"), folder="town")
+    assert report["gone"] == ["town/c.txt"]
+    assert report["moved"] == [{"source": "town/d.txt", "former": "town/b.txt"}]
+    report = send(("town/a.txt", b"w1 w2"), ("town/copy.txt", b"w1 w2"), folder="town", sync=True)
+    assert sorted(map(str, report["removed"])) == ["town/c.txt", "town/d.txt"]
+    assert report["copies"] == [{"source": "town/copy.txt", "original": "town/a.txt"}]
+    documents = http.get("/v1/libraries/town/documents").json()["data"]
+    assert [document["source"] for document in documents] == ["other.txt", "town/a.txt", "town/copy.txt"]
+    refused = http.post("/v1/libraries/town/files", files=[("files", ("a.txt", b"w1"))], params={"sync": True})
+    assert refused.status_code == 400
+
+
+def test_texts_of_one_source_are_parts_of_one_document(http: httpx.Client) -> None:
+    http.post("/v1/libraries", json={"name": "parts"})
+    pages = [{"source": "locks.pdf", "text": f"w{n} w{n + 1}", "location": f"page {n}"} for n in (1, 2, 3)]
+    job = http.post("/v1/libraries/parts/documents", json={"documents": pages}, params={"wait_s": 30}).json()
+    assert job["report"]["added"] == ["locks.pdf"]
+    [document] = http.get("/v1/libraries/parts/documents").json()["data"]
+    assert document["size_chars"] >= sum(len(page["text"]) for page in pages)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-import rag.ingest.add as add_module
+import rag.ingest.parsing.parser as parser_module
 from tests.conftest import CORPUS
 from tests.service.conftest import as_tenant, live, soon
 from tests.service.conftest import fill as fill_library
@@ -456,6 +456,11 @@ def test_an_answer_is_copied(page: Any) -> None:
 def test_a_chat_is_deleted_and_brought_back(page: Any) -> None:
     ask(page)
     page.click("[aria-label^='Delete the chat']")
+    page.set_viewport_size({"width": 320, "height": 800})
+    box = page.locator("#notice").bounding_box()
+    assert box["width"] <= 320
+    assert box["height"] < 120
+    page.set_viewport_size({"width": 1280, "height": 860})
     assert page.locator("#chats li").count() == 0
     assert page.locator(".question").count() == 0
     page.click("#notice >> text=Undo")
@@ -488,16 +493,31 @@ def test_what_became_of_a_file_is_said(page: Any) -> None:
     ]
 
 
+def test_files_of_a_folder_keep_their_way(page: Any, tmp_path: Path) -> None:
+    for year, mayor in (("2019", "w10"), ("2023", "w11")):
+        (tmp_path / "archive" / year).mkdir(parents=True)
+        (tmp_path / "archive" / year / "mayor.md").write_text(mayor)
+    page.evaluate("document.querySelector('#files').webkitdirectory = true")
+    page.set_input_files("#files", tmp_path / "archive")
+    page.wait_for_selector(".uploads li")
+    until(page, "!document.querySelector('.uploads progress')")
+    assert sorted(page.locator(".uploads .name").all_inner_texts()) == [
+        "archive/2019/mayor.md",
+        "archive/2023/mayor.md",
+    ]
+    assert page.locator(".uploads .hint").all_inner_texts() == ["Added", "Added"]
+
+
 def test_a_job_is_seen_after_a_reload_and_cancelled(
     page: Any, filled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    may_go, load = threading.Event(), add_module.load
+    may_go, load = threading.Event(), parser_module.read_document
 
     def held(*parameters: Any) -> Any:
         may_go.wait(20)
         return load(*parameters)
 
-    monkeypatch.setattr("rag.ingest.add.load", held)
+    monkeypatch.setattr(parser_module, "read_document", held)
     try:
         page.set_input_files("#files", {"name": "slow.txt", "mimeType": "text/plain", "buffer": b"w10 w12"})
         page.wait_for_selector(".uploads [aria-label^='Cancel']:visible")

@@ -119,6 +119,13 @@ class Config(BaseModel):
     extractor: Literal["rules", "model"] = Field(
         "rules", description="What reads names and claims for the graph: rules, or rules and the generator (slow)."
     )
+    parse_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Longest time for reading one file, seconds; then it is given up."
+    )
+    parse_memory_mib: Annotated[int, Field(ge=64)] = Field(
+        1024, description="Most memory for reading one file, MiB; also the largest file."
+    )
+    parse_expansion_mib: Count = Field(512, description="Most that a file that is an archive may expand to, MiB.")
     cache_dir: Path | None = Field(
         None, description="Where downloaded and converted models are kept; None is the user's cache."
     )

@@ -5,82 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
 from rag.ingest.blocks import Block
-from rag.ingest.loaders.pdf_tables import find_ruled_tables, find_spaced_tables
+from rag.ingest.loaders.pdf_page import Line, Page, Word
+from rag.ingest.loaders.pdf_tables import PdfTable, find_ruled_tables, find_spaced_tables
 
 _MARK = re.compile(r"^([•▪◦‣\u2043●○■□\u2013—*\uf0b7\uf0a7-])\s+|^(\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)])\s+")
 _PAGE_NUMBER = re.compile(r"\W*((page|seite|p\.) ?)?#\W*((of|von|/) ?#)?")
 _END_OF_SENTENCE = re.compile(r"[.!?:;。\uff01\uff1f…]['\"”\u2019)\]]*$")
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word, its box, and the size of its font."""
-
-    text: str
-    left: float
-    bottom: float
-    right: float
-    top: float
-    size: float
-
-
-@dataclass(frozen=True)
-class Line:
-    """Words on one base line, in the order of reading."""
-
-    words: tuple[Word, ...]
-
-    @cached_property
-    def left(self) -> float:
-        return min(word.left for word in self.words)
-
-    @cached_property
-    def right(self) -> float:
-        return max(word.right for word in self.words)
-
-    @cached_property
-    def bottom(self) -> float:
-        return median(word.bottom for word in self.words)
-
-    @cached_property
-    def top(self) -> float:
-        return max(word.top for word in self.words)
-
-    @cached_property
-    def size(self) -> float:
-        """Of most of its words."""
-        return max(median(word.size for word in self.words), 1.0)
-
-    @cached_property
-    def text(self) -> str:
-        return " ".join(word.text for word in self.words)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A straight line on the page: upright or level, where, from, to."""
-
-    is_upright: bool
-    position: float
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page as it is shown."""
-
-    number: int
-    width: float
-    height: float
-    lines: tuple[Line, ...]
-    rules: tuple[Rule, ...]
 
 
 def lay_out(pages: Sequence[Page]) -> list[Block]:
@@ -91,8 +26,11 @@ def lay_out(pages: Sequence[Page]) -> list[Block]:
     large = sorted({size for size in sizes if size >= 1.15 * body_size}, reverse=True)
     levels = {size: min(level, 4) for level, size in enumerate(large, start=1)}
     blocks: list[Block] = []
+    above: PdfTable | None = None
     for page in pages:
-        _extend(blocks, _lay_out_page(page, levels))
+        parts = _arrange(page, above)
+        above = _find_last_table(page, parts)
+        _extend(blocks, _build_page(parts, levels, f"page {page.number}"))
     return blocks
 
 
@@ -109,23 +47,16 @@ def _extend(blocks: list[Block], page: Iterator[Block]) -> None:
 
 def _drop_repeated(pages: Sequence[Page]) -> list[Page]:
     """Pages without the lines that most of them repeat at the top or bottom, except on the first that has them."""
-    counts = Counter(key for page in pages for key in {_key(line) for line in _find_edges(page)})
-    limit = max(3, len(pages) // 3)
-    seen: set[str] = set()
-    kept = []
+    groups: dict[str, list[tuple[int, Line]]] = {}
     for page in pages:
-        edges = {id(line): _key(line) for line in _find_edges(page)}
-        lines = []
-        for line in page.lines:
-            key = edges.get(id(line), "")
-            is_number = len(pages) > 1 and _PAGE_NUMBER.fullmatch(key) is not None
-            if is_number or (key and counts[key] >= limit and key in seen):
-                continue
-            if key:
-                seen.add(key)
-            lines.append(line)
-        kept.append(replace(page, lines=tuple(lines)))
-    return kept
+        for line in _find_edges(page):
+            groups.setdefault(_key(line), []).append((page.number, line))
+    dropped: set[int] = set()
+    for key, group in groups.items():
+        is_number = _PAGE_NUMBER.fullmatch(key) is not None
+        if len(group) >= (2 if is_number else max(3, len(pages) // 3)) and _is_counting(group):
+            dropped.update(id(line) for _, line in group[0 if is_number else 1 :])
+    return [replace(page, lines=tuple(line for line in page.lines if id(line) not in dropped)) for page in pages]
 
 
 def _find_edges(page: Page) -> list[Line]:
@@ -138,27 +69,56 @@ def _key(line: Line) -> str:
     return re.sub(r"\d+", "#", line.text.strip().lower())
 
 
-def _lay_out_page(page: Page, levels: dict[float, int]) -> Iterator[Block]:
-    """The blocks of one page, each table where its first line stands."""
-    place = f"page {page.number}"
+def _is_counting(group: Sequence[tuple[int, Line]]) -> bool:
+    """Whether each number in these lines is the same on all pages, or counts the pages. Rows of tables do neither."""
+    numbers = [[int(each) for each in re.findall(r"\d{1,15}", line.text)] for _, line in group]
+    pages = [page for page, _ in group]
+    return all(
+        len(set(column)) == 1 or len({number - page for number, page in zip(column, pages, strict=True)}) == 1
+        for column in zip(*numbers, strict=False)
+    )
+
+
+def _arrange(page: Page, above: PdfTable | None) -> list[list[Line] | PdfTable]:
+    """What is on a page, in order: runs of lines, and tables where their first line stands.
+
+    Args:
+        page: to be read.
+        above: the table that ends the page before; it may go on.
+    """
     tables = find_ruled_tables(page.lines, page.rules)
     taken = {id(word) for table in tables for word in table.words}
     lines = [rest for line in page.lines if (rest := _without(line, taken)) is not None]
-    pieces = _order([piece for line in lines for piece in _split(line)], page.width)
-    tables += find_spaced_tables(pieces, page.width)
+    pieces = _order([piece for line in lines for piece in _split(line)])
+    tables += find_spaced_tables(pieces, above)
     owners = {id(word): number for number, table in enumerate(tables) for word in table.words}
-    waiting: list[Line] = []
+    parts: list[list[Line] | PdfTable] = []
     done: set[int] = set()
     for line in _with_tables(page, pieces, taken):
         owner = owners.get(id(line.words[0]))
         if owner is None:
-            waiting.append(line)
+            if not parts or isinstance(parts[-1], PdfTable):
+                parts.append([])
+            parts[-1].append(line)  # type: ignore[union-attr]
         elif owner not in done:
-            yield from _merge(waiting, levels, place)
-            waiting = []
             done.add(owner)
-            yield from tables[owner].build(place)
-    yield from _merge(waiting, levels, place)
+            parts.append(tables[owner] if parts or above is None else tables[owner].follow(above))
+    return parts
+
+
+def _find_last_table(page: Page, parts: Sequence[list[Line] | PdfTable]) -> PdfTable | None:
+    """The table at the end of a page, above its footer."""
+    for part in reversed(parts):
+        if isinstance(part, PdfTable):
+            return part
+        if any(line.bottom > page.height / 10 for line in part):
+            return None
+    return None
+
+
+def _build_page(parts: Sequence[list[Line] | PdfTable], levels: dict[float, int], place: str) -> Iterator[Block]:
+    for part in parts:
+        yield from part.build(place) if isinstance(part, PdfTable) else _merge(part, levels, place)
 
 
 def _with_tables(page: Page, pieces: Sequence[Line], taken: set[int]) -> Iterator[Line]:
@@ -205,7 +165,7 @@ def _is_rtl(word: Word) -> bool:
     return any("\u0590" <= char <= "\u08ff" for char in word.text)
 
 
-def _order(pieces: list[Line], width: float) -> list[Line]:
+def _order(pieces: list[Line]) -> list[Line]:
     """The pieces in the order of reading. Files keep it, except those that write two columns line by line."""
     pairs = [
         (left, right)
@@ -246,14 +206,14 @@ def _starts_block(group: Sequence[Line], line: Line) -> bool:
     if abs(line.size - size) > 0.12 * size:
         return len(line.text) > 3 or len(group) > 1
     same_row = abs(line.bottom - last.bottom) < 0.5 * size
-    step = last.bottom - line.bottom
+    down = last.bottom - line.bottom
     if same_row:
         return False
-    if step < -2 * size:  # the next column: a sentence may go on
+    if down < -2 * size:  # the next column: a sentence may go on
         return bool(_END_OF_SENTENCE.search(last.text)) or _MARK.match(line.text) is not None
-    steps = [above.bottom - below.bottom for above, below in pairwise(group)]
+    steps = [step for above, below in pairwise(group) if 0 < (step := above.bottom - below.bottom) < 3 * size]
     usual = median(steps) if steps else 1.6 * size
-    if step > max(1.25 * usual, usual + 0.3 * size) or step < 0 or _MARK.match(line.text):
+    if down > max(1.25 * usual, usual + 0.3 * size) or down < 0 or _MARK.match(line.text):
         return True
     is_short = last.right < max(each.right for each in group) - 0.2 * (last.right - last.left)
     return bool(_END_OF_SENTENCE.search(last.text)) and (is_short or line.left > group[-1].left + 0.8 * size)

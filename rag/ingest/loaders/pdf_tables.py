@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from statistics import median
-from typing import TYPE_CHECKING
 
 from rag.ingest.blocks import Block
-from rag.ingest.loaders.tables import Cell, build_rows
-
-if TYPE_CHECKING:
-    from rag.ingest.loaders.pdf_layout import Line, Rule, Word
+from rag.ingest.loaders.pdf_page import Line, Rule, Word
+from rag.ingest.loaders.tables import Cell, build_rows, count_headings
 
 # Lines closer than this are one line.
 _NEAR = 3.0
@@ -24,10 +23,25 @@ class PdfTable:
 
     rows: tuple[tuple[Cell, ...], ...]
     words: tuple[Word, ...]
+    num_above: int = 0
 
     def build(self, place: str) -> Iterator[Block]:
-        """Its rows with their headings."""
-        return build_rows(self.rows, None, lambda row: place)
+        """Its rows with their headings; those of the page before are not said again."""
+        blocks = build_rows(self.rows, self.num_above or None, lambda row: place)
+        return islice(blocks, self.num_above, None)
+
+    def follow(self, above: PdfTable) -> PdfTable:
+        """This table with the headings of the one that it continues, unless it has its own."""
+        num_headings = above.num_above or count_headings(above.texts)
+        is_same = max(map(len, self.rows)) == max(map(len, above.rows))
+        if not num_headings or not is_same or count_headings(self.texts) or self.texts[0] == above.texts[0]:
+            return self
+        return PdfTable((*above.rows[:num_headings], *self.rows), self.words, num_headings)
+
+    @cached_property
+    def texts(self) -> list[list[str]]:
+        """The texts of its cells."""
+        return [[cell.text for cell in row for _ in range(cell.num_columns)] for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -144,8 +158,11 @@ def _join(words: Sequence[Word]) -> str:
     return " ".join(word.text for word in words)
 
 
-def find_spaced_tables(pieces: Sequence[Line], page_width: float) -> list[PdfTable]:
-    """Runs of lines that are cut into the same columns by wide gaps, where the columns are no running text."""
+def find_spaced_tables(pieces: Sequence[Line], above: PdfTable | None = None) -> list[PdfTable]:
+    """Runs of lines that are cut into the same columns by wide gaps, where the columns are no running text.
+
+    The first lines may be few where they go on with the table ``above``, that of the page before.
+    """
     rows = _group_rows(pieces)
     tables = []
     start = 0
@@ -153,7 +170,8 @@ def find_spaced_tables(pieces: Sequence[Line], page_width: float) -> list[PdfTab
         end = start
         while end < len(rows) and _continues(rows[start:end], rows[end]):
             end += 1
-        table = _build_spaced(rows[start:end]) if end - start >= _MIN_ROWS else None
+        goes_on = start == 0 and above is not None and len(rows[0]) == max(map(len, above.rows))
+        table = _build_spaced(rows[start:end], 1 if goes_on else _MIN_ROWS)
         if table is not None:
             tables.append(table)
             start = end
@@ -184,14 +202,14 @@ def _continues(rows: Sequence[Sequence[Line]], row: Sequence[Line]) -> bool:
     if len(row) >= 2:
         return abs(len(row) - max(len(each) for each in rows)) <= max(1, len(row) // 2)
     # the second line of a cell, not of the first column
-    return row[0].left > rows[-1][0].left + 2 * row[0].size and step < 1.5 * row[0].size
+    return row[0].left > rows[0][0].left + 2 * row[0].size and step < 1.5 * row[0].size
 
 
-def _build_spaced(rows: Sequence[Sequence[Line]]) -> PdfTable | None:
-    """The table, unless its columns overlap or hold running text."""
+def _build_spaced(rows: Sequence[Sequence[Line]], min_rows: int) -> PdfTable | None:
+    """The table, unless its rows are few, its columns overlap or hold running text."""
     full = [row for row in rows if len(row) >= 2]
     columns = _find_columns([piece for row in full for piece in row])
-    if len(full) < _MIN_ROWS or len(columns) < 2:
+    if len(full) < min_rows or len(columns) < 2:
         return None
     texts = [piece.text for row in full for piece in row]
     if len(columns) <= 3 and median(len(text) for text in texts) > 30:

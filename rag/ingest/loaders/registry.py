@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from rag.core.errors import SourceError
 from rag.ingest.blocks import ParsedDocument
-from rag.ingest.loaders.base import Reader, squeeze, to_set
+from rag.ingest.loaders.base import KNOWN_TYPES, Reader, squeeze, to_set
 from rag.ingest.loaders.code import read_code
 from rag.ingest.loaders.csv import read_csv
 from rag.ingest.loaders.docx import read_docx
@@ -65,9 +65,6 @@ _DOCUMENTS: dict[str, tuple[str, Reader]] = {
 _MAIL = {".eml": ("mail", partial(read_mail, readers={suffix: reader for suffix, (_, reader) in _DOCUMENTS.items()}))}
 _ALL = _DOCUMENTS | _MAIL
 READERS: Mapping[str, Reader] = MappingProxyType({suffix: reader for suffix, (_, reader) in _ALL.items()})
-KNOWN_TYPES = (
-    "txt, md, rst, html, pdf, docx, pptx, xlsx, csv, tsv, json, jsonl, eml, epub, odt, ods, odp, rtf, and source code"
-)
 
 
 def read_file(suffix: str, content: bytes) -> ParsedDocument:
@@ -81,8 +78,10 @@ def read_file(suffix: str, content: bytes) -> ParsedDocument:
     name, reader = _ALL[suffix]
     try:
         return reader(content)
-    except SourceError:
+    except (SourceError, MemoryError):  # whoever runs this process decides what a full memory means
         raise
+    except RecursionError as error:
+        raise SourceError(f"it is not a readable {name}: its parts are nested too deeply") from error
     except Exception as error:  # an edge: parsers of foreign files trip over damage in ways that nobody can list
         reason = squeeze(str(error))[:200] or type(error).__name__
         raise SourceError(f"it is not a readable {name}: {reason}") from error

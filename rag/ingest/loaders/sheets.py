@@ -7,7 +7,7 @@ from itertools import chain, groupby, islice
 
 from rag.ingest.blocks import Block
 from rag.ingest.loaders.base import squeeze
-from rag.ingest.loaders.tables import count_headings, is_value, join_headings
+from rag.ingest.loaders.tables import count_headings, is_value, join_headings, join_plain
 
 # So many rows are looked at to find the headings of a table; the rest passes through.
 _LOOK_AHEAD = 60
@@ -84,14 +84,14 @@ def _is_over_values(heading: Sequence[str], body: Sequence[Sequence[str]]) -> bo
 
 
 def _join_plain(cells: Sequence[str]) -> str:
-    return " | ".join(dict.fromkeys(cell for cell in cells if cell))
+    return join_plain(list(dict.fromkeys(cell for cell in cells if cell)))
 
 
 def _join_with_headings(cells: Sequence[str], headings: Sequence[str]) -> str:
     """``Price: 12; Day: Sun``. A row whose cells all say one thing, merged into one, says it once."""
     texts = {cell for cell in cells if cell}
     if not any(headings) or (len(texts) == 1 and sum(map(bool, cells)) > 1):
-        return " | ".join(cell for cell in cells if cell) if len(texts) > 1 else "".join(texts)
+        return join_plain([cell for cell in cells if cell]) if len(texts) > 1 else "".join(texts)
     parts = []
     for i, cell in enumerate(cells):
         heading = headings[i] if i < len(headings) else ""

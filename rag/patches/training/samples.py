@@ -21,7 +21,7 @@ def tokenize_sample(generator: TransformersGenerator, sample: Sample, profile: P
     spoken = f"The answer is {sample.answer}." if profile.style == "prag" else sample.answer
     # A base model's prompt ends in "Answer:": the word after it begins with a blank.
     blank = "" if generator.tokenizer.chat_template else " "
-    ids = generator.tokenizer(blank + spoken, add_special_tokens=False)["input_ids"]
+    ids = generator.encode_text(blank + spoken)
     end = [] if profile.style == "prag" else [generator.tokenizer.eos_token_id]
     learnt_from = len(prompt) if profile.is_answer_only else 1
     return Tokens((*prompt, *ids, *end), learnt_from)

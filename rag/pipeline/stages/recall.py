@@ -11,6 +11,7 @@ from rag.core.retrieval import Trace
 from rag.pipeline.state import State, update
 from rag.pipeline.top_k import top_k
 from retrievers.base import build_stage_ranking
+from retrievers.distinct import drop_copies
 from retrievers.query.length_class import length_class
 from retrievers.question_cache.cache import QuestionCache
 
@@ -31,7 +32,7 @@ class RecallStage:
         depths = [top_k(state) for state in states]
         recalled = self.cache().recall([state.question for state in states], self.encoder.encode, depths)
         return [
-            state if ranking is None else _with_recalled(state, tuple(ranking))
+            state if ranking is None else _with_recalled(state, drop_copies(ranking))
             for state, ranking in zip(states, recalled, strict=True)
         ]
 

@@ -11,7 +11,8 @@ from rag.core.query import RetrievalKind
 from rag.core.retrieval import Found, Trace
 from rag.pipeline.state import State, update_by
 from rag.pipeline.top_k import top_k
-from retrievers.base import build_stage_ranking, find
+from retrievers.base import build_stage_ranking
+from retrievers.distinct import find_distinct, unite_copies
 from retrievers.query.length_class import length_class
 from retrievers.query.rewrite import fuse_rankings
 
@@ -21,7 +22,10 @@ _MIN_CANDIDATES = 10
 
 @dataclass(frozen=True)
 class RetrieveStage:
-    """Sets ``ranking``, ``trace`` and ``paths``. Questions with the same retriever and depth are one batch."""
+    """Sets ``ranking``, ``trace`` and ``paths``. Copies of a passage count once.
+
+    Questions with the same retriever and depth are one batch.
+    """
 
     retriever: Callable[[RetrievalKind], BaseRetriever]
     name: str = "retrieve"
@@ -33,7 +37,7 @@ class RetrieveStage:
     def _retrieve(self, plan: tuple[RetrievalKind, int], states: list[State]) -> list[State]:
         kind, depth = plan
         texts = [text for state in states for text in state.rewrite.queries]
-        results = iter(find(self.retriever(kind), texts, depth))
+        results = iter(find_distinct(self.retriever(kind), texts, depth))
         return [_fuse(state, [next(results) for _ in state.rewrite.queries], depth) for state in states]
 
 
@@ -49,7 +53,9 @@ def _fuse(state: State, results: Sequence[Found], depth: int) -> State:
     """One ranking from those of all queries of a question. Stages and paths are those of the clarified question."""
     rewrite = state.rewrite
     main = results[rewrite.queries.index(rewrite.question)]
-    ranking = tuple(fuse_rankings(rewrite, [result.ranking for result in results], depth))
+    # The clarified question's passages stand for their copies, since the paths lead to them.
+    _, *rankings = unite_copies([main.ranking, *(result.ranking for result in results)])
+    ranking = tuple(fuse_rankings(rewrite, rankings, depth))
     stages = main.stages if len(results) == 1 else (*main.stages, build_stage_ranking("queries", ranking))
     trace = Trace(length_class(rewrite.question), rewrite.queries, num_retrieved=len(ranking), stages=stages)
     return replace(state, ranking=ranking, has_ranking=True, trace=trace, paths=main.paths)

@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -21,6 +22,8 @@ from rag.service.jobs.attempts import Attempts
 from rag.service.jobs.patches import open_trainable_patches
 from rag.service.jobs.queue import FairQueue, Ticket
 from rag.service.jobs.store import (
+    FOLLOWS_NOTHING,
+    Following,
     JobStore,
     Upload,
     ask_to_cancel,
@@ -29,13 +32,13 @@ from rag.service.jobs.store import (
     is_open,
     read_items,
     read_job,
-    upload_source,
     write_job,
 )
 from rag.service.jobs.work import (
     JobCancelledError,
     JobKilledError,
     JobProgress,
+    add_uploads,
     added_fields,
     build_patches,
     built_fields,
@@ -79,16 +82,17 @@ class Jobs:
         self._starting = Lock()
         self._is_stopping = Event()
 
-    def add(self, tenant: str, library: str, uploads: Sequence[Upload]) -> Job:
+    def add(self, tenant: str, library: str, uploads: Sequence[Upload], following: Following = FOLLOWS_NOTHING) -> Job:
         """Write the uploads to disk, then begin; the returned job is durable.
 
         Raises:
             Problem: 404, no such library; 503, too many jobs wait.
         """
         self._catalog.engine(tenant, library)
-        items = [{"name": u.name, "suffix": u.suffix, "title": u.title} for u in uploads]
+        items = [{"name": u.name, "suffix": u.suffix, "title": u.title, "location": u.location} for u in uploads]
         job = Job(id=uuid.uuid4().hex, library=library, status="queued", num_sources=len(uploads))
-        return self._begin(job, {"tenant": tenant, "items": items}, [upload.content for upload in uploads])
+        about = {"tenant": tenant, "items": items, "following": asdict(following)}
+        return self._begin(job, about, [upload.content for upload in uploads])
 
     def build(self, tenant: str, library: str, names: Sequence[str]) -> Job:
         """Begin to build patches of documents, by default of all; the returned job is durable.
@@ -220,8 +224,7 @@ class Jobs:
         if job.kind == "patches":
             fields = built_fields(build_patches(engine, about["doc_ids"], progress))
         else:
-            sources = [upload_source(folder, number, item, attempts) for number, item in enumerate(about["items"])]
-            fields = added_fields(engine.add(sources, progress))
+            fields = added_fields(add_uploads(engine, folder, about, attempts, progress))
         return progress.job.model_copy(update={**fields, "num_done": progress.job.num_sources})
 
 

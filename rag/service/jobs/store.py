@@ -24,7 +24,8 @@ from typing import Any
 
 from rag.core.errors import SourceError
 from rag.core.process.files import write_atomically, write_folder_atomically
-from rag.ingest.source import Source
+from rag.ingest.parts import source_from_parts
+from rag.ingest.source import Part, Source
 from rag.service.jobs.attempts import Attempts
 from rag.service.schemas import Job
 
@@ -42,6 +43,23 @@ class Upload:
     suffix: str
     content: bytes
     title: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True)
+class Following:
+    """How uploads follow the folders of a client.
+
+    Attributes:
+        folders: folders, as in the names of the uploads, of which all files are there.
+        sync: remove documents of these folders that are not among the uploads.
+    """
+
+    folders: tuple[str, ...] = ()
+    sync: bool = False
+
+
+FOLLOWS_NOTHING = Following()
 
 
 class JobStore:
@@ -118,6 +136,23 @@ def read_items(folder: Path) -> dict[str, Any]:
     """Whose job it is (``tenant``), and its work: ``items`` of an upload, or ``doc_ids`` to patch."""
     about: dict[str, Any] = json.loads((folder / "items.json").read_text(encoding="utf-8"))
     return about
+
+
+def upload_sources(folder: Path, items: Sequence[dict[str, str]], attempts: Attempts) -> list[Source]:
+    """The uploads of a job as sources. Texts of one source are parts of one document."""
+    groups: dict[str, list[int]] = {}
+    for number, item in enumerate(items):
+        groups.setdefault(item["name"], []).append(number)
+    return [_one_source(folder, [(number, items[number]) for number in group], attempts) for group in groups.values()]
+
+
+def _one_source(folder: Path, group: Sequence[tuple[int, dict[str, str]]], attempts: Attempts) -> Source:
+    sources = [upload_source(folder, number, item, attempts) for number, item in group]
+    places = [item.get("location", "") for _, item in group]
+    if len(sources) == 1 and not places[0]:
+        return sources[0]
+    parts = [Part(source.read().decode(), place) for source, place in zip(sources, places, strict=True)]
+    return source_from_parts(sources[0].name, parts, next((s.title for s in sources if s.title), ""))
 
 
 def read_tenant(folder: Path) -> str | None:

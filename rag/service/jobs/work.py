@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
@@ -12,10 +12,11 @@ from rag.core.errors import ConcordError, UnavailableError
 from rag.core.process.progress import Progress
 from rag.core.reports import AddReport
 from rag.engine import Engine
+from rag.ingest.source import doc_id_from_source
 from rag.patches.base import BuildReport
 from rag.service.jobs.attempts import WHOLE, Attempts
-from rag.service.jobs.patches import open_trainable_patches
-from rag.service.jobs.store import is_cancelled, write_job
+from rag.service.jobs.patches import forget_patches, open_trainable_patches
+from rag.service.jobs.store import is_cancelled, upload_sources, write_job
 from rag.service.schemas import Job, JobReport
 
 # Documents that train together on a CPU, where more are no faster: a stop waits for them, a kill loses them.
@@ -53,6 +54,22 @@ class JobProgress(Progress):
         write_job(self._folder, self.job)
 
 
+def add_uploads(
+    engine: Engine, folder: Path, about: Mapping[str, Any], attempts: Attempts, progress: Progress
+) -> AddReport:
+    """Add the uploads of a job; what is removed for them takes its patches along."""
+    following = about.get("following", {})
+    report = engine.add(
+        upload_sources(folder, about["items"], attempts),
+        progress,
+        sync=following.get("sync", False),
+        folders=following.get("folders", ()),
+    )
+    for source in (*report.removed, *(pair.former for pair in report.moved)):
+        forget_patches(engine, doc_id_from_source(source))
+    return report
+
+
 def build_patches(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildReport:
     """Build the patches of those documents that the library still has."""
     doc_ids_now = {document.doc_id for document in engine.documents()}
@@ -67,7 +84,7 @@ def build_patches(engine: Engine, doc_ids: Sequence[str], progress: Progress) ->
 def added_fields(report: AddReport) -> dict[str, Any]:
     """The fields of a job that added documents."""
     fields = {key: value for key, value in asdict(report).items() if key in JobReport.model_fields}
-    is_any = bool(report.added or report.replaced or report.unchanged)
+    is_any = report.num_read > 0
     failed = [f"{one.source}: {one.reason}" for one in report.failed]
     return {**_end(failed, is_any=is_any), "report": JobReport.model_validate(fields)}
 

@@ -86,11 +86,11 @@ async function* events(stream) {
   }
 }
 
-/** Send one file; `onProgress(share)` hears how much of it has left, 0 to 1. Resolves to the job that adds it. */
-export async function upload(name, file, onProgress) {
+/** Send one file under its name with folders; `onProgress(share)` hears how much of it has left, 0 to 1. Resolves to the job that adds it. */
+export async function upload(name, { file, path }, onProgress) {
   for (;;) {
     const key = sessionStorage.getItem(KEY);
-    const { status, text } = await send(`${library(name)}/files`, file, key, onProgress);
+    const { status, text } = await send(`${library(name)}/files`, file, path, key, onProgress);
     const reply = parsed(text);
     if (status < 400) return reply;
     const error = new ApiError(status, sentence(reply?.error?.message ?? `the service answered ${status}`));
@@ -100,12 +100,12 @@ export async function upload(name, file, onProgress) {
 }
 
 /** `fetch` tells nothing of an upload's progress; this older interface does. */
-function send(path, file, key, onProgress) {
+function send(address, file, path, key, onProgress) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
-    form.append("files", file, file.name);
+    form.append("files", file, path);
     const call = new XMLHttpRequest();
-    call.open("POST", path);
+    call.open("POST", address);
     for (const [header, value] of Object.entries(keyHeader(key))) call.setRequestHeader(header, value);
     call.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     call.onload = () => resolve({ status: call.status, text: call.responseText });

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { fileName } from "./answer.js";
 import { byId, h } from "./dom.js";
+import { chosenFiles, droppedFiles } from "./files.js";
 import { notify, settle } from "./notice.js";
 import { showPatches } from "./patches.js";
 
@@ -22,7 +23,7 @@ export async function startLibrary() {
   byId("library").addEventListener("change", choose);
   byId("make-library").addEventListener("submit", make);
   byId("files").addEventListener("change", (event) => {
-    add([...event.target.files]);
+    add(chosenFiles(event.target.files));
     event.target.value = "";
   });
   startDrop(byId("drop"));
@@ -141,7 +142,7 @@ function startDrop(zone) {
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     zone.classList.remove("is-over");
-    add([...event.dataTransfer.files]);
+    droppedFiles(event.dataTransfer).then(add, report);
   });
 }
 
@@ -149,7 +150,7 @@ function startDrop(zone) {
 async function add(files) {
   const name = chosenLibrary();
   if (!name) return notify("Choose or make a library first; then add documents to it.", { isError: true });
-  const lines = files.map((file) => uploadLine(file.name, () => api.upload(name, file, (share) => line(file).progress(share / 2, "Sending"))));
+  const lines = files.map((file) => uploadLine(file.path, () => api.upload(name, file, (share) => line(file).progress(share / 2, "Sending"))));
   const line = (file) => lines[files.indexOf(file)];
   byId("uploads").replaceChildren(...lines.map((one) => one.element));
   for (const one of lines) await one.run();
@@ -183,10 +184,11 @@ async function follow(job, line) {
 function outcome(job) {
   if (job.status === "cancelled") return "Cancelled; nothing was added";
   if (job.status === "failed") throw new Error(job.error ?? "it could not be added");
-  const { added = [], replaced = [], unchanged = [], failed = [] } = job.report ?? {};
+  const { added = [], replaced = [], unchanged = [], failed = [], copies = [] } = job.report ?? {};
   if (failed.length) throw new Error(failed.map((one) => `${fileName(one.source)}: ${one.reason}`).join("; "));
   if (replaced.length && !added.length) return "Replaced the earlier one of this name";
   if (unchanged.length && !added.length) return "Was there already, unchanged";
+  if (copies.length === 1) return `Added; it has the content of ${copies[0].original}`;
   return "Added";
 }
 

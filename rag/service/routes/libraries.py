@@ -6,16 +6,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Path, Query, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from rag.core.passages import ScoredPassage
-from rag.ingest.load import LOADERS
+from rag.ingest.load import KNOWN_TYPES
 from rag.service.jobs.patches import forget_patches
-from rag.service.jobs.store import Upload
+from rag.service.jobs.store import FOLLOWS_NOTHING, Following, Upload
 from rag.service.names import NAME_PATTERN
 from rag.service.problems import Problem
 from rag.service.routes.access import Allow, Caller, CheckedRoute
@@ -33,6 +32,7 @@ from rag.service.schemas import (
     Removed,
     RetrieveRequest,
 )
+from rag.service.uploads import check_names, clean_name, file_upload, text_upload
 
 router = APIRouter(prefix="/v1", tags=["libraries"], route_class=CheckedRoute)
 Reader = Annotated[Caller, Depends(Allow("read"))]
@@ -40,9 +40,11 @@ Writer = Annotated[Caller, Depends(Allow("write"))]
 Admin = Annotated[Caller, Depends(Allow("admin"))]
 LibraryName = Annotated[str, Path(pattern=NAME_PATTERN)]
 Wait = Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the job's end before the reply.")]
-_MAX_NAME_CHARS = 200
+Folders = Annotated[
+    Sequence[str], Query(description="Folders, as in the files' names, of which all files are sent.", max_length=100)
+]
+Sync = Annotated[bool, Query(description="Remove documents of these folders that were not sent.")]
 _POLL_S = 0.05
-_MAGIC = {".pdf": b"%PDF-", ".docx": b"PK\x03\x04"}
 
 
 @router.get("/libraries")
@@ -81,21 +83,28 @@ def list_documents(library: LibraryName, caller: Reader) -> DocumentList:
 @router.post("/libraries/{library}/documents", status_code=202)
 async def add_texts(library: LibraryName, body: NewTexts, caller: Writer, response: Response, wait_s: Wait = 0) -> Job:
     """Add texts. They become visible together when the job is done; the reply means that they are on disk."""
-    uploads = [Upload(item.source, ".txt", item.text.encode(), item.title) for item in body.documents]
-    return await _submit(caller, library, uploads, response, wait_s)
+    return await _submit(caller, library, list(map(text_upload, body.documents)), response, wait_s)
 
 
 @router.post("/libraries/{library}/files", status_code=202)
 async def add_files(
     library: LibraryName,
-    files: Annotated[list[UploadFile], File(description="txt, md, html, pdf, docx.")],
+    files: Annotated[list[UploadFile], File(description=f"{KNOWN_TYPES}. A name may hold folders: 2019/report.pdf.")],
     caller: Writer,
     response: Response,
     wait_s: Wait = 0,
+    folder: Folders = (),
+    sync: Sync = False,
 ) -> Job:
-    """Add files. They become visible together when the job is done; the reply means that they are on disk."""
-    uploads = [_upload(file.filename or "", await file.read()) for file in files]
-    return await _submit(caller, library, uploads, response, wait_s)
+    """Add files. They become visible together when the job is done; the reply means that they are on disk.
+
+    A file of a known name replaces its document. Without ``sync`` the report names what was not sent (``gone``).
+    """
+    uploads = [file_upload(file.filename or "", await file.read()) for file in files]
+    check_names(uploads)
+    if sync and not folder:
+        raise Problem(400, "invalid_value", "sync=true needs a folder; expected folder=NAME beside it", param="folder")
+    return await _submit(caller, library, uploads, response, wait_s, Following(tuple(map(clean_name, folder)), sync))
 
 
 @router.delete("/libraries/{library}/documents/{doc_id}")
@@ -139,8 +148,15 @@ def cancel_job(job_id: str, caller: Writer) -> Job:
     return caller.state.jobs.cancel(caller.key.tenant, job_id)
 
 
-async def _submit(caller: Caller, library: str, uploads: Sequence[Upload], response: Response, wait_s: float) -> Job:
-    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads)
+async def _submit(
+    caller: Caller,
+    library: str,
+    uploads: Sequence[Upload],
+    response: Response,
+    wait_s: float,
+    following: Following = FOLLOWS_NOTHING,
+) -> Job:
+    job = await run_in_threadpool(caller.state.jobs.add, caller.key.tenant, library, uploads, following)
     return await ended(caller, job, response, wait_s)
 
 
@@ -153,18 +169,6 @@ async def ended(caller: Caller, job: Job, response: Response, wait_s: float) -> 
     if job.status not in ("queued", "running"):
         response.status_code = 200
     return job
-
-
-def _upload(filename: str, content: bytes) -> Upload:
-    """The client's name of a file is a name only: it never becomes a path."""
-    name = PurePosixPath(filename.replace("\\", "/")).name[-_MAX_NAME_CHARS:]
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in LOADERS:
-        raise Problem(400, "unknown_file_type", f"{name!r}: known types are {', '.join(LOADERS)}", param="files")
-    magic = _MAGIC.get(suffix, b"")
-    if magic not in content[:1024]:
-        raise Problem(400, "invalid_file", f"{name!r} is named {suffix}, but its content is not; save it again")
-    return Upload(name, suffix, content)
 
 
 def _info(caller: Caller, name: str) -> LibraryInfo:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import weakref
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from docx import Document as new_docx
 from langchain_core.documents import Document
 
 from rag.cli.render import add_report
@@ -95,15 +97,48 @@ def test_nothing_new_costs_nothing(engine: Engine) -> None:
     assert (len(report.unchanged), report.cost.num_embedded, report.cost.num_resumed) == (2, 0, 0)
 
 
-def test_the_last_of_two_documents_of_one_source_counts(engine: Engine) -> None:
+def words(engine: Engine, source: str) -> list[str]:
+    [doc_id] = [document.doc_id for document in engine.documents() if document.source == source]
+    return [word for passage in engine.library.document_passages(doc_id) for word in passage.text.split()]
+
+
+def test_documents_of_one_source_are_its_parts_however_far_apart(engine: Engine) -> None:
     engine.add(document(number) for number in range(10))
     again = [document(1, "Out."), *(document(number) for number in range(2, 9)), document(1, "Dim.")]
     report = engine.add(iter(again))
     assert list(report.replaced) == ["lamp-1"]
-    [passage] = engine.library.passages([row for row, _ in engine.library.match('"dim"', 5)]).values()
-    assert passage.text == "Dim."
-    assert engine.library.match('"out"', 5) == []
-    report = engine.add(iter([document(2, "Out."), *(document(n) for n in range(3, 9)), document(2)]))
-    assert "lamp-2" in report.unchanged
+    assert words(engine, "lamp-1") == ["Out.", "Dim."]
+    assert engine.library.match('"dim"', 5)
+    report = engine.add(iter(again))
+    assert "lamp-1" in report.unchanged
     assert report.replaced == ()
-    assert engine.library.match('"out"', 5) == []
+    assert words(engine, "lamp-1") == ["Out.", "Dim."]
+    assert engine.library.hashes(is_live=False) == {}, "the first part alone was left behind"
+
+
+def test_all_that_can_be_read_is_in(engine: Engine, tmp_path: Path) -> None:
+    """One line for each other file, with its name and the reason."""
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "good.txt").write_text("The mill grinds rye.")
+    (folder / "good.html").write_text("<p>The mill stands.</p>")
+    (folder / "page.docx").write_bytes(b"PK\x03\x04 and then nothing")
+    (folder / "page.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    (folder / "empty.md").write_text(" ")
+    broken = new_docx()
+    broken.add_paragraph("The mill burns.")
+    broken.save(str(folder / "xml.docx"))
+    spoil(folder / "xml.docx", "word/document.xml", b"<w:p")
+    report = engine.add(folder)
+    assert [Path(name).name for name in report.added] == ["good.html", "good.txt"]
+    assert [Path(failed.source).name for failed in report.failed] == ["empty.md", "page.docx", "page.pdf", "xml.docx"]
+    assert all(failed.reason and "\n" not in failed.reason for failed in report.failed)
+
+
+def spoil(file: Path, part: str, content: bytes) -> None:
+    """Put ``content`` in the place of one part of a Word file."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in {**parts, part: content}.items():
+            archive.writestr(name, data)

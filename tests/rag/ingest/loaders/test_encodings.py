@@ -1,7 +1,5 @@
 """Text in whatever encoding: right, or named as a guess."""
 
-# ruff: noqa: RUF001  texts of many scripts
-
 from __future__ import annotations
 
 import pytest

@@ -82,9 +82,9 @@ def test_words_divided_at_the_end_of_a_line() -> None:
 
 
 def test_what_each_page_repeats_stands_once() -> None:
-    content = draw((60, 810, "Annual report"), (60, 500, "Text of the page."), (290, 30, "Page 3"), pages=4)
+    content = draw((60, 810, "Annual report"), (60, 500, "Text of the page."), (290, 30, "Page 3 of 4"), pages=4)
     assert texts(read(".pdf", content)).count("Annual report") == 1
-    assert "Page 3" not in texts(read(".pdf", content))
+    assert "Page 3 of 4" not in texts(read(".pdf", content))
     assert [block.location for block in read(".pdf", content).blocks[-2:]] == ["page 3", "page 4"]
 
 
@@ -145,3 +145,33 @@ def test_cut_files() -> None:
     for content in (whole[: len(whole) // 3], b"%PDF-1.7 nothing", b""):
         with pytest.raises(SourceError, match="PDF"):
             read(".pdf", content)
+
+
+def lay_out_table(columns: tuple[int, ...], rows: list[tuple[str, ...]], per_page: int) -> bytes:
+    """A table without lines, its headings on the first page only, a footer on each."""
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=(595, 842))
+    for start in range(0, len(rows), per_page):
+        for i, row in enumerate(rows[start : start + per_page]):
+            for x, text in zip(columns, row, strict=True):
+                canvas.drawString(x, 780 - 16 * i, text)
+        canvas.drawString(60, 30, f"Harbour office, page {start // per_page + 1}")
+        canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def test_tables_without_lines_go_on_over_pages() -> None:
+    rows = [("Berth", "Fee", "Keeper"), *((f"Quay {i}", str(i * 7), "Ada Brandt") for i in range(20))]
+    content = lay_out_table((60, 200, 300), rows, 10)
+    document = read(".pdf", content)
+    assert [block.text for block in document.blocks if block.kind == "row"][1:] == [
+        f"Berth: Quay {i}; Fee: {i * 7}; Keeper: Ada Brandt" for i in range(20)
+    ]
+    assert document.blocks[-1].location == "page 3"
+
+
+def test_columns_of_text_are_no_table() -> None:
+    left, right = "The winch of the east pier was", "moved to the yard in May by Ada"
+    content = draw(*((x, 780 - 14 * i, text) for i in range(8) for x, text in ((60, left), (320, right))))
+    assert [block.text for block in read(".pdf", content).blocks] == [" ".join([left] * 8 + [right] * 8)]

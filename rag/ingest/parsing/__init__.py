@@ -1,0 +1,1 @@
+"""Reading files in a process of its own: a parser that hangs, overflows or dies costs one file."""
