@@ -12,7 +12,8 @@ stderr, a table, and one JSON object as the last line:
     uncaught       damaged files that gave anything but blocks or one line; num_damaged: how many there were
     peers          {library: {format: share of sentences and cells together}}; ours among them as "concord"
     pages_per_s    PDF pages in a second of one core
-    peak_mib       most memory of a process that reads one file of 64 MiB; peaks: by format
+    peak_mib       most memory of a process that reads one file of 64 MiB; peaks: by format (Markdown and
+                   reStructuredText are left out: their parsers take minutes for so much)
 
 The development extra writes the files. For all peers: pip install -r benchmarks/requirements-reading.txt; those that
 are not installed are left out. ``--quick`` damages fewer files and measures the memory of two formats; under 3 minutes.

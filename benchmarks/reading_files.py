@@ -415,7 +415,6 @@ _LARGE: dict[str, tuple[str, str, str]] = {
     "html": ("<html><body>", f"<p>{_SENTENCE[:20]}<b>{_SENTENCE[20:]}</b></p>\n", "</body></html>"),
     "json": ("[", '{"name":"Quay Selwick","fee":1234,"keeper":"Ada Brandt"},\n', "{}]"),
     "rtf": ("{\\rtf1 ", f"\\pard {_SENTENCE[:20]}{{\\b {_SENTENCE[20:]}}}\\par\n", "}"),
-    "md": ("", f"## Harbour\n\n{_SENTENCE}\n\n* {_SENTENCE}\n\n", ""),
 }
 
 

@@ -189,6 +189,8 @@ def make_pdf(facts: Facts) -> list[Case]:
         _make_pdf_pages(facts),
         _make_pdf_table(facts, is_ruled=True),
         _make_pdf_table(facts, is_ruled=False),
+        _make_pdf_wrapped(facts),
+        _make_pdf_flow(facts),
         _make_pdf_report(facts),
         _make_pdf_scripts(),
     ]
@@ -266,6 +268,43 @@ def _make_pdf_table(facts: Facts, is_ruled: bool) -> Case:
     shape = Table(table, repeatRows=1, style=TableStyle(rules))
     SimpleDocTemplate(out).build([Paragraph(s[0], style), shape, Paragraph(s[1], style)])
     return Case(f"table {'with' if is_ruled else 'without'} lines", ".pdf", out.getvalue(), tuple(s), list_cells(table))
+
+
+def _make_pdf_wrapped(facts: Facts) -> Case:
+    """A table with cells of several lines and empty cells, without rules, its headings on the first page only."""
+    from reportlab.lib.styles import getSampleStyleSheet
+    from reportlab.platypus import Paragraph, SimpleDocTemplate, Table, TableStyle
+
+    style = getSampleStyleSheet()["BodyText"]
+    table = facts.table(50)
+    shown = [
+        [cell if (i + j) % 5 or not i or not j else "" for j, cell in enumerate(row)] for i, row in enumerate(table)
+    ]
+    rows = [[Paragraph(cell, style) for cell in shown[0]]]
+    for row in shown[1:]:
+        keeper = f"{row[3]} who lives near the old lighthouse on the hill" if row[3] else ""
+        rows.append([Paragraph(cell, style) for cell in (*row[:3], keeper)])
+    out = io.BytesIO()
+    shape = Table(rows, colWidths=[110, 60, 60, 110], style=TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP")]))
+    SimpleDocTemplate(out).build([shape])
+    return Case("wrapped cells", ".pdf", out.getvalue(), (), list_cells(shown))
+
+
+def _make_pdf_flow(facts: Facts) -> Case:
+    """A title over three columns of running text."""
+    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.styles import getSampleStyleSheet
+    from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate, Paragraph
+
+    s, styles, out = facts.sentences(60), getSampleStyleSheet(), io.BytesIO()
+    document = BaseDocTemplate(out, pagesize=A4)
+    width = document.width / 3
+    edges = [document.leftMargin + i * width for i in range(3)]
+    frames = [Frame(edge, document.bottomMargin, width - 12, document.height) for edge in edges]
+    document.addPageTemplates([PageTemplate(frames=frames)])
+    parts = [Paragraph(" ".join(s[i : i + 3]), styles["BodyText"]) for i in range(0, len(s), 3)]
+    document.build([Paragraph("Report on harbours", styles["Title"]), *parts])
+    return Case("three columns", ".pdf", out.getvalue(), tuple(s))
 
 
 def _make_pdf_report(facts: Facts) -> Case:

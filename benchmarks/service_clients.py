@@ -38,6 +38,7 @@ def neutral_fields_refused(url: str, library: str, question: str) -> int:
         for field, accepted, _ in read_fields():
             for value in accepted:
                 body = {"model": library, "messages": [{"role": "user", "content": question}], "max_tokens": 1}
+                body["rag"] = {"top_k": 1, "verdict": False}  # whether the field is taken does not hang on these
                 body |= {} if field == "model" else {field: value}
                 reply = http.post("/v1/chat/completions", json=body)
                 if not reply.is_success:
@@ -54,9 +55,10 @@ def first_byte_ms(url: str, library: str, question: str) -> float:
         for _ in range(_NUM_STREAMS):
             started = time.perf_counter()
             with http.stream("POST", "/v1/chat/completions", json=body) as reply:
-                next(reply.iter_raw())
+                pieces = reply.iter_raw()
+                next(pieces)
                 times.append((time.perf_counter() - started) * 1e3)
-                for _ in reply.iter_raw():
+                for _ in pieces:
                     pass
     return round(statistics.median(times), 1)
 

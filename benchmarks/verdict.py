@@ -49,6 +49,7 @@ from benchmarks.sets import DATA, area_under_curve
 from benchmarks.verdict_cases import Case
 from eval.metrics.answers import contains_answer, normalize
 from rag.cli.common import counting_bar
+from rag.conflicts.reading.reader import Reader, answer_probability
 from rag.core.answer import Answer
 from rag.engine import Engine
 
@@ -84,7 +85,8 @@ def main() -> None:
             measure(engine, name, num_rows, args.only or tuple(MEASURES), result)
     for key, script in SCRIPTS.items():
         if not args.only or key in args.only:
-            result[key] = run_script(script, is_quick=args.quick)
+            name, quick = script
+            result[key] = run_script(name, quick if args.quick else ())
     show(result)
     print(json.dumps(result))
 
@@ -126,6 +128,8 @@ def answer(engine: Engine, chosen: Sequence[Any], **options: Any) -> list[Answer
             questions, passages = [case.question for case in batch], [case.passages for case in batch]
             answers += engine.answer_with(questions, passages, **({"max_tokens": MAX_TOKENS} | options))
             watch(len(answers), len(chosen))
+    if options.get("verdict", True) and any(item.verdict is None for item in answers):
+        raise SystemExit("an answer has no verdict; turn the setting 'verdict' on")
     return answers
 
 
@@ -162,18 +166,19 @@ def silent(engine: Engine, num_rows: int) -> Result:
     """The object of ``silent``."""
     squad = cases.squad_cases(4 * num_rows)
     chosen = [*cases.irrelevant_cases(num_rows), *_answerable(num_rows), *squad]
-    verdicts = [item.verdict for item in answer(engine, chosen)]
-    by_arm: dict[str, list[tuple[bool, float]]] = {}
-    for case, item in zip(chosen, verdicts, strict=True):
-        sure = max((position.confidence for position in item.positions), default=0.0)
-        by_arm.setdefault(case.arm, []).append((item.memory.relation == "silent", sure))
-    threshold = float(np.quantile([sure for _, sure in by_arm["answerable"]], ADVERSARIAL_AT))
+    by_arm: dict[str, list[bool]] = {}
+    for case, item in zip(chosen, answer(engine, chosen), strict=True):
+        by_arm.setdefault(case.arm, []).append(item.verdict.memory.relation == "silent")
+    sheets = Reader(engine.components.encoder).prepare([c.question for c in squad], [c.passages for c in squad])
+    sure = [answer_probability(sheet.question, sheet.passages[0], sheet.pages[0]) for sheet in sheets]
+    pairs = list(zip(squad, sure, strict=True))
+    threshold = float(np.quantile([value for case, value in pairs if case.arm == "answerable"], ADVERSARIAL_AT))
     figures = {
-        "irrelevant": share([is_silent for is_silent, _ in by_arm["irrelevant"]]),
-        "answerable": share([is_silent for is_silent, _ in by_arm["nq agreeing"]]),
-        "adversarial": share([sure < threshold for _, sure in by_arm["adversarial"]]),
+        "irrelevant": share(by_arm["irrelevant"]),
+        "answerable": share(by_arm["nq agreeing"]),
+        "adversarial": share([value < threshold for case, value in pairs if case.arm == "adversarial"]),
     }
-    return figures, {arm: {"rows": len(v), "silent": share([s for s, _ in v])} for arm, v in by_arm.items()}
+    return figures, {arm: {"rows": len(flags), "silent": share(flags)} for arm, flags in by_arm.items()}
 
 
 def _answerable(num_rows: int) -> list[Case]:
@@ -250,13 +255,16 @@ MEASURES: dict[str, Callable[[Engine, int], Result]] = {
     "answers": answers,
     "cost": cost,
 }
-# Benchmarks of their own, whose JSON line becomes the value.
-SCRIPTS = {"documents_relation": "verdict_documents.py", "dial": "verdict_dial.py"}
+# Benchmarks of their own, whose JSON line becomes the value; with what makes them quick.
+SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "documents_relation": ("verdict_documents.py", ()),
+    "dial": ("verdict_dial.py", ("--quick",)),
+}
 
 
-def run_script(name: str, *, is_quick: bool) -> Any:
+def run_script(name: str, options: Sequence[str]) -> Any:
     """The JSON object on the last line of another benchmark; a reason where it cannot be run."""
-    command = [sys.executable, str(ROOT / "benchmarks" / name), *(["--quick"] if is_quick else [])]
+    command = [sys.executable, str(ROOT / "benchmarks" / name), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return f"{name} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"

@@ -67,7 +67,7 @@ def relation_cases(num: int) -> list[Case]:
 
 def _pairs(name: str, chosen: Sequence[Row]) -> Iterator[Case]:
     for row in chosen:
-        answers = tuple(dict.fromkeys((row["agreeing_answer"], *row["aliases"])))
+        answers = tuple(dict.fromkeys((row["agreeing_answer"], *(row["aliases"] or ()))))
         true, altered = make_passage("", row["agreeing_context"]), make_passage("", row["conflicting_context"])
         yield Case(f"{name} agreeing", row["question"], (true,), answers)
         yield Case(f"{name} conflicting", row["question"], (altered,), answers, row["conflicting_answer"])

@@ -5,7 +5,7 @@
 Even-numbered rows are for fitting, odd-numbered ones for the figures. Sets: nq_synth (agreeing, conflicting, and the
 passage of another row, which answers nothing), squad2 (answerable, and unanswerable with the passage that it was made
 for), ramdocs (each document; those of noise answer nothing). ``--fit`` writes ``rag/conflicts/data/reading.json``.
-``--with-model`` also asks the default generator how likely it finds each span. ``--folder`` keeps the numbers of each
+``--with-model`` also asks the default generator, of the passages that answer. ``--folder`` keeps the numbers of each
 passage, so that a second run only fits.
 
 Prints, by set: share of answering passages read right, and share of passages called silent. One JSON object last.
@@ -17,9 +17,10 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -33,9 +34,10 @@ from scipy.special import logsumexp
 from benchmarks.sets import DATA, Row, rows
 from eval.metrics.answers import f1, normalize
 from rag.cli.common import counting_bar
-from rag.conflicts.calibration import logistic_fit
-from rag.conflicts.evidence import logistic, passage_numbers, score, softmax, span_numbers
-from rag.conflicts.reading import Reader, Sheet, read_opinion
+from rag.conflicts.memory.calibration import logistic_fit
+from rag.conflicts.memory.recall import first_line
+from rag.conflicts.reading.evidence import logistic, passage_numbers, score, span_numbers, top_signs
+from rag.conflicts.reading.reader import Reader, Sheet
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
 from rag.generation.base import Generation, Generator
@@ -44,8 +46,12 @@ from rag.models.sentence_encoder import SentenceEncoder
 
 TARGET = Path(__file__).resolve().parent.parent / "rag" / "conflicts" / "data" / "reading.json"
 NUM_ROWS = 120
-BATCH = 8
+BATCH = 12
 RIDGE = 1.0
+# Passages that do answer and may be called silent.
+SILENT_SHARE = 0.05
+MODEL = "model:"
+EMPTY: dict[str, Any] = {"spans": {}, "answers": {}, "silent_below": 0.5}
 # A span that words an answer with a little more beside it is right.
 MAX_EXTRA_WORDS = 3
 MIN_F1 = 0.8
@@ -90,14 +96,15 @@ def main() -> None:
     args = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no data sets at {DATA}")
-    kind = "with_model" if args.with_model else "alone"
     with tempfile.TemporaryDirectory() as scratch:
-        numbers = collect(list(items(args.rows)), kind, args.folder or Path(scratch))
-    weights = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
+        chosen = [item for item in items(args.rows) if item.answers or not args.with_model]
+        numbers = collect(chosen, args.folder or Path(scratch), with_model=args.with_model)
+    weights = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else EMPTY
     if args.fit:
-        weights[kind] = fit([item for item in numbers if not item.is_test])
+        even = [item for item in numbers if not item.is_test]
+        weights |= fit_model(even, weights) if args.with_model else fit(even, weights)
         TARGET.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
-    report(numbers, weights[kind])
+    report(numbers, weights)
 
 
 def items(num_rows: int) -> Iterator[Item]:
@@ -117,7 +124,7 @@ def half(file: str, is_test: bool, num_rows: int) -> list[Row]:
 def _pairs(is_test: bool, num_rows: int) -> Iterator[Item]:
     chosen = half("nq_synth/nq_synth_dev.jsonl", is_test, num_rows)
     for row, other in zip(chosen, [*chosen[7:], *chosen[:7]], strict=True):
-        right, wrong = (row["agreeing_answer"], *row["aliases"]), (row["conflicting_answer"],)
+        right, wrong = (row["agreeing_answer"], *(row["aliases"] or ())), (row["conflicting_answer"],)
         yield Item("agreeing", is_test, row["question"], "", row["agreeing_context"], right)
         yield Item("conflicting", is_test, row["question"], "", row["conflicting_context"], wrong)
         yield Item("irrelevant", is_test, row["question"], "", other["agreeing_context"], ())
@@ -147,15 +154,15 @@ def _ramdocs(is_test: bool, num_rows: int) -> Iterator[Item]:
             yield Item(name, is_test, row["question"], "", document["text"], () if is_noise else (document["answer"],))
 
 
-def collect(all_items: Sequence[Item], kind: str, folder: Path) -> list[Numbers]:
+def collect(all_items: Sequence[Item], folder: Path, *, with_model: bool) -> list[Numbers]:
     """The numbers of every passage, from the folder where they were kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"reading-{kind}-{len(all_items)}.jsonl"
+    file = folder / f"{'spans_with_model' if with_model else 'spans'}-{len(all_items)}.jsonl"
     done = [Numbers(**row) for row in rows(file)] if file.is_file() else []
     if len(done) == len(all_items):
         return done
     config = Config()
-    generator = load_generator(config) if kind == "with_model" else None
+    generator = load_generator(config) if with_model else None
     reader = Reader(SentenceEncoder(config), generator)
     with file.open("a", encoding="utf-8") as out, counting_bar("Reading") as show:
         for start in range(len(done), len(all_items), BATCH):
@@ -178,15 +185,16 @@ def _read(batch: Sequence[Item], reader: Reader, generator: Generator | None) ->
         yield _numbers(item, sheet, [next(replies) for _ in sheet.requests])
 
 
-def _numbers(item: Item, sheet: Sheet, replies: Sequence[Generation]) -> Numbers:
-    page, opinion = sheet.pages[0], read_opinion(replies)
+def _numbers(item: Item, sheet: Sheet, generations: Sequence[Generation]) -> Numbers:
+    page = sheet.pages[0]
+    reply = first_line(generations[0].text) if generations else None
     return Numbers(
         item.name,
         item.is_test,
         bool(item.answers),
-        [span_numbers(item.question, page, place, opinion) for place in range(len(page.candidates))],
+        [span_numbers(item.question, page, place, reply) for place in range(len(page.candidates))],
         [is_right(span.text, item.answers) for span, _ in page.candidates],
-        passage_numbers(item.question, page, f"{item.title}\n{item.text}", opinion),
+        passage_numbers(item.question, page, f"{item.title}\n{item.text}", ()),
     )
 
 
@@ -200,22 +208,47 @@ def is_right(text: str, answers: Sequence[str]) -> bool:
     return bool(answers) and f1(text, answers) >= MIN_F1
 
 
-def fit(numbers: Sequence[Numbers]) -> dict[str, dict[str, float]]:
-    """Both sets of weights: the spans' by the likelihood of the right ones, the passage's by a logistic regression."""
+def fit(numbers: Sequence[Numbers], weights: dict[str, Any]) -> dict[str, Any]:
+    """All weights of reading without a model; those of a model's reply stay."""
     spans = fit_spans([item for item in numbers if any(item.is_right)])
+    replied = {name: value for name, value in weights["spans"].items() if name.startswith(MODEL)}
+    made = {"spans": spans | replied, "answers": fit_answers(numbers, spans)}
+    return made | {"silent_below": find_threshold(numbers, made)}
+
+
+def fit_model(numbers: Sequence[Numbers], weights: dict[str, Any]) -> dict[str, Any]:
+    """The weights of a model's reply alone, on top of the others."""
+    alone = without_model(weights["spans"])
+    return {"spans": alone | fit_spans([item for item in numbers if any(item.is_right)], alone)}
+
+
+def fit_answers(numbers: Sequence[Numbers], spans: dict[str, float]) -> dict[str, float]:
+    """Weights of the signs that a passage answers: a logistic regression."""
     signs = [all_signs(item, spans) for item in numbers]
     names = sorted({name for row in signs for name in row} - {"bias"})
     x = np.array([[row.get(name, 0.0) for name in names] for row in signs])
     scales = np.maximum(x.std(axis=0), 1e-6)
-    y = np.array([float(item.is_answering) for item in numbers])
-    weights, bias = logistic_fit(x / scales, y, RIDGE)
+    weights, bias = logistic_fit(x / scales, np.array([float(item.is_answering) for item in numbers]), RIDGE)
     answers = {name: round(float(value), 4) for name, value in zip(names, weights / scales, strict=True)}
-    return {"spans": spans, "answers": answers | {"bias": round(bias, 4)}}
+    return answers | {"bias": round(bias, 4)}
 
 
-def fit_spans(numbers: Sequence[Numbers]) -> dict[str, float]:
-    """Weights that make the right spans likely among the candidates of their passage: a conditional logit, ridge."""
+def find_threshold(numbers: Sequence[Numbers], weights: dict[str, Any]) -> float:
+    """Below it lie :data:`SILENT_SHARE` of the answering passages of nq_synth."""
+    chosen = [item for item in numbers if item.name in ("agreeing", "conflicting")]
+    sure = [logistic(score(all_signs(item, weights["spans"]), weights["answers"])) for item in chosen]
+    return round(float(np.quantile(sure, SILENT_SHARE)), 3)
+
+
+def fit_spans(numbers: Sequence[Numbers], base: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
+    """Weights that make the right spans likely among the candidates of their passage: a conditional logit, ridge.
+
+    Args:
+        base: weights that stay as they are; then those of a model's reply alone are fitted.
+    """
     names = sorted({name for item in numbers for row in item.spans for name in row})
+    names = [name for name in names if name.startswith(MODEL)] if base else names
+    offsets = [np.array([score(row, base) for row in item.spans]) for item in numbers]
     inputs = [np.array([[row.get(name, 0.0) for name in names] for row in item.spans]) for item in numbers]
     right = [np.array(item.is_right) for item in numbers]
     scales = np.maximum(np.concatenate(inputs).std(axis=0), 1e-3)
@@ -223,8 +256,8 @@ def fit_spans(numbers: Sequence[Numbers]) -> dict[str, float]:
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = RIDGE * float(weights @ weights), 2 * RIDGE * weights
-        for x, y in zip(inputs, right, strict=True):
-            scores = x @ weights
+        for x, y, offset in zip(inputs, right, offsets, strict=True):
+            scores = x @ weights + offset
             value += float(logsumexp(scores) - logsumexp(scores[y]))
             slope = slope + x.T @ np.exp(scores - logsumexp(scores)) - x[y].T @ np.exp(scores[y] - logsumexp(scores[y]))
         return value, slope
@@ -234,27 +267,34 @@ def fit_spans(numbers: Sequence[Numbers]) -> dict[str, float]:
 
 
 def all_signs(item: Numbers, spans: dict[str, float]) -> dict[str, float]:
-    """The signs of a passage, those of its best span among them, as :class:`Reader` has them."""
-    scores = [score(row, spans) for row in item.spans]
-    return item.signs | ({"best": max(scores), "share": max(softmax(scores))} if scores else {"empty": 1.0})
+    """The signs of a passage, those of its best spans among them, as :class:`Reader` has them."""
+    if not item.spans:
+        return item.signs
+    return {name: value for name, value in item.signs.items() if name != "empty"} | top_signs(
+        [score(row, without_model(spans)) for row in item.spans]
+    )
+
+
+def without_model(spans: Mapping[str, float]) -> dict[str, float]:
+    """The weights that count where no model was asked."""
+    return {name: value for name, value in spans.items() if not name.startswith(MODEL)}
 
 
 def report(numbers: Sequence[Numbers], weights: dict[str, Any]) -> None:
     """By set, of the odd rows: how many candidates hold the answer, are read right, are called silent."""
+    spans = weights["spans"]
     table = Table("set", "passages", "among candidates", "read right", "silent", title="odd-numbered rows")
     result = {}
     for name in dict.fromkeys(item.name for item in numbers):
         group = [item for item in numbers if item.name == name and item.is_test]
-        best = [
-            int(np.argmax([score(row, weights["spans"]) for row in item.spans])) if item.spans else -1 for item in group
-        ]
+        best = [int(np.argmax([score(row, spans) for row in item.spans])) if item.spans else -1 for item in group]
         right = [bool(item.spans) and item.is_right[place] for item, place in zip(group, best, strict=True)]
         sure = [logistic(score(all_signs(item, weights["spans"]), weights["answers"])) for item in group]
         result[name] = {
             "passages": len(group),
             "reachable": float(np.mean([any(item.is_right) for item in group])),
             "right": float(np.mean(right)),
-            "silent": float(np.mean([value < 0.5 for value in sure])),
+            "silent": float(np.mean([value < weights["silent_below"] for value in sure])),
         }
         figures = (f"{result[name][key]:.3f}" for key in ("reachable", "right", "silent"))
         table.add_row(name, str(len(group)), *figures)

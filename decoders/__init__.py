@@ -1,5 +1,6 @@
 """Conflict-aware decoding rules and their settings."""
 
+from decoders.checks import DecoderSettingError
 from decoders.params import (
     DECODER_NAMES,
     AdaCad,
@@ -7,7 +8,7 @@ from decoders.params import (
     CkPlug,
     Coiecd,
     DecoderParams,
-    DecoderSettingError,
+    Dial,
     Memory,
     Plain,
     decoder_params,
@@ -21,6 +22,7 @@ __all__ = [
     "Coiecd",
     "DecoderParams",
     "DecoderSettingError",
+    "Dial",
     "Memory",
     "Plain",
     "decoder_params",

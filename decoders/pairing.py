@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from decoders.params import DecoderParams, DecoderSettingError, changed_settings, decoder_params
+from decoders.checks import DecoderSettingError
+from decoders.params import DecoderParams, changed_settings, decoder_params
 from decoders.sampling import Draw
 from decoders.streams import PAIR
 

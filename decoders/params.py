@@ -7,11 +7,11 @@ The mathematics is in :mod:`decoders.rules`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar, Literal
 
+from decoders.checks import DecoderSettingError, check_choice, check_range
 from decoders.streams import CONTEXT, PAIR, PARAMETRIC
 
 
@@ -44,7 +44,7 @@ class Cad:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_range(self, "alpha", low=0.0)
+        check_range(self, "alpha", low=0.0)
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class AdaCad:
     log_base: Literal["e", "2"] = "e"
 
     def __post_init__(self) -> None:
-        _check_range(self, "floor", low=0.0)
-        _check_choice(self, "log_base", ("e", "2"))
+        check_range(self, "floor", low=0.0)
+        check_choice(self, "log_base", ("e", "2"))
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,12 @@ class CkPlug:
     min_ratio: float = 0.01
 
     def __post_init__(self) -> None:
-        if self.alpha != "auto":
-            _check_range(self, "alpha", low=0.0, high=1.0)
-        _check_choice(self, "profile", ("released", "paper"))
+        check_range(self, "alpha", low=0.0, high=1.0, or_auto=True)
+        check_choice(self, "profile", ("released", "paper"))
         if self.epsilon is not None:
-            _check_range(self, "epsilon")
-        _check_range(self, "num_head", low=1)
-        _check_range(self, "min_ratio", low=0.0, high=1.0)
+            check_range(self, "epsilon")
+        check_range(self, "num_head", low=1)
+        check_range(self, "min_ratio", low=0.0, high=1.0)
 
     @property
     def threshold(self) -> float:
@@ -121,18 +120,49 @@ class Coiecd:
     ratio: float = 4.0
 
     def __post_init__(self) -> None:
-        _check_range(self, "alpha", low=0.0)
-        _check_range(self, "ratio", low=1.0)
+        check_range(self, "alpha", low=0.0)
+        check_range(self, "ratio", low=1.0)
 
 
-DecoderParams = Plain | Memory | Cad | AdaCad | CkPlug | Coiecd
+@dataclass(frozen=True)
+class Dial:
+    """From the documents to the model's memory without leaving the language: contrast among plausible tokens only.
 
-_CLASSES: tuple[type[DecoderParams], ...] = (AdaCad, CkPlug, Cad, Coiecd, Plain, Memory)
+    Attributes:
+        alpha: 0 (documents) to 1 (memory); 0.5 is plain decoding. ``"auto"`` takes it from the streams at each token.
+        plausible: a token is plausible when its probability is at least this share of the best token's.
+        strength: contrast at alpha 0 where memory would say something else.
+        knows: for ``"auto"``: how likely it is that the model knows the answer, 0 to 1. It is the most weight that
+            memory gets; 0 is plain decoding.
+    """
+
+    name: ClassVar[str] = "dial"
+    streams: ClassVar[tuple[str, ...]] = PAIR
+    alpha: float | Literal["auto"] = "auto"
+    plausible: float = 0.5
+    strength: float = 0.5
+    knows: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_range(self, "alpha", low=0.0, high=1.0, or_auto=True)
+        check_range(self, "plausible", low=0.0, high=1.0)
+        check_range(self, "strength", low=0.0)
+        check_range(self, "knows", low=0.0, high=1.0)
+
+    def memory_share(self, coefficient: float) -> float:
+        """The alpha of a step, from the parametric stream's coefficient (:mod:`decoders.dial`).
+
+        Below 0.5 it is the more contrast, the lower; 0.5 where there was nothing to contrast.
+        """
+        if coefficient >= 0:
+            return (1 + coefficient) / 2
+        return (1 + coefficient / self.strength) / 2
+
+
+DecoderParams = Plain | Memory | Cad | AdaCad | CkPlug | Coiecd | Dial
+
+_CLASSES: tuple[type[DecoderParams], ...] = (Dial, AdaCad, CkPlug, Cad, Coiecd, Plain, Memory)
 DECODER_NAMES: tuple[str, ...] = tuple(cls.name for cls in _CLASSES)
-
-
-class DecoderSettingError(ValueError):
-    """An unknown decoder, an unknown setting, or a value that the setting cannot take."""
 
 
 def decoder_params(name: str, settings: Mapping[str, object] | None = None) -> DecoderParams:
@@ -164,28 +194,3 @@ def changed_settings(params: DecoderParams) -> dict[str, object]:
     """The settings of ``params`` that differ from the decoder's defaults; inverse of :func:`decoder_params`."""
     values = {field.name: (getattr(params, field.name), field.default) for field in fields(params)}
     return {key: value for key, (value, default) in values.items() if default is MISSING or value != default}
-
-
-def _check_range(params: DecoderParams, field: str, low: float = -math.inf, high: float = math.inf) -> None:
-    value = getattr(params, field)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if is_number and low <= value <= high:
-        return
-    raise DecoderSettingError(
-        f"{field}={value!r} does not suit decoder {params.name!r}; expected {_describe(params, field, low, high)}"
-    )
-
-
-def _describe(params: DecoderParams, field: str, low: float, high: float) -> str:
-    auto = ", or 'auto'" if isinstance(params, CkPlug) and field == "alpha" else ""
-    if math.isinf(low):
-        return f"a finite number{auto}"
-    return f"a number of at least {low:g}{auto}" if math.isinf(high) else f"a number from {low:g} to {high:g}{auto}"
-
-
-def _check_choice(params: DecoderParams, field: str, choices: tuple[str, ...]) -> None:
-    value = getattr(params, field)
-    if value not in choices:
-        raise DecoderSettingError(
-            f"{field}={value!r} does not suit decoder {params.name!r}; choose one of {', '.join(choices)}"
-        )

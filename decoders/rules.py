@@ -12,10 +12,12 @@ cad, adacad          1 + alpha                       -alpha
 ckplug, gate open    scale (1 - alpha)               scale (2 alpha - 1)
 ckplug, gate shut    1                               0
 coiecd               1 + alpha inside, 1 outside     -alpha inside, 0 outside
+dial up to 0.5       1 + g if plausible, else 1      -g if plausible, else 0
 ===================  ==============================  =======================
 
 The coefficients of ckplug do not sum to 1: their sum is a temperature. It also excludes tokens. Coiecd is piecewise:
-two sums, one for the tokens inside its constraint and one for the others. The trace reports ``(a_c, a_p)``.
+two sums, one for the tokens inside its constraint and one for the others. Dial is piecewise too, and above 0.5 it
+mixes probabilities in place of logits (:mod:`decoders.dial`). The trace reports ``(a_c, a_p)``.
 
 How to write a rule (interface of this module):
 
@@ -42,8 +44,9 @@ import torch
 from torch import Tensor
 
 from decoders.ckplug import ckplug
+from decoders.dial import dial
 from decoders.divergence import LN2
-from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial, Memory, Plain
 from decoders.signals import Signals, Streams, read_signals
 from decoders.streams import CONTEXT, PARAMETRIC, PASSAGES
 
@@ -57,7 +60,8 @@ class Mixture:
 
     Attributes:
         scores: ``[P, V]`` logits to choose the next token from; ``-inf`` marks an excluded token.
-        coefficients: by stream, ``[P]`` the factor on that stream's logits. For coiecd those inside its constraint.
+        coefficients: by stream, ``[P]`` the factor on that stream's logits. For coiecd those inside its constraint; for
+            dial those of plausible tokens, and above 0.5 the weight of the stream's probabilities.
         signals: what the streams said, for the trace.
     """
 
@@ -149,4 +153,5 @@ RULES: dict[type[Any], Rule] = {
     AdaCad: adacad,
     CkPlug: ckplug,
     Coiecd: coiecd,
+    Dial: dial,
 }

@@ -2,7 +2,7 @@
 
 engine = Engine.open("library/")
 engine.add(["docs/", "notes.md"])
-answer = engine.ask("Who runs the harbour?", decoder="adacad")
+answer = engine.ask("Who runs the harbour?", decoder="dial")
 
 Longer than other modules: it is the whole public surface, with the docstrings that teach it, and little else.
 """

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from decoders.params import DecoderParams, DecoderSettingError, Memory, decoder_params
+from decoders.checks import DecoderSettingError
+from decoders.params import DecoderParams, Memory, decoder_params
 from eval.datasets import DATASET_NAMES
 from eval.metrics.names import DEFAULT_METRICS, check_metrics
 from eval.run.arms import Arm
@@ -51,7 +52,7 @@ class RunConfig(BaseModel):
     )
     known_facts: str = Field(KNOWN_FACTS, min_length=1, description="What the patch of 'format_only' learns.")
     seed: int = Field(0, description="Seed of the arms, of sampling and of the bootstrap.")
-    decoder: str = Field("adacad", description="Decoder; the memory arm without patches always uses 'memory'.")
+    decoder: str = Field("dial", description="Decoder; the memory arm without patches always uses 'memory'.")
     alpha: float | Literal["auto"] | None = Field(None, description="The decoder's alpha; None is its default.")
     decoder_settings: dict[str, Any] = Field(default_factory=dict, description="The decoder's other settings.")
     top_k: Count | Literal["auto"] = Field(

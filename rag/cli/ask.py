@@ -26,6 +26,9 @@ def ask(
     seed: opt.Seed = None,
     as_json: opt.WithTrace = False,
     explain: opt.Explain = False,
+    verdict: opt.WithVerdict = None,
+    policy: opt.PolicyName = None,
+    on_silence: opt.Silence = None,
     top_k: opt.TopK = None,
     retrieval: opt.Retrieval = None,
     rewrite: opt.Rewrite = None,
@@ -46,7 +49,9 @@ def ask(
 
     concord ask library/ "Who is the harbour master?" --explain
 
-    concord ask library/ "Who is the harbour master?" --decoder ckplug --alpha 0
+    concord ask library/ "Who is the harbour master?" --policy newest
+
+    concord ask library/ "Who is the harbour master?" --decoder dial --alpha 0
 
     Settings that you leave out come from --config, CONCORD_* variables, or the defaults.
     """
@@ -55,8 +60,9 @@ def ask(
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     search = {"top_k": parse_optional_number(top_k), "retrieval": retrieval, "rewrite": rewrite, "filter": judge}
     checks = {"abstain": abstain, "question_cache": question_cache}
+    verdicts = {"verdict": verdict, "policy": policy, "on_silence": on_silence}
     with errors_to_exit():
-        options = without_none(decoding | sampling | search | checks) | _parse_settings(params or [])
+        options = without_none(decoding | sampling | search | checks | verdicts) | _parse_settings(params or [])
     with open_asker(library, service, config, **settings) as asker:
         if as_json:
             print_json(asker.ask(question, **options).to_dict())

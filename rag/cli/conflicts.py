@@ -14,7 +14,8 @@ from rag.cli.common import counting_bar, open_engine, out, print_json
 from rag.cli.options import AsJson, LibraryPlace
 
 if TYPE_CHECKING:
-    from rag.conflicts.library import LibraryConflict, Side
+    from rag.conflicts.library.checkpoint import Checkpoint
+    from rag.conflicts.library.search import LibraryConflict, Side
     from rag.core.passages import Passage
     from rag.engine import Engine
 
@@ -30,13 +31,13 @@ def conflicts(
     """List what contradicts what in a library: both sentences, their sources and dates, the surest first.
 
     No model is needed. Claims that are denied, quoted, asked or tied to a condition contradict nobody, and so does what
-    was true in the past. Example:  concord conflicts mylibrary/
+    was true in the past. An interrupted comparison goes on where it was. Example:  concord conflicts mylibrary/
     """
-    from rag.conflicts.library import find_library_conflicts
+    from rag.conflicts.library.search import find_library_conflicts
 
     with open_engine(library) as engine, counting_bar("comparing sentences") as report:
         passages = list(_read_passages(engine))
-        clashes = find_library_conflicts(passages, engine.graph.graph, report)
+        clashes = find_library_conflicts(passages, engine.graph.graph, report, _checkpoint(engine))
     if as_json:
         print_json([asdict(clash) for clash in clashes[:limit]])
         return
@@ -66,6 +67,14 @@ _KINDS = {
 }
 
 
+def _checkpoint(engine: Engine) -> Checkpoint | None:
+    """Beside a library in a folder; one in PostgreSQL has no such place."""
+    from rag.conflicts.library.checkpoint import FILE_NAME, Checkpoint
+
+    folder, library = engine.library.folder, engine.library
+    return Checkpoint(folder / FILE_NAME, f"{library.identity} {library.generation}") if folder else None
+
+
 def _read_passages(engine: Engine) -> Iterator[Passage]:
     ids = engine.library.live_ids()[0].tolist()
     for first in range(0, len(ids), _ROWS):
@@ -74,11 +83,16 @@ def _read_passages(engine: Engine) -> Iterator[Passage]:
 
 def _print_conflict(clash: LibraryConflict) -> None:
     head = " · ".join(part for part in (clash.relation, clash.subject) if part)
-    title = head or " / ".join(side.object for side in clash.sides)
+    title = head or " / ".join(side.object for side in clash.sides if not _is_sentence(side)) or _KINDS[clash.kind]
     out.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
     for side in clash.sides:
         for line in _side_lines(side):
             out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _is_sentence(side: Side) -> bool:
+    """Whether the whole sentence differs, as where one denies what the other says."""
+    return any(side.object == place.sentence for place in side.places)
 
 
 def _side_lines(side: Side) -> Iterator[str]:
@@ -86,6 +100,7 @@ def _side_lines(side: Side) -> Iterator[str]:
 
     for place in side.places[:_MAX_PLACES]:
         where = ", ".join(part for part in (short_path(place.source), place.location, place.date) if part)
-        yield f"  {side.object}: {place.sentence} ({where})"
+        value = "" if _is_sentence(side) else f"{side.object}: "
+        yield f"  {value}{place.sentence} ({where})"
     if len(side.places) > _MAX_PLACES:
         yield f"  {side.object}: {len(side.places) - _MAX_PLACES} more places"

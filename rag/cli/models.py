@@ -90,7 +90,7 @@ def calibrate(
     The verdict then says how likely the model's own answer is right. Without a calibration it never says that the model
     knows. The default model's calibration ships; do this once for any other model.
     """
-    from rag.conflicts import calibration
+    from rag.conflicts.memory import calibration
     from rag.core.settings.config import Config
     from rag.generation.load import generator_fingerprint, load_generator
     from rag.models.cache import calibrations_folder

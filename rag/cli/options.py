@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from decoders.params import DECODER_NAMES
+from rag.core.verdict import Policy
 
-_ANSWER, _SEARCH, _MODEL = "Answer", "Search", "Model and settings"
+MODEL_PANEL = "Model and settings"
+_ANSWER, _VERDICT, _SEARCH = "Answer", "Verdict", "Search"
 
 LibraryPlace = Annotated[
     str, typer.Argument(metavar="LIBRARY", help="Folder of the library, or postgresql://[USER@]HOST/DATABASE/LIBRARY.")
@@ -22,7 +24,7 @@ SettingsFile = Annotated[
         "--config",
         help="TOML file with settings; CONCORD_* variables override it.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 ModelName = Annotated[
@@ -31,7 +33,7 @@ ModelName = Annotated[
         "--model",
         help="Generator: a Hugging Face name, a folder, or a .gguf file.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 EngineName = Annotated[
@@ -40,13 +42,13 @@ EngineName = Annotated[
         "--engine",
         help="What generates: auto, transformers, vllm, or http://host:port.",
         show_default=False,
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 EncoderName = Annotated[
     str | None,
     typer.Option(
-        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=_MODEL
+        "--encoder", help="Sentence encoder: a name or a local folder.", show_default=False, rich_help_panel=MODEL_PANEL
     ),
 ]
 ServiceAddress = Annotated[
@@ -54,7 +56,7 @@ ServiceAddress = Annotated[
     typer.Option(
         "--service",
         help="auto: ask a running service of this library, if there is one; off; or its address.",
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 
@@ -71,7 +73,7 @@ Alpha = Annotated[
     str | None,
     typer.Option(
         "--alpha",
-        help="For ckplug: 0 = documents ... 1 = memory, or 'auto'. For cad and coiecd: contrast, from 0.",
+        help="For dial and ckplug: 0 = documents ... 1 = memory, or 'auto'. For cad and coiecd: contrast, from 0.",
         show_default=False,
         rich_help_panel=_ANSWER,
     ),
@@ -124,6 +126,34 @@ Explain = Annotated[
     bool,
     typer.Option(
         "--explain", help="Show how passages were found, and what both streams said.", rich_help_panel=_ANSWER
+    ),
+]
+
+WithVerdict = Annotated[
+    bool | None,
+    typer.Option(
+        "--verdict/--no-verdict",
+        help="Read each passage alone, and say what each source and the model's memory say.",
+        show_default=False,
+        rich_help_panel=_VERDICT,
+    ),
+]
+PolicyName = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help=f"What the answer follows where sources disagree: {', '.join(get_args(Policy))}.",
+        show_default=False,
+        rich_help_panel=_VERDICT,
+    ),
+]
+Silence = Annotated[
+    str | None,
+    typer.Option(
+        "--on-silence",
+        help="Where the documents say nothing: say (and add what the model knows), memory, or ask.",
+        show_default=False,
+        rich_help_panel=_VERDICT,
     ),
 ]
 

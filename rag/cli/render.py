@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag.cli.positions import verdict_lines
-from rag.conflicts.answers import same_answer
+from rag.conflicts.answers.same import same_answer
 from rag.conflicts.streams import MAX_JSD
 from rag.core.answer import Answer, Citation, Conflict, Step, TokenEvent
 from rag.core.reports import AddCost, AddReport, DocumentInfo

@@ -8,8 +8,9 @@ from typing import Literal
 from rag.core.query import Message
 
 SpeakerRole = Literal["system", "developer", "user", "assistant"]
-# Several chat templates refuse a system turn, and all refuse two turns of one side in a row.
-_SYSTEM_REPLY = "Understood."
+# The reply to a turn that is no question: several chat templates refuse a system turn, and all refuse two turns of one
+# side in a row.
+NEUTRAL_REPLY = "Understood."
 
 
 def alternate_turns(messages: Iterable[tuple[SpeakerRole, str]]) -> list[Message]:
@@ -20,12 +21,12 @@ def alternate_turns(messages: Iterable[tuple[SpeakerRole, str]]) -> list[Message
     """
     messages = list(messages)
     system = "\n\n".join(text for role, text in messages if role in ("system", "developer"))
-    turns = [Message("user", system), Message("assistant", _SYSTEM_REPLY)] if system else []
+    turns = [Message("user", system), Message("assistant", NEUTRAL_REPLY)] if system else []
     for role, text in messages:
         if role == "user" or role == "assistant":
             _append(turns, Message(role, text))
     if turns and turns[-1].role == "user":
-        turns.append(Message("assistant", _SYSTEM_REPLY))  # two questions in a row: the first one counts as answered
+        turns.append(Message("assistant", NEUTRAL_REPLY))  # two questions in a row: the first one counts as answered
     return turns
 
 

@@ -1,4 +1,4 @@
-"""The two prompts of an answer. One pure function builds both; the passages are their only difference."""
+"""The two prompts of an answer: with the documents, and without anything that came from them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 
 from rag.core.encoding import searched_text
 from rag.core.errors import SettingError
+from rag.core.history import NEUTRAL_REPLY
 from rag.core.passages import Passage
 from rag.core.query import Message
 
@@ -15,26 +16,62 @@ PromptStyle = Literal["auto", "chat", "plain"]
 
 # A base model does not end its turn; it would continue with its own question.
 PLAIN_STOP = ("\n",)
+_EARLIER = "Earlier questions:\n"
 
 
 @dataclass(frozen=True)
 class PromptPair:
-    """The conversation with the passages, and the same conversation without them."""
+    """What the two streams read.
+
+    Attributes:
+        context: the conversation, then the question under the passages.
+        parametric: the question without the passages, and without the replies of the conversation: those were made
+            from documents, so they are not the model's memory.
+    """
 
     context: tuple[Message, ...]
     parametric: tuple[Message, ...]
 
 
-def build_prompts(question: str, passages: Sequence[Passage], history: Sequence[Message] = ()) -> PromptPair:
+def build_prompts(
+    question: str, passages: Sequence[Passage], history: Sequence[Message] = (), clarified: str = ""
+) -> PromptPair:
     """Both prompts for ``question``; the best passage stands last, nearest to the question.
 
     No system turn: several chat templates refuse one.
+
+    Args:
+        question: as it was asked.
+        passages: best first.
+        history: the conversation before it.
+        clarified: the question as it stands without the conversation, if it was reworded. The parametric prompt then
+            needs nothing of the conversation; else it holds what the user asked before.
     """
-    instruction, ask = "Answer the question in a few words.", f"Question: {question}\nAnswer:"
-    blocks = [passage_block(passage) for passage in reversed(passages)]
-    context = "\n\n".join([instruction, *blocks, ask])
-    parametric = "\n\n".join([instruction, ask])
-    return PromptPair((*history, Message("user", context)), (*history, Message("user", parametric)))
+    standing, earlier = _without_replies(history)
+    if clarified and clarified != question:
+        earlier = []
+    context = _ask(question, [passage_block(passage) for passage in reversed(passages)])
+    parametric = _ask(clarified or question, [_EARLIER + "\n".join(earlier)] if earlier else [])
+    return PromptPair((*history, Message("user", context)), (*standing, Message("user", parametric)))
+
+
+def _ask(question: str, blocks: Sequence[str]) -> str:
+    return "\n\n".join(["Answer the question in a few words.", *blocks, f"Question: {question}\nAnswer:"])
+
+
+def _without_replies(history: Sequence[Message]) -> tuple[list[Message], list[str]]:
+    """The exchanges that stand as they are, and what the user asked in the others.
+
+    A turn that only acknowledges holds nothing from documents: the user's turn before it is an instruction.
+    """
+    standing: list[Message] = []
+    asked: list[str] = []
+    for before, message in zip((None, *history), history, strict=False):
+        if message.role == "user":
+            asked.append(message.content)
+        elif message.content == NEUTRAL_REPLY and before is not None and before.role == "user":
+            standing += [Message("user", asked.pop()), message]
+    return standing, asked
 
 
 def passage_block(passage: Passage) -> str:
@@ -47,7 +84,7 @@ def passage_block(passage: Passage) -> str:
 
 def plain_text(messages: Sequence[Message]) -> str:
     """A conversation for a model without a chat template."""
-    # A user's turn ends in "Answer:" (see build_prompts), so an assistant's follows on the same line.
+    # A user's turn ends in "Answer:" (see _ask), so an assistant's follows on the same line.
     return "".join(f"{m.content}" if m.role == "user" else f" {m.content}\n\n" for m in messages)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from decoders.params import AdaCad, DecoderParams
+from decoders.params import DecoderParams, Dial
 from rag.core.errors import check
 from rag.core.verdict import OnSilence, Policy
 
@@ -123,7 +123,7 @@ class Query:
 
     question: str
     history: tuple[Message, ...] = ()
-    decoder: DecoderParams = field(default_factory=AdaCad)
+    decoder: DecoderParams = field(default_factory=Dial)
     top_k: int | None = 4
     sampling: Sampling = Sampling()
     search: Search = field(default_factory=Search)

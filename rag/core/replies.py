@@ -1,4 +1,4 @@
-"""JSON in the replies of language models, which write other things around it."""
+"""What is meant in the replies of language models, which write other things around it."""
 
 from __future__ import annotations
 
@@ -27,3 +27,9 @@ def find_object(reply: str, keys: Collection[str] = ()) -> dict[str, Any] | None
         if isinstance(value, dict) and (not keys or any(key in value for key in keys)):
             return value
     return None
+
+
+def first_line(text: str) -> str:
+    """An answer without what a model goes on to say in further lines, and without its final full stop."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return re.sub(r"^(?:Answer|A):\s*", "", line).rstrip(".").strip()

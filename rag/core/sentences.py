@@ -16,7 +16,7 @@ _FULL_STOPS = "。！？｡．\u0964\u0965؟۔\u061d։\u1362\u1367\u1368\u104a\u
 _CLOSERS = "\"'”’»›)\\]}」』】）》〉〟"
 _END = re.compile(
     # Spelt out, so that "3.14", "?x=1" and "rag.core" are no ends: the marks of ASCII need a blank after them.
-    rf"(?P<mark>[{_FULL_STOPS}]+|(?P<latin>[.!?…]+))[{_CLOSERS}]*(?(latin)(?=\s|$))\s*|\n[ \t]*\n\s*"
+    rf"(?P<mark>[{_FULL_STOPS}]+|(?<![.!?…])(?P<latin>[.!?…]++))[{_CLOSERS}]*+(?(latin)(?=\s|$))\s*|\n[ \t]*\n\s*"
 )
 _LAST_WORD = re.compile(r"[^\s\"'(\[]+$")
 _ABBREVIATED = (

@@ -25,7 +25,8 @@ _TOKEN = re.compile(rf"(?P<run>[{UNSPACED}]+)|[{_EMOJI}]|(?:(?![{UNSPACED}])(?:[
 _HAS_OPTIONAL_MARKS = re.compile(rf"[A-Za-z\u00c0-\u024f\u0370-\u052f\u1e00-\u1fff{HEBREW}{ARABIC}]")
 _INVISIBLE = re.compile("[\u00ad\u0640\u200c\u200d\u2060\ufeff\ufe0e\ufe0f]")
 _SOFT_HYPHEN_AT_END = re.compile("\u00ad[ \t]*\r?\n[ \t]*")
-_HYPHEN_AT_END = re.compile(r"([^\W\d_]+)[-\u2010][ \t]*\r?\n[ \t]*([^\W\d_]+)")
+# Possessive, and from a word's beginning only: else a long run of letters takes time in the square of its length.
+_HYPHEN_AT_END = re.compile(r"(?<![^\W\d_])([^\W\d_]++)[-\u2010][ \t]*\r?\n[ \t]*([^\W\d_]+)")
 _WRAPPED = re.compile(rf"(?<=[{UNSPACED}])[ \t]*\r?\n[ \t]*(?=[{UNSPACED}])")
 
 

@@ -135,11 +135,7 @@ class Checkable(Protocol):
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Tells how likely replies are; a generator may be one too. It also takes :attr:`Request.forced`."""
-
-    def encode_reply(self, text: str) -> tuple[int, ...]:
-        """Token ids of a whole reply as the model would write it, for :attr:`Request.forced`."""
-        ...
+    """Reads the probabilities of a few labels as the reply to a prompt; a generator may be one too."""
 
     def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
         """One tuple per prompt: the probability that the reply begins with each label, scaled to sum to 1.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from decoders.params import CkPlug, DecoderParams, Memory
+from decoders.params import CkPlug, DecoderParams, Dial, Memory
 from decoders.sampling import Draw
 from decoders.streams import CONTEXT, PARAMETRIC
 from decoders.trace import StepTrace
@@ -60,13 +60,6 @@ class Codec:
         text = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         return self._literal.encode(text)
 
-    def encode_reply(self, text: str) -> tuple[int, ...]:
-        """Token ids of a reply that begins and ends as the model's own would."""
-        if self._style == "chat":
-            return (*self.encode_text(text), self.tokenizer.eos_token_id)
-        # A plain prompt ends in "Answer:": a word follows after a space, and a new line ends the reply.
-        return tuple(self.encode_text(f" {text}{PLAIN_STOP[0]}"))
-
     def encode_text(self, text: str) -> list[int]:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
         return self._literal.encode(self._literal.mark(text))
@@ -108,8 +101,10 @@ class Codec:
 def decoder_alpha(decoder: DecoderParams, context: float, parametric: float) -> float:
     """The decoder's own alpha from its two coefficients: the field ``weight`` of a step, which older clients read.
 
-    It means the share of memory for ckplug and memory, and the contrast for the others.
+    It means the share of memory for dial, ckplug and memory, and the contrast for the others.
     """
+    if isinstance(decoder, Dial):
+        return decoder.memory_share(parametric)
     if isinstance(decoder, (CkPlug, Memory)):
         return (context + parametric) / (2 * context + parametric)
     return abs(parametric)

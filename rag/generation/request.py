@@ -65,8 +65,6 @@ class Request:
         has_probes: also report what each stream answers alone (greedy), and compare the context and the parametric
             stream at each step, whatever the rule reads. Without probes only the streams of the rule run.
         probed: the streams that answer alone where ``has_probes``; ``None`` means all of them.
-        forced: the tokens of the answer, where it is known beforehand: nothing is chosen, and the steps tell how likely
-            each token was. Only generators that are a :class:`rag.generation.base.Scorer` take it.
 
     Raises:
         SettingError: the rule reads a stream that the request does not have.
@@ -78,7 +76,6 @@ class Request:
     _: KW_ONLY
     has_probes: bool = True
     probed: tuple[str, ...] | None = None
-    forced: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "streams", MappingProxyType(dict(self.streams)))
@@ -116,21 +113,6 @@ class Request:
     ) -> Request:
         """Ordinary generation from one prompt, without probes."""
         return cls({CONTEXT: Prompt(ids, adapter, cache_salt)}, Plain(), sampling, has_probes=False)
-
-    @classmethod
-    def reply(cls, ids: tuple[int, ...], forced: tuple[int, ...], *, cache_salt: str = "") -> Request:
-        """How likely is this reply to a prompt? Requests with equal prompts read the prompt once.
-
-        Raises:
-            SettingError: the reply has no tokens.
-        """
-        return cls(
-            {CONTEXT: Prompt(ids, salt=cache_salt)},
-            Plain(),
-            Sampling(max_tokens=len(forced)),
-            has_probes=False,
-            forced=forced,
-        )
 
     def with_adapter(self, stream: str, adapter: Adapter | None) -> Request:
         """The same request with another adapter on one stream."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rag.core.errors import SourceError
 from rag.ingest.blocks import ParsedDocument
-from rag.ingest.loaders.registry import KNOWN_TYPES, READERS, read_file
+from rag.ingest.loaders.base import KNOWN_TYPES
+from rag.ingest.loaders.registry import READERS, read_file
 from rag.ingest.source import Source
 
 LOADERS = READERS

@@ -54,10 +54,16 @@ def join_locations(first: str, last: str) -> str:
     return f"{one['head']}{one['unit']} {low}" if low >= high else f"{one['head']}{one['unit']}s {low}-{high}"
 
 
-def move_lines(location: str, num_lines: int) -> str:
-    """The location of what stands ``num_lines`` lines below the beginning of a block of text."""
+def counts_lines(location: str) -> bool:
+    """Whether the number in a location is that of a line."""
     match = _COUNTED.fullmatch(location)
-    if not num_lines or match is None or match["unit"] != "line":
+    return match is not None and match["unit"] == "line"
+
+
+def move_lines(location: str, num_lines: int) -> str:
+    """The line that is ``num_lines`` lines below the one in ``location``."""
+    match = _COUNTED.fullmatch(location)
+    if not num_lines or match is None:
         return location
     return f"{match['head']}line {int(match['first']) + num_lines}"
 

@@ -7,6 +7,8 @@ it, so that the encoder reads all of it.
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,7 +19,7 @@ from rag.core.passages import Passage
 from rag.core.settings.config import Config
 from rag.core.tokens import TokenReader
 from rag.ingest.blocks import Block, ParsedDocument
-from rag.ingest.places import Section, find_sections, join_locations, move_lines
+from rag.ingest.places import Section, counts_lines, find_sections, join_locations, move_lines
 from rag.ingest.source import Source
 from rag.ingest.units import Unit, cut_blocks
 
@@ -102,6 +104,7 @@ class _Splitter:
         self._lengths, self._reader = lengths, reader
         self._blocks = document.blocks
         self._text, self._starts = join_blocks(document.blocks)
+        self._lines: tuple[int, list[int]] = -1, []  # ends of lines in one block: a long one gives many passages
         self._sections = self._shorten_headings(find_sections(document.blocks, title))
         budgets = self._budgets(lengths.max_tokens - margin)
         self._budgets_by_block = [budgets[section.heading] for section in self._sections]
@@ -181,8 +184,13 @@ class _Splitter:
 
     def _location(self, block: int, offset: int) -> str:
         """The location of an offset in a block; lines are counted on from the block's first."""
-        text = self._blocks[block].text
-        return move_lines(self._blocks[block].location, text.count("\n", 0, offset))
+        location = self._blocks[block].location
+        if not counts_lines(location):
+            return location
+        if self._lines[0] != block:
+            text = self._blocks[block].text
+            self._lines = block, [match.start() for match in re.finditer("\n", text)]
+        return move_lines(location, bisect_left(self._lines[1], offset))
 
 
 def _num_tokens(packed: Sequence[Unit]) -> int:

@@ -57,7 +57,7 @@ def _segments(blocks: Sequence[Block]) -> Iterator[tuple[int, int, int]]:
             yield index, 0, len(block.text)
             continue
         first = last = 0
-        for start, end in _short_spans(block.text, 0, len(block.text)):
+        for start, end in _short_spans(block.text):
             if end - first > _SEGMENT_CHARS and last > first:
                 yield index, first, last
                 first = start
@@ -65,14 +65,19 @@ def _segments(blocks: Sequence[Block]) -> Iterator[tuple[int, int, int]]:
         yield index, first, last
 
 
-def _short_spans(text: str, start: int, end: int) -> Iterator[Span]:
-    for first, last in _sentences(text[start:end]):
-        if last - first <= _SEGMENT_CHARS:
-            yield start + first, start + last
-            continue
-        for low, high in _split_at(_BLANK, text[start + first : start + last]):
-            for cut in range(low, high, _SEGMENT_CHARS):
-                yield start + first + cut, start + first + min(cut + _SEGMENT_CHARS, high)
+def _short_spans(text: str) -> Iterator[Span]:
+    """Sentences; those of more than ``_SEGMENT_CHARS`` characters in parts."""
+    for start, end in sentence_spans(text):
+        while end - start > _SEGMENT_CHARS:
+            limit = start + _SEGMENT_CHARS
+            cut = max(text.rfind(" ", start, limit), text.rfind("\n", start, limit))
+            if cut <= start:
+                cut = limit
+                while cut > start + 1 and _belongs_to_previous(text[cut]):
+                    cut -= 1
+            yield start, cut
+            start = cut
+        yield start, end
 
 
 class _Segment:

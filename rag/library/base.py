@@ -5,8 +5,6 @@ Longer than other modules: it is the whole contract, with the docstrings that de
 
 from __future__ import annotations
 
-import hashlib
-import re
 from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,16 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.core.encoding import Encoder, Vectors
-from rag.core.errors import LibraryError, StorageError
+from rag.core.errors import LibraryError
 from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
 from rag.library.checking import Finding, IsReadable
 from rag.library.question_store import QuestionStore
 
 RowIds = NDArray[np.int64]
-# Of rows "passages p JOIN documents d", for Passage; the first three are the row id and the parts of the passage_id.
-PASSAGE_COLUMNS = "p.id, d.doc_id, p.ordinal, d.source, d.title, p.text, p.start, p.location, p.heading, d.date"
-_PASSAGE_ID = re.compile(r"(?P<doc_id>.*):(?P<ordinal>0|[1-9][0-9]{0,8})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -246,34 +241,3 @@ class Library(ABC):
         Raises:
             StorageError: another process is writing, the disk is full, or the server is out of reach.
         """
-
-
-def content_key(title: str, text: str) -> bytes:
-    """Sixteen bytes that name what a passage says, which is all that an extractor may read."""
-    return hashlib.blake2b(f"{title}\0{text}".encode(), digest_size=16).digest()
-
-
-def split_passage_id(passage_id: str) -> tuple[str, int] | None:
-    """Document and ordinal of one of a library's passages; ``None`` for an id that no library gives."""
-    match = _PASSAGE_ID.fullmatch(passage_id)
-    if match is None or "\0" in passage_id or not _is_unicode(passage_id):
-        return None
-    return match["doc_id"], int(match["ordinal"])
-
-
-def check_all_published(expected: int, published: int, place: str) -> None:
-    """Refuse a publication that lacks documents.
-
-    Raises:
-        StorageError: documents that were staged are gone.
-    """
-    if published != expected:
-        raise StorageError(
-            f"{expected - published} of {expected} documents that were staged in {place} are gone, since another "
-            "process wrote to it; nothing was changed; add them again"
-        )
-
-
-def _is_unicode(text: str) -> bool:
-    """False for lone halves of a surrogate pair, which no database takes."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)

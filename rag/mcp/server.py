@@ -34,6 +34,7 @@ _INSTRUCTIONS = (
 )
 Library = Annotated[str, Field(description="Name of the library; needed where there are several.", max_length=200)]
 Question = Annotated[str, Field(min_length=1, max_length=20_000)]
+Limit = Annotated[int, Field(ge=1, le=100, description="List at most this many.")]
 TopK = Annotated[int | None, Field(ge=1, le=100, description="Number of passages.")]
 
 
@@ -81,9 +82,10 @@ async def search(query: Question, library: Library = "", top_k: TopK = None) -> 
     return await _answer(library, lambda engine, name: tools.search(engine, name, query, top_k))
 
 
-async def conflicts(library: Library = "") -> dict[str, Any]:
-    """List the claims over which documents of a library contradict each other, with the documents of each side."""
-    return await _answer(library, tools.list_conflicts)
+async def conflicts(library: Library = "", limit: Limit = 20) -> dict[str, Any]:
+    """List what contradicts what among the documents of a library, the surest first: the sentences of each side, with
+    their sources and dates."""
+    return await _answer(library, lambda engine, name: tools.list_conflicts(engine, name, limit))
 
 
 async def documents(library: Library = "") -> dict[str, Any]:

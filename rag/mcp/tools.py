@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
-from rag.conflicts.claims import find_clashes
+from rag.conflicts.library.search import find_library_conflicts
 from rag.core.answer import Answer
 from rag.core.errors import LibraryError
 from rag.core.passages import Passage
@@ -15,6 +15,7 @@ from rag.engine import Engine
 from rag.mcp.desk import Desk
 
 _SCHEME = "concord"
+_ROWS = 1000
 # What a model that reads the answer has no use for.
 _LEFT_OUT = ("timings_ms", "tokens", "settings", "trace", "paths", "question")
 
@@ -56,28 +57,19 @@ def search(engine: Engine, library: str, query: str, top_k: int | None) -> dict[
     return {"library": library, "passages": passages}
 
 
-def list_conflicts(engine: Engine, library: str) -> dict[str, Any]:
-    """Claims over which documents contradict each other, with the documents of each side."""
-    documents = {document.doc_id: document for document in engine.documents()}
-    clashes = find_clashes(engine.graph.graph, {doc_id: item.added_at for doc_id, item in documents.items()})
-    conflicts = [
-        {
-            "subject": clash.subject,
-            "relation": clash.relation,
-            "sides": [
-                {
-                    "object": side.object,
-                    "documents": [
-                        {"source": documents[doc_id].source, "uri": document_uri(library, doc_id)}
-                        for doc_id in sorted({source.doc_id for source in side.sources} & documents.keys())
-                    ],
-                }
-                for side in clash.sides
-            ],
-        }
-        for clash in clashes
+def list_conflicts(engine: Engine, library: str, limit: int) -> dict[str, Any]:
+    """What contradicts what in a library, surest first: every side with its sentences and their documents."""
+    ids = engine.library.live_ids()[0].tolist()
+    passages = [
+        passage
+        for first in range(0, len(ids), _ROWS)
+        for passage in engine.library.passages(ids[first : first + _ROWS]).values()
     ]
-    return {"library": library, "conflicts": conflicts}
+    found = find_library_conflicts(passages, engine.graph.graph)
+    conflicts = [asdict(conflict) for conflict in found[:limit]]
+    for place in (place for conflict in conflicts for side in conflict["sides"] for place in side["places"]):
+        place["uri"] = document_uri(library, place["doc_id"])
+    return {"library": library, "num_conflicts": len(found), "conflicts": conflicts}
 
 
 def list_documents(engine: Engine, library: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from rag.pipeline.run import Pipeline
 from rag.pipeline.stages.filter import FilterStage
 from rag.pipeline.stages.fit import FitStage
 from rag.pipeline.stages.generate import GenerateStage
+from rag.pipeline.stages.inquire import InquireStage
+from rag.pipeline.stages.judge import JudgeStage
 from rag.pipeline.stages.patch import PatchStage
 from rag.pipeline.stages.recall import RecallStage, RememberStage
 from rag.pipeline.stages.report import ReportStage
@@ -32,7 +34,10 @@ def build(parts: Components) -> Pipeline:
     """From a question to its answer."""
     return Pipeline(
         search=build_search(parts),
-        prepare=(FitStage(parts.generator), PatchStage(lambda: parts.patches)),
+        prepare=(FitStage(parts.generator), PatchStage(lambda: parts.patches), InquireStage(parts.inquirer)),
         generate=GenerateStage(parts.generator),
-        after=(ReportStage(parts.config.conflict_threshold),),
+        after=(
+            JudgeStage(parts.inquirer),
+            ReportStage(parts.config.conflict_threshold),
+        ),
     )

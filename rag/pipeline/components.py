@@ -11,14 +11,19 @@ from langchain_core.retrievers import BaseRetriever
 from numpy.typing import NDArray
 
 from kg.types import Extractor
+from rag.conflicts.inquiry import Inquirer
+from rag.conflicts.memory.calibration import Calibration, load_calibration
+from rag.conflicts.reading.reader import Reader
 from rag.core.encoding import Encoder, passage_text
+from rag.core.errors import ConcordError
 from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
 from rag.core.query import RetrievalKind
 from rag.core.settings.config import Config
 from rag.generation.base import Generator
-from rag.generation.load import load_generator
+from rag.generation.load import generator_fingerprint, load_generator
 from rag.library.base import Library
+from rag.models.cache import calibrations_folder
 from rag.models.sentence_encoder import RecentEncoder
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
@@ -84,6 +89,19 @@ class Components:
                 return self.graph
             case "hybrid":
                 return HybridRetriever(graph=self.graph, sparse=self._sparse)
+
+    def inquirer(self) -> Inquirer:
+        """What reads passages alone and asks the generator's memory."""
+        generator = self.generator()
+        return Inquirer(Reader(self.encoder), generator, lambda: self._calibration)
+
+    @lazy_property
+    def _calibration(self) -> Calibration | None:
+        try:
+            fingerprint = generator_fingerprint(self.generator(), self.config)
+        except ConcordError:  # the weights of an engine elsewhere may be out of reach
+            return None
+        return load_calibration(fingerprint, calibrations_folder(self.config.cache_dir))
 
     def rewriter(self) -> ModelRewriter:
         """The generator as a rewriter."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from rag.conflicts.inquiry import Inquiry
 from rag.core.answer import Answer
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.query import Query
 from rag.core.retrieval import GraphPath, Rewrite, StageRanking, Trace
+from rag.core.verdict import Verdict
 from rag.generation.base import Generation, Request
 from rag.patches.base import Patching
 
@@ -36,6 +38,9 @@ class State:
         voice_requests: short questions that go with ``request``, such as one for each passage alone; answered in the
             same batch.
         voices: what the generator replied to them, aligned.
+        inquiry: what is asked beside the answer, where a verdict is wanted; ``voices`` are its replies.
+        verdict: what the sources say, and what the model knows.
+        text: the final text, where the verdict changed the generated one; else empty.
         answer: the reply to the caller, set by the last stage.
     """
 
@@ -54,6 +59,9 @@ class State:
     generation: Generation | None = None
     voice_requests: tuple[Request, ...] = ()
     voices: tuple[Generation, ...] = ()
+    inquiry: Inquiry | None = None
+    verdict: Verdict | None = None
+    text: str = ""
     answer: Answer | None = None
 
     @property

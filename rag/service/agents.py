@@ -39,7 +39,7 @@ class Agents:
             stateless_http=True,
             json_response=True,
             max_request_body_size=state.settings.max_body_bytes,
-            # Hosts and origins are checked for all routes alike, before this one.
+            # Hosts and origins are checked for all routes, before this one.
             transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         )
         self._manager = server.session_manager

@@ -46,7 +46,7 @@ def create_app(
         settings: the service's settings.
         config: the engines' settings.
         load: loads the generator; called again later when it fails.
-        encoder: in place of the configured one.
+        encoder: replaces the configured one.
     """
     state = State(settings, config, load, encoder)
 
@@ -70,12 +70,16 @@ def create_app(
     )
     app.state.concord = state
     problems.install(app, settings.root)
-    app.include_router(routes_chat.router)
-    app.include_router(routes_libraries.router)
-    app.include_router(routes_patches.router)
-    app.include_router(routes_health.router)
+    for routes in (routes_chat, routes_libraries, routes_patches, routes_health):
+        app.include_router(routes.router)
     agents = mount_agents(app, state)
     mount_page(app)
+    _add_middleware(app, settings, state.telemetry)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: ServiceSettings, telemetry: Telemetry) -> None:
+    """What every request passes before a route; the last one added is the first."""
     app.add_middleware(
         BodyLimit,
         body_bytes=settings.max_body_bytes,
@@ -86,8 +90,7 @@ def create_app(
     hosts = settings.hosts or (LOOPBACK if settings.keys is None else ())
     if hosts:
         app.add_middleware(KnownHosts, names=hosts)
-    app.add_middleware(RequestLog, telemetry=state.telemetry)
-    return app
+    app.add_middleware(RequestLog, telemetry=telemetry)
 
 
 class RequestLog:

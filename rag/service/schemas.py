@@ -1,4 +1,4 @@
-"""What goes over the wire to libraries, documents and jobs; the chat's own forms are in ``chat_schemas``."""
+"""What goes over the wire to libraries, documents and jobs; the chat's forms are in :mod:`rag.service.chat`."""
 
 from __future__ import annotations
 

@@ -7,13 +7,24 @@ import torch
 
 from decoders.forcing import decide
 from decoders.pairing import Half, HalfRow, MatchedPair
-from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial, Memory, Plain
 from decoders.rules import mix
 from decoders.sampling import Draw, choose
 from decoders.streams import CONTEXT, PARAMETRIC
 from decoders.trace import StepTrace
 
-RULES: list[DecoderParams] = [AdaCad(), Cad(2.0), CkPlug(), CkPlug(alpha=0.0), Coiecd(), Plain(), Memory()]
+RULES: list[DecoderParams] = [
+    AdaCad(),
+    Cad(2.0),
+    CkPlug(),
+    CkPlug(alpha=0.0),
+    Coiecd(),
+    Dial(0.0),
+    Dial(0.8),
+    Dial(),
+    Plain(),
+    Memory(),
+]
 VOCABULARY = 500
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from decoders.pairing import KEY, Half, HalfRow, PairError, match
-from decoders.params import AdaCad, CkPlug
+from decoders.params import AdaCad, CkPlug, Dial
 from decoders.sampling import Draw
 
 
@@ -14,6 +14,8 @@ from decoders.sampling import Draw
     [
         Half("a", "context", AdaCad()),
         Half("b", "parametric", CkPlug(alpha=0.25, profile="paper")),
+        Half("b", "context", Dial(0.3)),
+        Half("b", "parametric", Dial(knows=0.75, plausible=0.3)),
         Half("c", "context", AdaCad(floor=0.3), Draw(temperature=0.7, seed=2**63 + 5)),
     ],
 )

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
+from decoders.checks import DecoderSettingError
 from decoders.params import (
     DECODER_NAMES,
     AdaCad,
     CkPlug,
-    DecoderSettingError,
     changed_settings,
     decoder_params,
 )
@@ -48,6 +48,10 @@ def test_settings_reach_the_decoder_and_back() -> None:
         ("cad", {"alpha": True}, ["True"]),
         ("ckplug", {"alpha": 1.5}, ["1.5", "from 0 to 1", "auto"]),
         ("ckplug", {"profile": "mine"}, ["mine", "released", "paper"]),
+        ("dial", {"alpha": -0.1}, ["-0.1", "from 0 to 1", "auto"]),
+        ("dial", {"alpha": "most"}, ["most", "from 0 to 1", "auto"]),
+        ("dial", {"plausible": 2}, ["plausible=2", "from 0 to 1"]),
+        ("dial", {"knows": "auto"}, ["knows='auto'", "from 0 to 1"]),
         ("adacad", {"log_base": "10"}, ["10", "e, 2"]),
     ],
 )

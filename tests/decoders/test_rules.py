@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoders.ckplug import gate_is_open, head_mask, kept_entropy
-from decoders.params import DECODER_NAMES, AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
+from decoders.params import DECODER_NAMES, AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial, Memory, Plain
 from decoders.rules import RULES, Coefficients, Mixture, mix
 from decoders.signals import Signals
 from decoders.streams import CONTEXT, PARAMETRIC, PASSAGES, expand_streams, passage_stream
@@ -34,6 +34,9 @@ EVERY_RULE: list[DecoderParams] = [
     CkPlug(profile="paper"),
     CkPlug(0.2, profile="paper", epsilon=-1.0),
     Coiecd(),
+    *(Dial(alpha) for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)),
+    Dial(),
+    Dial(knows=0.9),
 ]
 
 
@@ -158,7 +161,7 @@ def test_divergences_stay_in_range(seed: int, vocab: int, scale: float) -> None:
     assert mixture.scores.isfinite().all()
 
 
-@pytest.mark.parametrize("params", [AdaCad(), Cad(0.0), Plain(), CkPlug(0.5), Coiecd(alpha=0.0)], ids=repr)
+@pytest.mark.parametrize("params", [AdaCad(), Cad(0.0), Plain(), CkPlug(0.5), Coiecd(alpha=0.0), Dial(0.5)], ids=repr)
 def test_rules_that_reduce_to_greedy(params: DecoderParams) -> None:
     z_c, z_p = logits(40, 30, seed=5)
     if isinstance(params, AdaCad):
@@ -187,6 +190,9 @@ def test_ckplug_endpoints() -> None:
         (CkPlug(0.2), twin.ckplug(0.2)),
         (CkPlug(), twin.ckplug(None)),
         (Coiecd(), twin.coiecd),
+        *((Dial(alpha), twin.dial(alpha)) for alpha in (0.0, 0.25, 0.75)),
+        (Dial(), twin.dial(None)),
+        (Dial(knows=0.8), twin.dial(None, knows=0.8)),
     ],
     ids=lambda value: repr(value) if not callable(value) else "",
 )
@@ -220,7 +226,7 @@ def test_two_certain_streams_share_equally() -> None:
     assert [mixture.coefficients[name].item() for name in (CONTEXT, PARAMETRIC)] == [0.5, 0.0]
 
 
-ONE_SUM = [params for params in EVERY_RULE if not isinstance(params, Coiecd)]
+ONE_SUM = [params for params in EVERY_RULE if not isinstance(params, (Coiecd, Dial))]
 
 
 @pytest.mark.parametrize("params", [*ONE_SUM, CkPlug(0.3, epsilon=-1e9)], ids=repr)

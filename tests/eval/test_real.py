@@ -95,7 +95,7 @@ def test_arms(engine: Any, samples: Path, tmp_path: Path, arm: str) -> None:
     base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": arm}
     config = RunConfig.from_values(base | SHORT)
     done = evaluate(config, output=tmp_path / "run.jsonl", engine=engine)
-    assert [record.decoder for record in done.run.records] == ["memory" if arm == "memory" else "adacad"] * 4
+    assert [record.decoder for record in done.run.records] == ["memory" if arm == "memory" else "dial"] * 4
     assert all(
         (record.tokens["context_prompt"] > record.tokens["parametric_prompt"]) == (arm != "memory")
         for record in done.run.records

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from decoders.ckplug import gate_is_open, head_mask, kept_entropy
-from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial, Memory, Plain
 from decoders.rules import mix
 from decoders.streams import CONTEXT, PARAMETRIC
 from rag.generation.codec import decoder_alpha
@@ -32,6 +32,8 @@ def alphas(params: DecoderParams, streams: dict[str, torch.Tensor]) -> list[floa
         (Cad(0.7), 0.7),
         (CkPlug(0.25, epsilon=-1e9), 0.25),
         (CkPlug(1.0, epsilon=-1e9), 1.0),
+        (Dial(0.5), 0.5),
+        (Dial(0.9), 0.9),
     ],
 )
 def test_a_fixed_alpha_is_told_as_it_was_set(params: DecoderParams, alpha: float) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial, Memory, Plain
 from rag.core.errors import ModelError, QuestionError, SettingError
 from rag.core.query import Message, Sampling
 from rag.generation.base import Chunk, Done, Request
@@ -25,6 +25,11 @@ RULES: list[tuple[DecoderParams, twin.Rule]] = [
     (CkPlug(0.75), twin.ckplug(0.75)),
     (CkPlug(), twin.ckplug(None)),
     (Coiecd(), twin.coiecd),
+    (Dial(0.0), twin.dial(0.0)),
+    (Dial(0.5), twin.plain),
+    (Dial(0.75), twin.dial(0.75)),
+    (Dial(1.0), twin.memory),
+    (Dial(), twin.dial(None)),
 ]
 
 

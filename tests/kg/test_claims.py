@@ -10,7 +10,7 @@ from kg.claims import claims_in
 from kg.extract import NameExtractor
 from kg.graph import KnowledgeGraph
 from kg.types import Claim
-from rag.conflicts.claims import find_clashes
+from rag.conflicts.library.claims import find_clashes
 from rag.core.passages import Passage
 
 CORPUS = Path(__file__).resolve().parents[2] / "examples" / "corpus"

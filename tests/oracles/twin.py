@@ -14,6 +14,8 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 Rule = Callable[[Tensor, Tensor], Tensor]
+# The dial's defaults.
+PLAUSIBLE, STRENGTH, KNOWS = 0.5, 0.5, 0.2
 
 
 def plain(z_c: Tensor, z_p: Tensor) -> Tensor:
@@ -61,6 +63,23 @@ def coiecd(z_c: Tensor, z_p: Tensor) -> Tensor:
     if int(inside.sum()) == 1:
         return l_c
     return torch.where(inside, 2 * l_c - l_p, l_c)
+
+
+def dial(alpha: float | None, knows: float = KNOWS) -> Rule:
+    """Below 0.5 contrast among tokens that the context finds plausible, above it a mean of probabilities."""
+
+    def rule(z_c: Tensor, z_p: Tensor) -> Tensor:
+        p, q = z_c.softmax(-1), z_p.softmax(-1)
+        agreement = float(p[q.argmax()] / p.max())
+        value = 0.5 + 0.5 * knows * agreement if alpha is None else alpha
+        if value > 0.5:
+            return ((2 - 2 * value) * p + (2 * value - 1) * q).log()
+        inside = p >= PLAUSIBLE * p.max()
+        ratio = p / q
+        ratio = torch.where(inside, ratio, ratio[inside].min())
+        return (p * ratio ** (STRENGTH * (1 - 2 * value) * (1 - agreement))).log()
+
+    return rule
 
 
 def head(z: Tensor, k: int) -> Tensor:

@@ -128,13 +128,26 @@ def test_given_passages(engine: Engine) -> None:
     assert other.conflict.score == 0  # without passages both prompts are one
 
 
-def test_history_reaches_both_prompts(engine: Engine, docs: Path) -> None:
+def test_an_earlier_answer_from_documents_is_no_memory(engine: Engine, docs: Path) -> None:
     engine.add(docs)
     first = engine.ask("w5?")
-    history = [Message("user", "w6?"), {"role": "assistant", "content": "w7"}]
-    later = engine.ask("w5?", history=history)
-    extra = later.tokens.context_prompt - first.tokens.context_prompt
-    assert extra == later.tokens.parametric_prompt - first.tokens.parametric_prompt > 0
+    one, other = (
+        engine.ask("w5?", history=[Message("user", "w6?"), {"role": "assistant", "content": reply}])
+        for reply in ("w7 w8 w9", "w30 w31")
+    )
+    assert one.tokens.context_prompt > other.tokens.context_prompt > first.tokens.context_prompt
+    assert one.tokens.parametric_prompt == other.tokens.parametric_prompt > first.tokens.parametric_prompt
+    assert one.conflict.memory_answer == other.conflict.memory_answer
+
+
+def test_memory_is_asked_the_clarified_question(engine: Engine, docs: Path) -> None:
+    engine.add(docs)
+    history = [Message("user", "Who is the harbour master?"), Message("assistant", "Edda Lindqvist")]
+    follow_up = engine.ask("Where was she born?", history=history)
+    assert follow_up.trace.queries[-1] == "Where was Edda Lindqvist born?"
+    alone = engine.ask("Where was Edda Lindqvist born?")
+    assert follow_up.conflict.memory_answer == alone.conflict.memory_answer
+    assert follow_up.tokens.parametric_prompt == alone.tokens.parametric_prompt
 
 
 def test_passages_that_do_not_fit_are_reported(engine: Engine, tmp_path: Path) -> None:

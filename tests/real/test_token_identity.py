@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from decoders.params import AdaCad, Cad, CkPlug, DecoderParams
+from decoders.params import AdaCad, Cad, CkPlug, DecoderParams, Dial
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
@@ -66,8 +66,14 @@ def test_cad_equals_stock_guidance(precise_generator: TransformersGenerator, req
 
 @pytest.mark.parametrize(
     ("params", "rule"),
-    [(AdaCad(), twin.adacad), (CkPlug(0.25), twin.ckplug(0.25)), (CkPlug(), twin.ckplug(None))],
-    ids=["adacad", "ckplug-0.25", "ckplug-auto"],
+    [
+        (AdaCad(), twin.adacad),
+        (CkPlug(0.25), twin.ckplug(0.25)),
+        (CkPlug(), twin.ckplug(None)),
+        (Dial(0.25), twin.dial(0.25)),
+        (Dial(), twin.dial(None)),
+    ],
+    ids=["adacad", "ckplug-0.25", "ckplug-auto", "dial-0.25", "dial-auto"],
 )
 def test_equals_the_twin(
     precise_generator: TransformersGenerator, requests: list[Request], params: DecoderParams, rule: twin.Rule

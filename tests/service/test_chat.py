@@ -18,7 +18,7 @@ from rag.core.answer import Answer
 from rag.core.errors import UnavailableError
 from rag.models.sentence_encoder import EmbeddingsEncoder
 from rag.service.app import create_app
-from rag.service.chat.schemas import ChatReply
+from rag.service.chat.replies import ChatReply
 from rag.service.settings import ServiceSettings
 from tests.conftest import HashEmbeddings
 from tests.service.conftest import chat, fill, live, soon

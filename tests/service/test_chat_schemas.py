@@ -7,7 +7,8 @@ import pytest
 from openai.types.chat import ChatCompletionMessage, completion_create_params
 
 from benchmarks.service_clients import read_fields
-from rag.service.chat.schemas import ChatMessage, ChatRequest
+from rag.service.chat.messages import ChatMessage
+from rag.service.chat.schemas import ChatRequest
 from tests.service.conftest import chat
 
 

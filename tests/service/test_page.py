@@ -198,13 +198,13 @@ def test_the_dial_decides_who_is_believed(page: Any) -> None:
     assert "as they stand" in page.inner_text("#dial-hint")
     page.focus("#alpha")
     page.keyboard.press("End")
-    assert "Memory decides" in page.inner_text("#dial-hint")
+    assert "Memory alone" in page.inner_text("#dial-hint")
     assert page.get_attribute("#alpha", "aria-valuetext").startswith("1.00")
     ask(page)
     page.focus("#alpha")
     page.keyboard.press("Home")
     ask(page)
-    assert [(body["rag"]["decoder"], body["rag"]["alpha"]) for body in sent] == [("ckplug", 1), ("ckplug", 0)]
+    assert [(body["rag"]["decoder"], body["rag"]["alpha"]) for body in sent] == [("dial", 1), ("dial", 0)]
     assert [len(body["messages"]) for body in sent] == [1, 3]
 
 
@@ -456,6 +456,11 @@ def test_an_answer_is_copied(page: Any) -> None:
 def test_a_chat_is_deleted_and_brought_back(page: Any) -> None:
     ask(page)
     page.click("[aria-label^='Delete the chat']")
+    page.set_viewport_size({"width": 320, "height": 800})
+    box = page.locator("#notice").bounding_box()
+    assert box["width"] <= 320
+    assert box["height"] < 120
+    page.set_viewport_size({"width": 1280, "height": 860})
     assert page.locator("#chats li").count() == 0
     assert page.locator(".question").count() == 0
     page.click("#notice >> text=Undo")

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial
 from decoders.rules import mix
 from decoders.streams import PAIR
 from decoders.vllm_plugin.scheduler import PairScheduler
@@ -30,7 +30,7 @@ from rag.generation.base import Done, Generation, Request
 from rag.generation.vllm.generator import VllmGenerator
 from rag.generation.vllm.server import Job
 
-DECODERS: tuple[DecoderParams, ...] = (AdaCad(), Cad(), CkPlug(alpha=0.0), CkPlug(), Coiecd())
+DECODERS: tuple[DecoderParams, ...] = (AdaCad(), Cad(), CkPlug(alpha=0.0), CkPlug(), Coiecd(), Dial())
 # Scores closer than this may change places when their batch does: float32 sums in another order.
 TIE = 1e-3
 STATE_FILE = "CONCORD_SOAK_STATE"

@@ -89,7 +89,7 @@ def test_pairs_plain_requests_and_adapters_share_a_batch(
 ) -> None:
     """Every way in which a row can have an adapter, in one batch, against the transformers generator."""
     requests = []
-    for number, fact in enumerate(facts[:18]):
+    for number, fact in enumerate(facts[:9]):
         pair = build_prompts(fact["question"], [Passage("p:0", "p", "s", "", fact["conflicting_context"])])
         ids = vllm.encode(pair.context), vllm.encode(pair.parametric)
         base = Request.pair(*ids, (AdaCad(), Cad(), Plain())[number % 3], Sampling(max_tokens=10))

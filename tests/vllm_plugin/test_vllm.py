@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.pairing import KEY, Half
-from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Memory, Plain
+from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial, Memory, Plain
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
@@ -39,8 +39,10 @@ DECODERS: dict[str, DecoderParams] = {
     "ckplug-0": CkPlug(alpha=0.0),
     "ckplug-auto": CkPlug(),
     "coiecd": Coiecd(),
+    "dial-0": Dial(0.0),
+    "dial-auto": Dial(),
 }
-NUM_PROMPTS = 64
+NUM_PROMPTS = 24
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +181,7 @@ def test_probes_are_each_streams_own_answer(vllm: VllmGenerator, generator: Any,
 
 
 def test_over_http_too(remote: VllmGenerator, generator: Any, requests: list[Request]) -> None:
-    asked = [replace(r, decoder=d) for r in requests[:6] for d in DECODERS.values()]
+    asked = [replace(r, decoder=d) for r in requests[:3] for d in DECODERS.values()]
     for request, one, other in zip(asked, generator.generate(asked), remote.generate(asked), strict=True):
         if one.token_ids != other.token_ids:
             assert_close_call(generator, request, one, other)

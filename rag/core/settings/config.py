@@ -95,7 +95,7 @@ class Config(BaseModel):
         604_800.0, description="Age at which a cached passage is dropped, seconds."
     )
     question_cache_size: Count = Field(5000, description="Most passages in the cache; the least recently used go.")
-    decoder: str = Field("adacad", description="Default decoder.")
+    decoder: str = Field("dial", description="Default decoder.")
     max_tokens: Count = Field(256, description="Longest answer, tokens. An answer that is cut there says so.")
     conflict_report: bool = Field(
         True, description="Compare the answer with the model's memory. False: 'plain' and 'memory' cost one stream."

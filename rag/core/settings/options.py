@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from decoders.params import DECODER_NAMES, DecoderSettingError, decoder_params, settings_names
+from decoders.checks import DecoderSettingError
+from decoders.params import DECODER_NAMES, decoder_params, settings_names
 from rag.core.errors import QuestionError, SettingError
 from rag.core.query import Message, Query, Sampling, Search
 from rag.core.settings.config import RENAMED, Config

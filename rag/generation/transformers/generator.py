@@ -75,10 +75,6 @@ class TransformersGenerator:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
         return self._codec.encode_text(text)
 
-    def encode_reply(self, text: str) -> tuple[int, ...]:
-        """See :class:`rag.generation.base.Scorer`."""
-        return self._codec.encode_reply(text)
-
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """All requests as one batch, results in their order."""
         return collect(self.stream(requests), len(requests))

@@ -64,22 +64,9 @@ def _mix(answers: Sequence[RowSequence], logits: Tensor, best: Tensor, codec: Co
     rows = {name: [answer.rows[name].index for answer in answers] for name in streams}
     mixture = mix(decoder, {name: logits[indices] for name, indices in rows.items()})
     draws, positions = [answer.draw for answer in answers], [len(answer.token_ids) for answer in answers]
-    token_ids = _force(choose_rows(mixture.scores, draws, positions), answers, positions)
+    token_ids = choose_rows(mixture.scores, draws, positions)
     traces = trace_rows(mixture, token_ids, {name: best[indices] for name, indices in rows.items()}).tolist()
     return [
         Choice(token_id, codec.step(token_id, StepTrace.from_numbers(numbers, streams), decoder))
         for token_id, numbers in zip(token_ids.tolist(), traces, strict=True)
     ]
-
-
-def _force(token_ids: Tensor, answers: Sequence[RowSequence], positions: Sequence[int]) -> Tensor:
-    """The chosen tokens ``[P]``, with those of answers that are known beforehand in their place."""
-    forced = {
-        index: answer.request.forced[position]
-        for index, (answer, position) in enumerate(zip(answers, positions, strict=True))
-        if answer.request.forced
-    }
-    if not forced:
-        return token_ids
-    places = token_ids.new_tensor(list(forced))
-    return token_ids.index_copy(0, places, token_ids.new_tensor(list(forced.values())))

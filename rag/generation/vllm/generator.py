@@ -176,8 +176,6 @@ def _check_streams(request: Request) -> None:
             f"engine 'vllm' runs the streams {' and '.join(PAIR)}; this request also reads {', '.join(others)}; "
             "take engine='transformers', or another decoder"
         )
-    if request.forced:
-        raise SettingError("engine 'vllm' cannot tell how likely a given reply is; take engine='transformers'")
 
 
 async def _drain(pieces: AsyncGenerator[Piece, None]) -> None:

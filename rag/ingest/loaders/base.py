@@ -11,6 +11,10 @@ from rag.ingest.blocks import Block, ParsedDocument
 
 Reader = Callable[[bytes], ParsedDocument]
 
+# What messages and help say; the registry has each suffix.
+KNOWN_TYPES = (
+    "txt, md, rst, html, pdf, docx, pptx, xlsx, csv, tsv, json, jsonl, eml, epub, odt, ods, odp, rtf, and source code"
+)
 # A file may not grow beyond this many characters: tables repeat their headings in every row.
 MAX_CHARS = 256 * 2**20
 # Control characters, apart from tab and line feed. Form feeds and carriage returns are turned into line feeds first.

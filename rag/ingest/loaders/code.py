@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from rag.ingest.blocks import Block, ParsedDocument
 from rag.ingest.loaders.base import build_document, clean
-from rag.ingest.loaders.encodings import decode
+from rag.ingest.loaders.encodings import decode, find_declared
 
 _MAX_LINES = 40
 
 
 def read_code(content: bytes) -> ParsedDocument:
     """The code as it is, cut at blank lines before a line at the left margin, or after 40 lines."""
-    text, notes = decode(content)
+    text, notes = decode(content, find_declared(content))
     return build_document(_split(clean(text).split("\n")), notes=notes)
 
 

@@ -94,7 +94,7 @@ class _Reader:
         for element in parent:
             name = local_name(element)
             if name == "p":
-                yield from self._read_paragraph(element)
+                yield from self._read_paragraph(element) if len(element) else ()
             elif name == "tbl":
                 yield from build_rows(*self._read_table(element))
             elif name in _CONTAINERS:

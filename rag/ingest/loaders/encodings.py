@@ -80,3 +80,10 @@ def _decode_declared(content: bytes, declared: str) -> str | None:
         return content.decode(encoding) if encoding and not encoding.startswith("utf") else None
     except (LookupError, UnicodeError, ValueError):
         return None
+
+
+def find_declared(content: bytes) -> str:
+    """The encoding that a page or an XML file says it has; empty where it says nothing."""
+    match = re.search(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", content[:4096], re.IGNORECASE)
+    match = match or re.match(rb"\s*<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]+)", content)
+    return match[1].decode("ascii", "replace") if match else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rag.ingest.blocks import Block, BlockKind, ParsedDocument
 from rag.ingest.loaders.base import build_document, squeeze, to_set
 from rag.ingest.loaders.dates import to_iso_date
-from rag.ingest.loaders.encodings import decode
+from rag.ingest.loaders.encodings import decode, find_declared
 from rag.ingest.loaders.tables import Cell, build_rows
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _BOILERPLATE = re.compile(r"cookie|privacy|copyright|©|all rights reserved|term
 
 def read_html(content: bytes) -> ParsedDocument:
     """The visible text of a page, its title, and the date that its ``meta`` elements state."""
-    declared = _find_declared(content)
+    declared = find_declared(content)
     text, notes = decode(content, declared)
     return read_markup(text, notes)
 
@@ -66,13 +66,6 @@ def read_markup(text: str, notes: tuple[str, ...] = ()) -> ParsedDocument:
     title = next((squeeze(node.text()) for node in root.css("head > title")), "")
     title = title or next((block.text for block in blocks if block.kind == "heading"), "")
     return build_document(blocks, title, _find_date(root), notes)
-
-
-def _find_declared(content: bytes) -> str:
-    """The encoding that the page says it has."""
-    match = re.search(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", content[:4096], re.IGNORECASE)
-    match = match or re.match(rb"\s*<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]+)", content)
-    return match[1].decode("ascii", "replace") if match else ""
 
 
 def _find_date(root: LexborNode) -> str:

@@ -114,6 +114,8 @@ class _Reader:
             return
         try:
             document = reader(content)
+        except MemoryError:
+            raise
         except Exception as error:  # an edge: readers of foreign files; the rest of the mail counts
             self.notes.append(f"its attachment {name} could not be read: {squeeze(str(error))[:200]}")
             return

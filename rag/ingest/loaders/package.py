@@ -71,6 +71,8 @@ class Package:
             return None
         try:
             return self.read_xml(name)
+        except MemoryError:
+            raise
         except Exception:  # an edge: zip and XML parsers trip over damage in many ways; the rest of the file counts
             self.notes.append(f"its part {name} is damaged and left out")
             return None

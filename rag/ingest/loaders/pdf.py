@@ -6,6 +6,7 @@ import ctypes
 import re
 import unicodedata
 from collections.abc import Iterator
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from rag.core.errors import SourceError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _HYPHENS = ("\ufffe", "\x02")
 # Ligatures, and Hebrew and Arabic letters as they look inside a word.
 _FORMS = re.compile("[\ufb00-\ufdff\ufe70-\ufefc]+")
+# PDFium must not run in two threads at once.
+_LOCK = Lock()
 _MAX_RULES = 1500
 # A rectangle thinner than this is a line, in points.
 _THIN = 2.5
@@ -32,21 +35,26 @@ def read_pdf(content: bytes) -> ParsedDocument:
     Raises:
         SourceError: damaged, or with a password.
     """
-    import pypdfium2 as pdfium
+    with _LOCK:
+        document = _open(content)
+        try:
+            pages, notes = _read_pages(document)
+            title = squeeze(clean(document.get_metadata_dict().get("Title", "")))
+        finally:
+            document.close()
+    blocks = lay_out(pages)
+    return build_document(blocks, _choose_title(title, blocks), notes=notes)
+
+
+def _open(content: bytes) -> PdfDocument:
+    from pypdfium2 import PdfDocument, PdfiumError
 
     try:
-        document = pdfium.PdfDocument(content)
-    except pdfium.PdfiumError as error:
+        return PdfDocument(content)
+    except PdfiumError as error:
         if "password" in str(error).lower():
             raise SourceError("it is encrypted; save it without a password first") from error
         raise SourceError(f"it is not a readable PDF: {error}") from error
-    try:
-        pages, notes = _read_pages(document)
-        title = squeeze(clean(document.get_metadata_dict().get("Title", "")))
-    finally:
-        document.close()
-    blocks = lay_out(pages)
-    return build_document(blocks, _choose_title(title, blocks), notes=notes)
 
 
 def _choose_title(stated: str, blocks: list[Block]) -> str:

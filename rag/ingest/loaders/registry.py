@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from rag.core.errors import SourceError
 from rag.ingest.blocks import ParsedDocument
-from rag.ingest.loaders.base import Reader, squeeze, to_set
+from rag.ingest.loaders.base import KNOWN_TYPES, Reader, squeeze, to_set
 from rag.ingest.loaders.code import read_code
 from rag.ingest.loaders.csv import read_csv
 from rag.ingest.loaders.docx import read_docx
@@ -65,9 +65,6 @@ _DOCUMENTS: dict[str, tuple[str, Reader]] = {
 _MAIL = {".eml": ("mail", partial(read_mail, readers={suffix: reader for suffix, (_, reader) in _DOCUMENTS.items()}))}
 _ALL = _DOCUMENTS | _MAIL
 READERS: Mapping[str, Reader] = MappingProxyType({suffix: reader for suffix, (_, reader) in _ALL.items()})
-KNOWN_TYPES = (
-    "txt, md, rst, html, pdf, docx, pptx, xlsx, csv, tsv, json, jsonl, eml, epub, odt, ods, odp, rtf, and source code"
-)
 
 
 def read_file(suffix: str, content: bytes) -> ParsedDocument:

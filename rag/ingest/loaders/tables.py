@@ -12,8 +12,6 @@ from rag.ingest.loaders.base import squeeze
 
 # Longer texts are no headings, and are not repeated in the rows that they span.
 _MAX_REPEATED = 120
-# A span may be declared far wider than the table is.
-_MAX_COLUMNS = 2000
 _VALUE = re.compile(r"[-+(=]?\s*[$€£¥₹#]?\s*[-+]?[.,]?\d")
 _NO_HEADING = re.compile(r"^[-+*/\\<>=]|[.,;!]$")
 _PERIOD = re.compile(r"(1[5-9]|2[01])\d\d([-/\u2013.]\d{1,4})?")
@@ -89,6 +87,9 @@ def _build_grid(rows: Sequence[Sequence[Cell]]) -> list[list[_Slot]]:
     """Each row with a slot per column. Cells that span rows or columns show in each of them."""
     grid: list[list[_Slot]] = []
     open_slots: dict[int, tuple[_Slot, int]] = {}  # by column: what reaches down, and how many more rows
+    # A span may be declared far wider than the table is.
+    max_columns = max(20, 4 * max(map(len, rows), default=0))
+    num_left = 200_000 + 20 * sum(map(len, rows))  # places; when they are used up, no cell spans any more
     number = 0
     for cells in rows:
         slots: list[_Slot] = []
@@ -98,14 +99,16 @@ def _build_grid(rows: Sequence[Sequence[Cell]]) -> list[list[_Slot]]:
             slot = _Slot(cell.text, number)
             below = slot if len(slot.text) <= _MAX_REPEATED else _Slot("", number)
             number += 1
-            for _ in range(max(1, min(cell.num_columns, _MAX_COLUMNS - len(slots)))):
-                if cell.num_rows > 1:
+            for _ in range(max(1, min(cell.num_columns, max_columns - len(slots)))):
+                if cell.num_rows > 1 and num_left > 0:
                     starting[len(slots)] = (below, cell.num_rows - 1)
                 slots.append(slot)
-        while open_slots and max(open_slots) >= len(slots):
+        last = max(open_slots, default=-1)
+        while len(slots) <= last:
             slots += [_EMPTY] * (len(slots) not in open_slots)
             _take_open(slots, open_slots)
-        open_slots |= starting
+        num_left -= len(slots)
+        open_slots = open_slots | starting if num_left > 0 else {}
         grid.append(slots)
     return grid
 

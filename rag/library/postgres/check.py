@@ -14,11 +14,12 @@ from typing import Any
 from psycopg import Connection
 
 from rag.core.encoding import Encoder, passage_text
-from rag.library.base import Library, content_key
+from rag.library.base import Library
 from rag.library.checking import Damage, IsReadable, is_unit
 from rag.library.postgres.check_indexes import check_dense_index, check_sparse_index
 from rag.library.postgres.database import LIVE, next_generation
 from rag.library.postgres.rows import passage_columns
+from rag.library.rows import content_key
 
 Transaction = Callable[[], AbstractContextManager[Connection[Any]]]
 _BATCH = 1000

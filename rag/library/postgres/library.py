@@ -19,7 +19,7 @@ from psycopg import Connection
 from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import StorageError
 from rag.core.passages import Passage
-from rag.library.base import Library, Staged, check_all_published
+from rag.library.base import Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.postgres.address import Address
 from rag.library.postgres.check import find_damages
@@ -30,6 +30,7 @@ from rag.library.postgres.question_store import PostgresQuestionStore
 from rag.library.postgres.reading import PostgresReader
 from rag.library.postgres.rows import passage_columns, storable
 from rag.library.postgres.writer import Writer
+from rag.library.rows import check_all_published
 
 
 class PostgresLibrary(PostgresReader):

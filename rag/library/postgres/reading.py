@@ -10,9 +10,10 @@ import numpy as np
 from rag.core.encoding import Vectors
 from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
-from rag.library.base import PASSAGE_COLUMNS, Library, RowIds, split_passage_id
+from rag.library.base import Library, RowIds
 from rag.library.postgres.database import LIVE, PostgresDatabase, get_meta
 from rag.library.postgres.sparse import bm25
+from rag.library.rows import PASSAGE_COLUMNS, split_passage_id
 
 
 class PostgresReader(Library):

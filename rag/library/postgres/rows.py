@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rag.core.encoding import searched_text
 from rag.core.words import index_words
-from rag.library.base import content_key
+from rag.library.rows import content_key
 
 
 def storable(text: str) -> str:

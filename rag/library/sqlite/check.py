@@ -8,10 +8,12 @@ from functools import partial
 import numpy as np
 
 from rag.core.encoding import Encoder, passage_text
-from rag.library.base import Library, content_key
+from rag.library.base import Library
 from rag.library.checking import Damage, IsReadable, is_unit
+from rag.library.rows import content_key
 from rag.library.sqlite.check_indexes import check_dense_index, check_sparse_index
-from rag.library.sqlite.database import INDEXED, LIVE, Database, next_generation
+from rag.library.sqlite.database import Database, next_generation
+from rag.library.sqlite.layout import INDEXED, LIVE
 
 _BATCH = 1000
 

@@ -13,9 +13,10 @@ import numpy as np
 from rag.core.errors import ConcordError, StorageError
 from rag.library.base import Library
 from rag.library.checking import Damage
-from rag.library.sqlite.database import INDEXED, LIVE, Database, index_all_words, next_generation
+from rag.library.sqlite.database import Database, next_generation
 from rag.library.sqlite.index_build import build_index
 from rag.library.sqlite.index_file import INDEX_FILE, UNFINISHED, IndexFileError, read_index, save_index
+from rag.library.sqlite.layout import INDEXED, LIVE, index_all_words
 from rag.library.sqlite.vector_index import VectorIndex
 
 _NUM_SAMPLED = 64

@@ -23,19 +23,14 @@ from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import LibraryError, StorageError
 from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
-from rag.library.base import Library, Staged, check_all_published, content_key
+from rag.library.base import Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
+from rag.library.rows import check_all_published, content_key
 from rag.library.sqlite.check import find_damages
-from rag.library.sqlite.database import (
-    BUSY_TIMEOUT_S,
-    INDEXED,
-    LIVE,
-    Database,
-    next_generation,
-    set_meta,
-)
+from rag.library.sqlite.database import BUSY_TIMEOUT_S, Database, next_generation, set_meta
 from rag.library.sqlite.dense import FaissIndex
 from rag.library.sqlite.index_file import INDEX_FILE
+from rag.library.sqlite.layout import INDEXED, LIVE
 from rag.library.sqlite.question_store import SqliteQuestionStore
 from rag.library.sqlite.reading import FILE, SqliteReader
 

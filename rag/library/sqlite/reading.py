@@ -13,8 +13,10 @@ from rag.core.encoding import Vectors
 from rag.core.errors import StorageError
 from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
-from rag.library.base import PASSAGE_COLUMNS, Library, RowIds, split_passage_id
-from rag.library.sqlite.database import LIVE, Database, get_meta
+from rag.library.base import Library, RowIds
+from rag.library.rows import PASSAGE_COLUMNS, split_passage_id
+from rag.library.sqlite.database import Database, get_meta
+from rag.library.sqlite.layout import LIVE
 
 FILE = "library.sqlite3"
 # Rows asked for at once: their ids travel as one JSON text.

@@ -34,7 +34,8 @@ class FitStage:
             kept = ranking[:num_kept]
             if ranking and not kept:
                 break
-            prompts = build_prompts(query.question, [scored.passage for scored in kept], query.history)
+            passages = [scored.passage for scored in kept]
+            prompts = build_prompts(query.question, passages, query.history, state.question)
             context_ids = generator.encode(prompts.context)
             if len(context_ids) + query.sampling.max_tokens <= generator.window:
                 request = _build_request(state, generator, context_ids, generator.encode(prompts.parametric))

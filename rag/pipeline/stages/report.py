@@ -10,6 +10,7 @@ from decoders.streams import CONTEXT, PARAMETRIC
 from rag.conflicts.streams import report
 from rag.core.answer import Answer, Citation, Conflict, Tokens
 from rag.core.passages import ScoredPassage
+from rag.core.verdict import Verdict
 from rag.generation.base import Generation, Request
 from rag.pipeline.state import State
 
@@ -37,10 +38,10 @@ class ReportStage:
         shown = {scored.passage.passage_id for scored in state.kept}
         return Answer(
             question=state.query.question,
-            text=generation.text,
+            text=state.text or generation.text,
             citations=_citations(state.kept),
             decoder=request.decoder.name,
-            conflict=report(generation, self.threshold),
+            conflict=_conflict(report(generation, self.threshold), state.verdict),
             timings_ms={},
             tokens=Tokens(request.num_read(CONTEXT), request.num_read(PARAMETRIC), len(generation.steps)),
             finish_reason=generation.finish_reason,
@@ -50,7 +51,22 @@ class ReportStage:
             paths=tuple(path for path in state.paths if path.passage_id in shown),
             patches=state.patching.uses if state.patching else (),
             notice=_notice(state),
+            draft=generation.text if state.text else "",
+            verdict=state.verdict,
         )
+
+
+def _conflict(conflict: Conflict, verdict: Verdict | None) -> Conflict:
+    """The old report, with what the verdict knows better."""
+    if verdict is None:
+        return conflict
+    memory = verdict.memory
+    return replace(
+        conflict,
+        is_conflict=memory is not None and memory.relation == "contradicts",
+        context_answer=verdict.positions[0].answer if verdict.positions else "",
+        memory_answer=memory.answer if memory else "",
+    )
 
 
 def _notice(state: State) -> str:

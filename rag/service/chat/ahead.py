@@ -44,7 +44,7 @@ class Ahead(Generic[T]):
         """Stop the iterator, whatever it is at."""
         if self._next is not None:
             self._next.cancel()
-            with suppress(asyncio.CancelledError, Exception):  # nobody is left to be told
+            with suppress(asyncio.CancelledError, Exception):  # no reader is left
                 await self._next
         await self._events.aclose()
 

@@ -101,7 +101,7 @@ def base_names(catalog: LibraryCatalog) -> tuple[str, ...]:
 
 
 def reply(chat: Chat, answer: Answer) -> dict[str, Any]:
-    """The completion as one object (:class:`rag.service.chat.schemas.ChatReply`)."""
+    """The completion as one object (:class:`rag.service.chat.replies.ChatReply`)."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": answer.text},

@@ -1,10 +1,7 @@
-"""The chat over the wire: OpenAI's forms, the ``rag`` object of a request, and what the reply says beyond them.
+"""What a chat may ask over the wire: OpenAI's fields, and the ``rag`` object beside them.
 
-A reply, and the last chunk of a streamed one, carries beside OpenAI's fields: ``citations``, ``dropped``,
-``verdict`` (:class:`rag.core.verdict.Verdict`), ``conflict`` (:class:`rag.core.answer.Conflict`; its ``steps`` on
-request), ``decoder``, ``settings``, ``patches`` and
-``timings`` (milliseconds by stage, and ``total``): the fields of :class:`rag.core.answer.Answer`, whose classes stand
-in the OpenAPI document as they are. With ``rag.trace`` every chunk of a stream carries the ``step`` of its token.
+What is taken for compatibility and what is refused stands here too; messages are in
+:mod:`rag.service.chat.messages`, the reply is in :mod:`rag.service.chat.replies`.
 """
 
 from __future__ import annotations
@@ -15,13 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
-from rag.core.answer import Citation, Conflict, PatchUse
 from rag.core.query import PatchMode
-from rag.core.verdict import OnSilence, Policy, Verdict
-from rag.service.chat.fields import check_content, check_extra, only
+from rag.core.verdict import OnSilence, Policy
+from rag.service.chat.fields import only
+from rag.service.chat.messages import QUESTION_CHARS, ChatMessage
 from rag.service.schemas import Name, Strict
 
-_QUESTION_CHARS = 200_000
 StopText = Annotated[str, StringConstraints(max_length=500)]
 Label = Annotated[str, StringConstraints(max_length=1000)] | None
 # What the chat's own fields set, or the service itself: not to be set again inside ``rag``.
@@ -41,44 +37,6 @@ RESERVED_OPTIONS = frozenset(
 )
 
 
-class TextPart(BaseModel):
-    """A piece of a message's content. Other keys, such as ``cache_control``, say nothing to the models here."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    type: Literal["text", "refusal"]
-    text: str = Field("", max_length=_QUESTION_CHARS)
-    refusal: str = Field("", max_length=_QUESTION_CHARS)
-
-
-class ChatMessage(BaseModel):
-    """One turn. A system turn stands before the conversation as its first exchange.
-
-    A message that the service or another OpenAI client has made is taken as it is: keys that say nothing (null, empty)
-    are left aside.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[
-        Annotated[str, StringConstraints(max_length=_QUESTION_CHARS)] | list[TextPart] | None,
-        BeforeValidator(check_content),
-    ] = None
-    refusal: str | None = Field(None, max_length=_QUESTION_CHARS, description="In place of a content that is null.")
-    name: str | None = Field(None, max_length=64, description="Taken for compatibility; the models know no names.")
-
-    @model_validator(mode="after")
-    def _check_extra(self) -> ChatMessage:
-        check_extra(self.model_extra or {})
-        return self
-
-    @property
-    def text(self) -> str:
-        """The content as one text."""
-        if isinstance(self.content, list):
-            return "\n".join(part.text or part.refusal for part in self.content)
-        return self.content or self.refusal or ""
-
-
 class StreamOptions(Strict):
     """How a stream ends: with ``include_usage``, usage has its own chunk, as OpenAI sends it."""
 
@@ -89,7 +47,7 @@ class StreamOptions(Strict):
 class RequestPassage(Strict):
     """A passage that comes with the request."""
 
-    text: str = Field(min_length=1, max_length=_QUESTION_CHARS)
+    text: str = Field(min_length=1, max_length=QUESTION_CHARS)
     source: str = Field("", max_length=500)
     title: str = Field("", max_length=500)
     doc_id: str = Field("", max_length=200)
@@ -107,12 +65,12 @@ class RagOptions(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="allow", frozen=True, json_schema_extra={"example": {"library": "harbour", "decoder": "adacad"}}
+        extra="allow", frozen=True, json_schema_extra={"example": {"library": "harbour", "decoder": "dial"}}
     )
     library: Name | None = Field(None, description="Where to look; by default the one that 'model' names.")
     decoder: str | None = Field(None, max_length=50, description="How the two streams are mixed.")
     alpha: float | Literal["auto"] | None = Field(
-        None, description="ckplug: 0 = documents ... 1 = memory, or 'auto'; cad, coiecd: contrast."
+        None, description="dial, ckplug: 0 = documents ... 1 = memory, or 'auto'; cad, coiecd: contrast."
     )
     top_k: int | None = Field(None, ge=1, le=100, description="Passages in the prompt.")
     passages: list[RequestPassage] | None = Field(
@@ -144,7 +102,7 @@ class RagOptions(BaseModel):
 _EXAMPLE: JsonDict = {
     "model": "harbour",
     "messages": [{"role": "user", "content": "Who runs the harbour?"}],
-    "rag": {"decoder": "ckplug", "alpha": "auto"},
+    "rag": {"decoder": "dial", "alpha": "auto"},
 }
 
 
@@ -210,47 +168,3 @@ class ChatRequest(Strict):
             "stop": tuple(text for text in stop if text) or None,
         }
         return {key: value for key, value in fields.items() if value is not None}
-
-
-class Usage(BaseModel):
-    """Token counts; the prompt is the one with the passages."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-
-class AnswerMessage(BaseModel):
-    """The answer."""
-
-    content: str
-    role: Literal["assistant"] = "assistant"
-
-
-class Choice(BaseModel):
-    """The one choice of a reply."""
-
-    message: AnswerMessage
-    finish_reason: Literal["stop", "length"]
-    index: int = 0
-    logprobs: None = None
-
-
-class ChatReply(BaseModel):
-    """A chat completion, with what the engine knows about it."""
-
-    model_config = ConfigDict(extra="allow")
-    id: str
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: Usage
-    citations: list[Citation]
-    dropped: list[Citation]
-    verdict: Verdict | None = Field(description="What each source says, and what the model knows.")
-    conflict: Conflict = Field(description="Deprecated; see 'verdict'. Its 'steps' come with 'rag.trace' only.")
-    decoder: str
-    settings: dict[str, Any]
-    patches: list[PatchUse] = Field(description="The documents whose patches it was generated with, and how strongly.")
-    timings: dict[str, float] = Field(description="Milliseconds by stage, and their total.")
-    object: Literal["chat.completion"] = "chat.completion"

@@ -1,7 +1,7 @@
 """How often a job has ended its process, and over which of its files.
 
 A file may end the process that reads it: it takes all the memory there is, or breaks a parser. Its job would be taken
-up again for ever. So the job notes what it looks at before it looks, and whoever finds it unended counts.
+up again without end. So the job notes what it looks at before it looks, and the process that finds it unended counts.
 """
 
 from __future__ import annotations

@@ -38,6 +38,9 @@ function form(title, schema) {
   return parts;
 }
 
+/** Words between backquotes as code. */
+const withCode = (text) => text.split(/`+/).map((part, index) => (index % 2 ? h("code", {}, part) : part));
+
 function route(path, method, about) {
   const body = Object.values(about.requestBody?.content ?? {})[0]?.schema;
   const reply = about.responses?.[Object.keys(about.responses)[0]]?.content?.["application/json"]?.schema;
@@ -46,7 +49,7 @@ function route(path, method, about) {
   return h("details", {},
     h("summary", {}, h("b", {}, method.toUpperCase()), h("code", {}, path), h("span", {}, about.summary ?? "")),
     h("div", { className: "body" },
-      h("p", {}, about.description ?? ""),
+      h("p", {}, ...withCode(about.description ?? "")),
       ...(inputs.length ? [h("h3", {}, "Parameters"), table(inputs)] : []),
       ...(body ? form("Body", body) : []),
       ...(reply ? form("Reply", reply) : [])));

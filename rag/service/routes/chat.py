@@ -15,8 +15,9 @@ from starlette.types import Receive, Scope, Send
 from rag.core.answer import Answer, TokenEvent
 from rag.service.chat.ahead import Ahead
 from rag.service.chat.chat import Chat, base_names, chunk, first_chunk, last_chunks, open_chat, reply, sse
+from rag.service.chat.replies import ChatReply
 from rag.service.chat.running import run
-from rag.service.chat.schemas import ChatReply, ChatRequest
+from rag.service.chat.schemas import ChatRequest
 from rag.service.problems import Problem, as_problem, error_body
 from rag.service.routes.access import Allow, Caller, CheckedRoute
 from rag.service.schemas import Model, ModelList

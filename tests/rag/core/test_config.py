@@ -16,7 +16,7 @@ def test_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONCORD_QUESTION_CACHE_MIN_HITS", "20")
     monkeypatch.setenv("CONCORD_MAX_TOKENS", "8")
     config = Config.load(file, max_tokens=9, decoder=None)
-    assert (config.top_k, config.question_cache_min_hits, config.max_tokens, config.decoder) == (5, 20, 9, "adacad")
+    assert (config.top_k, config.question_cache_min_hits, config.max_tokens, config.decoder) == (5, 20, 9, "dial")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,6 @@ def test_variables_of_kubernetes_are_no_settings(monkeypatch: pytest.MonkeyPatch
 
 def test_updated_settings_are_checked() -> None:
     config = Config(top_k=5).updated(max_tokens=9, decoder=None)
-    assert (config.top_k, config.max_tokens, config.decoder) == (5, 9, "adacad")
+    assert (config.top_k, config.max_tokens, config.decoder) == (5, 9, "dial")
     with pytest.raises(SettingError, match="top_k=0"):
         config.updated(top_k=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rag.ingest.blocks import Block
-from rag.ingest.places import find_container, find_sections, join_locations, move_lines
+from rag.ingest.places import counts_lines, find_container, find_sections, join_locations, move_lines
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,8 @@ def test_containers(location: str, container: str) -> None:
 
 def test_lines_are_moved() -> None:
     assert move_lines("line 3", 4) == "line 7"
-    assert move_lines("page 3", 4) == "page 3"
+    assert counts_lines("page 2, lines 3-4")
+    assert not counts_lines("page 3")
     assert move_lines("line 3", 0) == "line 3"
 
 

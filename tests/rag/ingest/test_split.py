@@ -158,6 +158,13 @@ def test_nothing_is_lost_and_nothing_too_long(blocks: list[Block], max_tokens: i
     assert "".join("".join(passage.text.split()) for passage in passages) == whole
 
 
+@pytest.mark.parametrize("text", ["word " * 8000, "字" * 30_000, "ที่" * 9000, "." * 30_000, "The tide is low. " * 3000])
+def test_a_book_in_one_block_is_split_like_a_page(text: str) -> None:
+    passages = passages_of(Block(text.strip()), max_tokens=60)
+    assert "".join("".join(passage.text.split()) for passage in passages) == "".join(text.split())
+    assert min(len(passage.text) for passage in passages[:-1]) * 4 > max(len(passage.text) for passage in passages)
+
+
 class Short(EstimatedTokens):
     max_tokens = 100
 

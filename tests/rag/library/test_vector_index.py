@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,10 +44,20 @@ def publish(library: SqliteLibrary, staged: list[Staged]) -> None:
     library.publish([item.doc_id for item in staged], "enc")
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[SqliteLibrary]:
-    library = SqliteLibrary.open(tmp_path)
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of 3,000 documents; every test gets a copy."""
+    folder = tmp_path_factory.mktemp("filled")
+    library = SqliteLibrary.open(folder)
     publish(library, documents(0, 3000))
+    library.close()
+    return folder
+
+
+@pytest.fixture
+def library(filled: Path, tmp_path: Path) -> Iterator[SqliteLibrary]:
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+    library = SqliteLibrary.open(tmp_path)
     yield library
     library.close()
 

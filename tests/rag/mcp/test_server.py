@@ -36,6 +36,10 @@ def talk(server: Any, conversation: Callable[[Client], Awaitable[Any]]) -> Any:
     return asyncio.run(asyncio.wait_for(run(), 120))
 
 
+def read(server: Any, uri: str) -> str:
+    return str(talk(server, lambda client: client.read_resource(uri)).contents[0].text)
+
+
 def call(server: Any, tool: str, **arguments: Any) -> Any:
     return talk(server, lambda client: client.call_tool(tool, arguments))
 
@@ -82,8 +86,7 @@ def test_passages_are_found_and_read(server: Server) -> None:
     found = call(server, "search", query="harbour master", top_k=2).structured_content["passages"]
     assert {passage["source"] for passage in found} == set(TEXTS)
     passage = found[0]
-    document = talk(server, lambda client: client.read_resource(passage["uri"]))
-    assert document.contents[0].text == TEXTS[passage["source"]]
+    assert read(server, passage["uri"]) == TEXTS[passage["source"]]
 
 
 def test_documents_are_resources(server: Server) -> None:
@@ -102,8 +105,10 @@ def test_documents_are_resources(server: Server) -> None:
 
 def test_conflicts_name_the_documents_of_each_side(server: Server) -> None:
     (clash,) = call(server, "conflicts").structured_content["conflicts"]
-    sides = {side["object"].lower(): [one["source"] for one in side["documents"]] for side in clash["sides"]}
+    sides = {side["object"].lower(): [place["source"] for place in side["places"]] for side in clash["sides"]}
     assert sides == {"ines corder": ["2019.txt"], "aldo brandt": ["2023.txt"]}
+    uri = clash["sides"][0]["places"][0]["uri"]
+    assert clash["sides"][0]["places"][0]["sentence"] in read(server, uri)
 
 
 @pytest.mark.parametrize(

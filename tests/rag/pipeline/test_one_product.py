@@ -36,6 +36,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "rewriting by the model": {"rewrite": "model"},
     "question cache": {"question_cache": True},
     "no conflict report": {"conflict_report": False},
+    "no verdict": {"verdict": False},
+    "every position": {"policy": "all"},
+    "silence asks back": {"on_silence": "ask"},
     "few passages": {"top_k": 2},
     "sparse": {"retrieval": "sparse"},
 }

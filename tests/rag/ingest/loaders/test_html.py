@@ -92,6 +92,18 @@ def test_a_cell_that_spans_everything_is_not_repeated_without_end() -> None:
 
 
 @pytest.mark.parametrize(
+    "page",
+    [
+        "<table>" + "<tr><td colspan=1000>a" * 5000,
+        "<table>" + ("<tr>" + "<td colspan=1000 rowspan=1000>ab" * 20) * 500,
+        "<table><tr>" + "<td rowspan=1000>a<td>b" * 500 + "<tr>" * 1000,
+    ],
+)
+def test_spans_do_not_multiply_a_page(page: str) -> None:
+    assert sum(map(len, texts(read(".html", page)))) < 30 * len(page)
+
+
+@pytest.mark.parametrize(
     ("page", "text"),
     [
         ("<p>Old page</p><![foo bar]><p>The buoy is red.</p>", "The buoy is red."),

@@ -25,6 +25,11 @@ def test_code_is_cut_before_functions() -> None:
     assert document.blocks[1].text == "def f():\n    x = 1\n\n    return x"
 
 
+def test_xml_declares_its_encoding() -> None:
+    document = read(".xml", '<?xml version="1.0" encoding="koi8-r"?>\n<a>Паром</a>'.encode("koi8-r"))
+    assert ("Паром" in document.blocks[0].text, document.notes) == (True, ())
+
+
 def test_rst() -> None:
     text = (
         "Handbook\n========\n\n:Author: Ada\n:Date: 2024-05-03\n\nText with ``code`` and :ref:`the index <x>`.\n\n* item\n\n"

@@ -12,9 +12,9 @@ from benchmarks.reading_files import WRITERS
 from benchmarks.reading_office import OFFICE_WRITERS
 from rag.core.errors import SourceError
 from rag.ingest.blocks import Block
-from rag.ingest.loaders.base import build_document, clean
+from rag.ingest.loaders.base import KNOWN_TYPES, build_document, clean
 from rag.ingest.loaders.dates import from_mail_date, to_iso_date
-from rag.ingest.loaders.registry import KNOWN_TYPES, READERS, read_file
+from rag.ingest.loaders.registry import READERS, read_file
 
 ALL = WRITERS | OFFICE_WRITERS
 

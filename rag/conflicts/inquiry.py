@@ -1,0 +1,94 @@
+"""One question's inquiry: what is asked beside the answer, and the verdict that the replies make.
+
+:class:`Inquirer` asks the passages (:mod:`rag.conflicts.reading.reader`) and the model's memory
+(:mod:`rag.conflicts.memory.recall`), and judges what they say (:mod:`rag.conflicts.verdict.judge`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rag.conflicts.memory.calibration import Calibration, knows
+from rag.conflicts.memory.recall import memory_requests, read_memory
+from rag.conflicts.reading.reader import Reader, Sheet
+from rag.conflicts.reading.relevance import silence_strays
+from rag.conflicts.values.dates import document_date, statement_date
+from rag.conflicts.verdict.assumptions import find_assumption
+from rag.conflicts.verdict.copies import find_copies
+from rag.conflicts.verdict.grouping import group_readings
+from rag.conflicts.verdict.judge import Evidence, judge
+from rag.conflicts.verdict.memory import relate_memory
+from rag.core.passages import Passage
+from rag.core.verdict import Memory, Position, Reading, Verdict
+from rag.generation.base import Generation, Generator
+from rag.generation.request import Request
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What is asked beside one answer.
+
+    Attributes:
+        sheet: the question and its passages.
+        memory: what asks the model's memory; empty where it is not asked.
+    """
+
+    sheet: Sheet
+    memory: tuple[Request, ...] = ()
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """All of it, passages first."""
+        return (*self.sheet.requests, *self.memory)
+
+
+@dataclass(frozen=True)
+class Inquirer:
+    """Asks and judges.
+
+    Attributes:
+        reader: reads passages.
+        generator: whose memory is asked.
+        calibration: gives that model's calibration; ``None`` if it has none. Called for the first verdict.
+    """
+
+    reader: Reader
+    generator: Generator
+    calibration: Callable[[], Calibration | None]
+
+    def prepare(
+        self, questions: Sequence[str], passages: Sequence[Sequence[Passage]], cache_salt: str = ""
+    ) -> list[Inquiry]:
+        """One inquiry for each question, in their order."""
+        sheets = self.reader.prepare(questions, passages, cache_salt=cache_salt)
+        return [
+            Inquiry(sheet, tuple(memory_requests(self.generator, sheet.question, cache_salt=cache_salt)))
+            for sheet in sheets
+        ]
+
+    def conclude(self, inquiry: Inquiry, replies: Sequence[Generation]) -> Verdict:
+        """The verdict from the replies to ``inquiry.requests``, in their order."""
+        sheet, num_read = inquiry.sheet, len(inquiry.sheet.requests)
+        read = silence_strays(self.reader.read(sheet, replies[:num_read]), sheet.question, sheet.passages)
+        readings = [_with_date(reading, sheet) for reading in read]
+        texts = {passage.passage_id: passage.text for passage in sheet.passages}
+        positions = group_readings(readings, sheet.question, copies=find_copies(texts))
+        memory = self._recall(sheet.question, replies[num_read:], positions)
+        assumption = find_assumption(sheet.question)
+        claim = assumption.claim if assumption else ""
+        return judge(Evidence(sheet.question, positions, memory, claim, texts))
+
+    def _recall(self, question: str, replies: Sequence[Generation], positions: Sequence[Position]) -> Memory | None:
+        if not replies:
+            return None
+        recall, calibration = read_memory(question, replies), self.calibration()
+        chance, is_calibrated = knows(recall, calibration), calibration is not None
+        return relate_memory(recall.answer, chance, positions, question, is_calibrated=is_calibrated)
+
+
+def _with_date(reading: Reading, sheet: Sheet) -> Reading:
+    """With the date of its statement, else of its document."""
+    passage = next(passage for passage in sheet.passages if passage.passage_id == reading.passage_id)
+    document = document_date(passage.date, passage.source, passage.text if passage.start == 0 else "")
+    return replace(reading, date=statement_date(reading.quote, document, reading.answer))

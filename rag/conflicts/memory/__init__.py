@@ -1,0 +1,1 @@
+"""What a model recalls without documents, and whether it knows."""

@@ -1,0 +1,1 @@
+"""What one passage, read alone, answers."""

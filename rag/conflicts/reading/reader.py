@@ -1,0 +1,186 @@
+"""Reading each passage alone: what it answers, in which sentence, and how sure that is.
+
+:meth:`Reader.prepare` finds the spans of each passage that could answer the question; one call of the encoder for all
+questions. With a generator it also makes one short request for each passage: the question over the sentences of the
+likeliest spans. The requests go into one batch with the joint answer. :meth:`Reader.read` makes the readings; what the
+model replied counts for the spans that it shares words with.
+
+An answer is always a span of its passage: what does not stand there is no position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from rag.conflicts.reading.evidence import Page, load_weights, logistic, passage_numbers, score, softmax, span_numbers
+from rag.conflicts.reading.relevance import weigh_words, weighted_coverage
+from rag.conflicts.reading.spans import Sentence, Span, find_spans, split_sentences
+from rag.conflicts.sentences import is_heading
+from rag.core.encoding import Encoder
+from rag.core.passages import Passage
+from rag.core.query import Message, Sampling
+from rag.core.replies import first_line
+from rag.core.verdict import Reading
+from rag.generation.base import Generation, Generator
+from rag.generation.request import Request
+
+_NUM_PROMPTED = 4
+_COVERAGE_SHARE = 0.3
+_MAX_SPANS = 120
+_MAX_TOKENS = 12
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One question and its passages, prepared for reading.
+
+    Attributes:
+        question: as it stands without the conversation.
+        passages: in the order of the ranking.
+        pages: the sentences and the candidates of each passage.
+        requests: for the generator, those of the first passage first; empty where it is not asked.
+        counts: how many of the requests belong to each passage.
+    """
+
+    question: str
+    passages: tuple[Passage, ...]
+    pages: tuple[Page, ...]
+    requests: tuple[Request, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+class Reader:
+    """Reads passages by the encoder and, where one is given, by the generator too.
+
+    Args:
+        encoder: for questions and sentences.
+        generator: also asked; ``None`` reads without it.
+        silent_below: a passage that answers the question with a lower probability says nothing; default: as measured.
+    """
+
+    def __init__(
+        self, encoder: Encoder, generator: Generator | None = None, *, silent_below: float | None = None
+    ) -> None:
+        self._encoder = encoder
+        self._generator = generator
+        self._silent_below = load_weights().silent_below if silent_below is None else silent_below
+
+    def prepare(
+        self, questions: Sequence[str], passages: Sequence[Sequence[Passage]], *, cache_salt: str = ""
+    ) -> list[Sheet]:
+        """A sheet for each question; one call of the encoder."""
+        pages = iter(self._pages(questions, passages))
+        sheets = []
+        for question, row in zip(questions, passages, strict=True):
+            own = tuple(islice(pages, len(row)))
+            requests = [self._requests(question, page, cache_salt) for page in own]
+            counts = tuple(map(len, requests))
+            sheets.append(Sheet(question, tuple(row), own, tuple(r for group in requests for r in group), counts))
+        return sheets
+
+    def read(self, sheet: Sheet, generations: Sequence[Generation] = ()) -> tuple[Reading, ...]:
+        """What each passage answers; an empty answer where it says nothing.
+
+        Args:
+            generations: of the sheet's requests, in their order.
+        """
+        remaining = iter(generations)
+        opinions = [tuple(islice(remaining, count)) for count in sheet.counts]
+        return tuple(
+            self._read(sheet.question, passage, page, replies)
+            for passage, page, replies in zip(sheet.passages, sheet.pages, opinions, strict=True)
+        )
+
+    def _pages(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[Page]:
+        """All pages of all questions, in order."""
+        read = [(question, passage) for question, row in zip(questions, passages, strict=True) for passage in row]
+        sentences = [split_sentences(passage.text) for _, passage in read]
+        # As the encoder's judge words them, so that an encoder that remembers its texts reads them once.
+        texts = [f"{p.title}: {s.text}" for (_, p), page in zip(read, sentences, strict=True) for s in page]
+        asked = list(dict.fromkeys(questions))
+        vectors = self._encoder.encode([*asked, *texts]) if read else np.zeros((0, 0), dtype=np.float32)
+        by_question = dict(zip(asked, vectors, strict=False))
+        ends = np.cumsum([len(asked), *map(len, sentences)])
+        weights = [weigh_words(question, row) for question, row in zip(questions, passages, strict=True) for _ in row]
+        return [
+            build_page(question, page, [float(x) for x in vectors[start:end] @ by_question[question]], told, p.title)
+            for (question, p), page, told, start, end in zip(read, sentences, weights, ends[:-1], ends[1:], strict=True)
+        ]
+
+    def _requests(self, question: str, page: Page, cache_salt: str) -> tuple[Request, ...]:
+        """The request for one page; none without candidates."""
+        generator = self._generator
+        if generator is None or not page.candidates:
+            return ()
+        sampling = Sampling(max_tokens=_MAX_TOKENS, stop=generator.default_stop)
+        ids = generator.encode(reading_prompt(question, page))
+        return (Request.single(ids, sampling, cache_salt=cache_salt),)
+
+    def _read(self, question: str, passage: Passage, page: Page, generations: Sequence[Generation]) -> Reading:
+        silent = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "")
+        silent = replace(silent, confidence=0.0, date=passage.date, location=passage.location)
+        if not page.candidates:
+            return silent
+        reply = first_line(generations[0].text) if generations else None
+        shares = softmax(score_spans(question, page, reply))
+        best = max(range(len(shares)), key=shares.__getitem__)
+        answers = answer_probability(question, passage, page)
+        if answers < self._silent_below:
+            return replace(silent, confidence=answers * shares[best])
+        span, index = page.candidates[best]
+        quote = page.sentences[index].text
+        return replace(silent, answer=span.text, quote=quote, confidence=answers * shares[best])
+
+
+def answer_probability(question: str, passage: Passage, page: Page) -> float:
+    """The probability that a passage answers the question at all; 0 without candidates. No model is asked."""
+    if not page.candidates:
+        return 0.0
+    text = f"{passage.title}\n{passage.text}"
+    signs = passage_numbers(question, page, text, score_spans(question, page))
+    return logistic(score(signs, load_weights().answers))
+
+
+def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:
+    """The score of each candidate of a page; ``reply`` is what a model answered from it."""
+    weights = load_weights().spans
+    return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
+
+
+def build_page(
+    question: str,
+    sentences: Sequence[Sentence],
+    cosines: Sequence[float],
+    weights: Mapping[str, float],
+    title: str = "",
+) -> Page:
+    """The sentences of a passage by their nearness to the question, and the spans in them, the nearest first.
+
+    Args:
+        question: what is asked.
+        sentences: in their order.
+        cosines: of question and sentence, aligned.
+        weights: of the question's words (:func:`rag.conflicts.reading.relevance.weigh_words`).
+        title: of the document. Headings hold no candidates.
+    """
+    words = [weighted_coverage(sentence.text, weights) for sentence in sentences]
+    nearness = [cosine + _COVERAGE_SHARE * share for cosine, share in zip(cosines, words, strict=True)]
+    order = sorted(range(len(sentences)), key=lambda index: (-nearness[index], index))
+    candidates: dict[str, tuple[Span, int]] = {}
+    for index in (index for index in order if not is_heading(sentences[index].text, title)):
+        for span in find_spans(question, sentences[index]):
+            candidates.setdefault(span.text.casefold(), (span, index))
+    return Page(tuple(sentences), tuple(cosines), tuple(order), tuple(candidates.values())[:_MAX_SPANS])
+
+
+def reading_prompt(question: str, page: Page) -> tuple[Message, ...]:
+    """The question over the sentences of the likeliest candidates, in the order of the passage."""
+    scores = score_spans(question, page)
+    likeliest = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    chosen = list(dict.fromkeys(page.candidates[place][1] for place in likeliest))[:_NUM_PROMPTED]
+    text = " ".join(page.sentences[index].text for index in sorted(chosen))
+    return (Message("user", f"Answer the question in a few words.\n\n{text}\n\nQuestion: {question}\nAnswer:"),)

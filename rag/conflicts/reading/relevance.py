@@ -1,0 +1,54 @@
+"""Readings that speak of something else: their sentence lacks what another one's sentence has of the question.
+
+A reader that must answer finds an answer in any passage. Words of the question that every passage holds tell nothing;
+those that few hold tell which passages speak of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from kg.stems import stems
+from rag.core.passages import Passage
+from rag.core.verdict import Reading
+
+# A reading counts that covers at least this share of what the best one covers.
+MIN_SHARE = 0.6
+
+
+def silence_strays(readings: Sequence[Reading], question: str, passages: Sequence[Passage]) -> tuple[Reading, ...]:
+    """The readings; those that speak of something else have no answer any more.
+
+    Args:
+        readings: aligned with ``passages``.
+        question: what they answer.
+        passages: where they were read.
+    """
+    weights = weigh_words(question, passages)
+    shares = [
+        weighted_coverage(f"{passage.title} {passage.heading} {reading.quote}", weights) if reading.answer else 0.0
+        for reading, passage in zip(readings, passages, strict=True)
+    ]
+    best = max(shares, default=0.0)
+    return tuple(
+        replace(reading, answer="", quote="") if reading.answer and share < MIN_SHARE * best else reading
+        for reading, share in zip(readings, shares, strict=True)
+    )
+
+
+def weigh_words(question: str, passages: Sequence[Passage]) -> dict[str, float]:
+    """Words of the question by stem, and how much each tells: the fewer passages hold it, the more.
+
+    Source: inverse document frequency (Spärck Jones 1972), over the passages of one question.
+    """
+    held = [set(stems(f"{passage.title} {passage.heading} {passage.text}")) for passage in passages]
+    counts = {word: sum(word in words for words in held) for word in stems(question)}
+    return {word: math.log((len(held) + 1) / (count + 0.5)) for word, count in counts.items() if count}
+
+
+def weighted_coverage(text: str, weights: Mapping[str, float]) -> float:
+    """The share of the question's words that a text holds, by their weights, 0 to 1."""
+    words, total = set(stems(text)), sum(weights.values())
+    return sum(weight for word, weight in weights.items() if word in words) / total if total else 0.0

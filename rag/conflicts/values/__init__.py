@@ -1,0 +1,1 @@
+"""Values in a text: numbers with units, dates, times of day, words."""

@@ -1,0 +1,121 @@
+"""The tables of a library's SQLite file, and how those of earlier versions are brought up to date.
+
+documents (is_live)  1 --- *  passages (text, vector, content)  1 --- 1  passages_fts (live passages only)
+passages.content  * --- *  extractions (one per extractor and content)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from pathlib import Path
+
+from rag.core.encoding import searched_text
+from rag.core.errors import StorageError
+from rag.core.words import index_words
+from rag.library.rows import content_key
+
+LAYOUT = "3"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    doc_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    title TEXT NOT NULL,
+    content_hash TEXT NOT NULL,
+    size_chars INTEGER NOT NULL,
+    added_at TEXT NOT NULL,
+    is_live INTEGER NOT NULL,
+    date TEXT NOT NULL DEFAULT '',
+    UNIQUE (doc_id, is_live)
+);
+CREATE TABLE IF NOT EXISTS passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    ordinal INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    content BLOB,
+    location TEXT NOT NULL DEFAULT '',
+    heading TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS passages_by_document ON passages (document);
+CREATE TABLE IF NOT EXISTS extractions (
+    extractor TEXT NOT NULL,
+    content BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (extractor, content)
+) WITHOUT ROWID;
+"""
+_INDEXES = """
+CREATE INDEX IF NOT EXISTS passages_by_content ON passages (content);
+CREATE INDEX IF NOT EXISTS extractions_by_content ON extractions (content);
+"""
+# The words come from rag.core.words, so FTS5 only has to cut at blanks and to stem.
+SPARSE_INDEX = """
+CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5 (title, text, tokenize = 'porter ascii');
+"""
+
+LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
+# The columns of passages_fts for rows of LIVE.
+INDEXED = "join_words(d.title), join_words(searched_text(d.title, p.text, p.heading))"
+
+
+def add_functions(db: sqlite3.Connection) -> None:
+    """The functions that :data:`INDEXED` calls."""
+    db.create_function("join_words", 1, _join_words, deterministic=True)
+    db.create_function("searched_text", 3, searched_text, deterministic=True)
+
+
+def prepare(db: sqlite3.Connection, file: Path) -> None:
+    """Make the tables, or upgrade them.
+
+    Raises:
+        StorageError: they are of a later version.
+    """
+    # A passage and its vector take some 2 kB: pages of 4 kB would stay half empty. Of effect in a new file only.
+    db.execute("PRAGMA page_size = 16384")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.executescript(_TABLES)
+    db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('schema', ?)", (LAYOUT,))
+    layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
+    if layout in ("1", "2"):
+        _upgrade(db)
+    elif layout != LAYOUT:
+        raise StorageError(
+            f"{file} has layout {layout}, this version reads {LAYOUT}; open it with the version that made it"
+        )
+    db.executescript(_INDEXES + SPARSE_INDEX)
+    # Names this library in derived files: another one may be in the same folder later.
+    db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('identity', ?)", (uuid.uuid4().hex,))
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """From layout 1, which did not name the content of its passages, and 2, which did not say where they stand."""
+    db.create_function("content_key", 2, content_key, deterministic=True)
+    db.execute("BEGIN IMMEDIATE")
+    layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
+    if layout == "1":
+        db.execute("ALTER TABLE passages ADD COLUMN content BLOB")
+        db.execute(
+            "UPDATE passages SET content = content_key(d.title, text) FROM documents d WHERE d.id = passages.document"
+        )
+    if layout in ("1", "2"):
+        for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
+        index_all_words(db)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (LAYOUT,))
+    db.execute("COMMIT")
+
+
+def index_all_words(db: sqlite3.Connection) -> None:
+    """Make the sparse index again, from the texts."""
+    db.execute("DROP TABLE IF EXISTS passages_fts")
+    db.execute(SPARSE_INDEX)
+    db.execute(f"INSERT INTO passages_fts (rowid, title, text) SELECT p.id, {INDEXED} FROM {LIVE}")
+
+
+def _join_words(text: str) -> str:
+    return " ".join(index_words(text))
