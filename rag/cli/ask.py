@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rag.cli import options as opt
+from rag.cli import question_options as asked
 from rag.cli.asker import Asker, open_asker
 from rag.cli.common import err, errors_to_exit, out, parse_number, parse_optional_number, print_json, without_none
 from rag.core.errors import SettingError
@@ -16,25 +17,25 @@ from rag.core.errors import SettingError
 def ask(
     library: opt.LibraryPlace,
     question: Annotated[str, typer.Argument(help="The question, in quotes.")],
-    decoder: opt.Decoder = None,
-    alpha: opt.Alpha = None,
-    params: opt.DecoderSettings = None,
-    patches: opt.PatchMode = None,
-    is_portable: opt.IsPortable = False,
-    max_tokens: opt.MaxTokens = None,
-    temperature: opt.Temperature = None,
-    seed: opt.Seed = None,
-    as_json: opt.WithTrace = False,
-    explain: opt.Explain = False,
-    verdict: opt.WithVerdict = None,
-    policy: opt.PolicyName = None,
-    on_silence: opt.Silence = None,
-    top_k: opt.TopK = None,
-    retrieval: opt.Retrieval = None,
-    rewrite: opt.Rewrite = None,
-    judge: opt.Filter = None,
-    abstain: opt.Abstain = None,
-    question_cache: opt.QuestionCache = None,
+    decoder: asked.Decoder = None,
+    alpha: asked.Alpha = None,
+    params: asked.DecoderSettings = None,
+    patches: asked.PatchMode = None,
+    is_portable: asked.IsPortable = False,
+    max_tokens: asked.MaxTokens = None,
+    temperature: asked.Temperature = None,
+    seed: asked.Seed = None,
+    as_json: asked.WithTrace = False,
+    explain: asked.Explain = False,
+    verdict: asked.WithVerdict = None,
+    policy: asked.PolicyName = None,
+    on_silence: asked.Silence = None,
+    top_k: asked.TopK = None,
+    retrieval: asked.Retrieval = None,
+    rewrite: asked.Rewrite = None,
+    judge: asked.Filter = None,
+    abstain: asked.Abstain = None,
+    question_cache: asked.QuestionCache = None,
     model: opt.ModelName = None,
     engine: opt.EngineName = None,
     encoder: opt.EncoderName = None,
@@ -45,13 +46,10 @@ def ask(
 
     Examples:
 
-    concord ask library/ "Who is the harbour master?"
-
-    concord ask library/ "Who is the harbour master?" --explain
-
-    concord ask library/ "Who is the harbour master?" --policy newest
-
-    concord ask library/ "Who is the harbour master?" --decoder dial --alpha 0
+    * concord ask library/ "Who is the harbour master?"
+    * concord ask library/ "Who is the harbour master?" --explain
+    * concord ask library/ "Who is the harbour master?" --policy newest
+    * concord ask library/ "Who is the harbour master?" --decoder dial --alpha 0
 
     Settings that you leave out come from --config, CONCORD_* variables, or the defaults.
     """
@@ -64,17 +62,17 @@ def ask(
     with errors_to_exit():
         options = without_none(decoding | sampling | search | checks | verdicts) | _parse_settings(params or [])
     with open_asker(library, service, config, **settings) as asker:
-        if as_json:
-            print_json(asker.ask(question, **options).to_dict())
-        else:
-            _show(asker, question, options, is_explained=explain)
+        _answer(asker, question, options, as_json=as_json, is_explained=explain)
 
 
-def _show(asker: Asker, question: str, options: dict[str, Any], *, is_explained: bool) -> None:
-    """Print the answer as it comes, then its verdict and citations."""
+def _answer(asker: Asker, question: str, options: dict[str, Any], *, as_json: bool, is_explained: bool) -> None:
+    """Print the answer as it comes, then its verdict and citations; or all of it as JSON."""
     from rag.cli import render
     from rag.core.answer import Answer
 
+    if as_json:
+        print_json(asker.ask(question, **options).to_dict())
+        return
     for event in _with_spinner(asker, question, options):
         if isinstance(event, Answer):
             out.print()

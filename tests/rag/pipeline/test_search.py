@@ -153,7 +153,7 @@ def test_ten_thousand_words_find_passages(engine: Engine) -> None:
         ({"question_cache": 1}, "question_cache=1"),
         ({"top_k": "many"}, "top_k='many'"),
         ({"top_k": True}, "top_k=True"),
-        ({"tau": 0.5}, "unknown option 'tau'; known are history, top_k, decoder, patches, conflict_report, verdict, policy, on_silence, retrieval"),
+        ({"tau": 0.5}, "unknown option 'tau'; known are history, top_k, decoder, patches, conflict_report, verdict"),
     ],
 )
 def test_refusals(engine: Engine, options: dict[str, Any], words: str) -> None:
