@@ -75,8 +75,10 @@ def _pairs(name: str, chosen: Sequence[Row]) -> Iterator[Case]:
 
 def irrelevant_cases(num: int) -> list[Case]:
     """Questions of nq_synth with the passage of another one."""
-    chosen = spread(test_rows("nq_synth/nq_synth_dev.jsonl"), num)
-    others = [*chosen[5:], *chosen[:5]]
+    everything = test_rows("nq_synth/nq_synth_dev.jsonl")
+    # Half of the file further: never the question's own passage, however few rows are taken.
+    chosen = spread(everything, num)
+    others = [everything[(everything.index(row) + len(everything) // 2) % len(everything)] for row in chosen]
     return [
         Case("irrelevant", row["question"], (make_passage("", other["agreeing_context"]),), ())
         for row, other in zip(chosen, others, strict=True)

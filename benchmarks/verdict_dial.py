@@ -15,9 +15,8 @@ decoder answers from the same prompts in one batch, so each prompt is read once.
 It reads rows from 61 on. The dial's settings were chosen on rows 1 to 60. Its form was changed once after a look at the
 examples and at the rows of ``--quick``, so the figures of both are optimistic. ``--choose`` reads rows 1 to 60 and
 prints what the dial's settings do at alpha 0 and auto. ``--quick`` takes fewer rows, of short passages: under three
-minutes.
-``--write`` puts the table into a page in the place of the one before. Prints tables, then one JSON object on the last
-line. A new table of `concord eval table` leaves the section out: run this after it.
+minutes. ``--write`` puts the table into a page in the place of the one before; a new table of ``concord eval table``
+leaves it out. Prints tables, then one JSON object on the last line.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ TARGET = Path(__file__).resolve().parent.parent / "rag" / "conflicts" / "data" /
 NUM_ROWS = 120
 BATCH = 12
 RIDGE = 1.0
+MIN_SCALE = 0.3
 # Passages that do answer and may be called silent.
 SILENT_SHARE = 0.05
 MODEL = "model:"
@@ -251,7 +252,8 @@ def fit_spans(numbers: Sequence[Numbers], base: Mapping[str, float] = MappingPro
     offsets = [np.array([score(row, base) for row in item.spans]) for item in numbers]
     inputs = [np.array([[row.get(name, 0.0) for name in names] for row in item.spans]) for item in numbers]
     right = [np.array(item.is_right) for item in numbers]
-    scales = np.maximum(np.concatenate(inputs).std(axis=0), 1e-3)
+    # A form that is rare among the candidates must not get a weight that a few passages decide.
+    scales = np.maximum(np.concatenate(inputs).std(axis=0), MIN_SCALE)
     inputs = [x / scales for x in inputs]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:

@@ -67,10 +67,10 @@ class Inquirer:
             for sheet in sheets
         ]
 
-    def conclude(self, inquiry: Inquiry, replies: Sequence[Generation]) -> Verdict:
-        """The verdict from the replies to ``inquiry.requests``, in their order."""
+    def conclude(self, inquiry: Inquiry, replies: Sequence[Generation], draft: str = "") -> Verdict:
+        """The verdict from the replies to ``inquiry.requests``, in their order, and from the answer's draft."""
         sheet, num_read = inquiry.sheet, len(inquiry.sheet.requests)
-        read = silence_strays(self.reader.read(sheet, replies[:num_read]), sheet.question, sheet.passages)
+        read = silence_strays(self.reader.read(sheet, replies[:num_read], draft), sheet.question, sheet.passages)
         readings = [_with_date(reading, sheet) for reading in read]
         texts = {passage.passage_id: passage.text for passage in sheet.passages}
         positions = group_readings(readings, sheet.question, copies=find_copies(texts))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from rag.core.scripts import UNSPACED
+from rag.core.scripts import CASELESS, UNSPACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class EstimatedTokens:
 
     max_tokens = 10**9
     languages: frozenset[str] = frozenset()
-    _TOKEN = re.compile(rf"[A-Za-z]{{1,4}}|[{UNSPACED}]|\d{{1,3}}|[^\W\d_A-Za-z]{{1,2}}|\S")
+    _TOKEN = re.compile(rf"[A-Za-z]{{1,4}}|[{UNSPACED}]|\d{{1,3}}|[{CASELESS}]{{1,2}}|[^\W\d_A-Za-z]{{1,2}}|\S")
 
     def read(self, texts: Sequence[str]) -> list[TokenSpans]:
         """The estimated tokens of each text."""

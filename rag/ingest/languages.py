@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rag.core.language import guess_language
 from rag.core.passages import Passage
 from rag.core.scripts import IS_UNSPACED, count_scripts
-from rag.core.tokens import TokenReader
+from rag.core.tokens import EstimatedTokens, TokenReader
 from rag.library.encoder import CheckedEncoder
 
 # A document's first characters show its language.
@@ -55,8 +55,10 @@ def can_read(reader: TokenReader, text: str, language: str) -> bool:
     """Whether the encoder was trained on the language of ``text``.
 
     The model's own word counts. Without it, the tokens tell: an encoder that does not know a script has no tokens for
-    its letters, or one for each.
+    its letters, or one for each. An estimate of tokens tells nothing.
     """
+    if isinstance(reader, EstimatedTokens):
+        return True
     if reader.languages:
         return language in reader.languages
     num_letters = count_scripts(text).total()

@@ -49,12 +49,14 @@ def read_parts(source: Source) -> ParsedDocument:
     """
     blocks: list[Block] = []
     title = ""
+    is_alone = len(source.parts) == 1 and not source.parts[0].location
     for part in source.parts:
         if not part.text.strip():
             continue
         read = load(replace(source, parts=()), _encode(part.text))
         title = title or read.title
-        blocks += [replace(block, location=part.location) for block in read.blocks]
+        # Lines are counted from the beginning of a part: they say something of a whole text alone.
+        blocks += read.blocks if is_alone else (replace(block, location=part.location) for block in read.blocks)
     document = tidy(ParsedDocument(tuple(blocks), title))
     if not document.blocks:
         raise SourceError("there is no text in it")

@@ -24,6 +24,7 @@ from rag.core.encoding import Encoder
 from rag.core.passages import Passage
 from rag.core.query import Message, Sampling
 from rag.core.replies import first_line
+from rag.core.sentences import sentence_spans
 from rag.core.verdict import Reading
 from rag.generation.base import Generation, Generator
 from rag.generation.request import Request
@@ -82,16 +83,18 @@ class Reader:
             sheets.append(Sheet(question, tuple(row), own, tuple(r for group in requests for r in group), counts))
         return sheets
 
-    def read(self, sheet: Sheet, generations: Sequence[Generation] = ()) -> tuple[Reading, ...]:
+    def read(self, sheet: Sheet, generations: Sequence[Generation] = (), draft: str = "") -> tuple[Reading, ...]:
         """What each passage answers; an empty answer where it says nothing.
 
         Args:
             generations: of the sheet's requests, in their order.
+            draft: what the model wrote with all passages at hand; a passage that holds its words is read by it where
+                the model was not asked about the passage alone.
         """
         remaining = iter(generations)
         opinions = [tuple(islice(remaining, count)) for count in sheet.counts]
         return tuple(
-            self._read(sheet.question, passage, page, replies)
+            self._read(sheet.question, passage, page, replies, draft)
             for passage, page, replies in zip(sheet.passages, sheet.pages, opinions, strict=True)
         )
 
@@ -120,12 +123,14 @@ class Reader:
         ids = generator.encode(reading_prompt(question, page))
         return (Request.single(ids, sampling, cache_salt=cache_salt),)
 
-    def _read(self, question: str, passage: Passage, page: Page, generations: Sequence[Generation]) -> Reading:
+    def _read(
+        self, question: str, passage: Passage, page: Page, generations: Sequence[Generation], draft: str
+    ) -> Reading:
         silent = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "")
         silent = replace(silent, confidence=0.0, date=passage.date, location=passage.location)
         if not page.candidates:
             return silent
-        reply = first_line(generations[0].text) if generations else None
+        reply = first_line(generations[0].text) if generations else _first_sentence(draft)
         shares = softmax(score_spans(question, page, reply))
         best = max(range(len(shares)), key=shares.__getitem__)
         answers = answer_probability(question, passage, page)
@@ -143,6 +148,12 @@ def answer_probability(question: str, passage: Passage, page: Page) -> float:
     text = f"{passage.title}\n{passage.text}"
     signs = passage_numbers(question, page, text, score_spans(question, page))
     return logistic(score(signs, load_weights().answers))
+
+
+def _first_sentence(draft: str) -> str | None:
+    """What comes first answers; small models go on."""
+    start, end = next(sentence_spans(draft), (0, 0))
+    return draft[start:end] or None
 
 
 def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:

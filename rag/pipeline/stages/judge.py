@@ -25,7 +25,7 @@ class JudgeStage:
         assert state.inquiry is not None
         assert state.generation is not None
         query, draft = state.query, state.generation.text
-        verdict = self.inquirer().conclude(state.inquiry, state.voices)
+        verdict = self.inquirer().conclude(state.inquiry, state.voices, draft)
         passages = [scored.passage.text for scored in state.kept]
         followed = follow(verdict, draft, state.question, passages, query.policy, query.on_silence)
         return replace(state, verdict=followed.verdict, text="" if followed.text == draft.strip() else followed.text)

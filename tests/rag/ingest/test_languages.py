@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rag.core.tokens import TokenSpans
+from rag.core.tokens import EstimatedTokens, TokenSpans
 from rag.ingest.languages import can_read
 
 
@@ -38,7 +38,10 @@ CHINESE = "港口主任是李小龙他的办公室在旧灯塔旁边很近"
         (Reader(per_letter=3.0), CHINESE, "zh", False),
         (Reader(per_letter=1.0, unknown=0.3), CHINESE, "zh", False),
         (Reader(per_letter=3.0), "馆长", "zh", True),
+        (EstimatedTokens(), "बंदरगाह के प्रबंधक राजेश शर्मा हैं और वे यहाँ हैं।", "hi", True),
     ],
 )
-def test_by_the_models_word_or_its_tokens(reader: Reader, text: str, language: str, expected: bool) -> None:
+def test_by_the_models_word_or_its_tokens(
+    reader: Reader | EstimatedTokens, text: str, language: str, expected: bool
+) -> None:
     assert can_read(reader, text, language) == expected
