@@ -158,7 +158,7 @@ def test_any_setting_of_a_run_or_of_the_engine_can_be_given() -> None:
     config = load_settings("ranking_depth=50", 'metrics=["f1"]', "dtype=float32", "abstain=true", "engine.top_k=7")
     assert (config.ranking_depth, config.metrics) == (50, ("f1",))
     assert config.engine == {"dtype": "float32", "abstain": True, "top_k": 7}
-    assert load_settings("decoder_settings.floor=0.3").decoder_params() == AdaCad(floor=0.3)
+    assert load_settings("decoder=adacad", "decoder_settings.floor=0.3").decoder_params() == AdaCad(floor=0.3)
     assert load_settings("top_k=2", top_k=3).top_k == 3  # an option of its own name wins
 
 

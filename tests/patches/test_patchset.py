@@ -127,7 +127,7 @@ def test_asking_with_patches(engine: Engine) -> None:
     engine.patches.build()
     question = "Who is the harbour master?"
     off, auto, only = (
-        engine.ask(question, patches=mode, decoder="plain", temperature=0.0) for mode in ("off", "auto", "only")
+        engine.ask(question, patches=mode, decoder="plain", verdict=False) for mode in ("off", "auto", "only")
     )
     assert off.patches == ()
     assert off.citations == auto.citations

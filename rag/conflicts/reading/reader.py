@@ -18,7 +18,7 @@ import numpy as np
 
 from rag.conflicts.reading.evidence import Page, load_weights, logistic, passage_numbers, score, softmax, span_numbers
 from rag.conflicts.reading.relevance import weigh_words, weighted_coverage
-from rag.conflicts.reading.spans import Sentence, Span, find_spans, split_sentences
+from rag.conflicts.reading.spans import Sentence, Span, answer_kind, find_spans, split_sentences
 from rag.conflicts.sentences import is_heading
 from rag.core.encoding import Encoder
 from rag.core.passages import Passage
@@ -185,7 +185,15 @@ def build_page(
     for index in (index for index in order if not is_heading(sentences[index].text, title)):
         for span in find_spans(question, sentences[index]):
             candidates.setdefault(span.text.casefold(), (span, index))
-    return Page(tuple(sentences), tuple(cosines), tuple(order), tuple(candidates.values())[:_MAX_SPANS])
+    chosen = _without_phrases(question, tuple(candidates.values()))
+    return Page(tuple(sentences), tuple(cosines), tuple(order), chosen[:_MAX_SPANS])
+
+
+def _without_phrases(question: str, candidates: tuple[tuple[Span, int], ...]) -> tuple[tuple[Span, int], ...]:
+    """A person has a name: phrases count only in a passage without any."""
+    if answer_kind(question) != "person":
+        return candidates
+    return tuple(item for item in candidates if item[0].kind == "name") or candidates
 
 
 def reading_prompt(question: str, page: Page) -> tuple[Message, ...]:

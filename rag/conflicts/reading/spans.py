@@ -7,7 +7,7 @@ number, anything else all of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -155,7 +155,7 @@ def find_spans(question: str, sentence: Sentence) -> list[Span]:
     for finder in _FINDERS[answer_kind(question)]:
         for span in finder(sentence):
             words = set(canonical(span.text).split()) - FUNCTION_WORDS
-            if words and not words <= asked and not (span.kind in _NAMED and len(words & asked) > len(words) / 2):
+            if words and not words <= asked and not _is_asked_about(span, words, asked):
                 spans.setdefault((span.start, span.end), span)
     return sorted(spans.values(), key=lambda span: (span.start, span.end))
 
@@ -187,6 +187,8 @@ def _numbers(sentence: Sentence) -> Iterator[Span]:
 def _names(sentence: Sentence) -> Iterator[Span]:
     """The longest names, and their parts between "and", "in" and commas."""
     for start, end in _longest((span.start, span.end) for span in names_in(sentence.text)):
+        if _WEEKDAY.match(sentence.text, start) or _DATE.match(sentence.text, start):
+            continue
         yield _shift(sentence, start, end, "name")
         text, left = sentence.text[start:end], start
         cuts = [*_PIECE.finditer(text)]
@@ -214,7 +216,13 @@ def _phrases(sentence: Sentence) -> Iterator[Span]:
             run.append(word)
 
 
-_NAMED = ("name", "phrase")
+def _is_asked_about(span: Span, words: Set[str], asked: Set[str]) -> bool:
+    """Whether a name or a phrase is that of the question, or is built around it."""
+    if span.kind == "phrase":
+        return len(words & asked) >= len(words) / 2
+    return span.kind == "name" and len(words & asked) > len(words) / 2
+
+
 _FINDERS: dict[AnswerKind, tuple[Callable[[Sentence], Iterator[Span]], ...]] = {
     "time": (_dates, _numbers),
     "number": (_numbers,),

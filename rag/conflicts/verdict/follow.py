@@ -10,7 +10,7 @@ Source: verification with one repair after KALMV (Baek et al. 2023); the rules a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rag.conflicts.answers.same import normalize
@@ -18,8 +18,10 @@ from rag.conflicts.verdict.compose import compose
 from rag.conflicts.verdict.policy import Choice, choose
 from rag.core.verdict import OnSilence, Policy, Position, Verdict
 
-# A longer draft explains; no position replaces it. Words.
+# A longer draft explains; no position replaces it, unless it was cut off. Words.
 MAX_FACT_WORDS = 40
+# Below this confidence of the one position, a draft whose words stand in the same passages is left alone.
+REPAIR_FROM = 0.5
 _I = re.IGNORECASE
 _FACT = re.compile(
     r"\b(?:who|whom|whose|what|which|when|where|how\s+(?!to\b|do\b|does\b|did\b|can\b|should\b)\w+)\b", re.I
@@ -49,9 +51,11 @@ def follow(
     verdict: Verdict,
     draft: str,
     question: str,
-    passages: Sequence[str],
+    passages: Mapping[str, str],
     policy: Policy = "documents",
     on_silence: OnSilence = "say",
+    *,
+    is_cut: bool = False,
 ) -> Followed:
     """The final text of an answer.
 
@@ -59,12 +63,14 @@ def follow(
         verdict: what the sources say.
         draft: the model's answer from all passages.
         question: what was asked.
-        passages: the texts that the draft was made from.
+        passages: by passage_id, the texts that the draft was made from.
         policy: what the answer follows.
         on_silence: what is said where the documents are silent.
+        is_cut: the draft was cut off at its longest length.
     """
     choice = choose(verdict, policy)
-    if not asks_for_fact(question) or len(draft.split()) > MAX_FACT_WORDS:
+    is_long = len(draft.split()) > MAX_FACT_WORDS and not is_cut
+    if not asks_for_fact(question) or is_long:
         return Followed(draft, verdict)
     if verdict.kind == "none":
         return Followed(compose(verdict, choice, draft, on_silence), verdict)
@@ -72,8 +78,10 @@ def follow(
         return Followed(compose(verdict, choice, draft, on_silence), verdict)
     if _is_stated(draft, choice, verdict.positions):
         return Followed(compose(verdict, choice, draft, on_silence), verdict)
-    if policy == "documents" and len(verdict.positions) == 1 and is_supported(draft, question, passages):
-        return Followed(draft, verdict)
+    if policy == "documents" and _is_doubtful(verdict.positions):
+        texts = [passages[reading.passage_id] for reading in verdict.positions[0].readings]
+        if is_supported(draft, question, texts):
+            return Followed(draft, verdict)
     return Followed(compose(verdict, choice, "", on_silence), _flagged(verdict, "repaired"))
 
 
@@ -88,6 +96,10 @@ def is_supported(draft: str, question: str, passages: Iterable[str]) -> bool:
     """Whether one passage holds every word by which the draft goes beyond the question."""
     new = set(normalize(draft).split()) - set(normalize(question).split())
     return bool(new) and any(new <= set(normalize(passage).split()) for passage in passages)
+
+
+def _is_doubtful(positions: Sequence[Position]) -> bool:
+    return len(positions) == 1 and positions[0].confidence < REPAIR_FROM
 
 
 def _is_stated(draft: str, choice: Choice, positions: Sequence[Position]) -> bool:

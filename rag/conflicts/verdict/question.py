@@ -36,7 +36,7 @@ _CHANGES = re.compile(
     _I,
 )
 _PAST_EVENT = re.compile(
-    r"^\W*when\b|\b(?:born|die|died|founded|built|opened|invented|discovered|wrote|written|painted|composed|directed|"
+    r"^\W*when\b(?!\s+(?:do|does|is|are|can|will)\b)|\b(?:born|die|died|founded|built|opened|invented|discovered|wrote|written|painted|composed|directed|"
     r"produced|won|win|happened|happen|began|begin|ended|end|established|created|designed|published|released|signed|"
     r"first|in \d{4})\b",
     _I,

@@ -26,6 +26,7 @@ class JudgeStage:
         assert state.generation is not None
         query, draft = state.query, state.generation.text
         verdict = self.inquirer().conclude(state.inquiry, state.voices, draft)
-        passages = [scored.passage.text for scored in state.kept]
-        followed = follow(verdict, draft, state.question, passages, query.policy, query.on_silence)
+        passages = {scored.passage.passage_id: scored.passage.text for scored in state.kept}
+        is_cut = state.generation.finish_reason == "length"
+        followed = follow(verdict, draft, state.question, passages, query.policy, query.on_silence, is_cut=is_cut)
         return replace(state, verdict=followed.verdict, text="" if followed.text == draft.strip() else followed.text)
