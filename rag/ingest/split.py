@@ -24,10 +24,12 @@ from rag.ingest.source import Source
 from rag.ingest.units import Unit, cut_blocks
 
 # Raise it when the same document gives other passages: unchanged files are then read again when they are added again.
-VERSION = 2
+VERSION = 3
 # Longer passages dilute what they say, even where an encoder reads more.
 _AUTO_TOKENS = 256
 _BATCH = 256
+# Fewer tokens than this go on under the next heading.
+_MIN_TOKENS = 12
 _MAX_TITLE_CHARS = 300
 _TIGHT = frozenset(("row", "item", "code"))
 
@@ -151,8 +153,13 @@ class _Splitter:
     def _is_boundary(self, packed: Sequence[Unit], unit: Unit) -> bool:
         """Whether another heading, page, slide or sheet begins. Headings stay with what follows them."""
         last = packed[-1].block
-        if unit.block == last or all(self._blocks[one.block].kind == "heading" for one in packed):
+        are_headings = [self._blocks[one.block].kind == "heading" for one in packed]
+        if unit.block == last or all(are_headings):
             return False
+        is_same_container = self._sections[unit.block].container == self._sections[last].container
+        is_above = is_same_container and not self._sections[last].heading
+        if is_above and not any(are_headings) and _num_tokens(packed) < _MIN_TOKENS:
+            return False  # a line above the title, such as the name of a site, is no passage of its own
         return self._sections[unit.block] != self._sections[last] or self._blocks[unit.block].kind == "heading"
 
     def _overlap(self, packed: Sequence[Unit], following: Unit) -> list[Unit]:

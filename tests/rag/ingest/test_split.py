@@ -101,6 +101,13 @@ def test_headings_begin_passages_and_stand_above_all_of_their_section() -> None:
     assert passage_text("Port", passages[2].text, passages[2].heading).startswith("Port\nTolls > Boats\nPier")
 
 
+def test_a_line_above_the_title_is_no_passage_of_its_own() -> None:
+    body = [Block("Mill", "heading", 1), Block("The mill was built in 1764.")]
+    assert [passage.text for passage in passages_of(Block("Selwick Almanac"), *body)] == [
+        "Selwick Almanac\n\nMill\n\nThe mill was built in 1764."
+    ]
+
+
 def test_rows_stay_whole_and_together() -> None:
     rows = [Block(f"Price: {n}; Day: Sunday", "row", location=f"sheet Prices, row {n}") for n in range(2, 12)]
     passages = passages_of(*rows, Block("Price: 1", "row", location="sheet Old, row 2"))
