@@ -80,7 +80,9 @@ def main() -> None:
     if not args.data.is_file():
         raise SystemExit(f"no conflict pairs at {args.data}; give a file with --data")
     max_tokens = args.max_tokens or (10 if args.quick else 14)
-    base = {"dataset": "nq_synth", "max_tokens": max_tokens, "batch_size": 25, "engine": {"model": args.model}}
+    # The decoders' own answers: a verdict would repair them.
+    engine = {"model": args.model, "verdict": False}
+    base = {"dataset": "nq_synth", "max_tokens": max_tokens, "batch_size": 25, "engine": engine}
     console = Console(width=132)
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)

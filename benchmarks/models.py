@@ -71,7 +71,12 @@ def measure(name: str, data: Path, num_pairs: int) -> dict[str, Any]:
     """Peak memory and seconds of single questions, then the shares of right answers."""
     from rag.models.sentence_encoder import SentenceEncoder
 
-    base = {"dataset": "nq_synth", "data": str(data), "max_tokens": MAX_TOKENS, "engine": {"model": name}}
+    base = {
+        "dataset": "nq_synth",
+        "data": str(data),
+        "max_tokens": MAX_TOKENS,
+        "engine": {"model": name, "verdict": False},
+    }
     SentenceEncoder(Config()).encode(["what a real process has loaded too"])
     with tempfile.TemporaryDirectory() as scratch, Engines(Path(scratch), limit=num_pairs) as engines:
         timed = RunConfig.from_values(
