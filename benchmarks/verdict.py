@@ -237,7 +237,8 @@ def cost(engine: Engine, num_rows: int) -> Result:
             started = time.perf_counter()
             item = answer(engine, [case], verdict=has_verdict)[0]
             spent[has_verdict] += time.perf_counter() - started
-            tokens[has_verdict] += item.tokens.context_prompt + item.tokens.parametric_prompt + item.tokens.generated
+            counts = item.tokens
+            tokens[has_verdict] += counts.context_prompt + counts.parametric_prompt + counts.generated + counts.voices
     per_question = {"with": tokens[True] / len(chosen), "without": tokens[False] / len(chosen)}
     return spent[True] / spent[False], {"questions": len(chosen), "tokens per question": per_question}
 

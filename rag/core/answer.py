@@ -85,11 +85,18 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token counts of one answer."""
+    """Token counts of one answer.
+
+    Attributes:
+        context_prompt, parametric_prompt: read by each stream.
+        generated: of the answer.
+        voices: read and generated for the verdict.
+    """
 
     context_prompt: int
     parametric_prompt: int
     generated: int
+    voices: int = 0
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,12 @@ class ReportStage:
             decoder=request.decoder.name,
             conflict=_conflict(report(generation, self.threshold), state.verdict),
             timings_ms={},
-            tokens=Tokens(request.num_read(CONTEXT), request.num_read(PARAMETRIC), len(generation.steps)),
+            tokens=Tokens(
+                request.num_read(CONTEXT),
+                request.num_read(PARAMETRIC),
+                len(generation.steps),
+                _count_voices(state),
+            ),
             finish_reason=generation.finish_reason,
             dropped=_citations(state.dropped),
             settings=changed_settings(request.decoder),
@@ -54,6 +59,11 @@ class ReportStage:
             draft=generation.text if state.text else "",
             verdict=state.verdict,
         )
+
+
+def _count_voices(state: State) -> int:
+    read = sum(request.num_read(CONTEXT) for request in state.voice_requests)
+    return read + sum(len(voice.steps) for voice in state.voices)
 
 
 def _conflict(conflict: Conflict, verdict: Verdict | None) -> Conflict:
