@@ -6,6 +6,7 @@ import typer
 
 from rag.cli import documents
 from rag.cli.ask import ask
+from rag.cli.audit import audit
 from rag.cli.conflicts import conflicts
 from rag.cli.demo import demo
 from rag.cli.evaluation import eval_app
@@ -30,6 +31,7 @@ app.command()(demo)
 app.command()(documents.add)
 app.command()(ask)
 app.command()(conflicts)
+app.command()(audit)
 app.command()(documents.ls)
 app.command()(documents.remove)
 app.command()(documents.check)

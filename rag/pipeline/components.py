@@ -93,10 +93,11 @@ class Components:
     def inquirer(self) -> Inquirer:
         """What reads passages alone and asks the generator's memory."""
         generator = self.generator()
-        return Inquirer(Reader(self.encoder), generator, lambda: self._calibration)
+        return Inquirer(Reader(self.encoder), generator, lambda: self.calibration)
 
     @lazy_property
-    def _calibration(self) -> Calibration | None:
+    def calibration(self) -> Calibration | None:
+        """The generator's calibration; ``None`` if it has none."""
         try:
             fingerprint = generator_fingerprint(self.generator(), self.config)
         except ConcordError:  # the weights of an engine elsewhere may be out of reach
