@@ -190,6 +190,13 @@ def settings_names(name: str) -> tuple[str, ...]:
     return next(tuple(field.name for field in fields(cls)) for cls in _CLASSES if cls.name == name)
 
 
+def leans_on_memory(params: DecoderParams) -> bool:
+    """Whether the caller asked for the model's memory rather than for the documents."""
+    if isinstance(params, (CkPlug, Dial)):
+        return params.alpha != "auto" and params.alpha > 0.5
+    return isinstance(params, Memory)
+
+
 def changed_settings(params: DecoderParams) -> dict[str, object]:
     """The settings of ``params`` that differ from the decoder's defaults; inverse of :func:`decoder_params`."""
     values = {field.name: (getattr(params, field.name), field.default) for field in fields(params)}

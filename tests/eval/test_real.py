@@ -128,7 +128,7 @@ def test_decoders_asked_together_reach_the_generator_at_once_and_answer_as_alone
     """In float64: a batch of another size rounds otherwise."""
     from rag import Engine
 
-    engine = Engine.open(tmp_path / "library", generator=precise_generator, max_tokens=6)
+    engine = Engine.open(tmp_path / "library", generator=precise_generator, max_tokens=6, verdict=False)
     base = {"dataset": "nq_synth", "data": str(samples / "nq_synth.jsonl"), "arm": "conflicting", **SHORT}
     configs = [RunConfig.from_values(base | {"decoder": name, "batch_size": 3}) for name in ("plain", "cad", "memory")]
     stream, sizes = engine.generator.stream, []

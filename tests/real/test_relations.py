@@ -22,7 +22,7 @@ def test_the_dial_moves_answers_from_documents_to_memory(
     passages = [[Passage("p:0", "p", "s", "", fact["conflicting_context"])] for fact in chosen]
 
     def share(key: str, **options: Any) -> float:
-        answers = engine.answer_with(questions, passages, max_tokens=14, **options)
+        answers = engine.answer_with(questions, passages, max_tokens=14, verdict=False, **options)
         hits = [contains_answer(a.text, [fact[key]]) for a, fact in zip(answers, chosen, strict=True)]
         return sum(hits) / len(hits)
 

@@ -35,7 +35,7 @@ def load(function):
 
 with ThreadPoolExecutor(6) as threads:
     loaded = list(threads.map(load, [load_generator, load_encoder] * 3))
-models = [generator.model for generator in loaded[::2]] + [encoder for name, encoder in loaded[1::2]]
+models = [generator.model for generator in loaded[::2]] + [encoder for encoder, folder in loaded[1::2]]
 assert not any(parameter.is_meta for model in models for parameter in model.parameters())
 """
 

@@ -86,7 +86,8 @@ def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], 
     served = tiny_app(tmp_path / "served", lambda: load_generator(config), config)
     expected = answers(tiny_app(tmp_path / "own", lambda: load_generator(local), local))
     assert answers(served) == expected
-    assert expected[0] == expected[1]
+    for texts in expected:  # the verdict repairs a draft that takes up the other passage
+        assert all(name in str(text) for name, text in zip(("Mina Okafor", "Oskar Lind"), texts, strict=True))
 
 
 def assert_another_model_is_refused(url: str, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from decoders.params import leans_on_memory
 from rag.conflicts.inquiry import Inquirer
 from rag.conflicts.verdict.follow import follow
 from rag.pipeline.state import State, update
@@ -26,6 +27,8 @@ class JudgeStage:
         assert state.generation is not None
         query, draft = state.query, state.generation.text
         verdict = self.inquirer().conclude(state.inquiry, state.voices, draft)
+        if query.policy == "documents" and leans_on_memory(query.decoder):
+            return replace(state, verdict=verdict)  # asked for memory: documents repair nothing
         passages = {scored.passage.passage_id: scored.passage.text for scored in state.kept}
         is_cut = state.generation.finish_reason == "length"
         followed = follow(verdict, draft, state.question, passages, query.policy, query.on_silence, is_cut=is_cut)
