@@ -57,7 +57,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATIONS = ("default", "default_bare", "qwen0.5b")
 RELATIONS = ("agrees", "contradicts", "unsure", "silent")
 POLICIES = ("documents", "majority", "all")
-NUM_ROWS, NUM_QUICK = 60, 6
+NUM_ROWS, NUM_QUICK = 60, 3
 BATCH = 8
 MAX_TOKENS = 32
 ADVERSARIAL_AT = 0.10
@@ -84,7 +84,9 @@ def main() -> None:
                 continue
             measure(engine, name, num_rows, args.only or tuple(MEASURES), result)
     for key, script in SCRIPTS.items():
-        if not args.only or key in args.only:
+        if key == "dial" and args.quick and not args.only:
+            result["details"][key] = "takes minutes of its own: benchmarks/verdict_dial.py --quick"
+        elif not args.only or key in args.only:
             name, quick = script
             result[key] = run_script(name, quick if args.quick else ())
     show(result)
