@@ -115,6 +115,9 @@ _OFFICES = [
 ]
 _OFFICES += ["lighthouse", "orchard", "observatory", "foundry", "archive"]
 
+# The generator gives memory back within a second of its last answer.
+SETTLE_S = 3.0
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -157,10 +160,11 @@ def main() -> None:
         engine.add(documents)
         overhead = compare(engine, client, facts[:per_round], num_rounds, args.concurrency)
         load(client, facts, args.concurrency)  # warm-up: allocators settle
-        before = resident_mb(pid)
+        before = settled_mb(url, pid)
         outcomes = load(client, facts, args.concurrency, has_drops=True)
-        print(f"  service {resident_mb(pid):.0f} MB, before {before:.0f} MB", file=sys.stderr)
-        result = {**verdict(outcomes), "overhead": overhead, "leaked_mb": round(resident_mb(pid) - before, 1)}
+        after = settled_mb(url, pid)
+        print(f"  service {after:.0f} MB, before {before:.0f} MB", file=sys.stderr)
+        result = {**verdict(outcomes), "overhead": overhead, "leaked_mb": round(after - before, 1)}
         result["cancelled"] = cancelled(url)
         question = facts[0].question
         result["neutral_fields_refused"] = neutral_fields_refused(url, "facts", question)
@@ -309,6 +313,13 @@ def cancelled(url: str) -> int:
     wait_for(lambda: "concord_chats_running 0.0" in httpx.get(f"{url}/metrics").text, 30.0)
     lines = httpx.get(f"{url}/metrics").text.splitlines()
     return int(float(next(line for line in lines if line.startswith("concord_chats_cancelled_total")).split()[1]))
+
+
+def settled_mb(url: str, pid: int) -> float:
+    """Resident memory when no chat runs and what the last ones freed went back to the system."""
+    wait_for(lambda: "concord_chats_running 0.0" in httpx.get(f"{url}/metrics").text, 30.0)
+    time.sleep(SETTLE_S)
+    return resident_mb(pid)
 
 
 def resident_mb(pid: int) -> float:
