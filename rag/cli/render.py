@@ -168,7 +168,7 @@ def print_answer(console: Console, answer: Answer, *, is_explained: bool) -> Non
     if answer.notice:
         console.print(Text(answer.notice, style="yellow"))
     if answer.draft:
-        console.print(Text(answer.text, style="bold"))
+        console.print(Text("checked against the sources: ", style="dim").append(answer.text, style="not dim bold"))
     if answer.is_abstained:
         console.print(Text(answer.text, style="yellow"))
     elif answer.verdict is not None:
