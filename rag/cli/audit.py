@@ -11,7 +11,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from rag.cli.common import counting_bar, open_engine, out, print_json
+from rag.cli.common import counting_bar, open_engine, out, print_json, say
 from rag.cli.options import AsJson, EngineName, LibraryPlace, ModelName, SettingsFile
 
 if TYPE_CHECKING:
@@ -42,9 +42,12 @@ def audit(
         claims = list(islice(_read_claims(opened), limit))
         kept, parts = _open_file(opened), opened.components
         beliefs = run_audit(claims, parts.generator(), parts.calibration, kept, report)
+        is_calibrated = parts.calibration is not None
     if as_json:
         print_json([asdict(belief) for belief in beliefs])
         return
+    if not is_calibrated:
+        say("this model is not calibrated, so it never knows otherwise: concord models calibrate", "yellow")
     _print(beliefs)
 
 
@@ -64,8 +67,12 @@ def _open_file(engine: Engine) -> AuditFile | None:
     """Beside a library in a folder; one in PostgreSQL has no such place."""
     from rag.conflicts.library.audit import FILE_NAME, AuditFile
 
-    folder = engine.library.folder
-    return AuditFile(folder / FILE_NAME, engine.components.generator().name) if folder else None
+    folder, calibration = engine.library.folder, engine.components.calibration
+    # Another calibration judges the same answers otherwise.
+    about = (
+        f"{calibration.fingerprint} {calibration.num_known}/{calibration.num_facts}" if calibration else "uncalibrated"
+    )
+    return AuditFile(folder / FILE_NAME, f"{engine.components.generator().name} {about}") if folder else None
 
 
 def _print(beliefs: Sequence[Belief]) -> None:

@@ -64,7 +64,7 @@ class AuditFile:
 
     Attributes:
         file: JSON lines; a line that a kill cut short does not count.
-        stamp: of the model. Beliefs of another model do not count.
+        stamp: of the model and its calibration. Beliefs of another one do not count.
     """
 
     file: Path

@@ -6,33 +6,17 @@ Source: Microsoft, Rich Text Format Specification 1.9.1.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rag.core.errors import SourceError
 from rag.ingest.blocks import Block, ParsedDocument
-from rag.ingest.loaders.base import build_document, squeeze, to_set
-from rag.ingest.loaders.tables import Cell, build_rows
+from rag.ingest.loaders.base import build_document, squeeze
+from rag.ingest.loaders.rtf_flow import Flow
+from rag.ingest.loaders.rtf_words import AROUND, CHARACTERS, CHARSETS, SYMBOLS, UNSEEN
 
 _TOKEN = re.compile(
     r"\\([A-Za-z]{1,32})(-?\d{1,10})? ?|\\'([0-9A-Fa-f]{2})|\\([^A-Za-z'])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
 )
-# Groups that hold no text of the page.
-_UNSEEN = to_set(
-    "fonttbl colortbl stylesheet info pict object objdata themedata colorschememapping datastore latentstyles "
-    "listtable listoverridetable rsidtbl xmlnstbl generator fldinst filetbl revtbl bkmkstart bkmkend nonshppict atnid "
-    "atnauthor annotation template shprslt operator falt panose wgrffmtfilter mmathPr pgptbl background do sp"
-)
-_AROUND = {"header": 0, "headerf": 0, "headerl": 0, "headerr": 0, "footer": 2, "footerf": 2, "footerl": 2, "footerr": 2}
-_CHARACTERS = {
-    "tab": "\t", "line": "\n", "emdash": "\u2014", "endash": "\u2013", "lquote": "\u2018", "rquote": "\u2019",
-    "ldblquote": "\u201c", "rdblquote": "\u201d", "bullet": "\u2022", "emspace": " ", "enspace": " ", "qmspace": " ",
-}  # fmt: skip
-_SYMBOLS = {"~": " ", "_": "-", "-": "", "\n": "", "\r": ""}
-_CHARSETS = {
-    0: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gb18030", 136: "cp950", 161: "cp1253",
-    162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874",
-    238: "cp1250",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,27 +27,6 @@ class _State:
     encoding: str = ""
     num_spare: int = 1
     target: str = ""
-
-
-@dataclass
-class _Flow:
-    """One run of text: the body, a header, a note."""
-
-    blocks: list[Block] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
-    cell: list[Block] = field(default_factory=list)
-    row: list[Cell] = field(default_factory=list)
-    rows: list[list[Cell]] = field(default_factory=list)
-    notes: list[Block] = field(default_factory=list)
-    inner_cell: list[Block] = field(default_factory=list)
-    inner_row: list[Cell] = field(default_factory=list)
-    inner_rows: list[list[Cell]] = field(default_factory=list)
-    num_headings: int = 0
-    in_table: bool = False
-    depth: int = 1
-    level: int = 0
-    is_item: bool = False
-    item_level: int = 1
 
 
 def read_rtf(content: bytes) -> ParsedDocument:
@@ -92,7 +55,7 @@ class _Reader:
         self.around: list[tuple[int, list[Block]]] = []
         self._state = _State()
         self._stack: list[_State] = []
-        self._flows = [_Flow()]
+        self._flows = [Flow()]
         self._bytes = bytearray()
         self._num_skipped = 0
         self._encoding = "cp1252"
@@ -131,7 +94,7 @@ class _Reader:
         while len(self._flows) > 1:
             self._end_flow("")
         self._end_paragraph()
-        self._end_table()
+        self._flows[-1].end_table()
         return self._flows[0].blocks
 
     def _open(self) -> None:
@@ -160,16 +123,16 @@ class _Reader:
             if re.search(r"\w", text) and len(self._flows[-1].parts) < 2:
                 self._flows[-1].parts.append(squeeze(text) + " ")
             self._flows[-1].is_item = True
-        elif target in _AROUND or target == "footnote":
+        elif target in AROUND or target == "footnote":
             self._end_flow(target)
         self._text = []
 
     def _end_flow(self, target: str) -> None:
         self._end_paragraph()
-        self._end_table()
+        self._flows[-1].end_table()
         flow = self._flows.pop() if len(self._flows) > 1 else self._flows[0]
-        if target in _AROUND:
-            self.around.append((_AROUND[target], flow.blocks))
+        if target in AROUND:
+            self.around.append((AROUND[target], flow.blocks))
         else:
             self._flows[-1].notes.extend(flow.blocks)
 
@@ -178,8 +141,8 @@ class _Reader:
             self._is_optional = True
         elif symbol in "\\{}":
             self._add_run(symbol)
-        elif symbol in _SYMBOLS:
-            self._add(_SYMBOLS[symbol])
+        elif symbol in SYMBOLS:
+            self._add(SYMBOLS[symbol])
         if symbol in "\r\n":
             self._end_paragraph()
 
@@ -225,8 +188,8 @@ class _Reader:
             self._num_skipped = self._state.num_spare
         elif word == "uc":
             self._state = replace(self._state, num_spare=max(0, min(number or 0, 20)))
-        elif word in _CHARACTERS:
-            self._add(_CHARACTERS[word])
+        elif word in CHARACTERS:
+            self._add(CHARACTERS[word])
         elif not self._start_target(word, is_first):
             self._read_format(word, 0 if number is None else number, number is None)
 
@@ -236,15 +199,15 @@ class _Reader:
             self._state = replace(self._state, is_seen=True, target="title")
         elif word in ("listtext", "pntext"):
             self._state = replace(self._state, target="number" if self._state.is_seen else "")
-        elif word in _AROUND or word == "footnote":
+        elif word in AROUND or word == "footnote":
             if self._state.is_seen:
-                self._flows.append(_Flow())
+                self._flows.append(Flow())
                 self._state = replace(self._state, target=word)
         elif word == "stylesheet":
             self._state = replace(self._state, is_seen=False, target="styles")
         elif word == "fonttbl":
             self._state = replace(self._state, is_seen=False, target="fonts")
-        elif word in _UNSEEN or (is_optional and word not in ("shptxt", "shpinst", "cs", "ud", "s")):
+        elif word in UNSEEN or (is_optional and word not in ("shptxt", "shpinst", "cs", "ud", "s")):
             self._state = replace(self._state, is_seen=False)
         elif word in ("shptxt", "ud", "upr"):  # upr holds one text twice: for old readers, and in Unicode as ud
             self._state = replace(self._state, is_seen=word != "upr")
@@ -262,7 +225,7 @@ class _Reader:
         elif word in ("cell", "nestcell"):
             self._end_cell(is_inner=word == "nestcell")
         elif word in ("row", "nestrow"):
-            self._end_row(is_inner=word == "nestrow")
+            self._flows[-1].end_row(is_inner=word == "nestrow")
         elif word == "trhdr":
             flow.num_headings = max(flow.num_headings, len(flow.rows) + 1)
         elif word == "intbl":
@@ -299,64 +262,20 @@ class _Reader:
             if self._state.target != "fonts":
                 self._state = replace(self._state, encoding=self._fonts.get(number, ""))
         elif word == "fcharset" and self._state.target == "fonts":
-            if number in _CHARSETS:
-                self._fonts[self._font] = _CHARSETS[number] if number else ""
+            if number in CHARSETS:
+                self._fonts[self._font] = CHARSETS[number] if number else ""
         elif word in ("v", "deleted"):
             self._state = replace(self._state, is_seen=not is_bare and number == 0)
         elif word == "plain" and not self._state.is_seen and not self._state.target:
             return
 
     def _end_paragraph(self) -> None:
-        flow = self._flows[-1]
         self._flush_bytes()
-        text = "".join(flow.parts)
-        flow.parts = []
-        if flow.level:
-            block = Block(text, "heading", flow.level)
-        elif flow.is_item:
-            block = Block(text, "item", flow.item_level)
-        else:
-            block = Block(text)
-        if flow.in_table:
-            (flow.inner_cell if flow.depth > 1 else flow.cell).extend([block, *flow.notes])
-        elif text.strip() or flow.notes:
-            self._end_table()
-            flow.blocks.extend([block, *flow.notes])
-        flow.notes = []
+        self._flows[-1].end_paragraph()
 
     def _end_cell(self, is_inner: bool) -> None:
-        flow = self._flows[-1]
-        flow.in_table, flow.depth = True, 2 if is_inner else 1
-        self._end_paragraph()
-        if is_inner:
-            flow.inner_row.append(Cell(tuple(flow.inner_cell)))
-            flow.inner_cell = []
-            return
-        if flow.inner_rows:
-            flow.cell.extend(build_rows(flow.inner_rows))
-            flow.inner_rows = []
-        flow.row.append(Cell(tuple(flow.cell)))
-        flow.cell = []
-
-    def _end_row(self, is_inner: bool) -> None:
-        flow = self._flows[-1]
-        if is_inner:
-            flow.inner_rows.append(flow.inner_row)
-            flow.inner_row = []
-        elif flow.row:
-            flow.rows.append(flow.row)
-            flow.row = []
-
-    def _end_table(self) -> None:
-        """The rows that were gathered become blocks."""
-        flow = self._flows[-1]
-        if flow.row:
-            flow.rows.append(flow.row)
-        if flow.rows:
-            num_headings = min(flow.num_headings, len(flow.rows) - 1) or None
-            flow.blocks.extend(build_rows(flow.rows, num_headings))
-        flow.blocks.extend(flow.cell)
-        flow.rows, flow.row, flow.cell, flow.num_headings = [], [], [], 0
+        self._flush_bytes()
+        self._flows[-1].end_cell(is_inner)
 
 
 def _known_encoding(name: str) -> str:
