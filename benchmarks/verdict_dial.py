@@ -50,8 +50,7 @@ MAX_TOKENS = 48
 MARGIN_NATS = 1.0
 TITLE = "## The dial and the decoders with three passages"
 HEAD = """\
-Made by `python benchmarks/verdict_dial.py --write docs/RESULTS.md`, on a machine that was shared: the shares are no
-timings. {num_demo} questions of the examples with the passages found for them, and {num_pairs} pairs of swapped Natural
+Made by `{command}`. {num_demo} questions of the examples with the passages found for them, and {num_pairs} pairs of swapped Natural
 Questions, each passage among two of other questions. documents: the answer contains the document's answer. memory: it
 is the model's own answer. off language: it is cut off after {max_tokens} tokens, or far less likely than any answer of
 plain decoding. The dial was changed once after a look at these questions; so few tell a large difference from none.
@@ -180,7 +179,10 @@ def ask(engine: Engine, items: Sequence[Item], decoders: Mapping[str, Options]) 
     """The answers by decoder, all in one batch."""
     states = [
         given_state(
-            engine.query(item.question, max_tokens=MAX_TOKENS, conflict_report=name == "memory", **options),
+            # Without a verdict, which would repair what a decoder wrote.
+            engine.query(
+                item.question, max_tokens=MAX_TOKENS, conflict_report=name == "memory", verdict=False, **options
+            ),
             rank_passages(item.passages),
         )
         for item in items
