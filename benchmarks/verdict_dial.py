@@ -50,8 +50,9 @@ MAX_TOKENS = 48
 MARGIN_NATS = 1.0
 TITLE = "## The dial and the decoders with three passages"
 HEAD = """\
-Made by `{command}`. {num_demo} questions of the examples with the passages found for them, and {num_pairs} pairs of swapped Natural
-Questions, each passage among two of other questions. documents: the answer contains the document's answer. memory: it
+Made by `python benchmarks/verdict_dial.py{quick} --write docs/RESULTS.md`. {num_demo} questions of the examples with
+the passages found for them, and {num_pairs} pairs of swapped Natural Questions, each passage among two of other
+questions; without a verdict. documents: the answer contains the document's answer. memory: it
 is the model's own answer. off language: it is cut off after {max_tokens} tokens, or far less likely than any answer of
 plain decoding. The dial was changed once after a look at these questions; so few tell a large difference from none.
 """
@@ -114,7 +115,7 @@ def main() -> None:
             sets["demo"] = demo_items(engine)
             sets["one passage"] = [replace(item, passages=item.passages[:1]) for item in among_others(pairs, place=0)]
         measured = measure_all(engine, sets, choices() if args.choose else DIAL | OTHERS)
-    report(measured, sets, args.write)
+    report(measured, sets, args.write, " --quick" if args.quick else "")
 
 
 def choices() -> dict[str, Options]:
@@ -235,11 +236,13 @@ def pooled(measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int]
     return Score(*(sum(getattr(part, field) * size for part, size in parts) / total for field in fields))
 
 
-def report(measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Sequence[Item]], page: Path | None) -> None:
+def report(
+    measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Sequence[Item]], page: Path | None, quick: str
+) -> None:
     """Print the tables and the JSON line, and write the section of ``page``."""
     sizes = {name: len(items) for name, items in sets.items()}
     scores = {name: pooled(measured, sizes, name) for name in measured["pairs"]}
-    text = section(measured, sizes, scores) if "demo" in sets else table(measured)
+    text = section(measured, sizes, scores, quick) if "demo" in sets else table(measured)
     print(text)
     if page and "demo" in sets:
         write_section(page, text)
@@ -249,9 +252,11 @@ def report(measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Seque
     print(json.dumps({"dial": dial, "others": others, "details": details, "num_questions": sizes}))
 
 
-def section(measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int], scores: Mapping[str, Score]) -> str:
+def section(
+    measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int], scores: Mapping[str, Score], quick: str
+) -> str:
     """The tables in Markdown, with what they show."""
-    head = HEAD.format(num_demo=sizes["demo"], num_pairs=sizes["pairs"], max_tokens=MAX_TOKENS)
+    head = HEAD.format(quick=quick, num_demo=sizes["demo"], num_pairs=sizes["pairs"], max_tokens=MAX_TOKENS)
     several = table({"both": scores, "examples": measured["demo"], "pairs": measured["pairs"]})
     single = table({"one passage": measured["one passage"]})
     return f"{TITLE}\n\n{head}\n{several}\nThe same pairs with their own passage alone:\n\n{single}"
