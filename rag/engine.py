@@ -296,11 +296,7 @@ class Engine:
 
     @property
     def patches(self) -> PatchSet:
-        """The library's documents as LoRA patches.
-
-        Raises:
-            LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
-        """
+        """The library's documents as LoRA patches."""
         return self.components.patches
 
     def _check_readable(self) -> None:

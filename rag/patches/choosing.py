@@ -65,7 +65,8 @@ class Chooser:
         """The patch of each document that has one."""
         base = self.base()
         keys = {doc_id: patch_key(content_hash, base, self.writer) for doc_id, content_hash in hashes.items()}
-        keys = {doc_id: key for doc_id, key in keys.items() if key in self.store}
+        known = self.store.known(keys.values())
+        keys = {doc_id: key for doc_id, key in keys.items() if key in known}
         must_have = query.patches == "only"
         if len(keys) < len(hashes) and (self.is_portable or (must_have and not keys)):
             missing = {doc_id: content_hash for doc_id, content_hash in hashes.items() if doc_id not in keys}

@@ -49,8 +49,6 @@ class PatchSet:
         writer: PatchWriter | None = None,
         cache_salt: str = "",
     ) -> None:
-        if library.folder is None:
-            raise LibraryError(f"patches are kept beside a library in a folder; {library.place} is in PostgreSQL")
         self._library = library
         self._config = config
         self._custom_writer = writer
@@ -58,7 +56,7 @@ class PatchSet:
         self._profile = load_profile(config.patch_profile)
         self._hashes: tuple[int, dict[str, str]] = (-1, {})
         self._model = BaseModel(config, generator)
-        self.store = PatchStore(library.folder / "patches", config.patch_store_mib, config.patch_memory_mib)
+        self.store = PatchStore(library.patch_files(), config.patch_store_mib, config.patch_memory_mib)
         portable = config.patch_portable
         self._adapters = AdapterBuilder(self.store, lambda: self.base, config.patch_max_rank, portable)
         self._chooser = Chooser(
@@ -80,7 +78,7 @@ class PatchSet:
         """Makes the patches."""
         if self._custom_writer is not None:
             return self._custom_writer
-        source = build_source(self._profile, self.trainable, self.store.folder / "samples", self._cache_salt)
+        source = build_source(self._profile, self.trainable, self.store.scratch / "samples", self._cache_salt)
         return GradientWriter(self.trainable, self._profile, source)
 
     def check_engine(self) -> None:
@@ -120,13 +118,14 @@ class PatchSet:
             PatchError: the store has no room for all of them.
         """
         keys = [patch_key(document.content_hash, self.base, self._writer_fingerprint) for document in documents]
-        if any(key not in self.store for key in keys):
+        if len(self.store.known(keys)) < len(set(keys)):
             by_key = dict(zip(keys, documents, strict=True))
             report = self._builder().build(list(by_key.values()), Progress())
             if report.left_out:
                 raise PatchError(report.warning)
+        known = self.store.known(keys)
         return [
-            PatchUse(document.doc_id, key, 1.0) if key in self.store else None
+            PatchUse(document.doc_id, key, 1.0) if key in known else None
             for key, document in zip(keys, documents, strict=True)
         ]
 
@@ -188,7 +187,7 @@ class PatchSet:
         """Content hash of the chosen documents."""
         hashes = self._live_hashes()
         if not hashes:
-            raise LibraryError(f"the library at {self._library.folder} is empty; add documents first")
+            raise LibraryError(f"the library at {self._library.place} is empty; add documents first")
         if not docs:
             return hashes
         return {doc_id: hashes[doc_id] for doc_id in find_documents(self._library, docs)}

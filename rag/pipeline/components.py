@@ -132,11 +132,7 @@ class Components:
 
     @lazy_property
     def patches(self) -> PatchSet:
-        """The library's documents as LoRA patches.
-
-        Raises:
-            LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
-        """
+        """The library's documents as LoRA patches."""
         # Loads torch: not before a model is needed.
         from rag.patches.patchset import PatchSet
 

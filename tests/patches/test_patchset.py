@@ -21,6 +21,7 @@ from rag.core.errors import LibraryError, PatchError, SettingError
 from rag.core.process.lazy import lazy_property
 from rag.generation import adapter_folder as folders
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.library.adapter_folders import MANIFEST, PARTIAL
 from rag.models.fingerprint import model_fingerprint
 from rag.patches import patchset as patchsets
 from rag.patches.base import PatchDocument, PatchWriter, Sample, WrittenPatch
@@ -28,7 +29,6 @@ from rag.patches.base_model import BaseModel
 from rag.patches.patchset import PatchSet
 from rag.patches.profiles import FAST
 from rag.patches.questions.source import build_source
-from rag.patches.store.folder import MANIFEST
 from rag.patches.training.trainer import Trainer
 from rag.patches.training.writer import GradientWriter
 from tests.conftest import ROOT
@@ -169,7 +169,7 @@ def test_only_without_a_patch_is_refused(engine: Engine) -> None:
 def test_a_damaged_patch_is_named(engine: Engine) -> None:
     engine.patches.build()
     for info in engine.patches.ls():
-        (engine.patches.store.folder / info.key / folders.WEIGHTS).write_bytes(b"junk")
+        (engine.patches.store.scratch / info.key / folders.WEIGHTS).write_bytes(b"junk")
     with pytest.raises(PatchError, match="is damaged"):
         engine.ask("Who is the harbour master?", patches="only")
 
@@ -237,7 +237,7 @@ DOCUMENTS = [PatchDocument(name, name, text, f"hash of {name}") for name, text i
 
 @pytest.mark.parametrize("kind", ["gradient", "text"])
 def test_every_writer_keeps_the_contract(kind: str, tiny: TransformersGenerator, engine: Engine) -> None:
-    writer = build_writer(kind, tiny, engine.patches.store.folder)
+    writer = build_writer(kind, tiny, engine.patches.store.scratch)
     results = dict(writer.write(DOCUMENTS))
     assert sorted(results) == [0, 1]
     for result in results.values():
@@ -350,7 +350,7 @@ def test_a_killed_build_goes_on(tmp_path: Path, embeddings: Any, tiny: Transform
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     deadline = time.monotonic() + 60
-    while len(list((library / "patches").glob(f"*/{MANIFEST}"))) < 3:
+    while len(list((library / "patches").glob(f"[!.]*/{MANIFEST}"))) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -362,4 +362,4 @@ def test_a_killed_build_goes_on(tmp_path: Path, embeddings: Any, tiny: Transform
         report = engine.patches.build()
         assert set(report.skipped) == done
         assert len(report.built) == 30 - len(done)
-        assert not list(engine.patches.store.folder.glob(f"{folders.PARTIAL}*"))
+        assert not list(engine.patches.store.scratch.glob(f"{PARTIAL}*"))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rag.core.process.leases import remove_unless_leased, writer_lock
-from rag.generation.adapter_folder import PARTIAL
-from rag.patches.store.folder import remove_partial
-from rag.patches.store.usage import find_folders, sum_bytes
+from rag.library.adapter_folders import PARTIAL, find_folders, remove_partial, sum_bytes
 
 
 def trim_composed(composed: Path, max_bytes: int) -> bool:
@@ -27,6 +25,6 @@ def trim_composed(composed: Path, max_bytes: int) -> bool:
         for item in items:
             if total <= max_bytes:
                 break
-            if remove_unless_leased(item.path, composed / f"{PARTIAL}{item.path.name}"):
+            if remove_unless_leased(composed / item.name, composed / f"{PARTIAL}{item.name}"):
                 total -= item.size_bytes
     return total <= max_bytes
