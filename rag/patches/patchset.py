@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rag.core.answer import PatchUse
 from rag.core.encoding import Encoder
-from rag.core.errors import LibraryError, PatchError, SettingError
+from rag.core.errors import LibraryError, PatchError, SettingError, StorageError
 from rag.core.passages import ScoredPassage
 from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
@@ -161,12 +161,20 @@ class PatchSet:
     def patch(self, query: Query, ranking: Sequence[ScoredPassage]) -> Patching:
         """The patches of a question: those of the retrieved documents that are relevant to it, composed.
 
+        A question that has passages is answered without a patch that cannot be had, and the notice says so.
+
         Raises:
-            PatchError: ``only`` was asked for and no retrieved document has a patch; or one is damaged, or was made
-                for another model.
+            PatchError: ``only`` was asked for and no retrieved document has a patch; or all of them are gone or
+                damaged, or were made for another model.
+            StorageError: ``only`` was asked for, and the store is out of reach.
         """
-        uses = tuple(self._chooser.choose(query, ranking, self._live_hashes()))
-        return Patching(self.adapter(uses), uses)
+        try:
+            uses = tuple(self._chooser.choose(query, ranking, self._live_hashes()))
+            return self._compose(uses, must_have=query.patches == "only")
+        except (PatchError, StorageError) as error:
+            if query.patches == "only":
+                raise
+            return Patching(notice=f"Answered without patches: {error}.")
 
     def weights(self, question: str, ranking: Sequence[ScoredPassage]) -> dict[str, float]:
         """Weight of each retrieved document's patch, by relevance; documents of weight 0 are left out."""
@@ -175,6 +183,23 @@ class PatchSet:
     def adapter(self, uses: Sequence[PatchUse]) -> Adapter | None:
         """Patches as one adapter, named by what it is made of; ``None`` for none."""
         return self._adapters.build(uses)
+
+    def _compose(self, uses: tuple[PatchUse, ...], *, must_have: bool) -> Patching:
+        """The adapter of those patches that are still there: one may be evicted after it was chosen."""
+        try:
+            return Patching(self.adapter(uses), uses)
+        except PatchError as error:
+            usable = tuple(use for use in uses if self._is_usable(use))
+            if must_have and not usable:
+                raise
+            lost = ", ".join(use.doc_id for use in uses if use not in usable)
+            return Patching(self.adapter(usable), usable, f"Answered without the patch of {lost}: {error}.")
+
+    def _is_usable(self, use: PatchUse) -> bool:
+        try:
+            return self.adapter([use]) is not None
+        except PatchError:
+            return False
 
     def _builder(self, jobs: int | None = None) -> Builder:
         return Builder(self.store, self.writer, self._profile.name, self._model.name, jobs)

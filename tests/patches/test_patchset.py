@@ -17,15 +17,18 @@ import pytest
 import torch
 
 from rag import Answer, Engine
-from rag.core.errors import LibraryError, PatchError, SettingError
+from rag.core.answer import PatchUse
+from rag.core.errors import LibraryError, PatchError, SettingError, StorageError
 from rag.core.process.lazy import lazy_property
 from rag.generation import adapter_folder as folders
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.adapter_folders import MANIFEST, PARTIAL
+from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.models.fingerprint import model_fingerprint
 from rag.patches import patchset as patchsets
 from rag.patches.base import PatchDocument, PatchWriter, Sample, WrittenPatch
 from rag.patches.base_model import BaseModel
+from rag.patches.choosing import Chooser
 from rag.patches.patchset import PatchSet
 from rag.patches.profiles import FAST
 from rag.patches.questions.source import build_source
@@ -49,10 +52,18 @@ def write_docs(folder: Path, texts: dict[str, str]) -> Path:
     return folder
 
 
-def opened(folder: Path, embeddings: Any, generator: TransformersGenerator, **settings: Any) -> Engine:
+def opened(folder: Path | str, embeddings: Any, generator: TransformersGenerator, **settings: Any) -> Engine:
     return Engine.open(
         folder, embeddings=embeddings, generator=generator, max_tokens=8, **({"patch_gate": -1.0} | settings)
     )
+
+
+@pytest.fixture
+def shared(place: str, tmp_path: Path, embeddings: Any, tiny: TransformersGenerator) -> Iterator[Engine]:
+    """An engine over each kind of library."""
+    with opened(place, embeddings, tiny) as engine:
+        engine.add(write_docs(tmp_path / "docs", TEXTS))
+        yield engine
 
 
 @pytest.fixture
@@ -123,7 +134,8 @@ def test_a_disk_that_fills_costs_one_document(engine: Engine, monkeypatch: pytes
     assert [info.doc_id for info in engine.patches.ls()] == list(report.built)
 
 
-def test_asking_with_patches(engine: Engine) -> None:
+def test_asking_with_patches(shared: Engine) -> None:
+    engine = shared
     engine.patches.build()
     question = "Who is the harbour master?"
     off, auto, only = (
@@ -174,6 +186,40 @@ def test_a_damaged_patch_is_named(engine: Engine) -> None:
         engine.ask("Who is the harbour master?", patches="only")
 
 
+def test_a_patch_that_goes_after_it_was_chosen(shared: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evicted by another process between retrieval and generation: the answer does without it, and says so."""
+    shared.patches.build()
+    uses = [PatchUse(info.doc_id, info.key, 1.0) for info in shared.patches.ls()]
+    monkeypatch.setattr(Chooser, "choose", lambda *args: uses)
+    question = "Who is the harbour master?"
+    shared.patches.remove([uses[1].key])
+    for mode in ("auto", "only"):
+        answer = shared.ask(question, patches=mode)
+        assert answer.patches == (uses[0],)
+        assert f"Answered without the patch of {uses[1].doc_id}: there is no patch {uses[1].key}" in answer.notice
+    shared.patches.remove([uses[0].key])
+    without = shared.ask(question, patches="auto")
+    assert without.patches == ()
+    assert without.citations
+    assert "Answered without the patch of" in without.notice
+    with pytest.raises(PatchError, match="there is no patch"):
+        shared.ask(question, patches="only")
+
+
+def test_a_store_out_of_reach(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.patches.build()
+
+    def fail(*args: Any) -> Any:
+        raise StorageError("postgresql://db/town: the server closed the connection")
+
+    monkeypatch.setattr(FolderPatchFiles, "known", fail)
+    answer = engine.ask("Who is the harbour master?", patches="auto")
+    assert answer.patches == ()
+    assert answer.notice.startswith("Answered without patches: postgresql://db/town")
+    with pytest.raises(StorageError, match="closed the connection"):
+        engine.ask("Who is the harbour master?", patches="only")
+
+
 def test_patches_of_another_model(tmp_path: Path, embeddings: Any, tiny: TransformersGenerator, engine: Engine) -> None:
     engine.patches.build()
     model = tiny_model("llama")
@@ -185,11 +231,16 @@ def test_patches_of_another_model(tmp_path: Path, embeddings: Any, tiny: Transfo
         pytest.raises(PatchError, match="not for this one"),
     ):
         refused.ask("Who is the harbour master?", patches="only")
+    with opened(tmp_path / "library", embeddings, other) as without:
+        answer = without.ask("Who is the harbour master?", patches="auto")
+        assert answer.patches == ()
+        assert "made for model" in answer.notice
     with opened(tmp_path / "library", embeddings, other, patch_portable=True) as portable:
         assert portable.ask("Who is the harbour master?", patches="only").patches
 
 
-def test_removing(engine: Engine) -> None:
+def test_removing(shared: Engine) -> None:
+    engine = shared
     engine.patches.build()
     first, second = engine.patches.ls()
     assert engine.patches.remove([first.key[:8]]) == [first.key]
