@@ -11,7 +11,8 @@ class ServiceSettings:
     """How the service runs.
 
     Attributes:
-        root: LIBRARY_DIR; libraries live at ``root/TENANT/LIBRARY``, jobs under ``root/.jobs``.
+        root: LIBRARY_DIR; libraries live at ``root/TENANT/LIBRARY``, jobs under ``root/.jobs``; with ``database``, both
+            are there.
         keys: file of API keys; ``None`` serves one tenant without keys, on loopback only.
         hosts: names by which requests may reach the service (``Host``); by default any with keys, else this machine's.
         origins: pages of other addresses that may write, such as ``https://papers.example``; by default none.
@@ -19,7 +20,8 @@ class ServiceSettings:
         max_chats_per_client: questions at once, of one key.
         requests_per_minute: requests of one key, on average; of all processes together where there is a database.
         job_workers: uploads that are worked on at once; where there are several workers, no tenant has them all.
-        max_jobs: jobs that may wait; more are refused with 503.
+        max_jobs: jobs of a kind that may wait, of all processes together where there is a database; more are refused
+            with 503.
         chat_timeout_s: longest time for one answer.
         max_body_bytes: largest body of a request.
         max_upload_bytes: largest body of a request that adds documents.
