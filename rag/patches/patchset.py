@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from rag.core.answer import PatchUse
 from rag.core.encoding import Encoder
@@ -23,6 +23,7 @@ from rag.patches.building import Builder, read_document
 from rag.patches.choosing import Chooser
 from rag.patches.profiles import load_profile
 from rag.patches.questions.source import build_source
+from rag.patches.ray_build import WorkerPlan, build_on_workers
 from rag.patches.store.keys import match_keys, patch_key
 from rag.patches.store.patch_store import PatchStore
 from rag.patches.training.writer import GradientWriter
@@ -91,22 +92,52 @@ class PatchSet:
             raise SettingError("a vLLM server over HTTP runs no patches; take engine='vllm' or 'transformers' for them")
 
     def build(
-        self, docs: Sequence[str] = (), *, jobs: int | None = None, progress: Progress | None = None
+        self,
+        docs: Sequence[str] = (),
+        *,
+        jobs: int | None = None,
+        workers: int = 1,
+        progress: Progress | None = None,
     ) -> BuildReport:
         """Make the patches that are missing. Each is saved as soon as it is done, so a killed build can be resumed.
 
         Args:
             docs: sources, folders or doc_ids; all documents by default.
             jobs: most documents that train together; by default as many as memory takes.
+            workers: processes that train, on Ray if there are several; each loads the configured model.
             progress: told of each document.
 
         Raises:
             LibraryError: a name that fits no document.
             ModelError: the model cannot be patched.
+            SettingError: Ray is not installed, or has no room for the workers.
         """
         hashes = self._match_documents(docs)
+        if workers == 1:
+            return self.build_part(hashes, jobs=jobs, progress=progress)
+        if self._custom_writer is not None:
+            raise SettingError(
+                "workers=1 is needed for a patch writer of your own; the workers have the configured one"
+            )
+        return build_on_workers(self._library, self._config, hashes, WorkerPlan(workers, jobs), progress or Progress())
+
+    def build_part(
+        self,
+        hashes: Mapping[str, str],
+        *,
+        jobs: int | None = None,
+        companions: Collection[str] = (),
+        progress: Progress | None = None,
+    ) -> BuildReport:
+        """:meth:`build` in this process, of documents by their content hash.
+
+        Args:
+            hashes: content hash by doc_id.
+            jobs, progress: as for :meth:`build`.
+            companions: content hashes of documents that other processes build at this time; their patches stay.
+        """
         documents = [read_document(self._library, doc_id, content_hash) for doc_id, content_hash in hashes.items()]
-        return self._builder(jobs).build(documents, progress or Progress())
+        return self._builder(jobs).build(documents, progress or Progress(), companions)
 
     def find_or_build(self, documents: Sequence[PatchDocument]) -> list[PatchUse | None]:
         """The patch of each document at full weight, made now where it is missing; ``None`` for one that makes none.
