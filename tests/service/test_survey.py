@@ -106,6 +106,7 @@ def test_one_comparison_at_a_time_that_can_be_cancelled(town: httpx.Client, monk
 
     def held(*parameters: Any) -> Any:
         may_go.wait(20)
+        parameters[2](2, 6)  # where a job notices that it is cancelled
         return compare(*parameters)
 
     monkeypatch.setattr(search, "_compare", held)

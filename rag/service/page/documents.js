@@ -77,10 +77,11 @@ function rowView(library, one, patched) {
   const button = h("button", { type: "button", className: "quiet", "aria-label": `Remove ${name}` }, "Remove");
   const row = h("li", { hidden: isLeaving(one.doc_id) },
     h("div", { className: "what" }, h("a", { href: `#/documents/${encodeURIComponent(one.doc_id)}` }, name), h("span", { className: "hint" }, one.source)),
-    h("span", { className: "hint" }, one.date ? `of ${one.date}` : "no date"),
-    h("span", { className: "hint" }, `added ${dayOf(one.added_at)}`),
-    h("span", { className: "hint" }, counted(one.num_passages, "passage")),
-    h("span", { className: patched.has(one.doc_id) ? "badge" : "hint" }, patched.has(one.doc_id) ? "patched" : "searchable"),
+    h("div", { className: "facts" },
+      h("span", {}, one.date ? `of ${one.date}` : "no date"),
+      h("span", {}, `added ${dayOf(one.added_at)}`),
+      h("span", {}, counted(one.num_passages, "passage")),
+      h("span", { className: patched.has(one.doc_id) ? "badge" : "" }, patched.has(one.doc_id) ? "patched" : "searchable")),
     button);
   button.onclick = () => removeDocument(library, one, { show: (isThere) => (row.hidden = !isThere), focus: () => button.focus() });
   return row;

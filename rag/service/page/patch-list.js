@@ -54,9 +54,8 @@ function rowView(library, one) {
   const button = h("button", { type: "button", className: "quiet", "aria-label": `Remove the patch of ${one.title}` }, "Remove");
   const row = h("li", {},
     h("div", { className: "what" }, h("a", { href: `#/documents/${encodeURIComponent(one.doc_id)}` }, one.title), h("span", { className: "hint" }, `${one.profile}, for ${one.base_name}`)),
-    h("span", { className: "hint" }, `${one.num_samples} questions`),
-    h("span", { className: "hint" }, `rank ${one.rank}`),
-    h("span", { className: "hint" }, `${(one.size_bytes / 1024).toFixed(0)} KB`),
+    h("div", { className: "facts" },
+      h("span", {}, `${one.num_samples} questions`), h("span", {}, `rank ${one.rank}`), h("span", {}, `${(one.size_bytes / 1024).toFixed(0)} KB`)),
     button);
   button.onclick = async () => {
     button.disabled = true;

@@ -31,8 +31,10 @@ function chosenView() {
 function show({ isMoving = false } = {}) {
   const { name, view, rest } = chosenView();
   for (const link of byId("views").querySelectorAll("a")) {
-    if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash === `#/${name}`) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ inline: "nearest", block: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
   byId("ask").hidden = Boolean(view);
   const box = byId("view");
