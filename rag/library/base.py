@@ -22,6 +22,7 @@ from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
 from rag.library.checking import Finding, IsReadable
 from rag.library.question_store import QuestionStore
+from rag.library.report_store import ReportStore
 
 RowIds = NDArray[np.int64]
 
@@ -191,6 +192,14 @@ class Library(ABC):
 
         Raises:
             StorageError: it cannot be made.
+        """
+
+    @abstractmethod
+    def report_store(self) -> ReportStore:
+        """What was found out about the library as a whole.
+
+        Raises:
+            StorageError: the server is out of reach.
         """
 
     @abstractmethod

@@ -251,10 +251,10 @@ class Jobs:
         if job.kind == "patches":
             fields = built_fields(build_patches(engine, about["doc_ids"], progress))
         elif job.kind in ("conflicts", "audit"):
-            survey(engine, job.kind, about, self._catalog.root, progress.reach)
+            survey(engine, job.kind, about, progress.reach)
             fields = {"status": "done"}
         else:
-            fields = added_fields(add_uploads(engine, folder, about, attempts, progress, self._catalog.root))
+            fields = added_fields(add_uploads(engine, folder, about, attempts, progress))
         return progress.job.model_copy(update={**fields, "num_done": progress.job.num_sources})
 
 

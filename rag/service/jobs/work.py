@@ -60,7 +60,7 @@ class JobProgress(Progress):
 
 
 def add_uploads(
-    engine: Engine, folder: Path, about: Mapping[str, Any], attempts: Attempts, progress: Progress, root: Path
+    engine: Engine, folder: Path, about: Mapping[str, Any], attempts: Attempts, progress: Progress
 ) -> AddReport:
     """Add the uploads of a job; what is removed for them takes its patches, and what is quoted from it, along."""
     following = about.get("following", {})
@@ -72,7 +72,7 @@ def add_uploads(
     )
     for source in (*report.removed, *(pair.former for pair in report.moved)):
         forget_patches(engine, doc_id_from_source(source))
-        Reports.open(engine, root).forget(doc_id_from_source(source))
+        Reports(engine).forget(doc_id_from_source(source))
     return report
 
 

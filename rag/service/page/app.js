@@ -160,6 +160,7 @@ function showChats() {
 }
 
 function openChat(one) {
+  location.hash = "#/ask";
   running?.abort();
   chat = one;
   localStorage.setItem(CURRENT, chat.id);
@@ -264,6 +265,7 @@ function startPanel() {
   };
   button.addEventListener("click", () => set(button.getAttribute("aria-expanded") !== "true"));
   byId("main").addEventListener("pointerdown", () => set(false));
+  addEventListener("hashchange", () => set(false));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     hideCandidates();

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { isOpen } from "./jobs.js";
-import { fileName, nameDocument } from "./passage.js";
+import { fileName, nameDocument, shortSource } from "./passage.js";
 import { isLeaving, removeDocument } from "./removal.js";
 import { longList } from "./survey.js";
 
@@ -76,7 +76,7 @@ function rowView(library, one, patched) {
   const name = nameDocument(one);
   const button = h("button", { type: "button", className: "quiet", "aria-label": `Remove ${name}` }, "Remove");
   const row = h("li", { hidden: isLeaving(one.doc_id) },
-    h("div", { className: "what" }, h("a", { href: `#/documents/${encodeURIComponent(one.doc_id)}` }, name), h("span", { className: "hint" }, one.source)),
+    h("div", { className: "what" }, h("a", { href: `#/documents/${encodeURIComponent(one.doc_id)}` }, name), h("span", { className: "hint" }, shortSource(one.source))),
     h("div", { className: "facts" },
       h("span", {}, one.date ? `of ${one.date}` : "no date"),
       h("span", {}, `added ${dayOf(one.added_at)}`),
@@ -97,7 +97,7 @@ async function renderDocument(library, docId, page) {
     list.append(...next.passages.map(passageView));
     more.hidden = list.children.length >= one.num_passages;
   };
-  const facts = [one.source, one.date ? `of ${one.date}` : "", `added ${dayOf(one.added_at)}`, counted(one.num_passages, "passage"), counted(one.size_chars, "character")];
+  const facts = [shortSource(one.source), one.date ? `of ${one.date}` : "", `added ${dayOf(one.added_at)}`, counted(one.num_passages, "passage"), counted(one.size_chars, "character")];
   return [
     h("p", { className: "hint" }, facts.filter(Boolean).join(" · ")),
     h("p", { className: "links" }, h("a", { href: "#/documents" }, "All documents"), h("a", { href: `#/graph/doc/${encodeURIComponent(docId)}` }, "Show in the graph")),

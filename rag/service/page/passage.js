@@ -4,7 +4,15 @@ import * as api from "./api.js";
 import { byId, h, openDialog } from "./dom.js";
 import { report } from "./notice.js";
 
+const MAX_PARTS = 3;
+
 export const fileName = (source) => source.split(/[\\/]/).filter(Boolean).pop() ?? source;
+
+/** Where a document came from, without the folders of a server that nobody here can open. */
+export function shortSource(source) {
+  const parts = source.split(/[\\/]/).filter(Boolean);
+  return parts.length > MAX_PARTS && !/^[a-z]+:\/\//i.test(source) ? `…/${parts.slice(-MAX_PARTS).join("/")}` : source;
+}
 
 /** What a document is called. */
 export const nameDocument = (one) => one.title || fileName(one.source);
@@ -15,7 +23,7 @@ const placeOf = ({ location, heading }) => [location, heading].filter(Boolean).j
 /** Show a passage (`{title, source, location, heading, passage}`); `sentence` is marked in it. */
 export function openPassage(citation, sentence = "") {
   byId("passage-title").textContent = nameDocument(citation);
-  byId("passage-source").textContent = [citation.source, placeOf(citation), citation.date].filter(Boolean).join(" · ");
+  byId("passage-source").textContent = [shortSource(citation.source), placeOf(citation), citation.date].filter(Boolean).join(" · ");
   const box = byId("passage-text");
   box.replaceChildren(...marked(citation.passage, sentence));
   openDialog(byId("passage"));

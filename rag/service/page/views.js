@@ -40,7 +40,7 @@ function show({ isMoving = false } = {}) {
   const box = byId("view");
   box.hidden = !view;
   if (!view) {
-    if (isMoving) byId("question").focus();
+    if (isMoving && matchMedia("(min-width: 52rem)").matches) byId("question").focus(); // on a phone the keys would cover all
     return;
   }
   // Each time a new element: what an earlier one still waits for comes to nothing.
