@@ -189,6 +189,6 @@ class Jobs:
             patches = open_trainable_patches(engine)
             return built_fields(build_patches(engine, patches, held.about["doc_ids"], progress))
         if held.job.kind in ("conflicts", "audit"):
-            survey(engine, held.job.kind, held.about, self._catalog.root, progress.reach)
+            survey(engine, held.job.kind, held.about, progress.reach)
             return {"status": "done"}
-        return added_fields(add_uploads(engine, held, progress, self._catalog.root))
+        return added_fields(add_uploads(engine, held, progress))

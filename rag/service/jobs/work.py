@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +62,7 @@ class JobProgress(Progress):
         self._held.write(self.job)
 
 
-def add_uploads(engine: Engine, held: HeldJob, progress: Progress, root: Path) -> AddReport:
+def add_uploads(engine: Engine, held: HeldJob, progress: Progress) -> AddReport:
     """Add the uploads of a job; what is removed for them takes its patches, and what is quoted from it, along."""
     following = held.about.get("following", {})
     report = engine.add(
@@ -71,7 +70,7 @@ def add_uploads(engine: Engine, held: HeldJob, progress: Progress, root: Path) -
     )
     for source in (*report.removed, *(pair.former for pair in report.moved)):
         forget_patches(engine, doc_id_from_source(source))
-        Reports.open(engine, root).forget(doc_id_from_source(source))
+        Reports(engine).forget(doc_id_from_source(source))
     return report
 
 
