@@ -265,7 +265,7 @@ class Engine:
         """A checked :class:`Query` from a question and options (:func:`rag.core.settings.options.build_query`)."""
         salted = {"cache_salt": self._cache_salt} | options
         query = build_query(question, salted, self.config, has_own_retrievers=self._has_own_retrievers)
-        if query.patches != "off":
+        if query.patches == "only":
             self.patches.check_engine()
         return query
 

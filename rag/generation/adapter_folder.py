@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor
 
-from rag.core.process.leases import leased
-from rag.generation.base import Adapter
-from rag.library.adapter_folders import CONFIG, WEIGHTS, write_files
-
-PREFIX = "base_model.model."
-
-
-@contextmanager
-def lease_folder(adapter: Adapter, base_name: str) -> Iterator[None]:
-    """Inside, the adapter's folder exists, and no limit on the size of a store removes it.
-
-    Raises:
-        StorageError: the disk is full, or cannot be written.
-    """
-
-    def write() -> None:
-        write_files(adapter.folder, adapter_files(adapter.tensors, base_name))
-
-    with leased(adapter.folder, write):
-        yield
+from rag.generation.adapters.packed import name_tensors
+from rag.library.adapter_folders import CONFIG, WEIGHTS
 
 
 def adapter_files(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, bytes]:
@@ -40,12 +21,7 @@ def adapter_files(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) 
         tensors: by layer, ``A [r, in]`` and ``B [out, r]``, all scales multiplied in.
         base_name: the base model, as the user named it.
     """
-    named = {
-        f"{PREFIX}{layer}.lora_{side}.weight": tensor.contiguous()
-        for layer, pair in tensors.items()
-        for side, tensor in zip("AB", pair, strict=True)
-    }
-    return {WEIGHTS: save(named), CONFIG: encode_json(peft_config(tensors, base_name))}
+    return {WEIGHTS: save(name_tensors(tensors)), CONFIG: encode_json(peft_config(tensors, base_name))}
 
 
 def peft_config(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, Any]:

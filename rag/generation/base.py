@@ -12,7 +12,8 @@ from typing import Literal, Protocol, runtime_checkable
 from decoders.streams import CONTEXT, PARAMETRIC
 from rag.core.answer import Step
 from rag.core.query import Message
-from rag.generation.request import Adapter, Prompt, Request
+from rag.generation.adapters.adapter import Adapter
+from rag.generation.request import Prompt, Request
 
 __all__ = [
     "Adapter",
@@ -129,6 +130,26 @@ class Checkable(Protocol):
 
         Raises:
             UnavailableError, ModelError: it would not, with the reason.
+        """
+        ...
+
+
+@runtime_checkable
+class AdapterRunner(Protocol):
+    """A generator that can tell before a question whether it would run an adapter."""
+
+    @property
+    def max_adapter_rank(self) -> int:
+        """Largest rank of an adapter; 0 where none is run."""
+        ...
+
+    def check_adapter(self, adapter: Adapter) -> None:
+        """Return if prompts can be read with this adapter.
+
+        Raises:
+            SettingError: its rank is too large, or the engine runs no adapters.
+            PatchError: it was made for another model.
+            UnavailableError: the engine is down.
         """
         ...
 

@@ -14,13 +14,10 @@ from pathlib import Path
 
 from rag.core.errors import StorageError
 from rag.core.process.files import write_folder_atomically
-from rag.core.process.leases import LEASE
 
 WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
 PARTIAL = ".partial-"
 _NAME_LENGTH = 32
-# A use touches one of these: the manifest of a patch, the lease of a composed adapter.
-_TOUCHED = (MANIFEST, LEASE)
 
 
 @dataclass(frozen=True, order=True)
@@ -80,10 +77,10 @@ def remove_partial(parent: Path) -> None:
 
 
 def _measure(path: Path) -> Usage:
-    touched = [path / name for name in _TOUCHED if (path / name).exists()]
     try:
-        return Usage(max(file.stat().st_mtime for file in touched), (path / WEIGHTS).stat().st_size, path.name)
-    except (OSError, ValueError):
+        # A use touches the manifest.
+        return Usage((path / MANIFEST).stat().st_mtime, (path / WEIGHTS).stat().st_size, path.name)
+    except OSError:
         return Usage(0.0, _size(path / WEIGHTS), path.name)
 
 

@@ -40,7 +40,7 @@ class PatchFiles(ABC):
     @property
     @abstractmethod
     def scratch(self) -> Path:
-        """A folder of this machine for what can be made again: composed adapters, written questions."""
+        """A folder of this machine for what can be made again: written questions."""
 
     @abstractmethod
     def list_keys(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from rag.core.answer import PatchUse
 from rag.core.encoding import Encoder
@@ -12,10 +13,13 @@ from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
 from rag.core.query import Query
 from rag.core.settings.config import Config
-from rag.generation.base import Adapter, Generator
+from rag.generation.base import Adapter, AdapterRunner, Generator
+from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.base import Library
 from rag.library.find import find_documents
+from rag.models.loading import resolve_device
+from rag.models.sentence_encoder import SentenceEncoder
 from rag.patches.adapters import AdapterBuilder
 from rag.patches.base import BuildReport, PatchDocument, PatchInfo, Patching, PatchWriter
 from rag.patches.base_model import BaseModel
@@ -56,6 +60,7 @@ class PatchSet:
         self._cache_salt = cache_salt
         self._profile = load_profile(config.patch_profile)
         self._hashes: tuple[int, dict[str, str]] = (-1, {})
+        self._generator = generator
         self._model = BaseModel(config, generator)
         self.store = PatchStore(library.patch_files(), config.patch_store_mib, config.patch_memory_mib)
         portable = config.patch_portable
@@ -86,10 +91,15 @@ class PatchSet:
         """Refuse an engine that runs no patches, before any work is done for it.
 
         Raises:
-            SettingError: it is a server.
+            SettingError: it is vLLM, started without adapters.
+            UnavailableError: it is a server that is down.
         """
-        if self._config.engine.startswith(("http://", "https://")):
-            raise SettingError("a vLLM server over HTTP runs no patches; take engine='vllm' or 'transformers' for them")
+        generator = self._generator()
+        if isinstance(generator, AdapterRunner) and generator.max_adapter_rank == 0:
+            raise SettingError(
+                "this vLLM runs no patches; start it by 'concord serve-llm', or with engine_options = {enable_lora = "
+                "true, max_lora_rank = 64}"
+            )
 
     def build(
         self,
@@ -119,7 +129,10 @@ class PatchSet:
             raise SettingError(
                 "workers=1 is needed for a patch writer of your own; the workers have the configured one"
             )
-        return build_on_workers(self._library, self._config, hashes, WorkerPlan(workers, jobs), progress or Progress())
+        # A GPU each, where the model runs on GPUs here.
+        plan = WorkerPlan(workers, jobs, float(resolve_device(self._config.device) == "cuda"))
+        opener = partial(_open_patch_set, self._library.opener(), self._config.updated(engine="transformers"))
+        return build_on_workers(opener, hashes, plan, progress or Progress())
 
     def build_part(
         self,
@@ -198,11 +211,14 @@ class PatchSet:
             PatchError: ``only`` was asked for and no retrieved document has a patch; or all of them are gone or
                 damaged, or were made for another model.
             StorageError: ``only`` was asked for, and the store is out of reach.
+            SettingError: ``only`` was asked for, and the engine does not run adapters of their rank.
         """
         try:
             uses = tuple(self._chooser.choose(query, ranking, self._live_hashes()))
-            return self._compose(uses, must_have=query.patches == "only")
-        except (PatchError, StorageError) as error:
+            patching = self._compose(uses, must_have=query.patches == "only")
+            self._check_adapter(patching.adapter)
+            return patching
+        except (PatchError, StorageError, SettingError) as error:
             if query.patches == "only":
                 raise
             return Patching(notice=f"Answered without patches: {error}.")
@@ -225,6 +241,11 @@ class PatchSet:
                 raise
             lost = ", ".join(use.doc_id for use in uses if use not in usable)
             return Patching(self.adapter(usable), usable, f"Answered without the patch of {lost}: {error}.")
+
+    def _check_adapter(self, adapter: Adapter | None) -> None:
+        generator = self._generator()
+        if adapter is not None and isinstance(generator, AdapterRunner):
+            generator.check_adapter(adapter)
 
     def _is_usable(self, use: PatchUse) -> bool:
         try:
@@ -253,3 +274,9 @@ class PatchSet:
         if self._hashes[0] != generation:
             self._hashes = (generation, self._library.hashes(is_live=True))
         return self._hashes[1]
+
+
+def _open_patch_set(open_library: Callable[[], Library], config: Config) -> PatchSet:
+    """The patches of a library in another process, with a model of its own."""
+    generator = load_generator(config)
+    return PatchSet(open_library(), config, SentenceEncoder(config), lambda: generator)

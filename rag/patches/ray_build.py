@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rag.core.errors import ConcordError, SettingError
 from rag.core.process.progress import Progress
 from rag.core.process.ray_workers import WorkerNeeds, ray_workers
 from rag.core.process.threads import configure_threads
-from rag.core.settings.config import Config
-from rag.library.base import Library
 from rag.patches.base import BuildReport
 
 # A worker gets so many documents at a time: enough to train together, and the last worker is not waited for long.
@@ -29,51 +28,59 @@ class WorkerPlan:
     Attributes:
         workers: processes.
         jobs: most documents that train together in each; ``None``: as many as memory takes.
+        gpus: of each process.
     """
 
     workers: int
     jobs: int | None = None
+    gpus: float = 0.0
+
+
+class PartBuilder(Protocol):
+    """Builds parts of a library (:class:`rag.patches.patchset.PatchSet`)."""
+
+    @property
+    def base(self) -> str:
+        """Fingerprint of the model."""
+        ...
+
+    def build_part(
+        self, hashes: Mapping[str, str], *, jobs: int | None = None, companions: Collection[str] = ()
+    ) -> BuildReport:
+        """The patches of some documents, by their content hash; those of ``companions`` stay."""
+        ...
 
 
 class BuildWorker:
     """Builds parts of a library in its own process."""
 
-    def __init__(
-        self, open_library: Callable[[], Library], config: Config, jobs: int | None, companions: Sequence[str]
-    ) -> None:
-        self._open, self._config, self._jobs, self._companions = open_library, config, jobs, companions
+    def __init__(self, open_builder: Callable[[], PartBuilder], jobs: int | None, companions: Sequence[str]) -> None:
+        self._open, self._jobs, self._companions = open_builder, jobs, companions
 
     def start(self) -> tuple[str, str] | ConcordError:
         """Load the model; the host's name, and the model's fingerprint."""
         configure_threads()
-        from rag.generation.load import load_generator
-        from rag.models.sentence_encoder import SentenceEncoder
-        from rag.patches.patchset import PatchSet
-
         try:
-            generator = load_generator(self._config)
-            library = self._open()
-            self._patches = PatchSet(library, self._config, SentenceEncoder(self._config), lambda: generator)
-            return socket.gethostname(), self._patches.base
+            self._builder = self._open()
+            return socket.gethostname(), self._builder.base
         except ConcordError as error:
             return error
 
     def build(self, part: Part) -> BuildReport | ConcordError:
         """The patches of some documents, by their content hash."""
         try:
-            return self._patches.build_part(part, jobs=self._jobs, companions=self._companions)
+            return self._builder.build_part(part, jobs=self._jobs, companions=self._companions)
         except ConcordError as error:
             return error
 
 
 def build_on_workers(
-    library: Library, config: Config, hashes: Mapping[str, str], plan: WorkerPlan, progress: Progress
+    open_builder: Callable[[], PartBuilder], hashes: Mapping[str, str], plan: WorkerPlan, progress: Progress
 ) -> BuildReport:
     """Build the patches of documents.
 
     Args:
-        library: whose documents; every worker must be able to open it.
-        config: names the model, which every worker must be able to load.
+        open_builder: opens library and model, in the process of a worker; both must be within its reach.
         hashes: content hash by doc_id.
         plan: how many workers.
         progress: told of each document, some at a time.
@@ -82,14 +89,12 @@ def build_on_workers(
         SettingError: Ray is not installed or has no room, or the workers have different models.
         ConcordError: a worker failed. What was built is kept.
     """
-    config = config.updated(engine="transformers")
-    parts = _cut(hashes, plan.workers)
-    arguments = (library.opener(), config, plan.jobs, tuple(hashes.values()))
     progress.start(len(hashes))
-    with ray_workers(BuildWorker, arguments, WorkerNeeds(plan.workers, gpus=_gpus(config))) as workers:
+    arguments = (open_builder, plan.jobs, tuple(hashes.values()))
+    with ray_workers(BuildWorker, arguments, WorkerNeeds(plan.workers, gpus=plan.gpus)) as workers:
         _check_same_model(workers.call_all("start"))
         reports = []
-        for report in workers.map("build", parts, is_ordered=False):
+        for report in workers.map("build", _cut(hashes, plan.workers), is_ordered=False):
             reports.append(report)
             for doc_id in _named(report):
                 progress.advance(doc_id)
@@ -100,13 +105,6 @@ def _cut(hashes: Mapping[str, str], num_workers: int) -> list[Part]:
     items = list(hashes.items())
     size = min(_MAX_PART, max(1, math.ceil(len(items) / (num_workers * _PARTS_PER_WORKER))))
     return [dict(items[start : start + size]) for start in range(0, len(items), size)]
-
-
-def _gpus(config: Config) -> float:
-    """GPUs of each worker: one, where the model runs on GPUs here."""
-    from rag.models.loading import resolve_device
-
-    return 1.0 if resolve_device(config.device) == "cuda" else 0.0
 
 
 def _check_same_model(started: Sequence[tuple[str, str]]) -> None:

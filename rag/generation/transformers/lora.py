@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rag.core.errors import PatchError
-from rag.generation.request import Adapter
+from rag.generation.adapters.adapter import Adapter
 
 Pair = tuple[Tensor, Tensor]
 

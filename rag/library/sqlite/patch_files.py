@@ -1,7 +1,6 @@
 """Patches beside a library in a folder: one folder a patch.
 
-patches/<key>/              adapter_model.safetensors  adapter_config.json  manifest.json
-patches/composed/<name>/    several patches as one, written only for engines that load adapters from disk
+patches/<key>/    adapter_model.safetensors  adapter_config.json  manifest.json
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from rag.core.errors import StorageError
-from rag.core.process.leases import writer_lock
+from rag.core.process.locks import writer_lock
 from rag.library.adapter_folders import (
     MANIFEST,
     PARTIAL,
@@ -84,9 +83,10 @@ class FolderPatchFiles(PatchFiles):
             raise StorageError(f"another process is writing to {self.folder}; try again when it is done") from None
 
     def clean(self) -> None:
-        """Remove what a killed process left half-written."""
+        """Remove what a killed process left half-written, and what older versions wrote for single questions."""
         with self.writing():
             remove_partial(self.folder)
+            shutil.rmtree(self.folder / "composed", ignore_errors=True)
 
 
 class _FolderChanges(PatchChanges):

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
 
 from rag.core.errors import PatchError
-from rag.generation.adapter_folder import PREFIX, adapter_files, encode_json
-from rag.generation.transformers.lora import Pair
+from rag.generation.adapter_folder import adapter_files, encode_json
+from rag.generation.adapters.packed import parse_tensors
 from rag.library.adapter_folders import CONFIG, MANIFEST, WEIGHTS, read_files
 from rag.patches.base import PatchInfo, Tensors
 
@@ -64,7 +63,7 @@ def decode_tensors(key: str, files: Mapping[str, bytes], sha256: str | None = No
         content, config = files[WEIGHTS], json.loads(files[CONFIG])
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise damaged(key, "its weights differ from those that were written")
-        return _scaled(load(content), float(config["lora_alpha"]) / float(config["r"]))
+        return parse_tensors(load(content), float(config["lora_alpha"]) / float(config["r"]))
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise damaged(key, "it is not a readable LoRA folder") from error
 
@@ -90,17 +89,3 @@ def is_whole(key: str, files: Mapping[str, bytes]) -> bool:
 def damaged(key: str, what: str) -> PatchError:
     """The error for a patch whose files cannot be used."""
     return PatchError(f"patch {key} is damaged: {what}; remove it with 'concord patch rm' and build it again")
-
-
-def _scaled(named: Mapping[str, Tensor], scale: float) -> Tensors:
-    tensors: dict[str, Pair] = {}
-    for name in sorted(named):
-        layer, is_a, _ = name.partition(".lora_A.weight")
-        if is_a:
-            b = named[f"{layer}.lora_B.weight"]
-            if named[name].shape[0] != b.shape[1]:
-                raise ValueError(f"ranks differ in {layer}")
-            tensors[layer.removeprefix(PREFIX)] = (named[name] * scale if scale != 1 else named[name], b)
-    if not tensors:
-        raise ValueError("no tensors")
-    return tensors

@@ -1,26 +1,23 @@
 """The patches of a library, by content, within a limit; wherever the library keeps them.
 
 A key is made of the document's hash, the base model's fingerprint and the writer's settings: a patch is never changed,
-only added and removed. Beyond the limit, composed folders are removed first, since they cost no training; then the
-patches that were used longest ago. A folder in use is never removed.
+only added and removed. Beyond the limit, the patches that were used longest ago are removed. Nothing is written for a
+question: adapters made of several patches exist in memory only.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rag.core.errors import PatchError
-from rag.library.adapter_folders import MANIFEST, Usage, find_folders, sum_bytes
+from rag.library.adapter_folders import MANIFEST, Usage, sum_bytes
 from rag.library.patch_files import PatchFiles
 from rag.patches.base import PatchInfo, Tensors
-from rag.patches.store.composed import trim_composed
 from rag.patches.store.files import decode_info, decode_tensors, encode_patch, find_info, is_whole
 from rag.patches.store.tensor_cache import Loaded, TensorCache
 
 _MIB = 2**20
-_SETTLED_NS = 10**9
 
 
 class PatchStore:
@@ -39,7 +36,6 @@ class PatchStore:
         self._files = files
         self.max_bytes = int(max_mib * _MIB)
         self._memory = TensorCache(int(max_memory_mib * _MIB))
-        self._trimmed_at = 0
 
     @property
     def memory_bytes(self) -> int:
@@ -52,14 +48,9 @@ class PatchStore:
         return self._files.scratch
 
     @property
-    def composed(self) -> Path:
-        """Where composed adapters lie."""
-        return self.scratch / "composed"
-
-    @property
     def size_bytes(self) -> int:
-        """Bytes of all weights, composed ones included."""
-        return self._patch_bytes() + sum_bytes(find_folders(self.composed))
+        """Bytes of all weights."""
+        return self._patch_bytes()
 
     def __contains__(self, key: str) -> bool:
         return key in self.known([key])
@@ -136,7 +127,6 @@ class PatchStore:
             changes.put(info.key, files)
         for key in victims:
             self._memory.drop(key)
-        trim_composed(self.composed, self.max_bytes - self._patch_bytes())
         infos = {key: find_info(key, manifest) for key, manifest in evicted.items()}
         return written, [found.doc_id if found else key for key, found in infos.items()]
 
@@ -144,19 +134,6 @@ class PatchStore:
         """How many patches of this size can be added while the ``protected`` ones stay."""
         stay = [item for item in self._files.usages() if item.name in protected]
         return max(0, self.max_bytes - sum_bytes(stay)) // max(1, patch_bytes)
-
-    def trim(self) -> None:
-        """Remove composed folders beyond the limit, except those in use.
-
-        Costs one ``stat`` when no folder has been added for a second.
-        """
-        if not self.composed.is_dir() or self.composed.stat().st_mtime_ns == self._trimmed_at:
-            return
-        is_within = trim_composed(self.composed, self.max_bytes - self._patch_bytes())
-        changed_at = self.composed.stat().st_mtime_ns
-        # The clock of a file system ticks in milliseconds: a change in the same tick would not be seen.
-        is_settled = time.time_ns() - changed_at > _SETTLED_NS
-        self._trimmed_at = changed_at if is_within and is_settled else 0
 
     def remove(self, keys: Sequence[str]) -> None:
         """Remove patches; all of them must be there.
@@ -177,7 +154,6 @@ class PatchStore:
     def clean(self) -> None:
         """Remove what a killed process left half-written."""
         self._files.clean()
-        trim_composed(self.composed, self.max_bytes - self._patch_bytes())
 
     def _patch_bytes(self) -> int:
         return sum_bytes(self._files.usages())

@@ -15,7 +15,7 @@ _CODE = "patches_unavailable"
 
 
 def check_patched_questions(engine: Engine) -> None:
-    """Refuse questions with patches where the model runs on a server that takes none.
+    """Refuse questions to patches alone where the model runs on an engine that takes none.
 
     Raises:
         Problem: 409, it does.
@@ -57,7 +57,6 @@ def open_trainable_patches(engine: Engine) -> PatchSet:
     """
     from rag.patches.base_model import is_trainable  # loads torch
 
-    check_patched_questions(engine)
     if not is_trainable(engine.generator):
         message = "this service answers with vLLM, which trains nothing; make the patches with 'concord patch build'"
         raise Problem(409, _CODE, message)

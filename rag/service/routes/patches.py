@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
 from rag.patches.store.keys import match_keys
-from rag.service.jobs.patches import check_patched_questions
 from rag.service.problems import Problem
-from rag.service.routes.access import Caller, CheckedRoute
+from rag.service.routes.access import CheckedRoute
 from rag.service.routes.libraries import LibraryName, Reader, Wait, Writer, ended
 from rag.service.schemas import Job, NewPatches, PatchList, Removed
-
-if TYPE_CHECKING:
-    from rag.patches.patchset import PatchSet
 
 router = APIRouter(prefix="/v1", tags=["patches"], route_class=CheckedRoute)
 
@@ -24,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["patches"], route_class=CheckedRoute)
 @router.get("/libraries/{library}/patches")
 def list_patches(library: LibraryName, caller: Reader) -> PatchList:
     """The patches of a library, by document."""
-    patches = _open_patches(caller, library)
+    patches = caller.state.catalog.engine(caller.key.tenant, library).patches
     return PatchList(data=patches.ls(), num_patched=len(patches.patched()))
 
 
@@ -43,17 +38,10 @@ async def build_patches(
 @router.delete("/libraries/{library}/patches/{name}")
 def remove_patches(library: LibraryName, name: str, caller: Writer) -> Removed:
     """Remove a patch by its key (the beginning is enough), or the patches of a document by its doc_id."""
-    patches = _open_patches(caller, library)
+    patches = caller.state.catalog.engine(caller.key.tenant, library).patches
     infos = patches.ls()
     keys = match_keys(infos, name)
     if not keys:
         raise Problem(404, "patch_not_found", f"there is no patch {name[:80]!r} in {library!r}")
     patches.remove(keys)
     return Removed(removed=[asdict(info) for info in infos if info.key in keys])
-
-
-def _open_patches(caller: Caller, library: str) -> PatchSet:
-    engine = caller.state.catalog.engine(caller.key.tenant, library)
-    if not caller.state.jobs.queue.is_building_elsewhere:
-        check_patched_questions(engine)
-    return engine.patches
