@@ -22,6 +22,7 @@ class ServiceSettings:
         job_workers: uploads that are worked on at once; where there are several workers, no tenant has them all.
         max_jobs: jobs of a kind that may wait, of all processes together where there is a database; more are refused
             with 503.
+        job_lease_s: with ``database``, a process that is silent for so long has lost the job that it works on.
         chat_timeout_s: longest time for one answer.
         max_body_bytes: largest body of a request.
         max_upload_bytes: largest body of a request that adds documents.
@@ -40,6 +41,7 @@ class ServiceSettings:
     requests_per_minute: int = 1200
     job_workers: int = 2
     max_jobs: int = 1000
+    job_lease_s: float = 30.0
     chat_timeout_s: float = 120.0
     max_body_bytes: int = 4_000_000
     max_upload_bytes: int = 50_000_000

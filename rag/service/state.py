@@ -58,7 +58,7 @@ def _build_jobs(catalog: LibraryCatalog, settings: ServiceSettings, on_end: Call
         return Jobs(catalog, folder_queue, num_workers, on_end)
     from rag.service.jobs.postgres_queue import PostgresQueue
 
-    queue = PostgresQueue(connections, num_workers, settings.max_jobs)
+    queue = PostgresQueue(connections, num_workers, settings.max_jobs, lease_s=settings.job_lease_s)
     folder_queue.hand_over(queue)  # earlier versions kept the jobs of a database's libraries in the folder
     return Jobs(catalog, queue, num_workers, on_end)
 
