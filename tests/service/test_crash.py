@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import random
 import signal
@@ -59,7 +58,9 @@ def database(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
     address = request.getfixturevalue("postgres")
     connect(address).close()
     yield (address,)
-    catalog = importlib.import_module("rag.library.postgres.catalog").PostgresCatalog(address)
+    from rag.library.postgres.catalog import PostgresCatalog
+
+    catalog = PostgresCatalog(address)
     catalog.remove("default.papers")
     catalog.close()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from rag.core.encoding import Encoder
 from rag.core.errors import ModelError, PatchError, StorageError
 from rag.core.settings.config import Config
+from rag.engine import Engine
 from rag.generation.base import Generator
 from rag.service.catalog.base import tenant_salt
 from rag.service.catalog.postgres import PostgresLibraryCatalog
@@ -110,20 +111,18 @@ class PatchWorker:
 
     def _build(self, held: HeldJob, progress: JobProgress) -> dict[str, object]:
         engine = self._catalog.engine(held.about["tenant"], held.job.library)
-        patches = self._open_patches(held)
+        patches = self._open_patches(engine, held)
         return built_fields(build_patches(engine, patches, held.about["doc_ids"], progress))
 
-    def _open_patches(self, held: HeldJob) -> PatchSet:
-        """The patches of a job's library, by the settings of the service that asked for them."""
+    def _open_patches(self, engine: Engine, held: HeldJob) -> PatchSet:
+        """The patches of a library, by the settings of the service that asked for them."""
         from rag.patches.patchset import PatchSet
 
-        tenant = held.about["tenant"]
-        engine = self._catalog.engine(tenant, held.job.library)
         try:
             config = engine.config.updated(patch_profile=held.about["profile"], patch_store_mib=held.about["store_mib"])
         except KeyError as error:
             raise PatchError(f"the job does not say {error.args[0]!r}; it is of another version of Concord") from error
-        salt = tenant_salt(tenant)
+        salt = tenant_salt(held.about["tenant"])
         encoder = engine.components.encoder
         return PatchSet(engine.library, config, encoder, self._catalog.generator, cache_salt=salt)
 
