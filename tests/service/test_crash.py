@@ -30,7 +30,7 @@ def service(root: Path, port: int, *database: str) -> Iterator[subprocess.Popen[
     command = [sys.executable, "-m", "tests.service.tiny", str(root), str(port), *database]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     try:
-        assert soon(lambda: is_up(port), 60.0)
+        assert soon(lambda: is_up(port), 180.0)  # a busy machine is slow, not wrong
         yield process
     finally:
         process.send_signal(signal.SIGKILL)

@@ -62,13 +62,13 @@ def test_a_build_goes_on_at_another_worker(service: httpx.Client, database: str)
     fill(service, "town", many(16))
     job = service.post(PATCHES, json={}).json()
     with killed_at_the_end(database):
-        assert soon(lambda: service.get(PATCHES).json()["num_patched"] > 0, 60.0)
+        assert soon(lambda: service.get(PATCHES).json()["num_patched"] > 0, 180.0)
     num_built = service.get(PATCHES).json()["num_patched"]
     worker = tiny_worker(database)
     thread = Thread(target=worker.run)
     thread.start()
     try:
-        assert soon(lambda: job_of(service, job["id"])["status"] == "done", 60.0)
+        assert soon(lambda: job_of(service, job["id"])["status"] == "done", 180.0)
     finally:
         worker.stop()
         thread.join()
