@@ -257,6 +257,32 @@ def answer_chunks(text: str) -> Iterator[dict[str, Any]]:
     yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "citations": []}
 
 
+FUZZ = """async (seed) => {
+  const { renderMarkdown } = await import("/page/markdown.js");
+  const parts = ["**", "*", "_", "__", "`", "```\\n", "~~", "[", "](", ")", "![", "](https://a.b/c)", "https://a.b/c ",
+    "](javascript:x)", "<b>", "|", "|---|", "---", "- ", "1. ", "> ", "# ", "\\\\", "\\n", "\\n\\n", " ",
+    "w1", "w2", "w3."];
+  const next = () => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) >>> 8;
+  const wrong = [];
+  const known = new Set("P H3 HR PRE CODE BLOCKQUOTE UL OL LI STRONG EM S A DIV TABLE THEAD TBODY TR TH TD".split(" "));
+  for (let n = 0; n < 1500; n += 1) {
+    const text = Array.from({ length: 1 + (next() % 30) }, () => parts[next() % parts.length]).join("");
+    const box = document.createElement("div");
+    box.append(...renderMarkdown(text, (start, end) => [document.createTextNode(text.slice(start, end))]));
+    const tags = new Set([...box.querySelectorAll("*")].map((one) => one.tagName));
+    const foreign = [...tags].filter((tag) => !known.has(tag));
+    const links = [...box.querySelectorAll("a")].filter((one) => !/^https?:/.test(one.href));
+    const words = (from) => (from.match(/w\\d/g) ?? []).join(" ");
+    if (foreign.length || links.length || words(box.textContent) !== words(text)) wrong.push(text);
+  }
+  return wrong;
+}"""
+
+
+def test_whatever_a_model_writes_no_word_is_lost_and_no_element_is_foreign(page: Any) -> None:
+    assert page.evaluate(FUZZ, 7) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_axe_finds_nothing_in_any_view(page: Any, town: str, scheme: str, width: int) -> None:
