@@ -67,7 +67,7 @@ class Renderer {
   block(lines, i, depth) {
     const line = this.line(lines[i]);
     if (FENCE.test(line)) return this.code(lines, i);
-    if (HEADING.test(line)) return [h("h3", {}, ...this.heading(lines[i])), i + 1];
+    if (HEADING.test(line)) return [h("h2", {}, ...this.heading(lines[i])), i + 1];
     if (RULE.test(line)) return [h("hr"), i + 1];
     if (depth < MAX_DEPTH && QUOTE.test(line)) return this.quote(lines, i, depth);
     if (depth < MAX_DEPTH && ITEM.test(line)) return this.list(lines, i, depth);
