@@ -84,6 +84,7 @@ def test_conflicts_are_compared_and_both_sentences_open(page: Any) -> None:
     assert view.locator(".conflict").count() == 1
     page.click(".choices >> text=all 2")
     master.locator("button").first.click()
+    page.wait_for_selector("#passage[open]")
     assert "notice-2023" in page.inner_text("#passage-source")
     assert page.inner_text("#passage-text mark") == "The harbour master of Port Selwick is Tomas Orrel."
     page.keyboard.press("Escape")
