@@ -7,7 +7,7 @@ import { nameDocument, openPassage } from "./passage.js";
 import { findSources } from "./sources.js";
 import { tokenView } from "./tokens.js";
 
-const BLOCKS = new Set(["P", "LI", "H3", "TR", "BLOCKQUOTE", "PRE", "UL", "OL", "DIV"]);
+const BLOCKS = new Set(["P", "LI", "H2", "TR", "BLOCKQUOTE", "PRE", "UL", "OL", "DIV"]);
 
 /** A text on its way; `element` is what is shown. */
 export class AnswerText {

@@ -7,6 +7,7 @@ import { drawLinks } from "./graph-lines.js";
 import { nameDocument } from "./passage.js";
 
 export const title = "Graph";
+const MAX_LISTED = 500;
 const LIMITS = [["max_names", 18], ["max_documents", 8]];
 
 export async function render({ library, rest: [kind, ...rest], page }) {
@@ -20,8 +21,9 @@ export async function render({ library, rest: [kind, ...rest], page }) {
 
 /** Choose what is in the middle. */
 function toolsView(documents, docId) {
+  const listed = documents.filter((one, index) => index < MAX_LISTED || one.doc_id === docId);
   const select = h("select", { id: "graph-document" }, ...(docId ? [] : [h("option", { value: "" }, "a document …")]),
-    ...documents.map((one) => h("option", { value: one.doc_id }, nameDocument(one))));
+    ...listed.map((one) => h("option", { value: one.doc_id }, nameDocument(one))));
   select.value = docId;
   select.addEventListener("change", () => (location.hash = `#/graph/doc/${encodeURIComponent(select.value)}`));
   const field = h("input", { type: "search", id: "graph-name", placeholder: "a name in the documents", autocomplete: "off", maxLength: 200 });

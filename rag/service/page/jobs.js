@@ -4,16 +4,23 @@ import * as api from "./api.js";
 import { h } from "./dom.js";
 import { report } from "./notice.js";
 
-const POLL_MS = 500;
+const FIRST_MS = 400;
+const LAST_MS = 2000;
+// The service has no time at present; it says so itself.
+const BUSY = new Set([429, 503]);
 
 export const isOpen = (job) => job.status === "queued" || job.status === "running";
 
-/** Poll a job until it has ended; `tell(job)` hears how far it is. */
-export async function follow(job, tell) {
-  while (isOpen(job)) {
+/** Poll a job until it has ended, ever more seldom; `tell(job)` hears how far it is. Ends early when `isWanted` says no. */
+export async function follow(job, tell, isWanted = () => true) {
+  for (let wait = FIRST_MS; isOpen(job); wait = Math.min(1.3 * wait, LAST_MS)) {
     tell(job);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    job = await api.job(job.id);
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    if (!isWanted()) break;
+    job = await api.job(job.id).catch((error) => {
+      if (BUSY.has(error.status)) return job;
+      throw error;
+    });
   }
   return job;
 }
@@ -33,14 +40,14 @@ export class JobLine {
     this.element = h("div", { className: "job" }, this.bar, this.text, this.button);
   }
 
-  /** Follow a job to its end. */
+  /** Follow a job to its end, or as long as the line is shown. */
   run(job) {
     this.button.onclick = () => {
       this.button.disabled = true;
       this.text.textContent = "Ending …";
       api.cancelJob(job.id).catch(report);
     };
-    return follow(job, (now) => this.#show(now));
+    return follow(job, (now) => this.#show(now), () => this.element.isConnected);
   }
 
   #show(job) {

@@ -3,7 +3,7 @@
 
 import { h } from "./dom.js";
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})/;
+const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*[\w+#.-]*[ \t]*$/; // and at most the name of a language
 const HEADING = /^ {0,3}#{1,6}[ \t]+(?=\S)/;
 const RULE = /^ {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})$/;
 const QUOTE = /^ {0,3}> ?/;
@@ -67,7 +67,7 @@ class Renderer {
   block(lines, i, depth) {
     const line = this.line(lines[i]);
     if (FENCE.test(line)) return this.code(lines, i);
-    if (HEADING.test(line)) return [h("h3", {}, ...this.heading(lines[i])), i + 1];
+    if (HEADING.test(line)) return [h("h2", {}, ...this.heading(lines[i])), i + 1];
     if (RULE.test(line)) return [h("hr"), i + 1];
     if (depth < MAX_DEPTH && QUOTE.test(line)) return this.quote(lines, i, depth);
     if (depth < MAX_DEPTH && ITEM.test(line)) return this.list(lines, i, depth);

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
-import { JobLine, openJob } from "./jobs.js";
+import { isOpen, JobLine, openJob } from "./jobs.js";
 import { report } from "./notice.js";
 import { longList } from "./survey.js";
 
@@ -40,6 +40,7 @@ async function run(box, button, begin) {
   box.replaceChildren(line.element);
   try {
     const ended = await line.run(await begin());
+    if (isOpen(ended)) return; // somebody went to another view
     const failed = ended.patch_report?.failed ?? [];
     const words = ended.error ?? (failed.length ? `${failed.length} could not be made: ${failed[0].reason}` : "");
     if (words) box.replaceChildren(h("p", { className: "error", role: "alert" }, words));
