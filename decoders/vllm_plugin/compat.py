@@ -99,6 +99,7 @@ CPU_WORKER: Needs = {
     "vllm.lora.punica_wrapper.punica_cpu": (
         "PunicaWrapperCPU.add_lora_linear(y, x, lora_a_stacked, lora_b_stacked, scale, output_slices)",
         "PunicaWrapperCPU.token_lora_indices",
+        "PunicaWrapperCPU.update_metadata(mapping, lora_index_to_id)",
     ),
     "vllm.v1.worker.cpu_worker": ("CPUWorker.execute_model", "CPUWorker.sample_tokens"),
 }

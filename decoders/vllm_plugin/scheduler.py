@@ -95,12 +95,18 @@ class PairScheduling(PairArrivals):
         left = partner.num_tokens - self.count_cached_tokens(partner)
         return (
             request.status != RequestStatus.RUNNING
-            and self.lora_config is None
+            and self._has_room_for_adapter(partner, request)
             and left <= self._capped(budget)
             and len(self.running) + 2 <= self.max_num_active_reqs
             and num_blocks(request.num_tokens, self) + num_blocks(partner.num_tokens, self) + 2
             <= self.kv_cache_manager.block_pool.get_num_free_blocks()
         )
+
+    def _has_room_for_adapter(self, partner: Request, request: Request) -> bool:
+        """Whether vLLM surely takes the partner's adapter in the step that takes the request."""
+        if self.lora_config is None or partner.lora_request is None:
+            return True
+        return request.lora_request is not None and request.lora_request.lora_int_id == partner.lora_request.lora_int_id
 
     def _capped(self, budget: int) -> int:
         threshold = self.scheduler_config.long_prefill_token_threshold

@@ -74,3 +74,30 @@ def make_scheduler(model_folder: Path) -> Callable[..., Any]:
         return PairScheduler(config, kv, StructuredOutputManager(config), block_size=16, log_stats=False)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def adapters(generator: Any) -> list[Any]:
+    """Two adapters strong enough to change what the model says."""
+    import torch
+
+    from rag.generation.base import Adapter
+
+    config = generator.model.config
+    saved = []
+    for number in range(2):
+        noise = torch.Generator().manual_seed(number)
+        tensors = {
+            f"model.layers.{layer}.mlp.{name}": (
+                torch.randn(4, num_in, generator=noise) * 0.05,
+                torch.randn(num_out, 4, generator=noise) * 0.05,
+            )
+            for layer in range(20, 30)
+            for name, num_in, num_out in (
+                ("gate_proj", config.hidden_size, config.intermediate_size),
+                ("up_proj", config.hidden_size, config.intermediate_size),
+                ("down_proj", config.intermediate_size, config.hidden_size),
+            )
+        }
+        saved.append(Adapter.single(f"adapter-{number}", tensors))
+    return saved
