@@ -196,9 +196,9 @@ class TestLeases:
 
     def test_a_silent_worker_loses_its_job(self, in_postgres: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         """Its lease runs out, another one goes on, and what the first one writes then changes nothing."""
-        from rag.service.jobs.postgres_queue import _PostgresJob
+        from rag.service.jobs.postgres_job import PostgresJob
 
-        monkeypatch.setattr(_PostgresJob, "_renew", lambda self: None)  # as if it were frozen
+        monkeypatch.setattr(PostgresJob, "_renew", lambda self: None)  # as if it were frozen
         job = add(in_postgres())
         late = taken(in_postgres(lease_s=1.0))
         late.attempts.begin(0)

@@ -22,16 +22,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from rag.core.errors import SourceError
-from rag.core.process.files import write_atomically, write_folder_atomically
-from rag.service.jobs.attempts import Attempts
+from rag.core.process.files import write_folder_atomically
+from rag.service.jobs.folder_job import FolderJob, read_job, read_tenant
 from rag.service.jobs.queue import FairQueue, Ticket
 from rag.service.jobs.store import MAX_JOBS, HeldJob, JobQueue, is_open
 from rag.service.schemas import Job
 
 # An upload that has been on its way to disk for so long was cut off by a kill; it was never acknowledged.
 _LEFTOVER_S = 3600
-_ATTEMPTS = "attempts.json"
 
 
 class FolderQueue(JobQueue):
@@ -138,7 +136,7 @@ class FolderQueue(JobQueue):
         with suppress(OSError, ValueError):  # a damaged record is nobody's work
             job = read_job(folder)
             if is_open(job):
-                return _FolderJob(folder, job, lock, on_release)
+                return FolderJob(folder, job, lock, on_release)
         lock.release()
         return None
 
@@ -161,72 +159,6 @@ class FolderQueue(JobQueue):
     def _folders(self) -> list[Path]:
         """The folders of all jobs, oldest first."""
         return sorted((path for path in self._root.iterdir() if (path / "job.json").is_file()), key=_age)
-
-
-class _FolderJob(HeldJob):
-    def __init__(self, folder: Path, job: Job, lock: FileLock, on_release: Callable[[], None]) -> None:
-        self._folder, self._lock, self._on_release = folder, lock, on_release
-        self.job = job
-        self.about = read_items(folder)
-        self.attempts = Attempts(_read_attempts(folder), self._save_attempts)
-
-    def write(self, job: Job) -> None:
-        write_atomically(self._folder / "job.json", job.model_dump_json().encode())
-
-    def is_cancelled(self) -> bool:
-        return (self._folder / "cancel").exists()
-
-    def read_upload(self, number: int) -> bytes:
-        try:
-            return (self._folder / f"{number:04}").read_bytes()
-        except OSError as error:
-            raise SourceError(f"cannot be read: {error.strerror}") from error
-
-    def end(self, job: Job) -> None:
-        self.write(job)
-        for number in range(len(self.about.get("items", ()))):
-            (self._folder / f"{number:04}").unlink(missing_ok=True)
-
-    def release(self, after_s: float = 0.0) -> None:
-        # One that has not ended waits until the next sweep, whatever the time.
-        self._lock.release()
-        self._on_release()
-
-    def _save_attempts(self, fields: Mapping[str, Any]) -> None:
-        # Not flushed to disk: it must survive the end of a process, and a power cut is no fault of a file.
-        partial = self._folder / f".{_ATTEMPTS}"
-        partial.write_text(json.dumps(fields))
-        partial.replace(self._folder / _ATTEMPTS)
-
-
-def read_job(folder: Path) -> Job:
-    """The job as it stands. One whose record is damaged has failed, and says so."""
-    try:
-        return Job.model_validate_json((folder / "job.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        error = "the record of this job is damaged; send its documents again"
-        return Job(id=folder.name, library="", status="failed", num_sources=0, error=error)
-
-
-def read_items(folder: Path) -> dict[str, Any]:
-    """Whose job it is (``tenant``), and its work."""
-    about: dict[str, Any] = json.loads((folder / "items.json").read_text(encoding="utf-8"))
-    return about
-
-
-def read_tenant(folder: Path) -> str | None:
-    """Whose job it is; ``None`` if its record is damaged."""
-    try:
-        return str(read_items(folder)["tenant"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _read_attempts(folder: Path) -> object:
-    try:
-        return json.loads((folder / _ATTEMPTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _age(folder: Path) -> float:

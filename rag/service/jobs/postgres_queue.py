@@ -16,17 +16,16 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from threading import Condition, Event, Thread
+from collections.abc import Mapping, Sequence
+from threading import Condition
 from typing import Any
 
 from psycopg import Connection
 
-from rag.core.errors import SourceError, StorageError, UnavailableError
+from rag.core.errors import StorageError
 from rag.library.postgres.connections import Connections
-from rag.service.jobs.attempts import Attempts
-from rag.service.jobs.roster import Roster, describe_wait
+from rag.service.jobs.postgres_job import PostgresJob
+from rag.service.jobs.roster import Builder, Roster, describe_wait
 from rag.service.jobs.store import MAX_JOBS, HeldJob, JobQueue, queue_full
 from rag.service.postgres import SCHEMA, make_tables
 from rag.service.schemas import Job
@@ -213,14 +212,9 @@ class PostgresQueue(JobQueue):
         statement = f"SELECT record, about FROM jobs WHERE {condition} ORDER BY number DESC LIMIT %s"
         with self._connections.transaction(SCHEMA) as db:
             rows = db.execute(statement.encode(), (*values, max_jobs)).fetchall()
-        return [self._with_hint(Job.model_validate_json(record), about) for record, about in rows]
-
-    def _with_hint(self, job: Job, about: Mapping[str, Any]) -> Job:
-        """A build that waits says what for."""
-        if job.kind != "patches" or job.status != "queued":
-            return job
-        hint = describe_wait(self._roster.present(), about.get("model", ""), about.get("base", ""))
-        return job.model_copy(update={"hint": hint})
+        jobs = [(Job.model_validate_json(record), about) for record, about in rows]
+        present = self._roster.present() if any(map(_is_waiting_build, (job for job, _ in jobs))) else []
+        return [_with_hint(job, about, present) for job, about in jobs]
 
     def _lease(self, choose: str, values: Any) -> HeldJob | None:
         with self._connections.transaction(SCHEMA) as db:
@@ -228,7 +222,7 @@ class PostgresQueue(JobQueue):
             db.execute("SELECT pg_advisory_xact_lock(hashtextextended('concord jobs', 0))")
             chosen = db.execute(choose.encode(), values).fetchone()
             row = db.execute(_LEASE, (self._lease_s, chosen[0])).fetchone() if chosen else None
-        return None if row is None else _PostgresJob(self._connections, row, self._lease_s, self._released)
+        return None if row is None else PostgresJob(self._connections, row, self._lease_s, self._released)
 
     def _released(self, kind: str, tenant: str) -> None:
         with self._changed:
@@ -242,78 +236,13 @@ class PostgresQueue(JobQueue):
             self._changed.notify_all()
 
 
-class _LostJobError(UnavailableError):
-    """Another process works on the job now."""
+def _is_waiting_build(job: Job) -> bool:
+    return job.kind == "patches" and job.status == "queued"
 
 
-class _PostgresJob(HeldJob):
-    def __init__(
-        self,
-        connections: Connections,
-        row: Sequence[Any],
-        lease_s: float,
-        on_release: Callable[[str, str], None],
-    ) -> None:
-        self._connections, self._lease_s, self._on_release = connections, lease_s, on_release
-        self._number, self._token = row[0], row[1]
-        self.job = Job.model_validate_json(row[2])
-        self.about = row[3]
-        self.attempts = Attempts(row[4], self._save_attempts)
-        self._is_released = Event()
-        Thread(target=self._renew, name=f"lease-{self.job.id}", daemon=True).start()
-
-    def write(self, job: Job) -> None:
-        self._change("status = %s, record = %s", job.status, job.model_dump_json())
-
-    def is_cancelled(self) -> bool:
-        with self._explained(), self._connections.transaction(SCHEMA) as db:
-            row = db.execute("SELECT is_cancelled FROM jobs WHERE number = %s", (self._number,)).fetchone()
-        return bool(row and row[0])
-
-    def read_upload(self, number: int) -> bytes:
-        statement = b"SELECT content FROM uploads WHERE job = %s AND number = %s"
-        with self._explained(), self._connections.transaction(SCHEMA) as db:
-            row = db.cursor(binary=True).execute(statement, (self._number, number)).fetchone()
-        if row is None:
-            raise SourceError("cannot be read: its content is gone")
-        return bytes(row[0])
-
-    def end(self, job: Job) -> None:
-        self.write(job)
-        with self._explained(), self._connections.transaction(SCHEMA) as db:
-            db.execute("DELETE FROM uploads WHERE job = %s", (self._number,))
-
-    def release(self, after_s: float = 0.0) -> None:
-        self._is_released.set()
-        try:
-            self._change("is_leased = false, free_at = clock_timestamp() + make_interval(secs => %s)", after_s)
-        finally:
-            self._on_release(self.job.kind, self.about["tenant"])
-
-    def _save_attempts(self, fields: Mapping[str, Any]) -> None:
-        self._change("attempts = %s", json.dumps(fields))
-
-    def _change(self, assignments: str, *values: Any) -> None:
-        statement = f"UPDATE jobs SET {assignments} WHERE number = %s AND token = %s"
-        with self._explained(), self._connections.transaction(SCHEMA) as db:
-            num_changed = db.execute(statement.encode(), (*values, self._number, self._token)).rowcount
-        if num_changed == 0:
-            raise _LostJobError("another process has taken this job over")
-
-    def _renew(self) -> None:
-        """Keep the job while this process lives; an outage shorter than the lease costs nothing."""
-        while not self._is_released.wait(self._lease_s / 4):
-            try:
-                self._change("free_at = clock_timestamp() + make_interval(secs => %s)", self._lease_s)
-            except _LostJobError:
-                return  # whoever works on it here learns of it at the next change
-            except UnavailableError as error:
-                logger.warning("job %s: %s", self.job.id, error)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """A database that is out of reach for a moment is no fault of the job: it is laid aside."""
-        try:
-            yield
-        except StorageError as error:
-            raise UnavailableError(str(error)) from error
+def _with_hint(job: Job, about: Mapping[str, Any], present: Sequence[Builder]) -> Job:
+    """A build that waits says what for."""
+    if not _is_waiting_build(job):
+        return job
+    hint = describe_wait(present, about.get("model", ""), about.get("base", ""))
+    return job.model_copy(update={"hint": hint})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.library.postgres.connections import Connections
@@ -76,7 +77,7 @@ class Roster:
         return [Builder(*row) for row in rows]
 
 
-def describe_wait(present: list[Builder], model: str, base: str) -> str | None:
+def describe_wait(present: Sequence[Builder], model: str, base: str) -> str | None:
     """What a job for a model waits for, in a sentence; ``None`` if a worker can take it.
 
     Args:
