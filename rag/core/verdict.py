@@ -13,6 +13,9 @@ Relation = Literal["agrees", "contradicts", "unsure", "silent"]
 Policy = Literal["documents", "newest", "majority", "balanced", "all", "memory"]
 OnSilence = Literal["say", "memory", "ask"]
 
+# What an answer says where the documents are silent, and what a reader is taught to reply.
+NOT_STATED = "The documents do not say."
+
 
 @dataclass(frozen=True)
 class Reading:
