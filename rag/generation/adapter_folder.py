@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from rag.core.errors import StorageError
@@ -73,6 +75,49 @@ def peft_config(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) ->
         "target_modules": sorted({name.rpartition(".")[2] for name in tensors}),
         "layers_to_transform": layers or None,
     }
+
+
+def parse_adapter(weights: bytes, config: Mapping[str, Any]) -> dict[str, tuple[Tensor, Tensor]]:
+    """The tensors of a PEFT folder: by layer ``A [r, in]`` and ``B [out, r]``, the scale multiplied into ``A``.
+
+    Args:
+        weights: the content of ``adapter_model.safetensors``.
+        config: of ``adapter_config.json``.
+
+    Raises:
+        ValueError: it is no plain LoRA adapter; the message says what is in the way.
+
+    Source: Hu et al. 2021 (LoRA), scale alpha / r; Kalajdzievski 2023 (rsLoRA), alpha / sqrt(r).
+    """
+    unknown = [name for name in _UNSUPPORTED if config.get(name)] + ["bias"] * (config.get("bias", "none") != "none")
+    if str(config.get("peft_type", "LORA")) != "LORA" or unknown:
+        raise ValueError(f"it is no plain LoRA adapter ({', '.join(unknown) or config.get('peft_type')})")
+    rank = float(config["r"])
+    scale = float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    try:
+        named = load(weights)
+    except SafetensorError as error:
+        raise ValueError(f"its weights cannot be read ({error})") from error
+    tensors = {}
+    for name in sorted(named):
+        layer, is_a, _ = name.partition(".lora_A.weight")
+        if is_a:
+            tensors[layer.removeprefix(PREFIX)] = _scaled_pair(layer, named[name], named[f"{layer}.lora_B.weight"], scale)
+    if not tensors or 2 * len(tensors) != len(named):
+        raise ValueError("it holds other tensors than pairs of low rank" if named else "it holds no tensors")
+    return tensors
+
+
+def _scaled_pair(layer: str, a: Tensor, b: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
+        raise ValueError(f"the shapes in {layer} do not fit each other")
+    if not (a.isfinite().all() and b.isfinite().all()):
+        raise ValueError(f"{layer} holds numbers that are not finite")
+    return (a * scale if scale != 1 else a), b
+
+
+# Settings of PEFT that change what an adapter computes.
+_UNSUPPORTED = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,135 @@
+"""Skills of one engine, ready to run: chosen, loaded once, and as adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from rag.core.errors import ConcordError, SettingError
+from rag.core.process.lazy import lazy_property
+from rag.core.settings.config import Config
+from rag.generation.base import Adapter, Generator
+from rag.generation.load import generator_fingerprint
+from rag.skills.card import JUDGE, READER
+from rag.skills.choose import AUTO, NONE, choose_skill, has_default
+from rag.skills.store import Skill, SkillStore, read_tensors, skills_folder
+
+if TYPE_CHECKING:
+    from rag.patches.base import Tensors
+
+
+@dataclass(frozen=True)
+class ActiveSkill:
+    """A skill that rows run with.
+
+    Attributes:
+        name: of its card.
+        instruction: first line of its prompts; empty for the product's own.
+        adapter: on the rows.
+    """
+
+    name: str
+    instruction: str
+    adapter: Adapter
+
+
+class SkillSet:
+    """The skills that one generator can run. Threads may share it.
+
+    Args:
+        config: where skills are kept, and the model's name.
+        generator: gives the engine's generator.
+    """
+
+    def __init__(self, config: Config, generator: Callable[[], Generator]) -> None:
+        self._config = config
+        self._generator = generator
+        self._active: dict[tuple[str, str], tuple[int, ActiveSkill | None]] = {}
+        self._loaded: dict[str, ActiveSkill] = {}
+        self._lock = Lock()
+        self.store = SkillStore(skills_folder(config.cache_dir))
+
+    @lazy_property
+    def base(self) -> str:
+        """Fingerprint of the generator's model."""
+        return generator_fingerprint(self._generator(), self._config)
+
+    def reader(self, wanted: str) -> ActiveSkill | None:
+        """What reads passages: ``auto``, ``none``, a name, or a folder.
+
+        Raises:
+            SkillError: there is no such skill, or it was made for another model.
+            SettingError: a skill was asked for, and the engine runs none.
+        """
+        return self._find(wanted, READER)
+
+    def judge(self, wanted: str = AUTO) -> ActiveSkill | None:
+        """What judges passages; as :meth:`reader`."""
+        return self._find(wanted, JUDGE)
+
+    def _find(self, wanted: str, kind: str) -> ActiveSkill | None:
+        if wanted == NONE:
+            return None
+        with self._lock:
+            stamp = self.store.stamp
+            stamped = self._active.get((wanted, kind))
+            if stamped is None or stamped[0] != stamp:
+                stamped = self._active[wanted, kind] = stamp, self._choose(wanted, kind)
+        return stamped[1]
+
+    def _may_run(self, kind: str) -> bool:
+        """Nothing is asked of the model where no skill could be meant, or the engine takes no adapters."""
+        return has_default(self.store, kind) and max_adapter_rank(self._generator()) > 0
+
+    def _choose(self, wanted: str, kind: str) -> ActiveSkill | None:
+        if wanted == AUTO and not self._may_run(kind):
+            return None
+        generator = self._generator()
+        try:
+            base = self.base
+        except ConcordError:  # the weights of an engine elsewhere may be out of reach
+            if wanted == AUTO:
+                return None
+            raise
+        skill = choose_skill(wanted, self.store, base, self._config.model, kind)
+        if skill is None:
+            return None
+        limit = max_adapter_rank(generator)
+        if skill.card.rank > limit:
+            if wanted == AUTO:
+                return None
+            raise SettingError(
+                f"skill {skill.card.name!r} has rank {skill.card.rank}, the engine takes {limit or 'no adapters'}; "
+                "take engine='transformers', or start vLLM with adapters of that rank"
+            )
+        return self._load(skill)
+
+    def _load(self, skill: Skill) -> ActiveSkill:
+        tensors, digest = read_tensors(skill)
+        name = digest[:32]
+        if name not in self._loaded:
+            rank = max(a.shape[0] for a, _ in tensors.values())
+            adapter = Adapter(name, rank, self.store.engine_copies / name, tensors)
+            self._loaded[name] = ActiveSkill(skill.card.name, skill.card.instruction, adapter)
+        return self._loaded[name]
+
+
+def max_adapter_rank(generator: Generator) -> int:
+    """The largest rank of an adapter that a generator runs; 0 for one that runs none."""
+    return int(getattr(generator, "max_adapter_rank", 0))
+
+
+def join_adapters(skill: Adapter, patches: Adapter | None) -> Adapter:
+    """A skill and a question's patches as one adapter: exactly the sum of their changes."""
+    import hashlib
+
+    from rag.patches.compose import compose
+
+    if patches is None:
+        return skill
+    parts: list[tuple[Tensors, float]] = [(skill.tensors, 1.0), (patches.tensors, 1.0)]
+    composed = compose(parts, skill.rank + patches.rank)
+    name = hashlib.sha256(f"{skill.name} {patches.name}".encode()).hexdigest()[:32]
+    return Adapter(name, composed.rank, patches.folder.with_name(name), composed.tensors)
