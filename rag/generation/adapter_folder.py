@@ -102,7 +102,9 @@ def parse_adapter(weights: bytes, config: Mapping[str, Any]) -> dict[str, tuple[
     for name in sorted(named):
         layer, is_a, _ = name.partition(".lora_A.weight")
         if is_a:
-            tensors[layer.removeprefix(PREFIX)] = _scaled_pair(layer, named[name], named[f"{layer}.lora_B.weight"], scale)
+            tensors[layer.removeprefix(PREFIX)] = _scaled_pair(
+                layer, named[name], named[f"{layer}.lora_B.weight"], scale
+            )
     if not tensors or 2 * len(tensors) != len(named):
         raise ValueError("it holds other tensors than pairs of low rank" if named else "it holds no tensors")
     return tensors

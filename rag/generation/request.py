@@ -39,6 +39,21 @@ class Adapter:
     tensors: Mapping[str, tuple[Tensor, Tensor]] = field(compare=False, repr=False)
 
 
+@dataclass(frozen=True)
+class ActiveSkill:
+    """A skill that rows run with (:mod:`rag.skills`).
+
+    Attributes:
+        name: as a person calls it.
+        instruction: first line of its prompts; empty for the product's own.
+        adapter: the change of the model.
+    """
+
+    name: str
+    instruction: str
+    adapter: Adapter
+
+
 class Prompt(NamedTuple):
     """What one stream reads first. Equal prompts share a row of the batch.
 

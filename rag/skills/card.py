@@ -96,7 +96,7 @@ def check_name(name: str) -> None:
         SettingError: it is none.
     """
     if not _NAME.fullmatch(name):
-        raise SettingError(f"skill={name!r}; expected a name of lower-case letters, digits, '-' and '_', such as reader")
+        raise SettingError(f"skill={name!r}; expected lower-case letters, digits, '-' and '_', such as reader")
 
 
 def read_card(folder: Path) -> SkillCard:
@@ -111,7 +111,9 @@ def read_card(folder: Path) -> SkillCard:
         raise SkillError(f"{folder} holds no skill: there is no {CARD}; 'concord skill ls' lists the skills") from None
     except (OSError, ValidationError, SettingError) as error:
         reason = str(error).splitlines()[0]
-        raise SkillError(f"the skill in {folder} is damaged: {CARD} cannot be read ({reason}); train it again") from error
+        raise SkillError(
+            f"the skill in {folder} is damaged: {CARD} is unreadable ({reason}); train it again"
+        ) from error
     if card.version > VERSION:
         raise SkillError(
             f"the skill in {folder} has format {card.version}, this version reads up to {VERSION}; update concord-rag"

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from rag.core.errors import ConcordError, SettingError
 from rag.core.process.lazy import lazy_property
 from rag.core.settings.config import Config
-from rag.generation.base import Adapter, Generator
+from rag.generation.base import Generator
 from rag.generation.load import generator_fingerprint
+from rag.generation.request import ActiveSkill, Adapter
 from rag.skills.card import JUDGE, READER
 from rag.skills.choose import AUTO, NONE, choose_skill, has_default
 from rag.skills.store import Skill, SkillStore, read_tensors, skills_folder
 
 if TYPE_CHECKING:
     from rag.patches.base import Tensors
-
-
-@dataclass(frozen=True)
-class ActiveSkill:
-    """A skill that rows run with.
-
-    Attributes:
-        name: of its card.
-        instruction: first line of its prompts; empty for the product's own.
-        adapter: on the rows.
-    """
-
-    name: str
-    instruction: str
-    adapter: Adapter
 
 
 class SkillSet:

@@ -267,4 +267,4 @@ def _as_storage_error(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise StorageError(f"cannot write the skill {folder.name}: {what}; the skills of before are unchanged") from error
+        raise StorageError(f"cannot write skill {folder.name}: {what}; the skills of before are unchanged") from error

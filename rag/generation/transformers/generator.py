@@ -6,6 +6,7 @@ callers of all threads. What can be checked about a request is checked in its ca
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 from uuid import uuid4
@@ -15,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rag.core.errors import QuestionError
 from rag.core.prompts import PromptStyle
 from rag.core.query import Message
-from rag.generation.base import Event, Generation, Prompt, Request, collect
+from rag.generation.base import Adapter, Event, Generation, Prompt, Request, collect
 from rag.generation.codec import Codec
 from rag.generation.request import check_fits
 from rag.generation.transformers.architecture import check_architecture, end_ids, model_window
@@ -58,6 +59,11 @@ class TransformersGenerator:
         self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows))
 
     @property
+    def max_adapter_rank(self) -> int:
+        """The largest rank of an adapter that rows may run with: any rank."""
+        return sys.maxsize
+
+    @property
     def model(self) -> PreTrainedModel:
         """The model, for training patches."""
         return self._model
@@ -95,15 +101,18 @@ class TransformersGenerator:
         # A request has no other events; delegation closes the driver's iterator with this one.
         yield from cast("Iterator[Event]", self._driver.stream(requests, _longest_first(longest)))
 
-    def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
+    def score(
+        self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str], adapter: Adapter | None = None
+    ) -> list[tuple[float, ...]]:
         """See :class:`rag.generation.base.Scorer`; the prompts join the running batch."""
         tokens = tuple(map(tuple, first_tokens(labels, self._codec.encode_text)))
         for prompt in prompts:
             if not 0 < len(prompt) <= self.window:
                 raise QuestionError(f"prompt of {len(prompt)} tokens; expected 1 to {self.window}, the window")
+        check_adapter(self._model, adapter)
         # No other caller's prompts are equal to these: see Prompt.salt.
         salt = f"score {uuid4().hex}"
-        jobs = [ScoreJob(Prompt(ids, salt=salt), tokens) for ids in prompts]
+        jobs = [ScoreJob(Prompt(ids, adapter, salt), tokens) for ids in prompts]
         events = self._driver.stream(jobs, _longest_first(prompts))
         scores = {event.index: event.probabilities for event in events if isinstance(event, Scored)}
         return [scores[index] for index in range(len(prompts))]

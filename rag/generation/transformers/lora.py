@@ -68,9 +68,7 @@ class RowAdapters:
             for adapter, rows in by_adapter.items()
             if is_shared[adapter]
         ]
-        single = [
-            (rows[0], self._placed[adapter]) for adapter, rows in by_adapter.items() if not is_shared[adapter]
-        ]
+        single = [(rows[0], self._placed[adapter]) for adapter, rows in by_adapter.items() if not is_shared[adapter]]
         return shared, single
 
     def _module(self, layer: str) -> nn.Module:

@@ -9,6 +9,7 @@ from decoders.streams import CONTEXT
 from rag.generation.base import Request
 from rag.patches.base import Patcher, Patching
 from rag.pipeline.state import State, update
+from rag.skills.serving import join_adapters
 
 
 @dataclass(frozen=True)
@@ -34,4 +35,5 @@ def _is_patched(state: State) -> bool:
 def _with_adapter(state: State, patching: Patching) -> Request:
     # The parametric stream stays the base model: memory is the model's own.
     assert state.request is not None
-    return state.request.with_adapter(CONTEXT, patching.adapter)
+    adapter = join_adapters(state.skill.adapter, patching.adapter) if state.skill else patching.adapter
+    return state.request.with_adapter(CONTEXT, adapter)
