@@ -39,6 +39,7 @@ def serve(
     log_texts: service.LogTexts = False,
     traces: service.Traces = None,
     model: opt.ModelName = None,
+    skill: opt.SkillName = None,
     encoder: opt.EncoderName = None,
     config: opt.SettingsFile = None,
 ) -> None:
@@ -65,7 +66,7 @@ def serve(
             database=database,
         )
         settings = _limited(settings, limits or [])
-        app = _build_app(settings, Config.load(config, model=model, encoder=encoder, engine=engine))
+        app = _build_app(settings, Config.load(config, model=model, skill=skill, encoder=encoder, engine=engine))
     with serve_metrics(app, host, metrics_port):
         listen(app, settings, host, port, proxies or [])
 
