@@ -113,7 +113,7 @@ def _train(generator: TransformersGenerator, rows: Sequence[Row]) -> list[Tensor
 
 def _accuracy(generator: TransformersGenerator, rows: Sequence[Row], trained: Sequence[Tensors]) -> dict[str, float]:
     """Share of right answers without a patch, with the document's own, and with another document's."""
-    patches = [Adapter(f"document-{number}", FAST.rank, Path(), tensors) for number, tensors in enumerate(trained)]
+    patches = [Adapter.single(f"document-{number}", tensors) for number, tensors in enumerate(trained)]
     asked = [
         (question["question"], question["answer"], number)
         for number, row in enumerate(rows)

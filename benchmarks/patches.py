@@ -51,11 +51,11 @@ from benchmarks.patching import (
 from rag import Engine
 from rag.core.answer import PatchUse
 from rag.core.prompts import build_prompts
+from rag.generation.adapters.compose import compose
 from rag.generation.base import Adapter, Request
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import num_bytes
 from rag.patches.base import PatchDocument, PatchInfo, Tensors
-from rag.patches.compose import compose
 from rag.patches.profiles import FAST, PRAG
 from rag.patches.questions.rules import write_rules
 from rag.patches.store.keys import patch_key
@@ -172,7 +172,7 @@ def knowledge(engine: Engine, rows: Sequence[Row], known: Sequence[Row], unrelat
 def format_only(generator: TransformersGenerator, document: PatchDocument) -> Adapter:
     """A patch from facts that the model knows: it can learn how to answer, and nothing new."""
     tensors = dict(Trainer(generator, FAST).train([write_rules(document, 2)]))[0]
-    return Adapter("format-only", 1, Path(), tensors)  # type: ignore[arg-type]
+    return Adapter.single("format-only", tensors)
 
 
 def alone(engine: Engine, key: str) -> Adapter:
@@ -214,7 +214,7 @@ def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
         choose_ms.append((chosen - begun) * 1e3)
         load_ms.append((loaded - chosen) * 1e3)
         compose_ms.append((time.perf_counter() - loaded) * 1e3)
-    adapter = Adapter("four", composed.rank, Path(), composed.tensors)
+    adapter = Adapter.single("four", composed.tensors)
     base, patched = (statistics.median(first_token_ms(generator, question, used) for _ in range(9))
                      for used in (None, adapter))  # fmt: skip
     total = [sum(parts) for parts in zip(choose_ms, load_ms, compose_ms, strict=True)]

@@ -6,8 +6,7 @@ import errno
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,10 @@ from torch import Tensor
 
 from rag.core.errors import StorageError
 from rag.core.process.files import write_folder_atomically
-from rag.core.process.leases import leased
-from rag.generation.base import Adapter
+from rag.generation.adapters.packed import name_tensors
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-PREFIX = "base_model.model."
 PARTIAL = ".partial-"
-
-
-@contextmanager
-def lease_folder(adapter: Adapter, base_name: str) -> Iterator[None]:
-    """Inside, the adapter's folder exists, and no limit on the size of a store removes it.
-
-    Raises:
-        StorageError: the disk is full, or cannot be written.
-    """
-
-    def write() -> None:
-        write_files(adapter.folder, adapter_files(adapter.tensors, base_name))
-
-    with leased(adapter.folder, write):
-        yield
 
 
 def adapter_files(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, bytes]:
@@ -47,12 +29,7 @@ def adapter_files(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) 
         tensors: by layer, ``A [r, in]`` and ``B [out, r]``, all scales multiplied in.
         base_name: the base model, as the user named it.
     """
-    named = {
-        f"{PREFIX}{layer}.lora_{side}.weight": tensor.contiguous()
-        for layer, pair in tensors.items()
-        for side, tensor in zip("AB", pair, strict=True)
-    }
-    return {WEIGHTS: save(named), CONFIG: encode_json(peft_config(tensors, base_name))}
+    return {WEIGHTS: save(name_tensors(tensors)), CONFIG: encode_json(peft_config(tensors, base_name))}
 
 
 def peft_config(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, Any]:

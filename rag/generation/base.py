@@ -12,7 +12,8 @@ from typing import Literal, Protocol, runtime_checkable
 from decoders.streams import CONTEXT, PARAMETRIC
 from rag.core.answer import Step
 from rag.core.query import Message
-from rag.generation.request import Adapter, Prompt, Request
+from rag.generation.adapters.adapter import Adapter
+from rag.generation.request import Prompt, Request
 
 __all__ = [
     "Adapter",

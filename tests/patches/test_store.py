@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,20 +15,17 @@ from peft import PeftModel
 
 from rag.core.errors import PatchError, StorageError
 from rag.generation import adapter_folder as folders
-from rag.generation.adapter_folder import lease_folder
+from rag.generation.adapters.compose import compose
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import RowAdapters, num_bytes
 from rag.models.fingerprint import folder_fingerprint, model_fingerprint
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.base_model import check_base
-from rag.patches.compose import compose
 from rag.patches.store.folder import MANIFEST, read_tensors
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore
-from rag.patches.store.usage import find_folders
 from rag.patches.training.twin import frozen_twin
-from tests.conftest import ROOT
 from tests.generation.conftest import tiny_model
 from tests.patches.conftest import random_tensors
 
@@ -57,13 +51,12 @@ def test_peft_loads_the_folder_unchanged(tiny: TransformersGenerator, tmp_path: 
     saved, _ = store_at(tmp_path).save(info(1), random_tensors(tiny, 2, 1, layers))
     parts = [(random_tensors(tiny, 2, 1, layers), 0.5), (random_tensors(tiny, 3, 2, layers), 1.0)]
     composed = compose(parts, max_rank=8)
-    adapter = Adapter("c", composed.rank, tmp_path / "composed" / "c", composed.tensors)
-    with lease_folder(adapter, "tiny"):
-        pass
-    for place in (tmp_path / saved.key, adapter.folder):
+    whole = tmp_path / "whole"
+    folders.write_files(whole, folders.adapter_files(composed.tensors, "tiny"))
+    for place in (tmp_path / saved.key, whole):
         with torch.inference_mode():
             expected = PeftModel.from_pretrained(frozen_twin(tiny.model), place).double()(IDS).logits
-            with RowAdapters(tiny.model).applied([Adapter("x", 1, place, read_tensors(place))]):
+            with RowAdapters(tiny.model).applied([Adapter.single("x", read_tensors(place))]):
                 got = tiny.model(IDS).logits
             torch.testing.assert_close(got, expected, atol=1e-6, rtol=1e-6)
             assert not torch.allclose(got, tiny.model(IDS).logits, atol=1e-2)
@@ -184,88 +177,12 @@ def test_leftovers_of_a_kill_are_cleaned(tmp_path: Path, tensors: Tensors) -> No
     assert not list(tmp_path.glob(f"{folders.PARTIAL}*"))
 
 
-def composed_adapter(store: PatchStore, number: int, tensors: Tensors) -> Adapter:
-    name = f"{number:032}"
-    return Adapter(name, 2, store.composed / name, tensors)
-
-
-def test_composed_folders_count_in_the_limit(tmp_path: Path, tensors: Tensors) -> None:
-    """A question each, as an engine that loads from disk asks for them: the store stays within its limit."""
-    saved, _ = store_at(tmp_path).save(info(0), tensors)
-    store = store_at(tmp_path, max_mib=5 * saved.size_bytes / 2**20)
-    keys = [saved.key, store.save(info(1), tensors)[0].key]
-    for number in range(20):
-        store.trim()
-        with lease_folder(composed_adapter(store, number, tensors), "tiny"):
-            assert store.size_bytes <= store.max_bytes + saved.size_bytes
-    store.trim()
-    assert len(find_folders(store.composed)) == 3
-    assert store.size_bytes <= store.max_bytes
-    assert all(key in store for key in keys)
-    store.save(info(2), tensors)  # a patch goes before composed folders, which cost no training
-    assert len(find_folders(store.composed)) == 2
-    assert composed_adapter(store, 19, tensors).folder.is_dir()
-
-
-def test_a_folder_in_use_is_never_removed(tmp_path: Path, tensors: Tensors) -> None:
-    """In use by another process: the lease of a killed one ends with it."""
-    size_mib = (num_bytes(tensors) + 4096) / 2**20
-    store = store_at(tmp_path, max_mib=1.5 * size_mib)
-    held, other = (composed_adapter(store, number, tensors) for number in (1, 2))
-    with lease_folder(held, "tiny"):
-        pass
-    command = [sys.executable, "-c", HOLDER, str(held.folder)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    with lease_folder(other, "tiny"):
-        pass
-    store.trim()
-    assert held.folder.is_dir()
-    assert not other.folder.is_dir()
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    with lease_folder(other, "tiny"):
-        store.trim()
-    assert not held.folder.is_dir()
-    assert other.folder.is_dir()
-
-
-HOLDER = """
-import sys, time
-from pathlib import Path
-from rag.core.process.leases import leased
-with leased(Path(sys.argv[1]), lambda: None):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_leases_and_removals_race(tmp_path: Path, tensors: Tensors) -> None:
-    """Threads that use two folders while another removes whatever it may: whoever has the lease has the folder."""
-    store = store_at(tmp_path, max_mib=0.001)
-    adapters = [composed_adapter(store, number, tensors) for number in (1, 2)]
-
-    def use(number: int) -> None:
-        for _ in range(30):
-            with lease_folder(adapters[number % 2], "tiny"):
-                assert read_tensors(adapters[number % 2].folder).keys() == tensors.keys()
-
-    with ThreadPoolExecutor(5) as pool:
-        users = [pool.submit(use, number) for number in range(4)]
-        while not all(user.done() for user in users):
-            store.trim()
-    assert [user.result() for user in users] == [None] * 4
-    store.trim()
-    assert find_folders(store.composed) == []
-
-
-def test_leftovers_among_the_composed_are_cleaned(tmp_path: Path, tensors: Tensors) -> None:
+def test_folders_of_single_questions_are_cleaned_away(tmp_path: Path) -> None:
+    """Older versions wrote one for each set of patches, without end."""
     store = store_at(tmp_path)
-    (store.composed / f"{folders.PARTIAL}xyz").mkdir(parents=True)
-    store.trim()
-    assert not list(store.composed.glob(f"{folders.PARTIAL}*"))
+    (tmp_path / "composed" / ("0" * 32)).mkdir(parents=True)
+    store.clean()
+    assert not (tmp_path / "composed").exists()
 
 
 def test_protected_patches_stay(tmp_path: Path, tensors: Tensors) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rag.core.errors import PatchError
-from rag.generation.request import Adapter
+from rag.generation.adapters.adapter import Adapter
 
 Pair = tuple[Tensor, Tensor]
 # Rows of a batch: all of them, a slice, or their indices.

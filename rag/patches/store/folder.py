@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
 
 from rag.core.errors import PatchError
-from rag.generation.adapter_folder import CONFIG, PARTIAL, PREFIX, WEIGHTS, adapter_files, encode_json, write_files
-from rag.generation.transformers.lora import Pair
+from rag.generation.adapter_folder import CONFIG, PARTIAL, WEIGHTS, adapter_files, encode_json, write_files
+from rag.generation.adapters.packed import parse_tensors
 from rag.patches.base import PatchInfo, Tensors
 
 MANIFEST = "manifest.json"
@@ -63,7 +61,7 @@ def read_tensors(folder: Path, sha256: str | None = None) -> Tensors:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise damaged(folder, "its weights differ from those that were written")
-        return _scaled(load(content), float(config["lora_alpha"]) / float(config["r"]))
+        return parse_tensors(load(content), float(config["lora_alpha"]) / float(config["r"]))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise damaged(folder, "it is not a readable LoRA folder") from error
 
@@ -88,20 +86,6 @@ def is_whole(folder: Path) -> bool:
 def damaged(folder: Path, what: str) -> PatchError:
     """The error for a patch whose files cannot be used."""
     return PatchError(f"patch {folder.name} is damaged: {what}; remove it with 'concord patch rm' and build it again")
-
-
-def _scaled(named: Mapping[str, Tensor], scale: float) -> Tensors:
-    tensors: dict[str, Pair] = {}
-    for name in sorted(named):
-        layer, is_a, _ = name.partition(".lora_A.weight")
-        if is_a:
-            b = named[f"{layer}.lora_B.weight"]
-            if named[name].shape[0] != b.shape[1]:
-                raise ValueError(f"ranks differ in {layer}")
-            tensors[layer.removeprefix(PREFIX)] = (named[name] * scale if scale != 1 else named[name], b)
-    if not tensors:
-        raise ValueError("no tensors")
-    return tensors
 
 
 def remove_partial(parent: Path) -> None:

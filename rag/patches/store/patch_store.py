@@ -1,35 +1,31 @@
 """The patches of a library on disk, by content, within a limit.
 
     patches/<key>/              adapter_model.safetensors  adapter_config.json  manifest.json
-    patches/composed/<name>/    several patches as one, written only for engines that load adapters from disk
 
 A key is made of the document's hash, the base model's fingerprint and the writer's settings: a patch is never changed,
-only added and removed. Beyond the limit, composed folders are removed first, since they cost no training; then the
-patches that were used longest ago. A folder in use is never removed.
+only added and removed. Beyond the limit, the patches that were used longest ago are removed. Nothing is written for a
+question: adapters made of several patches exist in memory only.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
 from rag.core.errors import PatchError
-from rag.core.process.leases import writer_lock
+from rag.core.process.locks import writer_lock
 from rag.generation.adapter_folder import PARTIAL
 from rag.generation.transformers.lora import num_bytes
 from rag.patches.base import PatchInfo, Tensors
-from rag.patches.store.composed import trim_composed
 from rag.patches.store.folder import MANIFEST, find_info, is_whole, read_info, read_tensors, remove_partial, write_patch
 from rag.patches.store.tensor_cache import Loaded, TensorCache
 from rag.patches.store.usage import find_folders, list_folders, sum_bytes
 
 _MIB = 2**20
-_SETTLED_NS = 10**9
 
 
 class PatchStore:
@@ -45,7 +41,6 @@ class PatchStore:
         self.folder = folder
         self.max_bytes = int(max_mib * _MIB)
         self._memory = TensorCache(int(max_memory_mib * _MIB))
-        self._trimmed_at = 0
 
     @property
     def memory_bytes(self) -> int:
@@ -53,14 +48,9 @@ class PatchStore:
         return self._memory.num_bytes
 
     @property
-    def composed(self) -> Path:
-        """Where composed adapters lie."""
-        return self.folder / "composed"
-
-    @property
     def size_bytes(self) -> int:
-        """Bytes on disk of all weights, composed ones included."""
-        return self._patch_bytes() + sum_bytes(find_folders(self.composed))
+        """Bytes on disk of all weights."""
+        return self._patch_bytes()
 
     def __contains__(self, key: str) -> bool:
         return (self.folder / key / MANIFEST).is_file()
@@ -113,7 +103,6 @@ class PatchStore:
             raise self._no_room(info, num_bytes(tensors))
         with self._locked():
             written = write_patch(self.folder / info.key, tensors, info)
-            trim_composed(self.composed, self.max_bytes - self._patch_bytes())
             evicted = self._evict({*protected, info.key})
             if self._patch_bytes() > self.max_bytes:
                 self._drop(info.key)
@@ -124,20 +113,6 @@ class PatchStore:
         """How many patches of this size can be added while the ``protected`` ones stay."""
         stay = [item for item in find_folders(self.folder) if item.path.name in protected]
         return max(0, self.max_bytes - sum_bytes(stay)) // max(1, patch_bytes)
-
-    def trim(self) -> None:
-        """Remove composed folders beyond the limit, except those in use.
-
-        Costs one ``stat`` when no folder has been added for a second.
-        """
-        if not self.composed.is_dir() or self.composed.stat().st_mtime_ns == self._trimmed_at:
-            return
-        with self._locked():
-            is_within = trim_composed(self.composed, self.max_bytes - self._patch_bytes())
-        changed_at = self.composed.stat().st_mtime_ns
-        # The clock of a file system ticks in milliseconds: a change in the same tick would not be seen.
-        is_settled = time.time_ns() - changed_at > _SETTLED_NS
-        self._trimmed_at = changed_at if is_within and is_settled else 0
 
     def remove(self, keys: Sequence[str]) -> None:
         """Remove patches; all of them must be there.
@@ -153,10 +128,10 @@ class PatchStore:
                 self._drop(key)
 
     def clean(self) -> None:
-        """Remove what a killed process left half-written."""
+        """Remove what a killed process left half-written, and what older versions wrote for single questions."""
         with self._locked():
             remove_partial(self.folder)
-            trim_composed(self.composed, self.max_bytes - self._patch_bytes())
+            shutil.rmtree(self.folder / "composed", ignore_errors=True)
 
     def _keys(self) -> list[str]:
         return [path.name for path in list_folders(self.folder)]

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.core.process.leases import LEASE
 from rag.generation.adapter_folder import WEIGHTS
 from rag.patches.store.folder import MANIFEST
 
 _NAME_LENGTH = 32
-# A use touches one of these: the manifest of a patch, the lease of a composed adapter.
-_TOUCHED = (MANIFEST, LEASE)
 
 
 @dataclass(frozen=True, order=True)
@@ -49,10 +46,10 @@ def sum_bytes(items: Sequence[Usage]) -> int:
 
 
 def _measure(path: Path) -> Usage:
-    touched = [path / name for name in _TOUCHED if (path / name).exists()]
     try:
-        return Usage(max(file.stat().st_mtime for file in touched), (path / WEIGHTS).stat().st_size, path)
-    except (OSError, ValueError):
+        # A use touches the manifest.
+        return Usage((path / MANIFEST).stat().st_mtime, (path / WEIGHTS).stat().st_size, path)
+    except OSError:
         return Usage(0.0, _size(path / WEIGHTS), path)
 
 
