@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rag.core.errors import StorageError
 from rag.core.process.files import write_folder_atomically
-from rag.generation.adapters.packed import name_tensors
+from rag.generation.adapters.packed import PackedTensors, name_tensors, parse_tensors
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 PARTIAL = ".partial-"
@@ -54,7 +54,7 @@ def peft_config(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) ->
     }
 
 
-def parse_adapter(weights: bytes, config: Mapping[str, Any]) -> dict[str, tuple[Tensor, Tensor]]:
+def parse_adapter(weights: bytes, config: Mapping[str, Any]) -> PackedTensors:
     """The tensors of a PEFT folder: by layer ``A [r, in]`` and ``B [out, r]``, the scale multiplied into ``A``.
 
     Args:
@@ -75,24 +75,12 @@ def parse_adapter(weights: bytes, config: Mapping[str, Any]) -> dict[str, tuple[
         named = load(weights)
     except SafetensorError as error:
         raise ValueError(f"its weights cannot be read ({error})") from error
-    tensors = {}
-    for name in sorted(named):
-        layer, is_a, _ = name.partition(".lora_A.weight")
-        if is_a:
-            tensors[layer.removeprefix(PREFIX)] = _scaled_pair(
-                layer, named[name], named[f"{layer}.lora_B.weight"], scale
-            )
-    if not tensors or 2 * len(tensors) != len(named):
-        raise ValueError("it holds other tensors than pairs of low rank" if named else "it holds no tensors")
+    tensors = parse_tensors(named, scale)
+    if 2 * len(tensors) != len(named):
+        raise ValueError("it holds other tensors than pairs of low rank")
+    if not all(group.a.isfinite().all() and group.b.isfinite().all() for group in tensors.groups):
+        raise ValueError("it holds numbers that are not finite")
     return tensors
-
-
-def _scaled_pair(layer: str, a: Tensor, b: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
-        raise ValueError(f"the shapes in {layer} do not fit each other")
-    if not (a.isfinite().all() and b.isfinite().all()):
-        raise ValueError(f"{layer} holds numbers that are not finite")
-    return (a * scale if scale != 1 else a), b
 
 
 # Settings of PEFT that change what an adapter computes.

@@ -135,6 +135,21 @@ class Checkable(Protocol):
 
 
 @runtime_checkable
+class AdapterRunner(Protocol):
+    """A generator that can tell before a question whether it would run an adapter."""
+
+    def check_adapter(self, adapter: Adapter) -> None:
+        """Return if prompts can be read with this adapter.
+
+        Raises:
+            SettingError: its rank is too large, or the engine runs no adapters.
+            PatchError: it was made for another model.
+            UnavailableError: the engine is down.
+        """
+        ...
+
+
+@runtime_checkable
 class Scorer(Protocol):
     """Reads the probabilities of a few labels as the reply to a prompt; a generator may be one too."""
 

@@ -108,14 +108,16 @@ def read_card(folder: Path) -> SkillCard:
     try:
         card = TypeAdapter(SkillCard).validate_json((folder / CARD).read_bytes())
     except FileNotFoundError:
-        raise SkillError(f"{folder} holds no skill: there is no {CARD}; 'concord skill ls' lists the skills") from None
+        raise SkillError(
+            f"{folder.name!r} is no skill: it holds no {CARD}; 'concord skill ls' lists the skills"
+        ) from None
     except (OSError, ValidationError, SettingError) as error:
         reason = str(error).splitlines()[0]
         raise SkillError(
-            f"the skill in {folder} is damaged: {CARD} is unreadable ({reason}); train it again"
+            f"the skill {folder.name} is damaged: {CARD} is unreadable ({reason}); train it again"
         ) from error
     if card.version > VERSION:
         raise SkillError(
-            f"the skill in {folder} has format {card.version}, this version reads up to {VERSION}; update concord-rag"
+            f"the skill {folder.name} has format {card.version}, this version reads up to {VERSION}; update concord-rag"
         )
     return card

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from rag.core.errors import ConcordError, SettingError
 from rag.core.process.lazy import lazy_property
 from rag.core.settings.config import Config
-from rag.generation.base import Generator
+from rag.generation.adapters.adapter import Adapter
+from rag.generation.base import AdapterRunner, Generator
 from rag.generation.load import generator_fingerprint
-from rag.generation.request import ActiveSkill, Adapter
+from rag.generation.request import ActiveSkill
 from rag.skills.card import JUDGE, READER
 from rag.skills.choose import AUTO, NONE, choose_skill, has_default
 from rag.skills.store import Skill, SkillStore, read_tensors, skills_folder
-
-if TYPE_CHECKING:
-    from rag.patches.base import Tensors
 
 
 class SkillSet:
@@ -66,7 +63,7 @@ class SkillSet:
 
     def _may_run(self, kind: str) -> bool:
         """Nothing is asked of the model where no skill could be meant, or the engine takes no adapters."""
-        return has_default(self.store, kind) and max_adapter_rank(self._generator()) > 0
+        return has_default(self.store, kind) and isinstance(self._generator(), AdapterRunner)
 
     def _choose(self, wanted: str, kind: str) -> ActiveSkill | None:
         if wanted == AUTO and not self._may_run(kind):
@@ -81,40 +78,30 @@ class SkillSet:
         skill = choose_skill(wanted, self.store, base, self._config.model, kind)
         if skill is None:
             return None
-        limit = max_adapter_rank(generator)
-        if skill.card.rank > limit:
+        active = self._load(skill)
+        try:
+            _check_runs(generator, active)
+        except SettingError:
             if wanted == AUTO:
                 return None
-            raise SettingError(
-                f"skill {skill.card.name!r} has rank {skill.card.rank}, the engine takes {limit or 'no adapters'}; "
-                "take engine='transformers', or start vLLM with adapters of that rank"
-            )
-        return self._load(skill)
+            raise
+        return active
 
     def _load(self, skill: Skill) -> ActiveSkill:
         tensors, digest = read_tensors(skill)
         name = digest[:32]
         if name not in self._loaded:
-            rank = max(a.shape[0] for a, _ in tensors.values())
-            adapter = Adapter(name, rank, self.store.engine_copies / name, tensors)
+            adapter = Adapter.single(name, tensors)
             self._loaded[name] = ActiveSkill(skill.card.name, skill.card.instruction, adapter)
         return self._loaded[name]
 
 
-def max_adapter_rank(generator: Generator) -> int:
-    """The largest rank of an adapter that a generator runs; 0 for one that runs none."""
-    return int(getattr(generator, "max_adapter_rank", 0))
+def _check_runs(generator: Generator, skill: ActiveSkill) -> None:
+    """Refuse a skill that the engine would not run, before a question is read.
 
-
-def join_adapters(skill: Adapter, patches: Adapter | None) -> Adapter:
-    """A skill and a question's patches as one adapter: exactly the sum of their changes."""
-    import hashlib
-
-    from rag.patches.compose import compose
-
-    if patches is None:
-        return skill
-    parts: list[tuple[Tensors, float]] = [(skill.tensors, 1.0), (patches.tensors, 1.0)]
-    composed = compose(parts, skill.rank + patches.rank)
-    name = hashlib.sha256(f"{skill.name} {patches.name}".encode()).hexdigest()[:32]
-    return Adapter(name, composed.rank, patches.folder.with_name(name), composed.tensors)
+    Raises:
+        SettingError: its rank is too large, or the engine runs no adapters.
+    """
+    if not isinstance(generator, AdapterRunner):
+        raise SettingError(f"{type(generator).__name__} runs no skills; take skill='none', or engine='transformers'")
+    generator.check_adapter(skill.adapter)

@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING
 
 from rag.core.errors import SkillError, StorageError
 from rag.core.process.files import write_folder_atomically
-from rag.core.process.leases import remove_unless_leased, writer_lock
+from rag.core.process.locks import writer_lock
 from rag.models.cache import models_folder
 from rag.skills.card import CARD, SkillCard, read_card
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from rag.generation.adapters.packed import PackedTensors
 
 _PARTIAL, _OLD = ".partial-", ".old-"
 
@@ -81,11 +83,6 @@ class SkillStore:
     def __init__(self, folder: Path, shipped: Path | None = None) -> None:
         self.folder = folder
         self._shipped = shipped_folder() if shipped is None else shipped
-
-    @property
-    def engine_copies(self) -> Path:
-        """Where copies lie for engines that load adapters from disk; a skill's own folder may be read-only."""
-        return self.folder / ".engines"
 
     @property
     def stamp(self) -> int:
@@ -191,9 +188,6 @@ class SkillStore:
                 old.rename(folder)
         for partial in self.folder.glob(f"{_PARTIAL}*"):
             shutil.rmtree(partial, ignore_errors=True)
-        for copied in self.engine_copies.glob("*"):  # whoever needs one again writes it again
-            if copied.is_dir():
-                remove_unless_leased(copied, copied.with_name(f"{_PARTIAL}{copied.name}"))
 
 
 def skill_files(tensors: Mapping[str, tuple[Tensor, Tensor]], card: SkillCard) -> tuple[dict[str, bytes], SkillCard]:
@@ -210,7 +204,7 @@ def skill_files(tensors: Mapping[str, tuple[Tensor, Tensor]], card: SkillCard) -
     return contents | {CARD: written.to_json().encode()}, written
 
 
-def read_tensors(skill: Skill) -> tuple[dict[str, tuple[Tensor, Tensor]], str]:
+def read_tensors(skill: Skill) -> tuple[PackedTensors, str]:
     """A skill's tensors, scales multiplied in, and the SHA-256 of its weights and settings.
 
     Raises:
@@ -225,7 +219,8 @@ def read_tensors(skill: Skill) -> tuple[dict[str, tuple[Tensor, Tensor]], str]:
             raise ValueError("its weights differ from those that were written")
         tensors = parse_adapter(weights, json.loads(config))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SkillError(f"the skill in {skill.folder} is damaged: {error}; train it again") from error
+        reason = f"the skill {skill.folder.name} is damaged: {error}"
+        raise SkillError(f"{reason}; train it again, or answer without it: skill='none'") from error
     return tensors, hashlib.sha256(weights + config).hexdigest()
 
 

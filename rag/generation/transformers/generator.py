@@ -6,7 +6,6 @@ callers of all threads. What can be checked about a request is checked in its ca
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 from uuid import uuid4
@@ -57,11 +56,6 @@ class TransformersGenerator:
         self.window = window or model_window(model)
         self.default_stop = self._codec.default_stop
         self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows))
-
-    @property
-    def max_adapter_rank(self) -> int:
-        """The largest rank of an adapter that rows may run with: any rank."""
-        return sys.maxsize
 
     @property
     def model(self) -> PreTrainedModel:
@@ -116,6 +110,10 @@ class TransformersGenerator:
         events = self._driver.stream(jobs, _longest_first(prompts))
         scores = {event.index: event.probabilities for event in events if isinstance(event, Scored)}
         return [scores[index] for index in range(len(prompts))]
+
+    def check_adapter(self, adapter: Adapter) -> None:
+        """Refuse an adapter of another model (:class:`rag.generation.base.AdapterRunner`)."""
+        check_adapter(self._model, adapter)
 
     def close(self) -> None:
         """Stop all requests, whose callers get ``UnavailableError``, and take no further ones."""

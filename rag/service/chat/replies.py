@@ -3,9 +3,8 @@
 A reply, and the last chunk of a streamed one, carries beside OpenAI's fields: ``citations``, ``dropped``,
 ``verdict`` (:class:`rag.core.verdict.Verdict`), ``conflict`` (:class:`rag.core.answer.Conflict`; its ``steps`` on
 request), ``decoder``, ``settings``, ``skill``, ``patches`` and ``timings`` (milliseconds by stage, and ``total``): the
-fields of
-:class:`rag.core.answer.Answer`, whose classes stand in the OpenAPI document as they are. With ``rag.trace`` every chunk
-of a stream carries the ``step`` of its token.
+fields of :class:`rag.core.answer.Answer`, whose classes stand in the OpenAPI document as they are. With ``rag.trace``
+every chunk of a stream carries the ``step`` of its token.
 """
 
 from __future__ import annotations
