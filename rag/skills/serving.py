@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from rag.core.errors import ConcordError, SettingError
+from rag.core.errors import ConcordError, PatchError, SettingError, SkillError
 from rag.core.process.lazy import lazy_property
 from rag.core.settings.config import Config
 from rag.generation.adapters.adapter import Adapter
@@ -91,7 +91,7 @@ class SkillSet:
         tensors, digest = read_tensors(skill)
         name = digest[:32]
         if name not in self._loaded:
-            adapter = Adapter.single(name, tensors)
+            adapter = Adapter.single(name, tensors, is_lasting=True)
             self._loaded[name] = ActiveSkill(skill.card.name, skill.card.instruction, adapter)
         return self._loaded[name]
 
@@ -101,7 +101,11 @@ def _check_runs(generator: Generator, skill: ActiveSkill) -> None:
 
     Raises:
         SettingError: its rank is too large, or the engine runs no adapters.
+        SkillError: it changes layers that the model does not have.
     """
     if not isinstance(generator, AdapterRunner):
         raise SettingError(f"{type(generator).__name__} runs no skills; take skill='none', or engine='transformers'")
-    generator.check_adapter(skill.adapter)
+    try:
+        generator.check_adapter(skill.adapter)
+    except PatchError as error:
+        raise SkillError(f"skill {skill.name!r} does not fit this model ({error}); train it again") from error

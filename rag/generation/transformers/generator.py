@@ -24,6 +24,7 @@ from rag.generation.transformers.driver import Driver
 from rag.generation.transformers.jobs import Scored, ScoreJob
 from rag.generation.transformers.labels import first_tokens
 from rag.generation.transformers.lora import check_adapter
+from rag.generation.transformers.merged import MergedModels
 
 
 class TransformersGenerator:
@@ -55,7 +56,8 @@ class TransformersGenerator:
         self._codec = Codec(tokenizer, name, prompt_style, end_ids(model, tokenizer))
         self.window = window or model_window(model)
         self.default_stop = self._codec.default_stop
-        self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows))
+        merged = MergedModels(model)  # outlives the running batch, which ends when nobody waits
+        self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows, merged))
 
     @property
     def model(self) -> PreTrainedModel:

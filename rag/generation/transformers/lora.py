@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from rag.core.errors import PatchError
 from rag.generation.adapters.adapter import Adapter
+from rag.generation.transformers.merged import MergedModels
 
 Pair = tuple[Tensor, Tensor]
 # Rows of a batch: all of them, a slice, or their indices.
@@ -32,19 +33,30 @@ def low_rank(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 class RowAdapters:
-    """The adapters of a running batch on one model, placed on its device while rows use them."""
+    """The adapters of a running batch on one model, placed on its device while rows use them.
 
-    def __init__(self, model: nn.Module) -> None:
+    Args:
+        model: runs the rows.
+        merged: copies of it for rows that share a skill; without it there are none.
+    """
+
+    def __init__(self, model: nn.Module, merged: MergedModels | None = None) -> None:
         self._model = model
+        self._merged = merged
         self._placed: dict[Adapter, dict[str, Pair]] = {}
         self._modules: dict[str, nn.Module] = {}
 
     @contextmanager
-    def applied(self, adapters: Sequence[Adapter | None]) -> Iterator[None]:
-        """Inside, row i of the model's forward runs with ``adapters[i]``.
+    def applied(self, adapters: Sequence[Adapter | None]) -> Iterator[Any]:
+        """Inside, row i of a forward of the model that is given runs with ``adapters[i]``.
 
-        The adapters must fit the model (:func:`check_adapter`).
+        The adapters must fit the model (:func:`check_adapter`). Where all rows share a skill, the model is a copy with
+        that merged into its weights; else it is the model itself.
         """
+        merged = self._merged.find(adapters) if self._merged else None
+        if merged is not None:
+            yield merged
+            return
         for adapter in adapters:
             if adapter is not None and adapter not in self._placed:
                 self._placed[adapter] = self._place(adapter)
@@ -54,7 +66,7 @@ class RowAdapters:
                 blocks = [(rows, table[layer]) for rows, table in shared if layer in table]
                 alone = [(row, table[layer]) for row, table in single if layer in table]
                 hooks.callback(self._module(layer).register_forward_hook(_hook(blocks, alone)).remove)
-            yield
+            yield self._model
 
     def _group(self, adapters: Sequence[Adapter | None]) -> tuple[list[_Block], list[tuple[int, dict[str, Pair]]]]:
         """Blocks of rows with one adapter, and the rows whose adapters nobody shares."""
@@ -75,6 +87,10 @@ class RowAdapters:
         if layer not in self._modules:
             self._modules[layer] = self._model.get_submodule(layer)
         return self._modules[layer]
+
+    def batch_key(self, adapter: Adapter | None) -> Adapter | None:
+        """Prompts with equal keys may be read in one forward without a loss of speed."""
+        return adapter if self._merged and self._merged.may_merge(adapter) else None
 
     def keep(self, adapters: Iterable[Adapter | None]) -> None:
         """Drop all adapters except these."""
