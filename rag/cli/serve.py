@@ -75,10 +75,11 @@ def _build_app(settings: ServiceSettings, config: Config) -> FastAPI:
     from rag.generation.load import load_generator
     from rag.service.app import create_app
     from rag.service.auth.keys import KeyFile
+    from rag.skills.room import make_room
 
     if settings.keys is not None:
         KeyFile(settings.keys).keys()  # a mistyped path would refuse every caller
-    return create_app(settings, config, lambda: load_generator(config))
+    return create_app(settings, config, lambda: load_generator(make_room(config)))
 
 
 def _limited(settings: Any, limits: list[str]) -> Any:

@@ -26,6 +26,7 @@ from rag.library.base import Library
 from rag.models.cache import calibrations_folder
 from rag.models.sentence_encoder import RecentEncoder
 from rag.skills.choose import NONE
+from rag.skills.room import make_room
 from rag.skills.serving import SkillSet
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
@@ -185,7 +186,7 @@ class Components:
 
     @lazy_property
     def _generator(self) -> Generator:
-        return load_generator(self.config)
+        return load_generator(make_room(self.config))
 
     @lazy_property
     def _dense(self) -> BaseRetriever:

@@ -36,7 +36,9 @@ class SkillSet:
     @lazy_property
     def base(self) -> str:
         """Fingerprint of the generator's model."""
-        return generator_fingerprint(self._generator(), self._config)
+        generator = self._generator()
+        # A server tells the fingerprint of its own weights; this machine's copy may lack them.
+        return str(getattr(generator, "base", "")) or generator_fingerprint(generator, self._config)
 
     def reader(self, wanted: str) -> ActiveSkill | None:
         """What reads passages: ``auto``, ``none``, a name, or a folder.
