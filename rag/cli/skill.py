@@ -77,7 +77,8 @@ def _describe(skill: Skill) -> dict[str, Any]:
 def _table(skills: list[Skill]) -> Table:
     table = Table()
     for name in ("key", "kind", "model", "rank", "MB", "licence", "from", "used"):
-        table.add_column(name, justify="right" if name in ("rank", "MB") else "left", overflow="fold")
+        is_number = name in ("rank", "MB")
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=name == "key")
     for skill in skills:
         card = skill.card
         numbers = (str(card.rank), f"{skill.size_bytes / 1e6:.1f}")

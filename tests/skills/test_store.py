@@ -48,7 +48,9 @@ def test_saved_skills_are_listed_and_read_back(tiny: TransformersGenerator, base
     assert listed.card.rank == 3
     assert set(listed.card.modules) == set(MODULES)
     read, _ = read_tensors(listed)
-    assert all(torch.equal(one, other) for name in tensors for one, other in zip(read[name], tensors[name], strict=True))
+    assert all(
+        torch.equal(one, other) for name in tensors for one, other in zip(read[name], tensors[name], strict=True)
+    )
     assert store.inspect("reader") == saved
     assert store.remove(["reader"]) == [saved.folder.name]
     assert store.ls() == []
