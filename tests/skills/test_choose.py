@@ -35,13 +35,13 @@ def test_names_and_folders(tiny: TransformersGenerator, base: str, store: SkillS
 
 
 def test_what_cannot_answer_is_refused(tiny: TransformersGenerator, base: str, store: SkillStore) -> None:
-    with pytest.raises(SkillError, match="no skill 'reader'.*concord skill train reader --model tiny"):
+    with pytest.raises(SkillError, match=r"no skill 'reader'.*concord skill train reader --model tiny"):
         choose_skill("reader", store, base, "tiny")
     with pytest.raises(SettingError, match="expected lower-case letters"):
         choose_skill("My Reader", store, base, "tiny")
     saved = store.save(random_skill(tiny), make_card(OTHER, base_name="other"))
     for wanted in ("reader", str(saved.folder)):
-        with pytest.raises(SkillError, match="made for model 'other'.*concord skill train reader --model tiny"):
+        with pytest.raises(SkillError, match=r"made for model 'other'.*concord skill train reader --model tiny"):
             choose_skill(wanted, store, base, "tiny")
     store.save(random_skill(tiny), make_card(base, name="judge", kind="judge"))
     with pytest.raises(SkillError, match="'judge' is a judge; expected a reader"):

@@ -149,7 +149,7 @@ def test_what_ships_stays(tiny: TransformersGenerator, base: str, store: SkillSt
 def test_cards_are_checked(base: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="expected lower-case letters"):
         make_card(base, name="../reader")
-    with pytest.raises(SkillError, match="holds no skill.json"):
+    with pytest.raises(SkillError, match=r"holds no skill\.json"):
         read_card(tmp_path)
     (tmp_path / "skill.json").write_text(make_card(base, version=9).to_json())
     with pytest.raises(SkillError, match="update concord-rag"):
