@@ -55,6 +55,7 @@ from rag.generation.adapters.compose import compose
 from rag.generation.base import Adapter, Request
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import num_bytes
+from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.patches.base import PatchDocument, PatchInfo, Tensors
 from rag.patches.profiles import FAST, PRAG
 from rag.patches.questions.rules import write_rules
@@ -196,7 +197,7 @@ def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
     infos = patches.ls()
     real = [patches.store.load(info.key)[1] for info in infos]
     with timed({}, f"storing {num_stored} patches"):
-        keys = fill(PatchStore(folder, 1e6, 0), infos[0], real, num_stored)
+        keys = fill(PatchStore(FolderPatchFiles(folder), 1e6, 0), infos[0], real, num_stored)
     question = "Who is the director?"
     ranking = engine.retrieve([question], top_k=NUM_COMPOSED)[0]
     choose_ms, load_ms, compose_ms = [], [], []
@@ -204,7 +205,7 @@ def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
         begun = time.perf_counter()
         patches.weights(question, ranking)
         chosen = time.perf_counter()
-        store = PatchStore(folder, 1e6, 64)
+        store = PatchStore(FolderPatchFiles(folder), 1e6, 64)
         parts = [
             (store.load(keys[(turn * 37 + index * 11) % len(keys)])[1], 1.0 / (index + 1))
             for index in range(NUM_COMPOSED)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from rag.core.errors import StorageError
-from rag.core.process.files import write_folder_atomically
 from rag.generation.adapters.packed import PackedTensors, name_tensors, parse_tensors
-
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-PARTIAL = ".partial-"
+from rag.library.adapter_folders import CONFIG, WEIGHTS
 
 
 def adapter_files(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, bytes]:
@@ -90,16 +84,3 @@ _UNSUPPORTED = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", 
 def encode_json(value: Mapping[str, Any]) -> bytes:
     """A JSON file's bytes."""
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``folder`` whole or not at all, safe against a power cut; an existing folder stays as it is.
-
-    Raises:
-        StorageError: the disk is full, or cannot be written.
-    """
-    try:
-        write_folder_atomically(folder, files, prefix=PARTIAL)
-    except OSError as error:
-        what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
-        raise StorageError(f"cannot write patch {folder.name}: {what}; nothing of it was written") from error

@@ -138,6 +138,11 @@ class Checkable(Protocol):
 class AdapterRunner(Protocol):
     """A generator that can tell before a question whether it would run an adapter."""
 
+    @property
+    def max_adapter_rank(self) -> int:
+        """Largest rank of an adapter; 0 where none is run."""
+        ...
+
     def check_adapter(self, adapter: Adapter) -> None:
         """Return if prompts can be read with this adapter.
 

@@ -67,7 +67,7 @@ class Components:
         self._library = library
         self._foreign_retriever = retriever
         self._foreign_generator = generator
-        self._cache_salt = cache_salt
+        self.cache_salt = cache_salt
         self._opened_cache: QuestionCache | None = None
         self._mutex = RLock()  # two threads' first questions must not open the cache twice
         self.config = config
@@ -141,19 +141,15 @@ class Components:
         names = NameExtractor()
         if self.config.extractor == "rules":
             return (names,)
-        return (names, ModelExtractor(self.generator(), cache_salt=self._cache_salt))
+        return (names, ModelExtractor(self.generator(), cache_salt=self.cache_salt))
 
     @lazy_property
     def patches(self) -> PatchSet:
-        """The library's documents as LoRA patches.
-
-        Raises:
-            LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
-        """
+        """The library's documents as LoRA patches."""
         # Loads torch: not before a model is needed.
         from rag.patches.patchset import PatchSet
 
-        return PatchSet(self._library, self.config, self.encoder, self.generator, cache_salt=self._cache_salt)
+        return PatchSet(self._library, self.config, self.encoder, self.generator, cache_salt=self.cache_salt)
 
     def question_cache(self) -> QuestionCache:
         """The library's cache of passages that served earlier questions.

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from rag.core.errors import SkillError, StorageError
 from rag.core.process.files import write_folder_atomically
 from rag.core.process.locks import writer_lock
+from rag.library.adapter_folders import CONFIG, WEIGHTS
 from rag.models.cache import models_folder
 from rag.skills.card import CARD, SkillCard, read_card
 
@@ -192,7 +193,7 @@ class SkillStore:
 
 def skill_files(tensors: Mapping[str, tuple[Tensor, Tensor]], card: SkillCard) -> tuple[dict[str, bytes], SkillCard]:
     """The files of a skill's folder by name, and the card with what only the tensors tell."""
-    from rag.generation.adapter_folder import WEIGHTS, adapter_files
+    from rag.generation.adapter_folder import adapter_files
 
     contents = adapter_files(tensors, card.base_name)
     written = replace(
@@ -210,7 +211,7 @@ def read_tensors(skill: Skill) -> tuple[PackedTensors, str]:
     Raises:
         SkillError: a file is missing, damaged, or differs from what the card says.
     """
-    from rag.generation.adapter_folder import CONFIG, WEIGHTS, parse_adapter
+    from rag.generation.adapter_folder import parse_adapter
 
     try:
         weights, config = (skill.folder / WEIGHTS).read_bytes(), (skill.folder / CONFIG).read_bytes()

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rag.core.errors import QuestionError
 from rag.core.prompts import PromptStyle
 from rag.core.query import Message
+from rag.generation.adapters.adapter import UNLIMITED
 from rag.generation.base import Adapter, Event, Generation, Prompt, Request, collect
 from rag.generation.codec import Codec
 from rag.generation.request import check_fits
@@ -112,6 +113,11 @@ class TransformersGenerator:
         events = self._driver.stream(jobs, _longest_first(prompts))
         scores = {event.index: event.probabilities for event in events if isinstance(event, Scored)}
         return [scores[index] for index in range(len(prompts))]
+
+    @property
+    def max_adapter_rank(self) -> int:
+        """Any rank is run (:class:`rag.generation.base.AdapterRunner`)."""
+        return UNLIMITED
 
     def check_adapter(self, adapter: Adapter) -> None:
         """Refuse an adapter of another model (:class:`rag.generation.base.AdapterRunner`)."""

