@@ -1,1 +1,1 @@
-"""Skills: adapters that teach a model to read and to judge, and what makes, keeps and serves them."""
+"""Skills: adapters that teach a model to read passages or to judge them. Kept on disk, chosen by model, put on rows."""
