@@ -42,8 +42,8 @@ def test_compare(runs: list[Path]) -> None:
     assert "arm: 'agreeing' -> 'memory'" in result.stdout
     assert "accuracy" in result.stdout
     printed = json.loads(concord_eval("compare", *runs, "-m", "accuracy", "--json").stdout)
-    assert printed[0]["metric"] == "accuracy"
-    assert printed[0]["difference"]["value"] < 0
+    assert printed["comparisons"][0]["metric"] == "accuracy"
+    assert printed["comparisons"][0]["difference"]["value"] < 0
 
 
 def test_list_names_what_there_is() -> None:

@@ -143,6 +143,7 @@ def _run(config: RunConfig, output: Path | None) -> Evaluation:
 
 def _show(evaluation: Evaluation, as_json: bool) -> None:
     from eval.output.tables import summary_lines, summary_table
+    from eval.output.verdicts import verdict_table
 
     if as_json:
         extra = {
@@ -155,6 +156,8 @@ def _show(evaluation: Evaluation, as_json: bool) -> None:
         table = summary_table(evaluation)
         if table is not None:
             out.print(table)
+        if evaluation.summary.verdicts is not None:
+            out.print(verdict_table(evaluation.summary.verdicts))
         for line in summary_lines(evaluation):
             out.print(line, markup=False, highlight=False, soft_wrap=True)
     exit_if_partly_done(evaluation.malformed, evaluation.summary.num_refused)
