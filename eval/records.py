@@ -211,7 +211,8 @@ def _restored(key: str, value: Any) -> Any:
         case "conflict" if value is not None:
             return ConflictSummary(**value)
         case "verdict" if value is not None:
-            return VerdictSummary(**{name: tuple(v) if isinstance(v, list) else v for name, v in value.items()})
+            lists = {name: tuple(value[name]) for name in ("flags", "positions")}
+            return VerdictSummary(**(value | lists))
         case "batch":
             return BatchTiming(**value)
     return tuple(value) if isinstance(value, list) else value

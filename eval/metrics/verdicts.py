@@ -56,7 +56,7 @@ def count_verdicts(records: Sequence[Record], policy: str = "") -> VerdictCounts
         return None
     verdicts = [verdict for _, verdict in pairs]
     relations = [verdict.relation for verdict in verdicts]
-    positioned = [(record, verdict) for record, verdict in pairs if verdict.positions]
+    positioned = [(record.answer or "", verdict.positions) for record, verdict in pairs if verdict.positions]
     return VerdictCounts(
         num_verdicts=len(verdicts),
         documents_agree=sum(verdict.kind == "agreement" for verdict in verdicts),
@@ -67,6 +67,6 @@ def count_verdicts(records: Sequence[Record], policy: str = "") -> VerdictCounts
         memory_contradicts=relations.count("contradicts"),
         memory_unsure=relations.count("unsure"),
         num_positioned=len(positioned),
-        num_supported=sum(contains_answer(record.answer or "", verdict.positions) > 0 for record, verdict in positioned),
+        num_supported=sum(contains_answer(text, answers) > 0 for text, answers in positioned),
         policy=policy,
     )

@@ -42,5 +42,6 @@ def _share(counts: VerdictCounts | None, name: str) -> str:
 
 
 def _supported(counts: VerdictCounts | None) -> str:
-    share = counts.supported_share if counts else None
-    return "-" if counts is None or share is None else f"{counts.num_supported} of {counts.num_positioned} ({share:.0%})"
+    if counts is None or counts.supported_share is None:
+        return "-"
+    return f"{counts.num_supported} of {counts.num_positioned} ({counts.supported_share:.0%})"

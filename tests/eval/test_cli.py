@@ -131,7 +131,10 @@ def test_report_of_runs_that_asked_other_questions(
         (["run", "--dataset", "nq", "--data", "x", "--decoder", "adacad", "--alpha", "7"], "has no setting 'alpha'"),
         (["run", "--dataset", "nq", "--data", "x", "--arm", "all"], "arm='all'"),
         (["run", "absent.toml"], "cannot read settings from absent.toml"),
-        (["run", "--dataset", "nq", "--data", "x", "--alpha", "much"], "setting alpha='much': input should be a valid number"),
+        (
+            ["run", "--dataset", "nq", "--data", "x", "--alpha", "much"],
+            "alpha='much': input should be a valid",
+        ),
         (["compare", "absent.jsonl", "absent.jsonl"], "no result file absent.jsonl"),
         (["compare", "absent.jsonl"], "needs at least 2"),
         (["report", "absent.jsonl"], "no result file absent.jsonl"),

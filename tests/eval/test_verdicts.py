@@ -45,7 +45,8 @@ def test_counts() -> None:
 def test_an_answer_keeps_its_verdict_in_the_result_file() -> None:
     reading = Reading("p1", "d1", "notice.md", "Notice", "Mina Okafor")
     position = Position("Mina Okafor", (reading,), 1, 0.8)
-    verdict = Verdict("agreement", "One source.", (position,), Memory("Bob", 0.7, "contradicts"), ("memory_contradicts",))
+    memory = Memory("Bob", 0.7, "contradicts")
+    verdict = Verdict("agreement", "One source.", (position,), memory, ("memory_contradicts",))
     conflict, tokens = Conflict(0.0, True, "", ""), Tokens(1, 1, 1)
     answer = Answer("Who?", "Mina Okafor", (), "dial", conflict, {"total": 1.0}, tokens, verdict=verdict)
     kept = answered(Trial("q", "Who?", ("Mina Okafor",)), answer, None, BatchTiming(0, 1, 1.0))

@@ -68,10 +68,9 @@ def _parse(group: str, field: str, text: str) -> Any:
     from rag.cli.evaluation.setting_options import parse_setting
     from rag.core.settings.config import Config
 
-    model = {"": RunConfig, "engine": Config}.get(group)
-    if model is None or field not in model.model_fields:  # a decoder's, or one that is refused with the others
-        return parse_number(text)
-    return parse_setting(model.model_fields[field], text)
+    fields = {"": RunConfig.model_fields, "engine": Config.model_fields}.get(group, {})
+    # Others are a decoder's.
+    return parse_setting(fields[field], text) if field in fields else parse_number(text)
 
 
 def _unknown_name(name: str, known: Sequence[str]) -> str:

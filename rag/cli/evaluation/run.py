@@ -11,6 +11,7 @@ import typer
 from rag.cli.common import counting_bar, errors_to_exit, out, print_json, without_none
 from rag.cli.evaluation import reports
 from rag.cli.evaluation.common import MetricNames, exit_if_partly_done, keep_results, parse_assignments
+from rag.cli.evaluation.questions import make_questions
 from rag.cli.evaluation.setting_options import Chosen, with_setting_options
 from rag.cli.options import AsJson
 
@@ -90,6 +91,7 @@ def list_choices(as_json: AsJson = False) -> None:
             print(f"  {name:<29} {meaning}")
 
 
+eval_app.command()(make_questions)
 eval_app.command()(reports.compare)
 eval_app.command()(reports.report)
 eval_app.command()(reports.sweep)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,7 +43,7 @@ def _explain(error: ValidationError, model: type[BaseModel], origin: str) -> str
     fault, *others = error.errors()
     # A field of several types has one message for each of them, and each place ends with a type.
     same = [fault, *(other for other in others if other["loc"][:1] == fault["loc"][:1])]
-    place = commonprefix([other["loc"] for other in same])
+    place = fault["loc"] if len(same) == 1 else fault["loc"][:1]
     name = ".".join(str(part) for part in place if isinstance(part, int) or part.isidentifier())
     messages = dict.fromkeys(other["msg"].removeprefix("Value error, ") for other in same)
     message = ", or ".join(f"{text[:1].lower()}{text[1:]}" for text in messages)
