@@ -58,8 +58,9 @@ class Client:
     def add(self, items: Iterable[str | Path | Document] | str | Path | Document, *, sync: bool = False) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; returns when they are in the library.
 
-        Files of a folder are named by it (``archive/2019/report.pdf``). What cannot be read is in the report. ``sync``
-        sends the files in one request and removes documents of these folders that are not among them.
+        Files of a folder are named by it (``archive/2019/report.pdf``). What cannot be read is in the report. A
+        folder may be of any size: it is sent in as many requests as it needs, and read request by request. ``sync``
+        removes documents of these folders whose file is gone.
         """
         return self._run(self._calls.add(items, sync=sync))
 

@@ -98,6 +98,32 @@ def test_adding_and_removing(address: str, tmp_path: Path) -> None:
         assert list(client.add(tmp_path, sync=True).removed) == [f"{name}/sub/b.txt"]
 
 
+def test_a_folder_of_more_files_than_a_request_takes_is_followed(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.client.uploads._MAX_FILES", 2)
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"w{number} w1")
+    name = tmp_path.name
+    with Client(address, library="many-files") as client:
+        client.create()
+        client.add(Document("w5", metadata={"source": "note"}))
+        assert client.add(tmp_path, sync=True).num_passages == 6
+        (tmp_path / "0.txt").unlink()
+        (tmp_path / "4.txt").unlink()
+        (tmp_path / "1.txt").write_text("w7")
+        seen = client.add(tmp_path)
+        assert (list(seen.gone), list(seen.replaced)) == ([f"{name}/0.txt", f"{name}/4.txt"], [f"{name}/1.txt"])
+        followed = client.add(tmp_path, sync=True)
+        assert list(followed.removed) == [f"{name}/0.txt", f"{name}/4.txt"]
+        assert (followed.num_passages, followed.num_new_passages) == (4, -2)
+        assert [d.source for d in client.documents()] == ["note", *(f"{name}/{n}.txt" for n in (1, 2, 3))]
+        for path in tmp_path.iterdir():
+            path.unlink()
+        assert len(client.add(tmp_path, sync=True).removed) == 3  # an empty folder sends nothing, and is followed
+        assert [d.source for d in client.documents()] == ["note"]
+
+
 def test_errors_are_the_engines(client: Client, address: str) -> None:
     with pytest.raises(SettingError, match="magic"):
         client.ask(QUESTION, decoder="magic")
