@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from rag.core.answer import Answer, Step, TokenEvent
 from rag.core.errors import (
     ConcordError,
+    FormatError,
     InputError,
     LibraryError,
     PatchError,
@@ -46,6 +47,7 @@ _ERRORS: dict[str, type[ConcordError]] = {
     "patches_unavailable": PatchError,
     "invalid_file": SourceError,
     "unknown_file_type": SourceError,
+    "unsupported_field": FormatError,
     "storage_unavailable": StorageError,
 }
 _CHAT_FIELDS = ("temperature", "top_p", "seed", "max_tokens", "stop")
@@ -58,11 +60,16 @@ def chat_body(library: str, question: str, options: Mapping[str, Any], *, is_str
         SettingError: a sampling option that the service does not take.
     """
     rest = {key: value for key, value in options.items() if value is not None}
-    missing = sorted(rest.keys() & (Sampling.__dataclass_fields__.keys() - set(_CHAT_FIELDS)))
+    missing = sorted(rest.keys() & (Sampling.__dataclass_fields__.keys() - {*_CHAT_FIELDS, "json_schema"}))
     if missing:
         raise SettingError(f"{missing[0]}={rest[missing[0]]!r}; over HTTP expected one of {', '.join(_CHAT_FIELDS)}")
     turns = [m if isinstance(m, Message) else Message(**m) for m in rest.pop("history", ())]
     chat = {key: rest.pop(key) for key in _CHAT_FIELDS if key in rest}
+    if schema := rest.pop("json_schema", ""):
+        chat["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": json.loads(schema)},
+        }
     messages = [asdict(turn) for turn in (*turns, Message("user", question))]
     rag = {**rest, "library": library, "trace": True}
     return {"model": library, "messages": messages, "stream": is_stream, "rag": rag, **chat}

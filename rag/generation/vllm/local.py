@@ -88,7 +88,7 @@ class LocalVllm:
 
     async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
         """The pieces of one job (:class:`rag.generation.vllm.server.VllmServer`)."""
-        from decoders.vllm_plugin.compat import EngineDeadError, EngineGenerateError
+        from decoders.vllm_plugin.compat import EngineDeadError, EngineGenerateError, refusals
 
         async with self._starting:
             if self._engine is None or self._engine.errored:
@@ -107,7 +107,7 @@ class LocalVllm:
                     yield _piece(job, output.outputs[0])
             except (EngineDeadError, EngineGenerateError) as error:
                 raise UnavailableError(f"vLLM died ({error}); ask again, and it is started anew") from error
-            except ValueError as error:
+            except refusals() as error:
                 raise QuestionError(f"vLLM refused the request: {error}") from error
             finally:
                 await outputs.aclose()
@@ -166,7 +166,7 @@ def _rank_for(rank: int) -> int:
 def _sampling(job: Job) -> Any:
     from vllm import SamplingParams
 
-    from decoders.vllm_plugin.compat import RequestOutputKind
+    from decoders.vllm_plugin.compat import RequestOutputKind, StructuredOutputsParams
 
     draw = job.draw
     return SamplingParams(
@@ -179,6 +179,7 @@ def _sampling(job: Job) -> Any:
         stop_token_ids=list(job.stop_token_ids),
         logprobs=TRACE_SIZE if job.has_trace else None,
         extra_args={KEY: job.half.to_text()} if job.half else None,
+        structured_outputs=StructuredOutputsParams(json=job.json_schema) if job.json_schema else None,
         output_kind=RequestOutputKind.DELTA,
         detokenize=False,
     )

@@ -136,6 +136,8 @@ class RemoteVllm:
             body["cache_salt"] = job.cache_salt
         if job.has_trace:
             body["logprobs"] = TRACE_SIZE
+        if job.json_schema:
+            body["structured_outputs"] = {"json": job.json_schema}
         return body
 
     def _refusal(self, reply: httpx.Response) -> Exception:
