@@ -188,6 +188,11 @@ def reaching(base_url: object) -> Iterator[None]:
         raise UnavailableError(f"no service answers at {base_url} ({reason}); is it running?") from error
 
 
+def service_root(base_url: str) -> str:
+    """The address of a service; OpenAI's clients want it with ``/v1``, and so do many people."""
+    return base_url.rstrip("/").removesuffix("/v1")
+
+
 def headers(api_key: str | None) -> dict[str, str]:
     """The headers of every request."""
     return {"Authorization": f"Bearer {api_key}"} if api_key else {}

@@ -124,6 +124,12 @@ def test_a_folder_of_more_files_than_a_request_takes_is_followed(
         assert [d.source for d in client.documents()] == ["note"]
 
 
+@pytest.mark.parametrize("ending", ["/", "/v1", "/v1/"])
+def test_an_address_may_end_as_openai_has_it(address: str, ending: str) -> None:
+    with Client(f"{address}{ending}", library="papers") as client:
+        assert client.documents()
+
+
 def test_errors_are_the_engines(client: Client, address: str) -> None:
     with pytest.raises(SettingError, match="magic"):
         client.ask(QUESTION, decoder="magic")
