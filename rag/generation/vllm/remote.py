@@ -143,14 +143,17 @@ class RemoteVllm:
     def _refusal(self, reply: httpx.Response) -> Exception:
         if reply.status_code == 404:
             return ModelError(self._has_changed("another model"))
-        if reply.status_code < 500 and reply.status_code not in (408, 429):
+        if _is_refusal(reply.status_code):
             return QuestionError(f"vLLM refused the request: {_reason(reply)}")
         return UnavailableError(f"the vLLM server is not able to answer now: {_reason(reply)}")
 
 
 def _piece(job: Job, chunk: dict[str, Any]) -> Piece:
     if "error" in chunk:
-        raise UnavailableError(f"vLLM gave the answer up: {chunk['error'].get('message', chunk['error'])}")
+        code, reason = chunk["error"].get("code"), chunk["error"].get("message", chunk["error"])
+        if isinstance(code, int) and _is_refusal(code):
+            raise QuestionError(f"vLLM refused the request: {reason}")
+        raise UnavailableError(f"vLLM gave the answer up: {reason}")
     choice = chunk["choices"][0]
     if choice.get("finish_reason") == "abort":
         raise UnavailableError(f"vLLM gave the answer up: {choice.get('stop_reason') or 'aborted'}")
@@ -159,6 +162,11 @@ def _piece(job: Job, chunk: dict[str, Any]) -> Piece:
         return Piece(token_ids)
     positions = (choice.get("logprobs") or {}).get("top_logprobs") or ()
     return Piece(token_ids, tuple(StepTrace.from_numbers(list(position.values())[1:]) for position in positions))
+
+
+def _is_refusal(status: int) -> bool:
+    """Whether the request is at fault, and the same one will never be answered."""
+    return 400 <= status < 500 and status not in (408, 429)
 
 
 def _reason(reply: httpx.Response) -> str:
