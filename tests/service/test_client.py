@@ -14,7 +14,7 @@ from langchain_core.prompts import ChatPromptTemplate
 
 from rag.client import AsyncClient, Client
 from rag.core.answer import Answer
-from rag.core.errors import LibraryError, QuestionError, SettingError, UnavailableError
+from rag.core.errors import FormatError, LibraryError, QuestionError, SettingError, UnavailableError
 from rag.core.passages import Passage
 from rag.core.query import Message
 from rag.engine import Engine
@@ -163,6 +163,15 @@ def test_the_asynchronous_client(address: str, engine: Engine) -> None:
 @pytest.fixture(params=["engine", "client"])
 def either(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
+
+
+def test_langchain_structured_output_needs_an_engine_that_can(either: Any) -> None:
+    schema = {"title": "Person", "type": "object", "properties": {"name": {"type": "string"}}}
+    model = ConcordChatModel(engine=either)
+    with pytest.raises(FormatError, match="response_format"):
+        model.with_structured_output(schema).invoke(QUESTION)
+    with pytest.raises(SettingError, match="method='function_calling'"):
+        model.with_structured_output(schema, method="function_calling")
 
 
 def test_langchain_chat(either: Any, engine: Engine) -> None:

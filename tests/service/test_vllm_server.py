@@ -11,16 +11,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import httpx
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, Field
 
 from rag.client import Client
 from rag.core.errors import InputError, ModelError
 from rag.core.settings.config import Config
 from rag.generation.load import load_generator
+from rag.langchain import ConcordChatModel
 from tests.conftest import ROOT
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.postgres_server import free_port
@@ -94,6 +97,11 @@ def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], 
         assert all(name in str(text) for name, text in zip(("Mina Okafor", "Oskar Lind"), texts, strict=True))
 
 
+class Holder(BaseModel):
+    person: Annotated[str, Field(max_length=12)]
+    is_known: bool
+
+
 def assert_structured_output(address: str) -> None:
     """LangChain's own way, whole and streamed; the verdict, which would repair a free text, leaves it alone."""
     properties = {"person": {"type": "string", "maxLength": 12}, "is_known": {"type": "boolean"}}
@@ -107,6 +115,12 @@ def assert_structured_output(address: str) -> None:
     with pytest.raises(openai.BadRequestError, match="tools"):
         model.with_structured_output(schema, method="function_calling").invoke("Who runs the harbour?")
     with Client(address, library="papers") as client:
+        bound = ConcordChatModel(engine=client, options={"max_tokens": 48}).with_structured_output(
+            Holder, include_raw=True
+        )
+        reply = bound.invoke("Who runs the harbour?")
+        assert isinstance(reply["parsed"], Holder)
+        assert reply["parsing_error"] is None
         answer = client.ask("Who runs the harbour?", json_schema=json.dumps(schema), max_tokens=48, decoder="cad")
         assert sorted(json.loads(answer.text)) == ["is_known", "person"]
         assert answer.verdict is not None
