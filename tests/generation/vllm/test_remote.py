@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
-from rag.core.errors import ConcordError, ModelError, QuestionError, UnavailableError
+from rag.core.errors import ConcordError, ModelError, SettingError, UnavailableError
 from rag.generation.vllm.identity import ModelIdentity
 from rag.generation.vllm.remote import RemoteVllm
 from rag.generation.vllm.server import Job
@@ -105,7 +105,7 @@ def test_a_server_of_another_kind() -> None:
         RemoteVllm(url)
 
 
-@pytest.mark.parametrize(("code", "kind"), [(400, QuestionError), (500, UnavailableError), (429, UnavailableError)])
+@pytest.mark.parametrize(("code", "kind"), [(400, SettingError), (500, UnavailableError), (429, UnavailableError)])
 def test_an_error_in_the_stream_says_whose_fault_it_is(server: Server, code: int, kind: type[ConcordError]) -> None:
     server.stream_error = code
     remote = RemoteVllm(server.url)
