@@ -11,6 +11,7 @@ from rich.table import Table
 
 from rag.cli.common import err, errors_to_exit, out, print_json, say
 from rag.cli.options import AsJson, SettingsFile
+from rag.cli.skill_train import train
 
 if TYPE_CHECKING:
     from rag.skills.store import Skill, SkillStore
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 skill_app = typer.Typer(
     help="Skills: adapters that teach a model to read passages or to judge them.", no_args_is_help=True
 )
+
+skill_app.command()(train)
 
 
 @skill_app.command()
