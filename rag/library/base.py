@@ -21,6 +21,7 @@ from rag.core.errors import LibraryError
 from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
 from rag.library.checking import Finding, IsReadable
+from rag.library.patch_files import PatchFiles
 from rag.library.question_store import QuestionStore
 from rag.library.report_store import ReportStore
 
@@ -200,6 +201,14 @@ class Library(ABC):
 
         Raises:
             StorageError: the server is out of reach.
+        """
+
+    @abstractmethod
+    def patch_files(self) -> PatchFiles:
+        """The store of the patches' bytes; the same object at every call.
+
+        Raises:
+            StorageError: it cannot be made.
         """
 
     @abstractmethod
