@@ -196,19 +196,19 @@ class Library(ABC):
         """
 
     @abstractmethod
-    def report_store(self) -> ReportStore:
-        """What was found out about the library as a whole.
-
-        Raises:
-            StorageError: the server is out of reach.
-        """
-
-    @abstractmethod
     def patch_files(self) -> PatchFiles:
         """The store of the patches' bytes; the same object at every call.
 
         Raises:
             StorageError: it cannot be made.
+        """
+
+    @abstractmethod
+    def report_store(self) -> ReportStore:
+        """What was found out about the library as a whole.
+
+        Raises:
+            StorageError: the server is out of reach.
         """
 
     @abstractmethod

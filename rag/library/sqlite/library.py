@@ -99,13 +99,13 @@ class SqliteLibrary(SqliteReader):
         """
         return SqliteQuestionStore(self.file)
 
-    def report_store(self) -> FolderReportStore:
-        """Files in the library's folder."""
-        return FolderReportStore(self._folder)
-
     def patch_files(self) -> FolderPatchFiles:
         """A folder in the library's."""
         return self._patch_files
+
+    def report_store(self) -> FolderReportStore:
+        """Files in the library's folder."""
+        return FolderReportStore(self._folder)
 
     def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
         """See :meth:`rag.library.base.Library.keep_extractions`."""

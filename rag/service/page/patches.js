@@ -51,7 +51,10 @@ async function build(known) {
   bar.hidden = false;
   try {
     const begun = known ?? (await api.buildPatches(name));
-    const job = await follow(begun, (now) => (bar.value = now.num_done / Math.max(now.num_sources, 1)));
+    const job = await follow(begun, (now) => {
+      bar.value = now.num_done / Math.max(now.num_sources, 1);
+      say(now.hint ?? ""); // nobody can work on it at present
+    });
     const failed = job.patch_report?.failed ?? [];
     say(job.error ?? (failed.length ? `${failed.length} could not be made: ${failed[0].reason}` : ""));
     if (name === library) await showPatches(name, job.num_sources);
