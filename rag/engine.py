@@ -217,6 +217,7 @@ class Engine:
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
                 ``patches`` (``off``, ``auto``: passages and patches, ``only``: patches without passages),
+                ``skill`` (``auto``, ``none``, a skill's name or folder), ``read_by`` (``encoder``, ``skill``),
                 and the fields of :class:`rag.core.query.Search` and :class:`rag.core.query.Sampling`.
 
         Raises:

@@ -158,7 +158,9 @@ class AdapterRunner(Protocol):
 class Scorer(Protocol):
     """Reads the probabilities of a few labels as the reply to a prompt; a generator may be one too."""
 
-    def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
+    def score(
+        self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str], adapter: Adapter | None = None
+    ) -> list[tuple[float, ...]]:
         """One tuple per prompt: the probability that the reply begins with each label, scaled to sum to 1.
 
         A label counts by its first token, as it stands at the start of a reply and after a space. A prompt's
@@ -167,6 +169,7 @@ class Scorer(Protocol):
         Args:
             prompts: token ids, as :meth:`Generator.encode` makes them.
             labels: at least two, with different first tokens.
+            adapter: what the prompts are read with, on top of the model.
 
         Raises:
             SettingError: two labels begin with the same token.

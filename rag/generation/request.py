@@ -18,6 +18,21 @@ from rag.core.query import Sampling
 from rag.generation.adapters.adapter import Adapter
 
 
+@dataclass(frozen=True)
+class ActiveSkill:
+    """A skill that rows run with (:mod:`rag.skills`).
+
+    Attributes:
+        name: as a person calls it.
+        instruction: first line of its prompts; empty for the product's own.
+        adapter: the change of the model.
+    """
+
+    name: str
+    instruction: str
+    adapter: Adapter
+
+
 class Prompt(NamedTuple):
     """What one stream reads first. Equal prompts share a row of the batch.
 

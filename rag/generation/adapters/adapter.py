@@ -42,18 +42,20 @@ class Adapter:
         name: derived from the content, so that caches keyed by it never serve another adapter's rows.
         parts: what is added up.
         max_rank: a layer whose ranks add up to more is cut to its largest singular values.
+        is_lasting: many questions come with it, as with a skill: worth preparations that take a second.
     """
 
     name: str
     parts: tuple[AdapterPart, ...] = field(compare=False, repr=False)
     max_rank: int = field(default=UNLIMITED, compare=False)
+    is_lasting: bool = field(default=False, compare=False)
 
     @classmethod
-    def single(cls, name: str, tensors: Mapping[str, tuple[Tensor, Tensor]]) -> Adapter:
+    def single(cls, name: str, tensors: Mapping[str, tuple[Tensor, Tensor]], *, is_lasting: bool = False) -> Adapter:
         """One adapter at full weight; ``tensors`` by layer as in :class:`AdapterPart`."""
         from rag.generation.adapters.packed import pack
 
-        return cls(name, (AdapterPart(pack(tensors)),))
+        return cls(name, (AdapterPart(pack(tensors)),), is_lasting=is_lasting)
 
     @cached_property
     def rank(self) -> int:

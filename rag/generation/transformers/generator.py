@@ -25,6 +25,7 @@ from rag.generation.transformers.driver import Driver
 from rag.generation.transformers.jobs import Scored, ScoreJob
 from rag.generation.transformers.labels import first_tokens
 from rag.generation.transformers.lora import check_adapter
+from rag.generation.transformers.merged import MergedModels
 
 
 class TransformersGenerator:
@@ -56,7 +57,8 @@ class TransformersGenerator:
         self._codec = Codec(tokenizer, name, prompt_style, end_ids(model, tokenizer))
         self.window = window or model_window(model)
         self.default_stop = self._codec.default_stop
-        self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows))
+        merged = MergedModels(model)  # outlives the running batch, which ends when nobody waits
+        self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows, merged))
 
     @property
     def model(self) -> PreTrainedModel:
@@ -96,15 +98,18 @@ class TransformersGenerator:
         # A request has no other events; delegation closes the driver's iterator with this one.
         yield from cast("Iterator[Event]", self._driver.stream(requests, _longest_first(longest)))
 
-    def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
+    def score(
+        self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str], adapter: Adapter | None = None
+    ) -> list[tuple[float, ...]]:
         """See :class:`rag.generation.base.Scorer`; the prompts join the running batch."""
         tokens = tuple(map(tuple, first_tokens(labels, self._codec.encode_text)))
         for prompt in prompts:
             if not 0 < len(prompt) <= self.window:
                 raise QuestionError(f"prompt of {len(prompt)} tokens; expected 1 to {self.window}, the window")
+        check_adapter(self._model, adapter)
         # No other caller's prompts are equal to these: see Prompt.salt.
         salt = f"score {uuid4().hex}"
-        jobs = [ScoreJob(Prompt(ids, salt=salt), tokens) for ids in prompts]
+        jobs = [ScoreJob(Prompt(ids, adapter, salt), tokens) for ids in prompts]
         events = self._driver.stream(jobs, _longest_first(prompts))
         scores = {event.index: event.probabilities for event in events if isinstance(event, Scored)}
         return [scores[index] for index in range(len(prompts))]

@@ -57,6 +57,7 @@ class ReportStage:
             patches=state.patching.uses if state.patching else (),
             notice=_notice(state),
             draft=generation.text if state.text else "",
+            skill=state.skill.name if state.skill else "",
             verdict=state.verdict,
         )
 
