@@ -284,7 +284,7 @@ def test_bad_patches_over_http(
     with pytest.raises(SettingError, match="rank 68; this engine takes 64"):
         remote.generate([requests[0].with_adapter("context", big)])
     narrow = pack({layer: (a[:, :9], b) for layer, (a, b) in adapters[0].tensors.items()})
-    with pytest.raises(QuestionError, match="the model has 1536 x 576 there"):
+    with pytest.raises(QuestionError, match=r"the model has \d+ x \d+ there"):
         remote.generate([requests[0].with_adapter("context", Adapter.single("narrow", narrow))])
     content = narrow.to_bytes()
     for key, digest, status in (("wrong", narrow.digest, 401), ("secret", "0" * 64, 400), ("secret", "x/y", 404)):
