@@ -20,7 +20,16 @@ _PERSON = r"[A-Z][\w'\u2019.-]*(?:\s+(?:(?:de|la|von|van|du|da|bin|al)\s+)?[A-Z]
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 _DATE = rf"(?:\d{{1,2}}\s+{_MONTH}\s+\d{{4}}|{_MONTH}\s+\d{{1,2}},?\s+\d{{4}}|{_MONTH}\s+\d{{4}}|\d{{4}})"
 _DAY = rf"(?:\d{{1,2}}\s+{_MONTH}\s+\d{{4}}|{_MONTH}\s+\d{{1,2}},?\s+\d{{4}})"
-_PLACE = r"[A-Z][\w'\u2019-]*(?:\s+(?:of\s+)?[A-Z][\w'\u2019-]*){0,3}(?:,\s+[A-Z][\w'\u2019-]*(?:\s+[A-Z][\w'\u2019-]*){0,2})?"
+_TOWN = r"[A-Z][\w'\u2019-]*(?:\s+(?:of\s+)?[A-Z][\w'\u2019-]*){0,3}"
+_PLACE = rf"{_TOWN}(?:,\s+[A-Z][\w'\u2019-]*(?:\s+[A-Z][\w'\u2019-]*){{0,2}})?"
+_NATION = r"[A-Z][a-z]+(?:[- ][A-Z][a-z]+)?"
+_JOB = (
+    "actor|actress|singer|writer|politician|footballer|director|composer|musician|author|painter|lawyer|poet|cricketer"
+    "|journalist|swimmer|cyclist|wrestler|boxer|novelist|historian|philosopher|physicist|chemist|bishop|judge|engineer"
+    "|architect|player|artist|scientist|model|producer"
+)
+_BODY = "village|town|city|municipality|commune|community|settlement|parish|suburb|district|island|river|lake|mountain"
+_HOUSE = "school|university|college|station|airport|hospital|museum|church|castle"
 _NUMBER = r"\d[\d,.]*\d(?:\s+(?:million|billion))?|\d"
 _PATTERN = {"name": _NAME, "person": _PERSON, "date": _DATE, "day": _DAY, "place": _PLACE, "number": _NUMBER}
 
@@ -66,6 +75,8 @@ class Relation:
 
 
 def _rule(about: Subject, pattern: str, needs: str, *wordings: str) -> Relation:
+    for name, words in (("[nation]", _NATION), ("[job]", _JOB), ("[body]", _BODY), ("[house]", _HOUSE)):
+        pattern = pattern.replace(name, words)
     filled = re.sub(r"<(\w+)>", lambda match: f"({_PATTERN[match.group(1)]})", pattern)
     filled = re.sub(r"\{([a-z]+)\}", lambda match: f"(?:{_PATTERN[match.group(1)]})", filled)
     return Relation(about, re.compile(filled), wordings, tuple(needs.split()))
@@ -219,7 +230,7 @@ RELATIONS: tuple[Relation, ...] = (
     ),
     _rule(
         "place",
-        r"\bis\s+an?\s+(?:[\w-]+\s+){0,4}?(?:village|town|city|municipality|commune|community|settlement|parish|suburb|district|island|river|lake|mountain|school|university|college|station|airport|hospital|museum|church|castle)\s+(?:located\s+|situated\s+)?in\s+(?:the\s+)?<place>",
+        r"\bis\s+an?\s+(?:[\w-]+\s+){0,4}?(?:[body]|[house])\s+(?:located\s+|situated\s+)?in\s+(?:the\s+)?<place>",
         "in",
         "Where is {}?",
         "Where is {} located?",
@@ -295,7 +306,7 @@ RELATIONS: tuple[Relation, ...] = (
     ),
     _rule(
         "person",
-        r"\b(?:is|was)\s+an?\s+(?:former\s+|retired\s+)?([A-Z][a-z]+(?:[- ][A-Z][a-z]+)?)\s+(?:[a-z-]+\s+){0,4}?(?:actor|actress|singer|writer|politician|footballer|player|director|composer|musician|author|painter|artist|lawyer|poet|scientist|film|band|company|cricketer|model|journalist|producer|swimmer|cyclist|wrestler|boxer|novelist|historian|philosopher)",
+        r"\b(?:is|was)\s+an?\s+(?:former\s+|retired\s+)?([nation])\s+(?:[a-z-]+\s+){0,4}?(?:[job]|film|band|company)",
         "",
         "What nationality is {}?",
         "Which country is {} from?",
@@ -303,7 +314,7 @@ RELATIONS: tuple[Relation, ...] = (
     ),
     _rule(
         "person",
-        r"\b(?:is|was)\s+an?\s+(?:former\s+|retired\s+)?(?:[A-Z][a-z]+(?:[- ][A-Z][a-z]+)?\s+)((?:[a-z-]+\s+){0,2}(?:actor|actress|singer|writer|politician|footballer|director|composer|musician|author|painter|lawyer|poet|physicist|chemist|cricketer|journalist|swimmer|cyclist|wrestler|boxer|novelist|historian|philosopher|bishop|judge|engineer|architect))\b",
+        r"\b(?:is|was)\s+an?\s+(?:former\s+|retired\s+)?(?:[nation]\s+)((?:[a-z-]+\s+){0,2}(?:[job]))\b",
         "",
         "What is the occupation of {}?",
         "What does {} do?",

@@ -49,9 +49,9 @@ class Rows:
 def read_rows(path: Path) -> Rows:
     """Rows of a JSONL file, or of a folder with ``corpus.jsonl`` and ``questions.jsonl``.
 
-    A line of a file holds ``question``, ``answers`` (or ``answer``) and ``text`` (or ``context``, ``passage``); ``title``
-    and ``document`` may be missing. A line without a question is a passage. In a folder, a question names its passages
-    by ``gold_doc_ids``; one without an answer belongs to the passage of the question before it.
+    A line of a file holds ``question``, ``answers`` (or ``answer``) and ``text`` (or ``context``, ``passage``);
+    ``title`` and ``document`` may be missing. A line without a question is a passage. In a folder, a question names
+    its passages by ``gold_doc_ids``; one without an answer belongs to the passage of the question before it.
 
     Raises:
         InputError: there is no such file, or nothing in it can be read.
@@ -76,47 +76,69 @@ def _read_file(path: Path) -> Rows:
     problems: list[str] = []
     for number, line in _lines(path):
         try:
-            values = _parse(line)
-            text = _text(values, "text", "context", "passage")
+            row = _read_line(line)
         except ValueError as error:
             problems.append(f"line {number}: {error}")
             continue
-        title, question = str(values.get("title") or ""), str(values.get("question") or "").strip()
-        document = str(values.get("document") or values.get("doc_id") or title or text[:80])
-        if question:
-            rows.append(Row(document, title, text, question, _answers(values)))
+        if row.question:
+            rows.append(row)
         else:
-            passages.append((document, title, text))
+            passages.append((row.document, row.title, row.text))
     return Rows(tuple(rows), tuple(passages), tuple(problems))
+
+
+def _read_line(line: str) -> Row:
+    """A row; without a question it is a passage."""
+    values = _parse(line)
+    text, title = _text(values, "text", "context", "passage"), str(values.get("title") or "")
+    document = str(values.get("document") or values.get("doc_id") or title or text[:80])
+    question = str(values.get("question") or "").strip()
+    return Row(document, title, text, question, _answers(values) if question else ())
 
 
 def _read_folder(path: Path) -> Rows:
-    corpus: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
-    for number, line in _lines(path / "corpus.jsonl"):
+    corpus: dict[str, Row] = {}
+    for values, problem in _objects(path / "corpus.jsonl"):
         try:
-            values = _parse(line)
-            corpus[_text(values, "doc_id")] = {"title": str(values.get("title") or ""), "text": _text(values, "text")}
+            text, name = _text(values, "text"), _text(values, "doc_id")
+            title = str(values.get("title") or "")
+            corpus[name] = Row(title or name, title, text, "")
         except ValueError as error:
-            problems.append(f"corpus.jsonl, line {number}: {error}")
+            problems.append(problem or str(error))
     rows: list[Row] = []
     last: list[str] = []
-    for number, line in _lines(path / "questions.jsonl") if (path / "questions.jsonl").is_file() else ():
+    for values, problem in _objects(path / "questions.jsonl"):
         try:
-            values = _parse(line)
-            question, answers = _text(values, "question"), _answers(values)
+            last = [str(name) for name in values.get("gold_doc_ids") or ()] or last
+            rows += _ask(values, [corpus[name] for name in last if name in corpus])
         except ValueError as error:
-            problems.append(f"questions.jsonl, line {number}: {error}")
-            continue
-        last = [str(name) for name in values.get("gold_doc_ids") or ()] or last
-        asked = _hops(values) if values.get("decomposition") else [(question, answers)]
-        for wording, right in asked:
-            place = next((name for name in last if name in corpus and (not right or _says(corpus[name], right))), None)
-            if place is not None and (right or not values.get("gold_doc_ids")):
-                item = corpus[place]
-                rows.append(Row(item["title"] or place, item["title"], item["text"], wording, right))
-    passages = [(item["title"] or name, item["title"], item["text"]) for name, item in corpus.items()]
+            problems.append(problem or str(error))
+    passages = [(item.document, item.title, item.text) for item in corpus.values()]
     return Rows(tuple(rows), tuple(passages), tuple(problems))
+
+
+def _objects(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """The objects of a file, each with what to say if it cannot be used; an empty one for a line that is none."""
+    for number, line in _lines(path) if path.is_file() else ():
+        where = f"{path.name}, line {number}"
+        try:
+            yield _parse(line), f"{where}: a field is missing"
+        except ValueError as error:
+            yield {}, f"{where}: {error}"
+
+
+def _ask(values: dict[str, Any], passages: Sequence[Row]) -> Iterator[Row]:
+    """The rows of a question: itself, or its steps, each with the first passage that holds the answer.
+
+    Raises:
+        ValueError: it has no question, or no answers.
+    """
+    question, answers = _text(values, "question"), _answers(values)
+    for wording, right in _hops(values) if values.get("decomposition") else [(question, answers)]:
+        place = next((item for item in passages if not right or _says(item.text, right)), None)
+        if place is not None and (right or not values.get("gold_doc_ids")):
+            yield Row(place.document, place.title, place.text, wording, right)
 
 
 def _hops(values: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -130,8 +152,8 @@ def _hops(values: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield question, (str(step["answer"]),)
 
 
-def _says(item: dict[str, Any], answers: Sequence[str]) -> bool:
-    return any(answer.casefold() in item["text"].casefold() for answer in answers)
+def _says(text: str, answers: Sequence[str]) -> bool:
+    return any(answer.casefold() in text.casefold() for answer in answers)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
