@@ -93,7 +93,7 @@ def _gather(
     from rag.core.errors import InputError
     from rag.core.settings.config import Config
     from rag.skills.card import JUDGE, READER, SkillSource
-    from rag.skills.data.rows import read_rows
+    from rag.skills.data.rows import Row, read_rows
     from rag.skills.training.make import Material
 
     if kind not in (READER, JUDGE):
@@ -102,7 +102,10 @@ def _gather(
         raise InputError("nothing to learn from; give rows with --data, or a library with --from-library")
     if len(licenses) > len(data):
         raise InputError(f"{len(licenses)} licences for {len(data)} --data; give one for each, in their order")
-    rows, passages, sources, problems = [], [], [], []
+    rows: list[Row] = []
+    passages: list[tuple[str, str, str]] = []
+    sources: list[SkillSource] = []
+    problems: list[str] = []
     for place, path in enumerate(data):
         read = read_rows(path)
         rows += read.rows

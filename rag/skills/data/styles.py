@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-from rag.conflicts.sentences import sentence_spans
+from rag.core.sentences import sentence_spans
 from rag.skills.data.rows import Row
 
 _SPACED = re.compile(r"([,;:!?()\[\]]|\.(?=\s|$)|'s\b)")
