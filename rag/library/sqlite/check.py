@@ -13,6 +13,7 @@ from rag.library.checking import Damage, IsReadable, is_unit
 from rag.library.rows import content_key
 from rag.library.sqlite.check_indexes import check_dense_index, check_sparse_index
 from rag.library.sqlite.database import Database, next_generation
+from rag.library.sqlite.graph_tables import unlist
 from rag.library.sqlite.layout import INDEXED, LIVE
 
 _BATCH = 1000
@@ -88,6 +89,7 @@ def _embed_again(
     library.check_encoder(encoder.name)
     vectors = encoder.encode([passage_text(*parts) for parts in texts.values()])
     with database.writing() as db:
+        unlist(db, list(texts))
         for (row_id, (title, text, _)), vector in zip(texts.items(), vectors, strict=True):
             new_id = db.execute(
                 "INSERT INTO passages (document, ordinal, start, text, vector, content, location, heading) "
