@@ -13,10 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rag.core.passages import Passage
 
 Keys = NDArray[np.int64]
 Pairs = list[tuple[int, int]]
@@ -108,6 +110,19 @@ class IndexChange:
 def checksum(pairs: Iterable[tuple[int, int]]) -> int:
     """A sum over (key, row id) or (word, count) pairs, in any order; (k, 3) counts as much as (k, 1) and (k, 2)."""
     return sum(((key * _MIX) & _MASK) * value for key, value in pairs) & _MASK
+
+
+class EntryWriter(Protocol):
+    """Makes the entries of passages."""
+
+    @property
+    def version(self) -> str:
+        """Changes when the same passage would get another entry; without blanks."""
+        ...
+
+    def write(self, passages: Sequence[Passage]) -> list[bytes]:
+        """One entry for each passage."""
+        ...
 
 
 class GraphTables(ABC):

@@ -15,7 +15,7 @@ from rag.library.graph_index import KEY_BITS, WORD_BITS, GraphEntry
 _FORMAT = 1
 
 
-class EntryWriter:
+class RuleEntryWriter:
     """Reads names by rule (:class:`kg.extract.NameExtractor`) and makes entries of them and of the words."""
 
     def __init__(self) -> None:

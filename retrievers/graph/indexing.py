@@ -10,7 +10,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from rag.library.base import IMPORTED, Library
-from retrievers.graph.entries import EntryWriter
+from retrievers.graph.entries import RuleEntryWriter
 from retrievers.graph.store import stored_extractions
 
 _STEP = 1000
@@ -22,7 +22,7 @@ class GraphIndexer:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._writer = EntryWriter()
+        self._writer = RuleEntryWriter()
         self._lock = Lock()
 
     @property

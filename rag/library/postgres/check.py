@@ -18,6 +18,7 @@ from rag.library.base import Library
 from rag.library.checking import Damage, IsReadable, is_unit
 from rag.library.postgres.check_indexes import check_dense_index, check_sparse_index
 from rag.library.postgres.database import LIVE, next_generation
+from rag.library.postgres.graph_tables import unlist
 from rag.library.postgres.rows import passage_columns
 from rag.library.rows import content_key
 
@@ -107,6 +108,7 @@ def _embed_again(
     library.check_encoder(encoder.name)
     vectors = encoder.encode([passage_text(*parts) for parts in texts.values()])
     with transaction() as db:
+        unlist(db, list(texts))
         db.cursor().executemany(
             "INSERT INTO passages "
             "(document, ordinal, start, location, heading, text, content, num_words, words, vector) "
