@@ -80,10 +80,12 @@ class IndexChange:
     Attributes:
         postings: (key, row id), ascending: neighbours in the table are written together.
         words: (word, number of passages), ascending.
+        num_entries: that could be read.
     """
 
     postings: Pairs
     words: Pairs
+    num_entries: int
 
     @classmethod
     def of(cls, bodies: Iterable[tuple[int, bytes]]) -> Self:
@@ -96,7 +98,7 @@ class IndexChange:
                 continue
             rows.append(row_id)
         if not rows:
-            return cls([], [])
+            return cls([], [], 0)
         keys = np.concatenate([entry.postings for entry in entries])
         ids = np.repeat(np.array(rows, dtype=np.int64), [len(entry.postings) for entry in entries])
         order = np.lexsort((ids, keys))
@@ -104,12 +106,41 @@ class IndexChange:
         return cls(
             list(zip(keys[order].tolist(), ids[order].tolist(), strict=True)),
             list(zip(words.tolist(), counts.tolist(), strict=True)),
+            len(rows),
         )
 
 
 def checksum(pairs: Iterable[tuple[int, int]]) -> int:
     """A sum over (key, row id) or (word, count) pairs, in any order; (k, 3) counts as much as (k, 1) and (k, 2)."""
     return sum(((key * _MIX) & _MASK) * value for key, value in pairs) & _MASK
+
+
+class IndexSums:
+    """Checksums of entries, and of the tables that follow from them, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._postings = 0
+        self._words = 0
+        self._num_damaged = 0
+
+    def add_entries(self, rows: Sequence[tuple[int, bytes]]) -> None:
+        """Add what follows from some entries."""
+        change = IndexChange.of(rows)
+        self._num_damaged += len(rows) - change.num_entries
+        self.add(change.postings, change.words)
+
+    def add(self, postings: Iterable[tuple[int, int]], words: Iterable[tuple[int, int]]) -> None:
+        """Add rows of the tables."""
+        self._postings = (self._postings + checksum(postings)) & _MASK
+        self._words = (self._words + checksum(words)) & _MASK
+
+    def compare(self, tables: IndexSums) -> str:
+        """What is wrong with the tables of these entries; empty if nothing is."""
+        if self._num_damaged:
+            return f"{self._num_damaged} entries of its index are damaged"
+        if self._postings != tables._postings:
+            return "its index lists passages under other names than they hold"
+        return "" if self._words == tables._words else "its index counts other words than the passages hold"
 
 
 class EntryWriter(Protocol):

@@ -103,7 +103,7 @@ class GraphIndex:
         question_stems = list(dict.fromkeys(stems(" ".join(question.split()[:MAX_QUESTION_WORDS]))))
         known = [stem for stem in question_stems if stem in self.word_ids]
         columns = [self.word_ids[stem] for stem in known]
-        unknown = (len(question_stems) - len(known)) * float(np.log1p(len(self.passages)))
+        unknown = (len(question_stems) - len(known)) * float(np.log1p(self.matrices.num_passages))
         weights = self.word_weights[columns]
         total = max(float(weights.sum()) + unknown, 1e-12)
         return self.words[:, columns].toarray(), weights / total

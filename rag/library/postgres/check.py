@@ -16,6 +16,7 @@ from psycopg import Connection
 from rag.core.encoding import Encoder, passage_text
 from rag.library.base import Library
 from rag.library.checking import Damage, IsReadable, is_unit
+from rag.library.postgres.check_graph import check_graph_index
 from rag.library.postgres.check_indexes import check_dense_index, check_sparse_index
 from rag.library.postgres.database import LIVE, next_generation
 from rag.library.postgres.graph_tables import unlist
@@ -37,6 +38,7 @@ def find_damages(
     yield from check_sparse_index(transaction)
     yield from check_dense_index(transaction)
     yield from _check_extractions(transaction, is_readable)
+    yield from check_graph_index(transaction)
 
 
 def _check_orphans(transaction: Transaction) -> Iterator[Damage]:

@@ -11,6 +11,7 @@ from rag.core.encoding import Encoder, passage_text
 from rag.library.base import Library
 from rag.library.checking import Damage, IsReadable, is_unit
 from rag.library.rows import content_key
+from rag.library.sqlite.check_graph import check_graph_index
 from rag.library.sqlite.check_indexes import check_dense_index, check_sparse_index
 from rag.library.sqlite.database import Database, next_generation
 from rag.library.sqlite.graph_tables import unlist
@@ -29,6 +30,7 @@ def find_damages(library: Library, database: Database, encoder: Encoder, is_read
         yield from check_sparse_index(database)
         yield from check_dense_index(library, database)
         yield from _check_extractions(database, is_readable)
+        yield from check_graph_index(database)
 
 
 def _check_file(database: Database) -> Iterator[Damage]:
