@@ -12,7 +12,7 @@ import json
 import sqlite3
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from rag.library.sqlite.graph_tables import (
     keep_entries,
     unlist,
 )
+from rag.library.sqlite.index_build import EXACT_LIMIT
 from rag.library.sqlite.index_file import INDEX_FILE
 from rag.library.sqlite.layout import INDEXED, LIVE
 from rag.library.sqlite.question_store import SqliteQuestionStore
@@ -181,6 +182,10 @@ class SqliteLibrary(SqliteReader):
             next_generation(db)
             if was_indexed:
                 follow(db, new_ids)
+        # Outside the transaction, so that publishing stays short; the first question would have to wait for it.
+        if self.num_passages > EXACT_LIMIT:
+            with suppress(StorageError):
+                self._dense_index.follow()
 
     def remove(self, doc_ids: Sequence[str]) -> None:
         """Remove documents and all that came from them, in one transaction."""

@@ -28,6 +28,7 @@ class IndexInfo:
         num_candidates: rows that are re-ranked by their exact vectors; 0 where scores are exact already.
         num_trained: vectors that it was built from.
         library: identity of the library that it belongs to.
+        generation: of the library's rows that it holds; -1 where it is unknown.
     """
 
     kind: Literal["exact", "ivfpq"]
@@ -35,6 +36,7 @@ class IndexInfo:
     num_candidates: int
     num_trained: int
     library: str
+    generation: int = -1
 
 
 @dataclass(frozen=True)
