@@ -101,7 +101,7 @@ def read_neighbourhood(
     seeds = np.argsort(-_local(index, question, cosines, settings), kind="stable")[: settings.num_seeds]
     neighbours, counts = _neighbours(library, [entries[index.row_ids[row]] for row in seeds.tolist()], settings, reach)
     new = _read_entries(library, (row_id for row_id in neighbours if row_id not in entries))
-    index = _build(library, entries | new, Names(names.keys, counts | names.counts), words)
+    index = _build(library, entries | new, Names(names.keys, {**counts, **names.counts}), words)
     return _with_strongest(library, question, index, cosines, settings, reach)
 
 
@@ -227,7 +227,9 @@ def _build_rows(keys: Keys, rows: Sequence[Keys]) -> csr_matrix:
     held = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
     columns = np.minimum(np.searchsorted(keys, held), max(len(keys) - 1, 0))
     is_known = keys[columns] == held if len(keys) else np.zeros(len(held), dtype=bool)
-    ends = np.concatenate([[0], np.cumsum(is_known)])[np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)]
+    ends = np.concatenate([[0], np.cumsum(is_known)])[
+        np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    ]
     return csr_matrix((np.ones(int(ends[-1])), columns[is_known], ends), shape=(len(rows), len(keys)))
 
 
@@ -298,7 +300,7 @@ class NeighbourhoodMatrices(GraphMatrices):
         return self.size
 
     @property
-    def passage_counts(self) -> Scores:  # type: ignore[override]
+    def passage_counts(self) -> Scores:
         """``[E]``, number of passages of the library that name each entity."""
         return self.counts
 

@@ -118,8 +118,8 @@ def unlist(db: Connection[Any], ids: Sequence[int]) -> None:
             _columns(change.postings),
         )
         db.execute(
-            "UPDATE graph_words w SET count = w.count - c.count FROM unnest(%s::bigint[], %s::bigint[]) AS c (word, count) "
-            "WHERE w.word = c.word",
+            "UPDATE graph_words w SET count = w.count - c.count "
+            "FROM unnest(%s::bigint[], %s::bigint[]) AS c (word, count) WHERE w.word = c.word",
             _columns(change.words),
         )
         db.execute("DELETE FROM graph_words WHERE word = ANY(%s) AND count <= 0", (_columns(change.words)[0],))

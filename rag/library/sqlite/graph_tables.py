@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from rag.library.graph_index import GraphTables, IndexChange, Pairs
 from rag.library.sqlite.database import Database, get_meta, set_meta
@@ -75,9 +76,11 @@ class SqliteGraphTables(GraphTables):
 
     def word_counts(self, words: Sequence[int]) -> dict[int, int]:
         """Number of passages with each word; words without one are left out."""
-        return dict(self._rows(f"SELECT word, count FROM graph_words WHERE word IN ({_VALUES})", json.dumps(list(words))))
+        return dict(
+            self._rows(f"SELECT word, count FROM graph_words WHERE word IN ({_VALUES})", json.dumps(list(words)))
+        )
 
-    def _rows(self, sql: str, *values: object) -> Pairs:
+    def _rows(self, sql: str, *values: object) -> list[Any]:
         with self._database.reading() as db:
             return db.execute(sql, values).fetchall()
 
@@ -112,13 +115,14 @@ def unlist(db: sqlite3.Connection, ids: Sequence[int]) -> None:
 def is_current(db: sqlite3.Connection) -> bool:
     """Whether the index was complete until now; asked before a transaction changes what is live."""
     stamp = get_meta(db, STAMP)
-    has_passages = db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone()
-    return stamp is None and not has_passages or stamp is not None and stamp == _stamp(db, stamp.partition(" ")[0])
+    if stamp is not None:
+        return stamp == _stamp(db, stamp.partition(" ")[0])
+    return db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone() is None
 
 
 def follow(db: sqlite3.Connection, new_ids: Sequence[int]) -> None:
     """Carry the note of completeness to the present generation, if the new passages have entries of its version."""
-    versions = set()
+    versions: set[str | None] = set()
     for first in range(0, len(new_ids), _BATCH):
         ids = json.dumps(list(new_ids[first : first + _BATCH]))
         sql = f"SELECT DISTINCT g.version FROM ({_VALUES}) j LEFT JOIN graph_entries g ON g.passage = j.value"
@@ -145,4 +149,6 @@ def _missing(db: sqlite3.Connection, version: str) -> list[int]:
 def _changes(db: sqlite3.Connection, ids: Sequence[int]) -> Iterator[IndexChange]:
     for first in range(0, len(ids), _BATCH):
         batch = json.dumps(list(ids[first : first + _BATCH]))
-        yield IndexChange.of(db.execute(f"SELECT passage, body FROM graph_entries WHERE passage IN ({_VALUES})", (batch,)))
+        yield IndexChange.of(
+            db.execute(f"SELECT passage, body FROM graph_entries WHERE passage IN ({_VALUES})", (batch,))
+        )

@@ -64,7 +64,7 @@ def read_index(file: Path, library: str) -> VectorIndex:
         info = IndexInfo(**fields)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise IndexFileError("it is no vector index of this version") from None
-    if len(payload) != size or crc32(payload) != crc:
+    if len(payload) != size or crc32(payload.data) != crc:
         raise IndexFileError("it is damaged: its checksum differs")
     if info.library != library:
         raise IndexFileError("it was made from another library")

@@ -33,7 +33,9 @@ VERSION = RuleEntryWriter().version
 def publish(library: Library, encoder: Any, **texts: str) -> None:
     """Documents without entries, as earlier versions published them."""
     staged = [
-        Staged(name, name, name, text, len(text), [Passage(f"{name}:0", name, name, name, text)], encoder.encode([text]))
+        Staged(
+            name, name, name, text, len(text), [Passage(f"{name}:0", name, name, name, text)], encoder.encode([text])
+        )
         for name, text in texts.items()
     ]
     library.stage(staged)
