@@ -10,10 +10,12 @@ Times are of the processor, all threads together.
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from rag.core.passages import Passage
 from rag.core.settings.config import Config
 from rag.library.base import Library, Staged
 from rag.library.open import is_address, open_library
+from rag.library.sqlite.reading import FILE
 from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.graph.entries import RuleEntryWriter
 from retrievers.graph.retriever import GraphRetriever
@@ -64,6 +67,7 @@ def size_figures(
         if library.num_passages != size:
             report["build_passages_per_s"] = fill(library, documents(size), size, embed, encoder_name)
         report["bytes_per_passage"] = round(library.size_bytes / size)
+        report["bytes_by_part"] = bytes_by_part(place, size)
         library.close()
         for name, value in (report | serve_apart(place, questions)).items():
             figures.setdefault(name, {})[str(size)] = value
@@ -138,6 +142,19 @@ def serve(place: str, questions: Sequence[str]) -> dict[str, Any]:
         figures["recall_at_5_of_unbounded"] = round(float(np.mean(list(map(overlap, rankings, scanned)))), 4)
     library.close()
     return figures
+
+
+def bytes_by_part(place: str, size: int) -> dict[str, int]:
+    """Bytes a passage of every large table and file of a library in a folder; empty for one elsewhere."""
+    if is_address(place):
+        return {}
+    with closing(sqlite3.connect(Path(place) / FILE)) as db:
+        try:
+            parts = dict(db.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").fetchall())
+        except sqlite3.OperationalError:  # this SQLite was built without the table
+            parts = {}
+    parts |= {file.name: file.stat().st_size for file in Path(place).glob("*.faiss")}
+    return {name: round(number / size) for name, number in sorted(parts.items()) if number >= size}
 
 
 def build_retriever(library: Library, encoder: SentenceEncoder, *, is_exhaustive: bool = False) -> HybridRetriever:

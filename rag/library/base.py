@@ -56,6 +56,10 @@ class DenseIndex(Protocol):
         """For each of ``queries`` ``[Q, D]`` at most ``top_k`` (row id, cosine) pairs, best first, ties by row id."""
         ...
 
+    def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
+        """Row ids of about the same passages, for callers that read their vectors anyway: no vector is read here."""
+        ...
+
 
 class Library(ABC):
     """The contract that all other rooms rely on; one test suite holds every kind to it.

@@ -39,7 +39,8 @@ class Reach:
     """How far a question reaches; bounds its cost in a library of any size.
 
     Attributes:
-        nearest: passages nearest to the question, and to each clause.
+        nearest: passages nearest to the question.
+        nearest_to_clause: passages nearest to each of its clauses.
         named: passages of one of the question's names; a name in more of them brings none by itself.
         titled: passages with one title.
         neighbours: passages kept for the chains that lead to them.
@@ -47,6 +48,7 @@ class Reach:
     """
 
     nearest: int = 200
+    nearest_to_clause: int = 100
     named: int = 100
     titled: int = 100
     neighbours: int = 200

@@ -125,14 +125,19 @@ class GraphRetriever(BatchRetriever):
         parts = np.split(vectors, np.cumsum([len(clauses) for clauses in texts])[:-1])
         if not self._has_index():
             return self._scan(queries, parts)
-        hits = iter(self.library.dense_index().search(vectors, self.reach.nearest))
-        nearest = [[row_id for _ in clauses for row_id, _ in next(hits)] for clauses in texts]
+        hits = iter(self.library.dense_index().candidates(vectors, self.reach.nearest))
+        nearest = [self._nearest([next(hits) for _ in clauses]) for clauses in texts]
         out = []
         for query, part, near, also in zip(queries, parts, nearest, others or [()] * len(queries), strict=True):
             question = Question(query, part, near, also)
             index, cosines = read_neighbourhood(self.library, question, self.settings, self.reach)
             out.append((index, rank(index, query, cosines, self.settings)))
         return out
+
+    def _nearest(self, hits: Sequence[RowIds]) -> list[int]:
+        """Row ids nearest to the question, which comes first, and to its clauses."""
+        clauses = (row_id for row in hits[1:] for row_id in row[: self.reach.nearest_to_clause])
+        return [*hits[0], *clauses]
 
     def _scan(self, queries: Sequence[str], parts: Sequence[Vectors]) -> list[tuple[GraphIndex, Ranking]]:
         """Every passage, scored in memory."""

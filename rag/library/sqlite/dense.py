@@ -32,6 +32,11 @@ class FaissIndex:
         index = self.follow()
         return index.search(self._library, queries, top_k) if index else [[] for _ in queries]
 
+    def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
+        """Row ids of about the same passages, by their codes alone."""
+        index = self.follow()
+        return index.candidates(queries, top_k) if index else [[] for _ in queries]
+
     @property
     def current(self) -> VectorIndex | None:
         """The index of the library as it is now; ``None`` while the library is empty."""

@@ -70,6 +70,13 @@ class VectorIndex:
             hits = [_reranked(library, query, [i for i, _ in row]) for query, row in zip(queries, hits, strict=True)]
         return [sorted(row, key=lambda hit: (-hit[1], hit[0]))[:top_k] for row in hits]
 
+    def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
+        """For each query the row ids of about the ``top_k`` nearest, by their codes alone."""
+        depth = min(top_k, self.index.ntotal)
+        if not depth or not len(queries):
+            return [[] for _ in queries]
+        return [row[row >= 0].tolist() for row in self._searcher.search(queries, depth)[1]]
+
     @cached_property
     def _searcher(self) -> Any:
         """The index itself, or a copy on the GPUs; rows come and go in the former, which every FAISS can change."""
