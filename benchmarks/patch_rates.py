@@ -24,6 +24,7 @@ from benchmarks.patching import (
 from benchmarks.progress import Progress
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.models.fingerprint import model_fingerprint
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.profiles import FAST, PRAG
@@ -98,7 +99,7 @@ def _train(generator: TransformersGenerator, rows: Sequence[Row]) -> list[Tensor
     samples = [write_rules(document, FAST.max_questions) for document in documents]
     trained: dict[int, Tensors] = {}
     with tempfile.TemporaryDirectory() as folder:
-        trainer, store = Trainer(generator, FAST), PatchStore(Path(folder), 1e6, 0)
+        trainer, store = Trainer(generator, FAST), PatchStore(FolderPatchFiles(Path(folder)), 1e6, 0)
         base, fingerprint = model_fingerprint(generator.model), FAST.fingerprint()
         for number, tensors in trainer.train(samples):
             if isinstance(tensors, Exception):
@@ -113,7 +114,7 @@ def _train(generator: TransformersGenerator, rows: Sequence[Row]) -> list[Tensor
 
 def _accuracy(generator: TransformersGenerator, rows: Sequence[Row], trained: Sequence[Tensors]) -> dict[str, float]:
     """Share of right answers without a patch, with the document's own, and with another document's."""
-    patches = [Adapter(f"document-{number}", FAST.rank, Path(), tensors) for number, tensors in enumerate(trained)]
+    patches = [Adapter.single(f"document-{number}", tensors) for number, tensors in enumerate(trained)]
     asked = [
         (question["question"], question["answer"], number)
         for number, row in enumerate(rows)

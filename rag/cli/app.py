@@ -17,6 +17,8 @@ from rag.cli.models import models_app
 from rag.cli.patches import patch_app
 from rag.cli.serve import serve
 from rag.cli.serve_llm import serve_llm
+from rag.cli.skill import skill_app
+from rag.cli.worker import worker
 from rag.core.process.threads import configure_threads
 
 app = typer.Typer(
@@ -37,11 +39,13 @@ app.command()(documents.remove)
 app.command()(documents.check)
 app.command("doctor", hidden=True)(documents.check)  # its name before version 0.2
 app.command()(serve)
+app.command()(worker)
 app.command()(mcp)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve_llm)
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 app.add_typer(patch_app, name="patch")
+app.add_typer(skill_app, name="skill")
 app.add_typer(kg_app, name="kg")
 app.add_typer(eval_app, name="eval")
 

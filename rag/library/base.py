@@ -22,7 +22,9 @@ from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
 from rag.library.checking import Finding, IsReadable
 from rag.library.graph_index import GraphTables
+from rag.library.patch_files import PatchFiles
 from rag.library.question_store import QuestionStore
+from rag.library.report_store import ReportStore
 
 RowIds = NDArray[np.int64]
 IMPORTED = "imported"
@@ -208,6 +210,22 @@ class Library(ABC):
 
         Raises:
             StorageError: it cannot be made.
+        """
+
+    @abstractmethod
+    def patch_files(self) -> PatchFiles:
+        """The store of the patches' bytes; the same object at every call.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+
+    @abstractmethod
+    def report_store(self) -> ReportStore:
+        """What was found out about the library as a whole.
+
+        Raises:
+            StorageError: the server is out of reach.
         """
 
     @abstractmethod

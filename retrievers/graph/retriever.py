@@ -7,8 +7,8 @@ memory: the measure that the index is held to, and what other extractors than th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import PrivateAttr
@@ -36,6 +36,7 @@ from retrievers.graph.whole import WholeGraph
 # Few plans are enough: the paths only explain passages that are already ranked.
 _MAX_PLANS = 64
 RowIds = Sequence[int]
+T = TypeVar("T")
 
 
 class GraphRetriever(BatchRetriever):
@@ -99,6 +100,10 @@ class GraphRetriever(BatchRetriever):
     def graph(self) -> KnowledgeGraph:
         """The knowledge graph of the whole library as it is now; read it, do not change it. It is kept in memory."""
         return self._whole.graph
+
+    def read(self, task: Callable[[KnowledgeGraph], T]) -> T:
+        """What ``task`` reads from the graph of the library as it is now; changes of the graph wait meanwhile."""
+        return self._whole.read(task)
 
     @property
     def indexer(self) -> GraphIndexer:

@@ -6,8 +6,9 @@ are added; nothing else changes. Extractions are stored in the library. Memory a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from retrievers.graph.store import batches, read_passages, stored_extractions
 
 # Bounds memory: an extraction takes ten times as much until the graph packs it.
 _READ_AT_ONCE = 2000
+T = TypeVar("T")
 
 
 class WholeGraph:
@@ -42,6 +44,12 @@ class WholeGraph:
         """The knowledge graph of the library as it is now; read it, do not change it."""
         self.current_index()
         return self._graph
+
+    def read(self, task: Callable[[KnowledgeGraph], T]) -> T:
+        """What ``task`` reads from the graph as it is now; changes wait meanwhile."""
+        self.current_index()
+        with self._lock:
+            return task(self._graph)
 
     def extractions(self, passages: Sequence[Passage]) -> list[Extraction]:
         """What the graph holds of these passages."""

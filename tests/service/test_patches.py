@@ -16,7 +16,6 @@ import pytest
 
 from rag.client import AsyncClient, Client
 from rag.core.errors import LibraryError, PatchError
-from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.library.sqlite.library import SqliteLibrary
 from rag.models.sentence_encoder import EmbeddingsEncoder
@@ -176,22 +175,6 @@ def test_an_empty_library_has_nothing_to_build_from(town: httpx.Client) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (409, "library_not_ready")
 
 
-def test_a_model_elsewhere_takes_no_patches(tmp_path: Path) -> None:
-    """Refused before anything is loaded or asked of the server."""
-    with (
-        live(tiny_app(tmp_path, config=Config(max_tokens=8, engine="http://127.0.0.1:9"))) as url,
-        httpx.Client(base_url=url, timeout=60) as http,
-    ):
-        fill(http, "town", TEXTS)
-        for response in (
-            http.post(PATCHES, json={}),
-            http.get(PATCHES),
-            http.post("/v1/chat/completions", json=chat(QUESTION, "town", rag={"patches": "auto"})),
-        ):
-            assert (response.status_code, response.json()["error"]["code"]) == (409, "patches_unavailable")
-        assert http.post("/v1/chat/completions", json=chat(QUESTION, "town")).status_code == 200
-
-
 def test_two_tenants_have_patches_of_their_own(keyed: tuple[str, dict[str, str]]) -> None:
     """The same documents under the same names: neither sees, uses nor removes the other's patches."""
     body = chat(QUESTION, "town", rag={"patches": "only", "top_k": 1})
@@ -237,16 +220,16 @@ def test_a_build_goes_on_after_a_kill(tmp_path: Path) -> None:
     process = subprocess.Popen(command, cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
-        assert soon(lambda: answers(url), 60.0)
+        assert soon(lambda: answers(url), 180.0)
         with httpx.Client(base_url=url, timeout=30) as http:
             fill(http, "town", many(12))
             job = http.post(PATCHES, json={}).json()
-            assert soon(lambda: http.get(PATCHES).json()["num_patched"] > 0, 60.0)
+            assert soon(lambda: http.get(PATCHES).json()["num_patched"] > 0, 180.0)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     with live(tiny_app(tmp_path)) as url, httpx.Client(base_url=url, timeout=30) as http:
-        assert soon(lambda: http.get(f"/v1/jobs/{job['id']}").json()["status"] == "done", 60.0)
+        assert soon(lambda: http.get(f"/v1/jobs/{job['id']}").json()["status"] == "done", 180.0)
         report = http.get(f"/v1/jobs/{job['id']}").json()["patch_report"]
         assert len(report["built"]) + len(report["skipped"]) == 12
         assert report["skipped"]

@@ -16,6 +16,7 @@ from rag.conflicts.memory.calibration import Calibration, knows, recall
 from rag.conflicts.memory.recall import Recall
 from rag.conflicts.verdict.memory import does_know
 from rag.core.errors import StorageError
+from rag.core.process.files import write_atomically
 from rag.core.verdict import Memory
 from rag.generation.base import Generator
 
@@ -103,12 +104,33 @@ class AuditFile:
             return None
 
 
+def forget_document(file: Path, doc_id: str) -> None:
+    """Remove the beliefs about one document from the file of an audit.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except OSError:
+        return
+    others = [line for line in lines if json.dumps(doc_id) not in line]
+    if len(others) == len(lines):
+        return
+    try:
+        write_atomically(file, "".join(f"{line}\n" for line in others).encode())
+    except OSError as error:
+        raise StorageError(f"cannot write {file}: {error.strerror}; free some space, then remove it again") from error
+
+
 def audit(
     claims: Sequence[Claim],
     generator: Generator,
     calibration: Calibration | None,
     kept: AuditFile | None = None,
     report: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    cache_salt: str = "",
 ) -> list[Belief]:
     """What the model holds of each claim: what it knows otherwise first, the surest of them on top.
 
@@ -118,12 +140,13 @@ def audit(
         calibration: of the model; without one it never knows otherwise.
         kept: beliefs of an earlier run, and where new ones go.
         report: told how many claims of how many are done.
+        cache_salt: requests carry it.
     """
     known = kept.load() if kept else {}
     beliefs = {claim: known[claim] for claim in claims if claim in known}
     report(len(beliefs), len(claims))
     for batch in _batches([claim for claim in dict.fromkeys(claims) if claim not in beliefs]):
-        recalls = recall(generator, [claim.question for claim in batch])
+        recalls = recall(generator, [claim.question for claim in batch], cache_salt=cache_salt)
         new = [_believe(claim, item, calibration) for claim, item in zip(batch, recalls, strict=True)]
         if kept:
             kept.append(new)

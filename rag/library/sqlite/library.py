@@ -26,6 +26,7 @@ from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
 from rag.library.base import IMPORTED, Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
+from rag.library.report_store import FolderReportStore
 from rag.library.rows import check_all_published, content_key
 from rag.library.sqlite.check import find_damages
 from rag.library.sqlite.database import BUSY_TIMEOUT_S, Database, get_meta, next_generation, set_meta
@@ -41,6 +42,7 @@ from rag.library.sqlite.graph_tables import (
 from rag.library.sqlite.index_build import EXACT_LIMIT
 from rag.library.sqlite.index_file import INDEX_FILE
 from rag.library.sqlite.layout import INDEXED, LIVE
+from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.library.sqlite.question_store import SqliteQuestionStore
 from rag.library.sqlite.reading import FILE, SqliteReader
 
@@ -52,6 +54,7 @@ class SqliteLibrary(SqliteReader):
         super().__init__(folder, database)
         self._graph_tables = SqliteGraphTables(database)
         self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S, mode=0o600)
+        self._patch_files = FolderPatchFiles(folder / "patches")
 
     @classmethod
     def open(cls, folder: str | Path, *, must_exist: bool = False) -> SqliteLibrary:
@@ -110,6 +113,14 @@ class SqliteLibrary(SqliteReader):
             StorageError: the file is damaged, or cannot be written.
         """
         return SqliteQuestionStore(self.file)
+
+    def patch_files(self) -> FolderPatchFiles:
+        """A folder in the library's."""
+        return self._patch_files
+
+    def report_store(self) -> FolderReportStore:
+        """Files in the library's folder."""
+        return FolderReportStore(self._folder)
 
     def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
         """See :meth:`rag.library.base.Library.keep_extractions`."""

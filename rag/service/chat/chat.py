@@ -16,7 +16,7 @@ from rag.engine import Engine
 from rag.service.auth.keys import Key
 from rag.service.catalog.base import LibraryCatalog, tenant_salt
 from rag.service.chat.schemas import ChatRequest, RequestPassage
-from rag.service.jobs.patches import open_patches
+from rag.service.jobs.patches import check_patched_questions
 from rag.service.problems import Problem
 
 # Among the timings until the answer is delivered: when the engine gave it.
@@ -65,7 +65,8 @@ class Chat:
         if self.request.rag.patches not in (None, "off"):
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
-            open_patches(engine)
+            if self.request.rag.patches == "only":
+                check_patched_questions(engine)
         yield from engine.stream(self.question, passages=self._passages(), **options)
 
     def _passages(self) -> list[Passage] | None:
