@@ -1,13 +1,18 @@
 """Figures of size: 100,000 passages added, searched, removed from, and read into a graph.
 
-    python benchmarks/scale.py [--quick] [--data FOLDER]
+    python benchmarks/scale.py [--quick] [--data FOLDER] [--cache FOLDER] [--postgres ADDRESS]
+
+The default retrieval is measured at 1,000, 10,000, 100,000 and (without ``--quick``) 1,000,000 passages; those figures
+are objects by number of passages, of processor time (:mod:`benchmarks.sizes`). ``--cache`` keeps these libraries for
+the next run: filling them takes most of the time. ``--postgres`` adds a library of 100,000 passages in a database.
 
 Prints progress on stderr and one JSON object on stdout. The passages are those of 2wiki, repeated with edits until
 there are enough: from the second edition on, every capitalised word gets its own ending, so that names, words
 and entities multiply as they do in a larger library. Encoding all of them would take most of an hour on two cores, so
 the first edition is encoded for real and a later passage gets the vector of its original moved by noise (to a cosine
 of about .94). Questions are real and encoded for real: those of hotpotqa and musique. ``--quick`` starts from the
-first 1,500 passages and reads graphs of 2,000 and 20,000 passages; searches are over 100,000 in both modes.
+first 1,500 passages, adds 10,000 through the engine instead of 100,000, and reads graphs of 2,000 and 20,000 passages;
+searches are over 100,000 in both modes.
 """
 
 from __future__ import annotations
@@ -15,10 +20,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -30,12 +37,14 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
+from benchmarks.sizes import fill, size_figures
 from rag.core.encoding import Encoder, passage_text
 from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.library.base import Library
+from rag.library.open import open_library
 from rag.library.sqlite.index_build import exact_neighbours
-from rag.library.sqlite.index_file import index_size_bytes
+from rag.library.sqlite.index_file import INDEX_FILE, index_size_bytes
 from rag.models.sentence_encoder import SentenceEncoder
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.fusion import FusedRetriever
@@ -44,6 +53,8 @@ from retrievers.sparse import SparseRetriever
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 NUM_PASSAGES = 100_000
+SIZES = (1_000, 10_000, NUM_PASSAGES, 1_000_000)
+NUM_ASKED = 60
 NOISE = 0.36
 _NAME = re.compile(r"\b[A-Z][a-z]{3,}\b")
 
@@ -85,8 +96,10 @@ def editions(rows: list[dict[str, str]], size: int) -> Iterator[Document]:
         yield Document(page_content=text, metadata=metadata)
 
 
-def measure(quick: bool = False, data: Path = DATA) -> dict[str, Any]:
-    """All figures; times in seconds or milliseconds of wall time, sizes in bytes or MB as the keys say."""
+def measure(
+    quick: bool = False, data: Path = DATA, cache: Path | None = None, postgres: str | None = None
+) -> dict[str, Any]:
+    """All figures; times in seconds or milliseconds of wall time unless said, sizes in bytes or MB as the keys say."""
     encoder = SentenceEncoder(Config())
     rows = read_rows(data / "2wiki" / "corpus.jsonl")[: 1500 if quick else None]
     say(f"encoding {len(rows)} passages")
@@ -96,12 +109,27 @@ def measure(quick: bool = False, data: Path = DATA) -> dict[str, Any]:
     ]
     sizes = (2_000, 20_000) if quick else (10_000, NUM_PASSAGES)
     result: dict[str, Any] = {"num_passages": NUM_PASSAGES, "num_originals": len(rows), "quick": quick}
-    with tempfile.TemporaryDirectory() as folder:
-        say(f"adding {NUM_PASSAGES} passages")
-        with filled(Path(folder) / "large", rows, NUM_PASSAGES, embeddings, result) as engine:
-            result |= search_figures(engine.library, encoder, questions)
-            result |= removal_figures(engine.library, encoder)
-        result |= graph_figures(Path(folder), rows, sizes, embeddings)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        home = (cache or folder) / ("quick" if quick else "full")
+        asked = questions[:: len(questions) // NUM_ASKED][:NUM_ASKED]
+
+        def at_sizes(places: dict[int, str]) -> dict[str, Any]:
+            return size_figures(places, lambda n: editions(rows, n), embeddings.embed_documents, encoder.name, asked)
+
+        sized = SIZES[:-1] if quick else SIZES
+        result |= at_sizes({size: str(home / str(size)) for size in sized})
+        if postgres:
+            result["postgres"] = at_sizes({NUM_PASSAGES: postgres})
+        num_added = 10_000 if quick else NUM_PASSAGES
+        say(f"adding {num_added} passages")
+        filled(folder / "added", rows, num_added, embeddings, result).close()
+        shutil.copytree(home / str(NUM_PASSAGES), folder / "large")  # it loses documents below
+        (folder / "large" / INDEX_FILE).unlink(missing_ok=True)  # building it is timed
+        with closing(open_library(folder / "large")) as library:
+            result |= search_figures(library, encoder, questions)
+            result |= removal_figures(library, encoder)
+        result |= graph_figures(folder, rows, sizes, embeddings)
     return result
 
 
@@ -145,7 +173,7 @@ def search_figures(library: Library, encoder: Encoder, questions: list[str]) -> 
         "recall_at_10_when_built": round(index.info.recall_at_10, 4),
         "index_kind": index.info.kind,
         "index_build_s": round(build_s, 1),
-        "bytes_per_passage": round(index_size_bytes(index) / len(index.ids), 1),
+        "index_bytes_per_passage": round(index_size_bytes(index) / len(index.ids), 1),
     }
 
 
@@ -162,7 +190,7 @@ def removal_figures(library: Library, encoder: Encoder) -> dict[str, Any]:
 
 
 def graph_figures(
-    folder: Path, rows: list[dict[str, str]], sizes: tuple[int, int], embeddings: Embeddings
+    folder: Path, rows: list[dict[str, str]], sizes: tuple[int, int], embeddings: EditionEmbeddings
 ) -> dict[str, Any]:
     """Graphs of two sizes, read from nothing, opened again from what is kept, and followed through a removal.
 
@@ -171,16 +199,17 @@ def graph_figures(
     result: dict[str, Any] = {"graph_sizes": sizes}
     for label, size in zip(("10k", "100k"), sizes, strict=True):
         say(f"reading a graph of {size} passages")
-        with filled(folder / str(size), rows, size, embeddings) as engine:
+        with closing(open_library(folder / str(size))) as library:
+            fill(library, editions(rows, size), size, embeddings.embed_documents, "editions")
             before_mb = reset_peak_mb()
-            retriever = open_graph(engine.library)
+            retriever = open_graph(library)
             result[f"graph_build_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
             result[f"graph_peak_growth_mb_{label}"] = round(peak_mb() - before_mb)
-            doc_ids = [document.doc_id for document in engine.documents()[::19]][:100]
-            engine.library.remove(doc_ids)
+            doc_ids = [document.doc_id for document in library.documents()[::19]][:100]
+            library.remove(doc_ids)
             result[f"graph_remove_100_documents_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
             del retriever
-            result[f"graph_open_s_{label}"] = round(cpu_seconds(lambda e=engine: open_graph(e.library).graph), 2)  # type: ignore[misc]
+            result[f"graph_open_s_{label}"] = round(cpu_seconds(lambda each=library: open_graph(each).graph), 2)  # type: ignore[misc]
     factor = sizes[1] / sizes[0]
     result["graph_build_ratio_100k_over_10k"] = round(result["graph_build_s_100k"] / result["graph_build_s_10k"], 2)
     result["graph_build_ratio_if_linear"] = factor
@@ -237,12 +266,14 @@ def say(line: str) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="some three minutes")
+    parser.add_argument("--quick", action="store_true", help="some five minutes; two with a filled --cache")
+    parser.add_argument("--cache", type=Path, help="keep the libraries here for the next run")
+    parser.add_argument("--postgres", help="postgresql://.../DATABASE/LIBRARY, measured too; it is filled and kept")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     args = parser.parse_args()
     if not (args.data / "2wiki").is_dir():
         raise SystemExit(f"no data sets at {args.data}; give their folder with --data")
-    print(json.dumps(measure(args.quick, args.data)))
+    print(json.dumps(measure(args.quick, args.data, args.cache, args.postgres)))
 
 
 if __name__ == "__main__":

@@ -103,6 +103,11 @@ class GraphMatrices:
         """The E names, by row."""
         return tuple(self.entity_ids)
 
+    @property
+    def num_passages(self) -> int:
+        """Passages that the graph is over."""
+        return len(self.passage_ids)
+
     @cached_property
     def passage_counts(self) -> NDArray[np.float64]:
         """``[E]``, number of passages that name each entity."""
@@ -111,7 +116,7 @@ class GraphMatrices:
     @cached_property
     def specificity(self) -> NDArray[np.float64]:
         """``[E]``, inverse document frequency scaled so that an entity in one passage has 1."""
-        size = len(self.passage_ids)
+        size = self.num_passages
         scaled: NDArray[np.float64] = np.log1p(size / np.maximum(self.passage_counts, 1)) / np.log1p(max(size, 1))
         return scaled
 
@@ -122,6 +127,10 @@ class GraphMatrices:
         return (
             bmat([[None, self.named], [self.named.T, claims]], format="csr") if claims.shape[0] else csr_matrix((0, 0))
         )
+
+    def names(self, columns: Sequence[int], row: int) -> list[str]:
+        """Names of entities that the passage at ``row`` names."""
+        return [self.entities[column] for column in columns]
 
     def linked(self, names: Iterable[str]) -> list[int]:
         """Entity ids of the names that are in the graph, in order, without repetitions."""

@@ -44,6 +44,7 @@ from rag.pipeline.components import Components
 from rag.pipeline.run import Pipeline, collect, run_stages
 from rag.pipeline.state import State, given_state, new_state
 from rag.pipeline.timings import Timings
+from retrievers.graph.entries import RuleEntryWriter
 from retrievers.graph.retriever import GraphRetriever
 
 if TYPE_CHECKING:
@@ -159,7 +160,13 @@ class Engine:
         stream = [items] if isinstance(items, (str, Path, Document)) else items
         with self._adding:
             ingestor = Ingestor(
-                self.library, self._encoder, self.config, progress or Progress(), folders=folders, sync=sync
+                self.library,
+                self._encoder,
+                self.config,
+                progress or Progress(),
+                entry_writer=RuleEntryWriter(),
+                folders=folders,
+                sync=sync,
             )
             return ingestor.add(stream)
 
@@ -187,7 +194,10 @@ class Engine:
         from kg.codec import is_readable
 
         with self._adding:
-            return self.library.check(self._encoder, is_readable, is_repairing=is_repairing)
+            findings = self.library.check(self._encoder, is_readable, is_repairing=is_repairing)
+            if is_repairing:
+                self.graph.indexer.update()
+            return findings
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
         """The ranking of each question; no generator is loaded, unless a setting asks for one."""

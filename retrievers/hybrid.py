@@ -26,6 +26,7 @@ from retrievers.graph.retriever import GraphRetriever, scored_passages, top_rows
 from retrievers.query.length_class import LengthClass, length_class
 from retrievers.sparse import SparseRetriever
 
+Words = Sequence[tuple[int, float]]
 _SPARSE_DEPTH = 50
 _WEIGHTS: Mapping[LengthClass, float] = {"simple": 0.5, "compound": 0.2, "multihop": 0.1}
 
@@ -59,45 +60,46 @@ class HybridRetriever(BatchRetriever):
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
         """Rankings by combined score."""
-        index, combined = self._combine(queries)
-        return [scored_passages(index, scores, top_rows(index, scores, top_k)) for _, _, scores in combined]
+        return [
+            scored_passages(index, scores, top_rows(index, scores, top_k))
+            for index, _, _, scores in self._combine(queries)
+        ]
 
     def find(self, queries: Sequence[str], top_k: int) -> list[Found]:
         """The rankings, those of both parts, and the graph's paths to the passages."""
         graph: GraphRetriever = self.graph
-        index, combined = self._combine(queries)
         out = []
-        for query, (ranking, words, scores) in zip(queries, combined, strict=True):
+        for query, (index, ranking, words, scores) in zip(queries, self._combine(queries), strict=True):
             rows = top_rows(index, scores, top_k)
             by_graph = graph.describe_rows(query, index, ranking, rows)
             hits = scored_passages(index, scores, rows)
             stages = (
                 *by_graph.stages,
-                build_stage_ranking("sparse", words[:top_k]),
+                build_stage_ranking("sparse", _scored(index, words[:top_k])),
                 build_stage_ranking("fused", hits),
             )
             out.append(Found(tuple(hits), stages, by_graph.paths))
         return out
 
-    def _combine(self, queries: Sequence[str]) -> tuple[GraphIndex, list[tuple[Ranking, list[ScoredPassage], Scores]]]:
-        """For each query the graph's ranking, the sparse ranking, and the combined scores."""
+    def _combine(self, queries: Sequence[str]) -> list[tuple[GraphIndex, Ranking, Words, Scores]]:
+        """For each query the passages in reach, the graph's ranking, the sparse ranking, and the combined scores."""
         graph: GraphRetriever = self.graph
         sparse: SparseRetriever = self.sparse
-        index, rankings = graph.rankings(queries)
-        sparse_rankings = sparse.search(queries, _SPARSE_DEPTH)
-        return index, [
-            (ranking, words, self.scores(query, index, ranking, words))
-            for query, ranking, words in zip(queries, rankings, sparse_rankings, strict=True)
+        words = [sparse.match(query, _SPARSE_DEPTH) for query in queries]
+        rankings = graph.rankings(queries, [[row_id for row_id, _ in hits] for hits in words])
+        return [
+            (index, ranking, hits, self.scores(query, index, ranking, hits))
+            for query, hits, (index, ranking) in zip(queries, words, rankings, strict=True)
         ]
 
-    def scores(self, query: str, index: GraphIndex, ranking: Ranking, words: Sequence[ScoredPassage]) -> Scores:
+    def scores(self, query: str, index: GraphIndex, ranking: Ranking, words: Words) -> Scores:
         """``[P]``: the graph's scores plus the sparse ranking's, weighted by the gate.
 
         Args:
             query: the question.
             index: the passages.
             ranking: the graph's scores of them.
-            words: the sparse ranking, best first.
+            words: the sparse ranking, best first: row ids and scores.
 
         Source: ours; the gate after HyPA-RAG's ablation (Kalra et al. 2025), agreement after Amar (Xu et al. 2025).
         """
@@ -108,12 +110,17 @@ class HybridRetriever(BatchRetriever):
         if not words:
             return scores
         depth = self.settings.agreement_depth
-        nearest = {index.passages[row].passage_id for row in top_rows(index, ranking.similarity, depth)}
-        agreed = {item.passage.passage_id for item in words[:depth]} & nearest
-        agreed.add(words[0].passage.passage_id)
-        for item in words:
-            name = item.passage.passage_id
-            if name in index.rows_by_passage_id:  # otherwise it was published between the two reads
-                weight = self.settings.weights[question_class] + self.settings.agreement_weight * (name in agreed)
-                scores[index.rows_by_passage_id[name]] += weight * item.score / max(words[0].score, 1e-12)
+        nearest = {int(index.row_ids[row]) for row in top_rows(index, ranking.similarity, depth)}
+        agreed = {row_id for row_id, _ in words[:depth]} & nearest
+        agreed.add(words[0][0])
+        for row_id, score in words:
+            if row_id in index.rows_by_id:  # otherwise it was published between the two reads
+                weight = self.settings.weights[question_class] + self.settings.agreement_weight * (row_id in agreed)
+                scores[index.rows_by_id[row_id]] += weight * score / max(words[0][1], 1e-12)
         return scores
+
+
+def _scored(index: GraphIndex, words: Words) -> list[ScoredPassage]:
+    rows = index.present([index.rows_by_id[row_id] for row_id, _ in words if row_id in index.rows_by_id])
+    scores = dict(words)
+    return [ScoredPassage(index.passages[row], scores[int(index.row_ids[row])]) for row in rows]

@@ -21,13 +21,12 @@ class SparseRetriever(BatchRetriever):
 
     def search(self, queries: Sequence[str], top_k: int) -> list[list[ScoredPassage]]:
         """Rankings by BM25 (0 or more); passages without any word of the query are left out."""
-        return [self._search(query, top_k) for query in queries]
+        return [build_ranking(self.library, self.match(query, top_k)) for query in queries]
 
-    def _search(self, query: str, top_k: int) -> list[ScoredPassage]:
+    def match(self, query: str, top_k: int) -> list[tuple[int, float]]:
+        """Row ids and scores of the ranking, best first."""
         expression = match_expression(query)
-        if not expression:
-            return []
-        return build_ranking(self.library, self.library.match(expression, top_k))
+        return self.library.match(expression, top_k) if expression else []
 
 
 def match_expression(query: str) -> str:

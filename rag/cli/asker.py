@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rag.cli.common import errors_to_exit, open_engine, say, without_none
+from rag.cli.common import counting_bar, errors_to_exit, open_engine, say, without_none
 from rag.core.answer import Answer, TokenEvent
-from rag.core.errors import SettingError
+from rag.core.errors import SettingError, StorageError
 
 if TYPE_CHECKING:
     from rag.client import Client
     from rag.core.settings.config import Config
+    from rag.engine import Engine
 
 
 class Asker(Protocol):
@@ -40,6 +41,7 @@ def open_asker(library: str, service: str, config: Path | None, **settings: Any)
         return
     with open_engine(library, config, **settings) as engine:
         _prepare_model(engine.config)
+        _prepare_index(engine)
         yield engine
 
 
@@ -75,6 +77,15 @@ def _find_running(library: Path, key: str | None) -> Client | None:
         return None
     say(f"asking the service at {service.url}; --service off asks without it", "dim")
     return Client(service.url, library=name_from_folder(library.resolve().name), api_key=key)
+
+
+def _prepare_index(engine: Engine) -> None:
+    """Index a library of an earlier version now, with a bar; the same would happen unseen with the first question.
+
+    A library that cannot be written to is left as it is: it answers without an index.
+    """
+    with suppress(StorageError), counting_bar("indexing names, once") as report:
+        engine.graph.indexer.update(report)
 
 
 def _prepare_model(config: Config) -> None:

@@ -26,6 +26,7 @@ from rag.ingest.source import Source, content_hash
 from rag.ingest.splitter import DocumentSplitter
 from rag.library.base import Library, Staged
 from rag.library.encoder import CheckedEncoder
+from rag.library.graph_index import EntryWriter
 
 # Passages embedded and staged together: enough for full batches, few enough to lose in a kill.
 _FLUSH_PASSAGES = 256
@@ -42,12 +43,21 @@ class _Pending:
     content_hash: str
     passages: list[Passage]
 
-    def staged(self, vectors: Vectors) -> Staged:
-        """With its vectors, one row per passage."""
+    def staged(self, vectors: Vectors, entries: Sequence[bytes], entry_version: str) -> Staged:
+        """With its vectors and its entries in the graph's index, one per passage."""
         size = sum(len(passage.text) for passage in self.passages)
         first = self.passages[0]
         return Staged(
-            self.doc_id, self.source, first.title, self.content_hash, size, self.passages, vectors, first.date
+            self.doc_id,
+            self.source,
+            first.title,
+            self.content_hash,
+            size,
+            self.passages,
+            vectors,
+            first.date,
+            entries,
+            entry_version,
         )
 
 
@@ -61,6 +71,7 @@ class Ingestor:
         config: Config,
         progress: Progress,
         *,
+        entry_writer: EntryWriter,
         folders: Sequence[str] | None = None,
         sync: bool = False,
     ) -> None:
@@ -69,6 +80,7 @@ class Ingestor:
         self._config = config
         self._splitter = DocumentSplitter(encoder, config)
         self._progress = progress
+        self._entry_writer = entry_writer
         self._has_paths = folders is None
         self._folders = list(folders or ())
         self._is_syncing = sync
@@ -222,10 +234,12 @@ class Ingestor:
         vectors = self._encoder.encode(texts)
         self._embed_seconds += time.perf_counter() - started
         self._num_embedded += len(texts)
+        entries = self._entry_writer.write(passages)
         batch, first = [], 0
         for pending in self._pending.values():
             last = first + len(pending.passages)
-            batch.append(pending.staged(vectors[first:last]))
+            part = slice(first, last)
+            batch.append(pending.staged(vectors[part], entries[part], self._entry_writer.version))
             first = last
         self._library.stage(batch)
         self._pending = {}

@@ -21,16 +21,23 @@ from rag.core.errors import LibraryError
 from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
 from rag.library.checking import Finding, IsReadable
+from rag.library.graph_index import GraphTables
 from rag.library.patch_files import PatchFiles
 from rag.library.question_store import QuestionStore
 from rag.library.report_store import ReportStore
 
 RowIds = NDArray[np.int64]
+IMPORTED = "imported"
+"""Fingerprint of the extractions imported from files; they are part of every graph over the library."""
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A document ready to be staged; ``vectors`` has one row per passage, ``date`` is ISO 8601 or empty."""
+    """A document ready to be staged; ``vectors`` has one row per passage, ``date`` is ISO 8601 or empty.
+
+    ``entries`` are those of its passages in the graph's index, of ``entry_version``. Without them the passages are
+    indexed by the first question.
+    """
 
     doc_id: str
     source: str
@@ -40,6 +47,8 @@ class Staged:
     passages: Sequence[Passage]
     vectors: Vectors
     date: str = ""
+    entries: Sequence[bytes] = ()
+    entry_version: str = ""
 
 
 class DenseIndex(Protocol):
@@ -47,6 +56,10 @@ class DenseIndex(Protocol):
 
     def search(self, queries: Vectors, top_k: int) -> list[list[tuple[int, float]]]:
         """For each of ``queries`` ``[Q, D]`` at most ``top_k`` (row id, cosine) pairs, best first, ties by row id."""
+        ...
+
+    def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
+        """Row ids of about the same passages, for callers that read their vectors anyway: no vector is read here."""
         ...
 
 
@@ -186,6 +199,10 @@ class Library(ABC):
     @abstractmethod
     def dense_index(self) -> DenseIndex:
         """The index over the library's vectors; the same object at every call."""
+
+    @abstractmethod
+    def graph_tables(self) -> GraphTables:
+        """The graph's index of the library; the same object at every call."""
 
     @abstractmethod
     def question_store(self) -> QuestionStore:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,15 @@ Scores = NDArray[np.float64]
 MAX_QUESTION_WORDS = 256
 
 
+@runtime_checkable
+class LatePassages(Protocol):
+    """Passages that are read when they are looked at."""
+
+    def present(self, rows: Sequence[int]) -> list[int]:
+        """Those of ``rows`` that the library still has."""
+        ...
+
+
 @dataclass(frozen=True)
 class GraphIndex:
     """An immutable snapshot of passages, their vectors and the graph over them.
@@ -34,14 +44,16 @@ class GraphIndex:
         words: ``[P, V]``, 1 where the passage contains the stem.
         word_ids: column of each stem.
         word_weights: ``[V]``, inverse document frequency.
+        row_ids: ``[P]``, ids of the passages in their library.
     """
 
-    passages: tuple[Passage, ...]
+    passages: Sequence[Passage]
     vectors: NDArray[np.float32]
     matrices: GraphMatrices
     words: csc_matrix
     word_ids: dict[str, int]
     word_weights: Scores
+    row_ids: NDArray[np.int64]
 
     @classmethod
     def build(
@@ -51,6 +63,7 @@ class GraphIndex:
         vectors: NDArray[np.float32],
         former: GraphIndex | None = None,
         is_kept: NDArray[np.bool_] | None = None,
+        row_ids: NDArray[np.int64] | None = None,
     ) -> GraphIndex:
         """Index ``passages``; those that are not in the graph are ranked by their vectors alone.
 
@@ -60,6 +73,7 @@ class GraphIndex:
             vectors: ``[P, D]``.
             former: an earlier index whose rows are reused.
             is_kept: mask of the rows of ``former`` to reuse; ``passages`` begins with them.
+            row_ids: ``[P]``; by default 0 to P - 1.
         """
         word_ids = {} if former is None else dict(former.word_ids)
         old = csr_matrix((0, 0)) if former is None else former.words.tocsr()[is_kept]
@@ -69,12 +83,17 @@ class GraphIndex:
         weights = np.log1p(len(passages) / (1 + np.diff(words.indptr)))
         names = [passage.passage_id for passage in passages]
         matrices = GraphMatrices.from_graph(graph, names, None if former is None else former.matrices, is_kept)
-        return cls(tuple(passages), vectors, matrices, words, word_ids, weights)
+        ids = np.arange(len(passages)) if row_ids is None else row_ids
+        return cls(tuple(passages), vectors, matrices, words, word_ids, weights, ids)
 
     @cached_property
-    def rows_by_passage_id(self) -> dict[str, int]:
-        """Row of each passage, by passage_id."""
-        return {passage.passage_id: row for row, passage in enumerate(self.passages)}
+    def rows_by_id(self) -> dict[int, int]:
+        """Row of each passage, by its id in the library."""
+        return {row_id: row for row, row_id in enumerate(self.row_ids.tolist())}
+
+    def present(self, rows: Sequence[int]) -> Sequence[int]:
+        """Those of ``rows`` whose passages can be read; a neighbourhood reads them late."""
+        return self.passages.present(rows) if isinstance(self.passages, LatePassages) else rows
 
     def coverage(self, question: str) -> tuple[Scores, Scores]:
         """Content words of the question in each passage, ``[P, W]`` of 0 and 1, and their weights ``[W]``.
@@ -84,7 +103,7 @@ class GraphIndex:
         question_stems = list(dict.fromkeys(stems(" ".join(question.split()[:MAX_QUESTION_WORDS]))))
         known = [stem for stem in question_stems if stem in self.word_ids]
         columns = [self.word_ids[stem] for stem in known]
-        unknown = (len(question_stems) - len(known)) * float(np.log1p(len(self.passages)))
+        unknown = (len(question_stems) - len(known)) * float(np.log1p(self.matrices.num_passages))
         weights = self.word_weights[columns]
         total = max(float(weights.sum()) + unknown, 1e-12)
         return self.words[:, columns].toarray(), weights / total

@@ -41,6 +41,8 @@ class Evidence:
 def build_evidence(index: GraphIndex, ranking: Ranking, row: int) -> Evidence:
     """The parts of the score of the passage at ``row``."""
     seed = int(ranking.via[row])
+    if seed >= 0 and not index.present([seed]):  # it was removed since
+        seed = -1
     return Evidence(
         ScoredPassage(index.passages[row], float(ranking.scores[row])),
         similarity=float(ranking.similarity[row]),

@@ -95,8 +95,7 @@ def rank(index: GraphIndex, question: str, cosines: Scores, settings: GraphSetti
 
     Source: ours; seeds and passages as nodes after HippoRAG 2 (Gutiérrez et al. 2025).
     """
-    similarity = (cosines[0] + cosines.max(axis=0)) / 2
-    entities = settings.entity_weight * entity_overlap(index, question)
+    similarity, entities = local_parts(index, question, cosines, settings)
     local = similarity + entities
     covered, shares = index.coverage(question)
     chains, via = best_chains(index, (covered, shares), local, settings)
@@ -105,6 +104,12 @@ def rank(index: GraphIndex, question: str, cosines: Scores, settings: GraphSetti
     best_coverage = min(float((covered @ shares).max(initial=0.0)), 1.0)
     chains *= settings.chain_weight
     return Ranking(local + chains, similarity, entities, chains, via, best_coverage)
+
+
+def local_parts(index: GraphIndex, question: str, cosines: Scores, settings: GraphSettings) -> tuple[Scores, Scores]:
+    """Parts 1 and 2 of the scores, ``[P]`` each: what a passage has by itself. Seeds are chosen by their sum."""
+    similarity = (cosines[0] + cosines.max(axis=0)) / 2
+    return similarity, settings.entity_weight * entity_overlap(index, question)
 
 
 def entity_overlap(index: GraphIndex, question: str) -> Scores:
@@ -165,6 +170,7 @@ def common_entity(index: GraphIndex, seed: int, target: int) -> str:
     shared = matrices.named[seed].multiply(matrices.named[target]).tocoo().col.tolist()
     titles = set(matrices.titles[target].indices.tolist())
     keys = [
-        (e not in titles, -matrices.specificity[e], -len(matrices.entities[e]), matrices.entities[e]) for e in shared
+        (e not in titles, -matrices.specificity[e], -len(name), name)
+        for e, name in zip(shared, matrices.names(shared, seed), strict=True)
     ]
     return min(keys)[3] if keys else ""

@@ -9,10 +9,8 @@ from kg.codec import from_bytes, to_bytes
 from kg.types import Extraction, Extractor
 from rag.core.errors import StorageError
 from rag.core.passages import Passage
-from rag.library.base import Library
+from rag.library.base import IMPORTED, Library
 
-IMPORTED = "imported"
-"""Fingerprint of the extractions imported from files; they are part of every graph over the library."""
 OnRead = Callable[[int], None]
 
 

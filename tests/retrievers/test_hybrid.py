@@ -47,14 +47,14 @@ def test_length_class(num_words: int, expected: str, top_k: int, num_facets: int
 def test_scores_by_hand(engine: Engine) -> None:
     """The best passage by words has all of BM25's weight, the other one that the words are in has the less."""
     query = "tide mill corn bell"
-    index, (ranking,) = engine.graph.rankings([query])
+    ((index, ranking),) = engine.graph.rankings([query])
     words = {s.passage.passage_id: s.score for s in engine.components.retriever("sparse").search([query], 3)[0]}
     assert len(words) == 2
     results = gated(engine, GateSettings(agreement_depth=1)).search([query], 3)[0]
     assert [Path(item.passage.source).stem for item in results][:2] == ["mill", "bell"]
     for item, weight in zip(results, (0.8, 0.5, 0.5), strict=True):
         name = item.passage.passage_id
-        row = index.rows_by_passage_id[name]
+        row = [passage.passage_id for passage in index.passages].index(name)
         graph = ranking.scores[row] - ranking.covered * ranking.chains[row]
         assert item.score == pytest.approx(graph + weight * words.get(name, 0.0) / max(words.values()))
 
@@ -63,16 +63,16 @@ def test_scores_by_hand(engine: Engine) -> None:
 def test_words_count_more_where_meaning_agrees(engine: Engine, depth: int, weight: float) -> None:
     """The bell is second by words and first by meaning."""
     query = "tide mill corn bell"
-    index, (ranking,) = engine.graph.rankings([query])
-    words = engine.components.retriever("sparse").search([query], 2)[0]
-    row = index.rows_by_passage_id[words[1].passage.passage_id]
+    ((index, ranking),) = engine.graph.rankings([query])
+    words = engine.components.retriever("sparse").match(query, 2)
+    row = index.rows_by_id[words[1][0]]
     other = replace(ranking, similarity=np.eye(3)[row], scores=np.zeros(3), chains=np.zeros(3))
     scores = gated(engine, GateSettings(agreement_depth=depth)).scores(query, index, other, words)
-    assert scores[row] == pytest.approx(weight * words[1].score / words[0].score)
+    assert scores[row] == pytest.approx(weight * words[1][1] / words[0][1])
 
 
 def test_without_words_the_graph_decides(engine: Engine) -> None:
-    index, (ranking,) = engine.graph.rankings(["tide mill corn"])
+    ((index, ranking),) = engine.graph.rankings(["tide mill corn"])
     scores = gated(engine).scores("word " * 20, index, ranking, [])
     assert scores.tolist() == ranking.scores.tolist()
 
@@ -80,7 +80,7 @@ def test_without_words_the_graph_decides(engine: Engine) -> None:
 def test_a_chain_counts_by_what_is_left_open_of_a_short_question(engine: Engine) -> None:
     retriever = gated(engine)
     short, long = "Where was the builder of the tide mill born?", "Please " * 10 + "where was the builder born?"
-    index, (ranking,) = engine.graph.rankings([short])
+    ((index, ranking),) = engine.graph.rankings([short])
     assert ranking.chains.max() > 0
     assert 0 < ranking.covered < 1
     left = ranking.scores - ranking.covered * ranking.chains

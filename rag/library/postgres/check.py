@@ -16,8 +16,10 @@ from psycopg import Connection
 from rag.core.encoding import Encoder, passage_text
 from rag.library.base import Library
 from rag.library.checking import Damage, IsReadable, is_unit
+from rag.library.postgres.check_graph import check_graph_index
 from rag.library.postgres.check_indexes import check_dense_index, check_sparse_index
 from rag.library.postgres.database import LIVE, next_generation
+from rag.library.postgres.graph_tables import unlist
 from rag.library.postgres.rows import passage_columns
 from rag.library.rows import content_key
 
@@ -36,6 +38,7 @@ def find_damages(
     yield from check_sparse_index(transaction)
     yield from check_dense_index(transaction)
     yield from _check_extractions(transaction, is_readable)
+    yield from check_graph_index(transaction)
 
 
 def _check_orphans(transaction: Transaction) -> Iterator[Damage]:
@@ -107,6 +110,7 @@ def _embed_again(
     library.check_encoder(encoder.name)
     vectors = encoder.encode([passage_text(*parts) for parts in texts.values()])
     with transaction() as db:
+        unlist(db, list(texts))
         db.cursor().executemany(
             "INSERT INTO passages "
             "(document, ordinal, start, location, heading, text, content, num_words, words, vector) "

@@ -2,6 +2,7 @@
 
 documents (is_live)  1 --- *  passages (text, words, vector, content)
 passages.content  * --- *  extractions (one per extractor and content)
+passages  1 --- 0..1  graph_entries (:mod:`rag.library.postgres.graph_tables`, with graph_names and graph_words)
 meta: facts about the library as a whole; ``writer`` counts the writers that there were
 """
 
@@ -19,7 +20,7 @@ from rag.library.postgres.address import Address
 from rag.library.postgres.connections import MAKING, Connections
 from rag.library.postgres.words import write_words
 
-LAYOUT = "2"
+LAYOUT = "3"
 # The stemmer of SQLite's FTS5 and, as there, no stop words: the question's are left out by the retriever.
 _TABLES = """
 CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL);
@@ -58,6 +59,15 @@ CREATE TABLE extractions (
 );
 CREATE INDEX extractions_by_content ON extractions (content);
 CREATE TEXT SEARCH DICTIONARY stem (TEMPLATE = snowball, LANGUAGE = porter);
+"""
+_GRAPH_TABLES = """
+CREATE TABLE graph_entries (
+    passage bigint PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,
+    version text NOT NULL,
+    body bytea NOT NULL
+);
+CREATE TABLE graph_names (key bigint NOT NULL, passage bigint NOT NULL, PRIMARY KEY (key, passage));
+CREATE TABLE graph_words (word bigint PRIMARY KEY, count bigint NOT NULL);
 """
 # The words come from rag.core.words, joined by blanks. The server's own parser would cut them again, by its locale.
 _FUNCTION = """
@@ -130,6 +140,7 @@ class PostgresDatabase:
         db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
         self.connections.enter(db, address.schema)
         db.execute(_TABLES)
+        db.execute(_GRAPH_TABLES)
         db.execute(_FUNCTION)
         db.execute(SPARSE_INDEX)
         db.execute(
@@ -142,8 +153,8 @@ class PostgresDatabase:
         self.connections.enter(db, self.address.schema)
         row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
         layout = row[0] if row else "none"
-        if layout == "1":
-            _upgrade(db)
+        if layout in ("1", "2"):
+            _upgrade(db, layout)
         elif layout != LAYOUT:
             raise StorageError(
                 f"{self.address.place} has layout {layout}, this version reads {LAYOUT}; open it with the version that "
@@ -151,13 +162,18 @@ class PostgresDatabase:
             )
 
 
-def _upgrade(db: Connection[Any]) -> None:
-    """From layout 1, which did not say where passages stand, and left it to the server to cut words."""
-    for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
-        db.execute(f"ALTER TABLE {table} ADD COLUMN {column} text NOT NULL DEFAULT ''".encode())
-    db.execute(_FUNCTION)
-    write_words(db)
-    next_generation(db)
+def _upgrade(db: Connection[Any], layout: str) -> None:
+    """From layout 1, which did not say where passages stand, and left it to the server to cut words.
+
+    Layout 2 had no graph index. Its tables are filled by whoever needs them first, in steps that can be interrupted.
+    """
+    if layout == "1":
+        for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} text NOT NULL DEFAULT ''".encode())
+        db.execute(_FUNCTION)
+        write_words(db)
+        next_generation(db)
+    db.execute(_GRAPH_TABLES)
     set_meta(db, "schema", LAYOUT)
 
 

@@ -35,6 +35,10 @@ class PgVectorIndex:
             dimension = int(get_meta(db, "indexed_dimension") or 0)
             return [_nearest(db, query, top_k, dimension) for query in queries]
 
+    def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
+        """Row ids of the same passages; the server has the vectors."""
+        return [[row_id for row_id, _ in hits] for hits in self.search(queries, top_k)]
+
     def build_if_large(self, num_passages: int) -> None:
         """Build the HNSW index once a scan of all vectors has become slow; the server keeps it up to date."""
         with self._database.transaction() as db:

@@ -20,13 +20,21 @@ from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import StorageError
 from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
-from rag.library.base import Library, Staged
+from rag.library.base import IMPORTED, Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.postgres.address import Address
 from rag.library.postgres.check import find_damages
 from rag.library.postgres.connections import Connections
-from rag.library.postgres.database import LIVE, PostgresDatabase, next_generation, set_meta
+from rag.library.postgres.database import LIVE, PostgresDatabase, get_meta, next_generation, set_meta
 from rag.library.postgres.dense import PgVectorIndex, drop_hnsw
+from rag.library.postgres.graph_tables import (
+    PostgresGraphTables,
+    enlist,
+    follow,
+    is_current,
+    keep_entries,
+    unlist,
+)
 from rag.library.postgres.patch_files import PostgresPatchFiles
 from rag.library.postgres.question_store import PostgresQuestionStore
 from rag.library.postgres.reading import PostgresReader
@@ -43,6 +51,7 @@ class PostgresLibrary(PostgresReader):
         super().__init__(database)
         self._writer = Writer(database)
         self._dense_index = PgVectorIndex(database)
+        self._graph_tables = PostgresGraphTables(database, self._writer.transaction)
 
     @classmethod
     def open(cls, address: str, *, must_exist: bool = False) -> PostgresLibrary:
@@ -74,6 +83,10 @@ class PostgresLibrary(PostgresReader):
     def dense_index(self) -> PgVectorIndex:
         """pgvector over the library's vectors."""
         return self._dense_index
+
+    def graph_tables(self) -> PostgresGraphTables:
+        """Tables of the library's schema."""
+        return self._graph_tables
 
     def question_store(self) -> PostgresQuestionStore:
         """A table of the library's schema.
@@ -108,6 +121,7 @@ class PostgresLibrary(PostgresReader):
                 [(extractor, body, row_id) for row_id, body in sorted(bodies.items())],
             )
             if is_import:
+                unlist(db, _with_same_content(db, list(bodies)))
                 set_meta(db, "imported_at", str(next_generation(db)))
 
     def keep_probe(self, probe: Vectors) -> None:
@@ -137,6 +151,9 @@ class PostgresLibrary(PostgresReader):
                         for ordinal, (passage, vector) in enumerate(zip(item.passages, item.vectors, strict=True))
                     ],
                 )
+                if item.entries:
+                    ids = db.execute("SELECT id FROM passages WHERE document = %s ORDER BY ordinal", row).fetchall()
+                    keep_entries(db, item.entry_version, zip((i for (i,) in ids), item.entries, strict=True))
 
     def publish(self, doc_ids: Sequence[str], encoder: str) -> None:
         """Make the staged documents visible in one transaction; other staged documents are dropped.
@@ -146,14 +163,20 @@ class PostgresLibrary(PostgresReader):
         """
         names = list(dict.fromkeys(doc_ids))
         with self._writer.transaction() as db:
+            was_indexed = is_current(db)
             contents = _retire(db, names)
             statement = "UPDATE documents SET is_live = true WHERE doc_id = ANY(%s) AND NOT is_live"
             num_published = db.execute(statement, (names,)).rowcount
             check_all_published(len(names), num_published, self.place)
             db.execute("DELETE FROM documents WHERE NOT is_live")
             _drop_extractions(db, contents)
+            new_ids = _passage_ids(db, names)
+            enlist(db, new_ids)
+            unlist(db, _imported(db, new_ids))
             set_meta(db, "encoder", encoder)
             next_generation(db)
+            if was_indexed:
+                follow(db, new_ids)
         # In its own transaction, so that publishing stays short. A failure costs speed alone; a check reports it.
         with suppress(StorageError):
             self._dense_index.build_if_large(self.num_passages)
@@ -161,11 +184,14 @@ class PostgresLibrary(PostgresReader):
     def remove(self, doc_ids: Sequence[str]) -> None:
         """Remove documents and all that came from them, in one transaction."""
         with self._writer.transaction() as db:
+            was_indexed = is_current(db)
             _drop_extractions(db, _retire(db, list(doc_ids)))
             if not db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone():
                 drop_hnsw(db)
                 db.execute("DELETE FROM meta WHERE key IN ('encoder', 'encoder_probe')")
             next_generation(db)
+            if was_indexed:
+                follow(db, ())
 
     def discard_staged(self) -> None:
         """Drop all staged documents."""
@@ -194,9 +220,33 @@ def _columns(title: str, passage: Passage) -> tuple[str, bytes, int, str]:
 def _retire(db: Connection[Any], doc_ids: list[str]) -> list[bytes]:
     """Remove live documents; the contents of their passages."""
     is_named = "d.doc_id = ANY(%s)"
+    unlist(db, _passage_ids(db, doc_ids))
     rows = db.execute(f"SELECT DISTINCT p.content FROM {LIVE} WHERE {is_named}", (doc_ids,)).fetchall()
     db.execute(f"DELETE FROM documents d WHERE {is_named} AND is_live", (doc_ids,))
     return [row[0] for row in rows]
+
+
+def _passage_ids(db: Connection[Any], doc_ids: list[str]) -> list[int]:
+    """Row ids of the live passages of documents, ascending."""
+    rows = db.execute(f"SELECT p.id FROM {LIVE} WHERE d.doc_id = ANY(%s) ORDER BY p.id", (doc_ids,)).fetchall()
+    return [row[0] for row in rows]
+
+
+def _with_same_content(db: Connection[Any], ids: list[int]) -> list[int]:
+    """Row ids of the live passages that say what one of these says."""
+    statement = f"SELECT p.id FROM {LIVE} WHERE p.content IN (SELECT content FROM passages WHERE id = ANY(%s))"
+    return [row[0] for row in db.execute(statement, (ids,)).fetchall()]
+
+
+def _imported(db: Connection[Any], ids: list[int]) -> list[int]:
+    """Those of these passages whose content has imported extractions, which their entries lack."""
+    if get_meta(db, "imported_at") is None:
+        return []
+    statement = (
+        "SELECT p.id FROM passages p JOIN extractions e ON e.content = p.content AND e.extractor = %s "
+        "WHERE p.id = ANY(%s)"
+    )
+    return [row[0] for row in db.execute(statement, (IMPORTED, ids)).fetchall()]
 
 
 def _drop_extractions(db: Connection[Any], contents: list[bytes]) -> None:

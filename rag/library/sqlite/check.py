@@ -11,8 +11,10 @@ from rag.core.encoding import Encoder, passage_text
 from rag.library.base import Library
 from rag.library.checking import Damage, IsReadable, is_unit
 from rag.library.rows import content_key
+from rag.library.sqlite.check_graph import check_graph_index
 from rag.library.sqlite.check_indexes import check_dense_index, check_sparse_index
 from rag.library.sqlite.database import Database, next_generation
+from rag.library.sqlite.graph_tables import unlist
 from rag.library.sqlite.layout import INDEXED, LIVE
 
 _BATCH = 1000
@@ -28,6 +30,7 @@ def find_damages(library: Library, database: Database, encoder: Encoder, is_read
         yield from check_sparse_index(database)
         yield from check_dense_index(library, database)
         yield from _check_extractions(database, is_readable)
+        yield from check_graph_index(database)
 
 
 def _check_file(database: Database) -> Iterator[Damage]:
@@ -88,6 +91,7 @@ def _embed_again(
     library.check_encoder(encoder.name)
     vectors = encoder.encode([passage_text(*parts) for parts in texts.values()])
     with database.writing() as db:
+        unlist(db, list(texts))
         for (row_id, (title, text, _)), vector in zip(texts.items(), vectors, strict=True):
             new_id = db.execute(
                 "INSERT INTO passages (document, ordinal, start, text, vector, content, location, heading) "

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from rag.core.errors import StorageError
-from rag.library.sqlite.layout import add_functions, prepare
+from rag.library.sqlite.layout import LIVE, add_functions, prepare
 
 BUSY_TIMEOUT_S = 60.0
 # Kept open for the next reader; more than this read at once only in short bursts.
@@ -127,4 +127,11 @@ def next_generation(db: sqlite3.Connection) -> int:
     """Tell everyone who has read the library that it changes with this transaction."""
     generation = int(get_meta(db, "generation") or 0) + 1
     set_meta(db, "generation", str(generation))
+    set_meta(db, "num_passages", f"{generation} {count_passages(db)}")
     return generation
+
+
+def count_passages(db: sqlite3.Connection) -> int:
+    """Live passages."""
+    (count,) = db.execute(f"SELECT count(*) FROM {LIVE}").fetchone()
+    return int(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -28,25 +29,36 @@ class FaissIndex:
 
     def search(self, queries: Vectors, top_k: int) -> list[list[tuple[int, float]]]:
         """For each of ``queries`` ``[Q, D]`` at most ``top_k`` (row id, cosine) pairs, best first, ties by row id."""
-        index = self.current
+        index = self.follow()
         return index.search(self._library, queries, top_k) if index else [[] for _ in queries]
+
+    def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
+        """Row ids of about the same passages, by their codes alone."""
+        index = self.follow()
+        return index.candidates(queries, top_k) if index else [[] for _ in queries]
 
     @property
     def current(self) -> VectorIndex | None:
         """The index of the library as it is now; ``None`` while the library is empty."""
+        return self.follow()
+
+    def follow(self) -> VectorIndex | None:
+        """Bring the index up to date, and return it."""
         with self._lock:
             if self._library.generation != self._generation:
                 self._index, self._generation = self._follow()
             return self._index
 
     def _follow(self) -> tuple[VectorIndex | None, int]:
+        former, generation = self._index or self._on_disk(), self._library.generation
+        if former is not None and former.info.generation == generation:
+            return former, generation  # the ids of the whole library need not be read
         ids, generation = self._library.live_ids()
         if not len(ids):
             return None, generation
-        former = self._index or self._on_disk()
         index = update_index(former, self._library, ids) if former else build_index(self._library, ids)
-        if index is not former:
-            save_index(index, self._file)  # it only saves time: a library on a full or read-only disk still answers
+        index = replace(index, info=replace(index.info, generation=generation))
+        save_index(index, self._file)  # it only saves time: a library on a full or read-only disk still answers
         return index, generation
 
     def _on_disk(self) -> VectorIndex | None:

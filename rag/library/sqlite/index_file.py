@@ -50,10 +50,13 @@ def read_index(file: Path, library: str) -> VectorIndex:
     import faiss
 
     try:
-        content = file.read_bytes()
+        with file.open("rb") as stream:
+            magic, head = stream.readline(), stream.readline()
+            payload = np.fromfile(stream, dtype=np.uint8)
     except OSError as error:
         raise IndexFileError(f"cannot be read: {error.strerror}") from None
-    head, _, payload = content.removeprefix(_MAGIC).partition(b"\n")
+    if magic != _MAGIC:
+        raise IndexFileError("it is no vector index of this version")
     try:
         fields = json.loads(head)
         size, crc = fields.pop("size_bytes"), fields.pop("crc")
@@ -61,11 +64,11 @@ def read_index(file: Path, library: str) -> VectorIndex:
         info = IndexInfo(**fields)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise IndexFileError("it is no vector index of this version") from None
-    if len(payload) != size or crc32(payload) != crc:
+    if len(payload) != size or crc32(payload.data) != crc:
         raise IndexFileError("it is damaged: its checksum differs")
     if info.library != library:
         raise IndexFileError("it was made from another library")
-    return VectorIndex(faiss.deserialize_index(np.frombuffer(payload, dtype=np.uint8)), info)
+    return VectorIndex(faiss.deserialize_index(payload), info)
 
 
 def index_size_bytes(index: VectorIndex) -> int:

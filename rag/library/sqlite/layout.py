@@ -2,6 +2,7 @@
 
 documents (is_live)  1 --- *  passages (text, vector, content)  1 --- 1  passages_fts (live passages only)
 passages.content  * --- *  extractions (one per extractor and content)
+passages  1 --- 0..1  graph_entries (:mod:`rag.library.sqlite.graph_tables`, with graph_names and graph_words)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from rag.core.errors import StorageError
 from rag.core.words import index_words
 from rag.library.rows import content_key
 
-LAYOUT = "3"
+LAYOUT = "4"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
@@ -48,6 +49,17 @@ CREATE TABLE IF NOT EXISTS extractions (
     body BLOB NOT NULL,
     PRIMARY KEY (extractor, content)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS graph_entries (
+    passage INTEGER PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,
+    version TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS graph_names (
+    key INTEGER NOT NULL,
+    passage INTEGER NOT NULL,
+    PRIMARY KEY (key, passage)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS graph_words (word INTEGER PRIMARY KEY, count INTEGER NOT NULL);
 """
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS passages_by_content ON passages (content);
@@ -81,7 +93,7 @@ def prepare(db: sqlite3.Connection, file: Path) -> None:
     db.executescript(_TABLES)
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('schema', ?)", (LAYOUT,))
     layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
-    if layout in ("1", "2"):
+    if layout in ("1", "2", "3"):
         _upgrade(db)
     elif layout != LAYOUT:
         raise StorageError(
@@ -93,7 +105,10 @@ def prepare(db: sqlite3.Connection, file: Path) -> None:
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
-    """From layout 1, which did not name the content of its passages, and 2, which did not say where they stand."""
+    """From layout 1, which did not name the content of its passages, and 2, which did not say where they stand.
+
+    Layout 3 had no graph index. Its tables are filled by whoever needs them first, in steps that can be interrupted.
+    """
     db.create_function("content_key", 2, content_key, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
     layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
@@ -106,6 +121,7 @@ def _upgrade(db: sqlite3.Connection) -> None:
         for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
             db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
         index_all_words(db)
+    if layout != LAYOUT:  # else another process was first
         db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (LAYOUT,))
     db.execute("COMMIT")
 

@@ -8,10 +8,11 @@ else on disk (the FAISS file) is derived; it is brought up to date by comparing 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,13 +24,22 @@ from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import LibraryError, StorageError
 from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
-from rag.library.base import Library, Staged
+from rag.library.base import IMPORTED, Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.report_store import FolderReportStore
 from rag.library.rows import check_all_published, content_key
 from rag.library.sqlite.check import find_damages
-from rag.library.sqlite.database import BUSY_TIMEOUT_S, Database, next_generation, set_meta
+from rag.library.sqlite.database import BUSY_TIMEOUT_S, Database, get_meta, next_generation, set_meta
 from rag.library.sqlite.dense import FaissIndex
+from rag.library.sqlite.graph_tables import (
+    SqliteGraphTables,
+    enlist,
+    follow,
+    is_current,
+    keep_entries,
+    unlist,
+)
+from rag.library.sqlite.index_build import EXACT_LIMIT
 from rag.library.sqlite.index_file import INDEX_FILE
 from rag.library.sqlite.layout import INDEXED, LIVE
 from rag.library.sqlite.patch_files import FolderPatchFiles
@@ -42,6 +52,7 @@ class SqliteLibrary(SqliteReader):
 
     def __init__(self, folder: Path, database: Database) -> None:
         super().__init__(folder, database)
+        self._graph_tables = SqliteGraphTables(database)
         self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S, mode=0o600)
         self._patch_files = FolderPatchFiles(folder / "patches")
 
@@ -91,6 +102,10 @@ class SqliteLibrary(SqliteReader):
         """FAISS over the library's vectors."""
         return self._dense_index
 
+    def graph_tables(self) -> SqliteGraphTables:
+        """Tables of the library's file."""
+        return self._graph_tables
+
     def question_store(self) -> SqliteQuestionStore:
         """A table of the library's file.
 
@@ -116,6 +131,7 @@ class SqliteLibrary(SqliteReader):
                 ((extractor, body, row_id) for row_id, body in bodies.items()),
             )
             if is_import:
+                unlist(db, _with_same_content(db, list(bodies)))
                 set_meta(db, "imported_at", str(next_generation(db)))
 
     def keep_probe(self, probe: Vectors) -> None:
@@ -143,6 +159,10 @@ class SqliteLibrary(SqliteReader):
                         for i, (passage, vector) in enumerate(zip(item.passages, item.vectors, strict=True))
                     ),
                 )
+                if item.entries:
+                    ids = db.execute("SELECT id FROM passages WHERE document = ? ORDER BY ordinal", (cursor.lastrowid,))
+                    rows = zip((row_id for (row_id,) in ids.fetchall()), item.entries, strict=True)
+                    keep_entries(db, item.entry_version, rows)
 
     def publish(self, doc_ids: Sequence[str], encoder: str) -> None:
         """Make the staged documents visible in one transaction; other staged documents are dropped.
@@ -152,6 +172,7 @@ class SqliteLibrary(SqliteReader):
         """
         names = list(dict.fromkeys(doc_ids))
         with self.database.writing() as db:
+            was_indexed = is_current(db)
             contents = _retire(db, names)
             num_published = 0
             for doc_id in names:
@@ -165,16 +186,28 @@ class SqliteLibrary(SqliteReader):
             check_all_published(len(names), num_published, self.place)
             db.execute("DELETE FROM documents WHERE NOT is_live")
             _drop_extractions(db, contents)
+            new_ids = _passage_ids(db, names)
+            enlist(db, new_ids)
+            unlist(db, _imported(db, new_ids))
             set_meta(db, "encoder", encoder)
             next_generation(db)
+            if was_indexed:
+                follow(db, new_ids)
+        # Outside the transaction, so that publishing stays short; the first question would have to wait for it.
+        if self.num_passages > EXACT_LIMIT:
+            with suppress(StorageError):
+                self._dense_index.follow()
 
     def remove(self, doc_ids: Sequence[str]) -> None:
         """Remove documents and all that came from them, in one transaction."""
         with self.database.writing() as db:
+            was_indexed = is_current(db)
             _drop_extractions(db, _retire(db, doc_ids))
             if not db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone():
                 db.execute("DELETE FROM meta WHERE key IN ('encoder', 'encoder_probe')")
             next_generation(db)
+            if was_indexed:
+                follow(db, ())
 
     def discard_staged(self) -> None:
         """Drop all staged documents."""
@@ -200,11 +233,38 @@ def _columns(title: str, passage: Passage, vector: Vectors) -> tuple[int, str, b
 def _retire(db: sqlite3.Connection, doc_ids: Sequence[str]) -> list[tuple[bytes]]:
     """Remove live documents; the contents of their passages."""
     contents: list[tuple[bytes]] = []
+    unlist(db, _passage_ids(db, doc_ids))
     for doc_id in doc_ids:
         contents += db.execute(f"SELECT p.content FROM {LIVE} WHERE d.doc_id = ?", (doc_id,)).fetchall()
         db.execute(f"DELETE FROM passages_fts WHERE rowid IN (SELECT p.id FROM {LIVE} WHERE d.doc_id = ?)", (doc_id,))
         db.execute("DELETE FROM documents WHERE doc_id = ? AND is_live", (doc_id,))
     return contents
+
+
+def _passage_ids(db: sqlite3.Connection, doc_ids: Sequence[str]) -> list[int]:
+    """Row ids of the live passages of documents, ascending."""
+    sql = f"SELECT p.id FROM {LIVE} WHERE d.doc_id IN (SELECT value FROM json_each(?)) ORDER BY p.id"
+    return [row_id for (row_id,) in db.execute(sql, (json.dumps(list(doc_ids)),))]
+
+
+def _with_same_content(db: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
+    """Row ids of the live passages that say what one of these says."""
+    sql = (
+        f"SELECT p.id FROM {LIVE} WHERE p.content IN "
+        "(SELECT content FROM passages WHERE id IN (SELECT value FROM json_each(?)))"
+    )
+    return [row_id for (row_id,) in db.execute(sql, (json.dumps(list(ids)),))]
+
+
+def _imported(db: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
+    """Those of these passages whose content has imported extractions, which their entries lack."""
+    if get_meta(db, "imported_at") is None:
+        return []
+    sql = (
+        "SELECT p.id FROM passages p JOIN extractions e ON e.content = p.content AND e.extractor = ? "
+        "WHERE p.id IN (SELECT value FROM json_each(?))"
+    )
+    return [row_id for (row_id,) in db.execute(sql, (IMPORTED, json.dumps(list(ids))))]
 
 
 def _drop_extractions(db: sqlite3.Connection, contents: Sequence[tuple[bytes]]) -> None:

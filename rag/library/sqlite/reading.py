@@ -15,7 +15,7 @@ from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
 from rag.library.base import Library, RowIds
 from rag.library.rows import PASSAGE_COLUMNS, split_passage_id
-from rag.library.sqlite.database import Database, get_meta
+from rag.library.sqlite.database import Database, count_passages, get_meta
 from rag.library.sqlite.layout import LIVE
 
 FILE = "library.sqlite3"
@@ -29,7 +29,6 @@ class SqliteReader(Library):
     def __init__(self, folder: Path, database: Database) -> None:
         self._folder = folder
         self.database = database
-        self._counted = (-1, 0)
 
     @property
     def place(self) -> str:
@@ -57,14 +56,12 @@ class SqliteReader(Library):
 
     @property
     def num_passages(self) -> int:
-        """Live passages."""
-        generation, count = self._counted
-        if generation != self.generation:
-            with self.database.reading() as db:
-                generation = int(get_meta(db, "generation") or 0)
-                (count,) = db.execute(f"SELECT count(*) FROM {LIVE}").fetchone()
-            self._counted = generation, count
-        return count
+        """Live passages. Counted when they change: a count reads the ids of the whole library."""
+        with self.database.reading() as db:
+            generation, _, count = (get_meta(db, "num_passages") or "").partition(" ")
+            if generation == (get_meta(db, "generation") or "0"):
+                return int(count)
+            return count_passages(db)
 
     @property
     def size_bytes(self) -> int:

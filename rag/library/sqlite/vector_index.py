@@ -28,6 +28,7 @@ class IndexInfo:
         num_candidates: rows that are re-ranked by their exact vectors; 0 where scores are exact already.
         num_trained: vectors that it was built from.
         library: identity of the library that it belongs to.
+        generation: of the library's rows that it holds; -1 where it is unknown.
     """
 
     kind: Literal["exact", "ivfpq"]
@@ -35,6 +36,7 @@ class IndexInfo:
     num_candidates: int
     num_trained: int
     library: str
+    generation: int = -1
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,13 @@ class VectorIndex:
         if self.info.num_candidates:
             hits = [_reranked(library, query, [i for i, _ in row]) for query, row in zip(queries, hits, strict=True)]
         return [sorted(row, key=lambda hit: (-hit[1], hit[0]))[:top_k] for row in hits]
+
+    def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
+        """For each query the row ids of about the ``top_k`` nearest, by their codes alone."""
+        depth = min(top_k, self.index.ntotal)
+        if not depth or not len(queries):
+            return [[] for _ in queries]
+        return [row[row >= 0].tolist() for row in self._searcher.search(queries, depth)[1]]
 
     @cached_property
     def _searcher(self) -> Any:

@@ -96,6 +96,18 @@ def leave_extraction(engine: Engine) -> None:
     sql(engine, "INSERT INTO extractions VALUES ('names-1', '\\x00', '\\x00')")
 
 
+def unlist_name(engine: Engine) -> None:
+    sql(engine, "DELETE FROM graph_names WHERE key = (SELECT min(key) FROM graph_names)")
+
+
+def count_words_twice(engine: Engine) -> None:
+    sql(engine, "UPDATE graph_words SET count = 2 * count")
+
+
+def cut_entry(engine: Engine) -> None:
+    sql(engine, "UPDATE graph_entries SET body = substr(body, 1, 13)")
+
+
 DAMAGES: dict[Callable[[Engine], None], set[str]] = {
     change_text: {"vectors", "sparse index"},
     shorten_vector: {"vectors"},
@@ -108,6 +120,9 @@ DAMAGES: dict[Callable[[Engine], None], set[str]] = {
     orphan_a_passage: {"passages"},
     damage_extraction: {"graph"},
     leave_extraction: {"graph"},
+    unlist_name: {"graph"},
+    count_words_twice: {"graph"},
+    cut_entry: {"graph"},
 }
 
 

@@ -114,6 +114,7 @@ def test_layout_1_gets_places_and_words_of_all_scripts(address: str) -> None:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}".encode())
         db.execute("DROP FUNCTION to_words")
         db.execute("UPDATE passages SET words = to_tsvector('simple', text), num_words = 1")
+        db.execute("DROP TABLE graph_entries, graph_names, graph_words")
         db.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
     library.close()
     library = PostgresLibrary.open(address)

@@ -1,0 +1,173 @@
+"""The default retrieval over libraries of growing size: what ``benchmarks/scale.py`` reports by number of passages.
+
+A library is filled without parsing and encoding, so ``build_passages_per_s`` is what the library itself costs: entries
+of the graph, staging, publishing, and the vector index. It is served by a process of its own
+(``python benchmarks/sizes.py PLACE QUESTIONS``), whose memory is compared with what it took once its model was loaded.
+
+Times are of the processor, all threads together.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from langchain_core.documents import Document
+
+from rag.core.passages import Passage
+from rag.core.settings.config import Config
+from rag.library.base import Library, Staged
+from rag.library.open import is_address, open_library
+from rag.library.sqlite.reading import FILE
+from rag.models.sentence_encoder import SentenceEncoder
+from retrievers.graph.entries import RuleEntryWriter
+from retrievers.graph.retriever import GraphRetriever
+from retrievers.hybrid import HybridRetriever
+from retrievers.sparse import SparseRetriever
+
+TOP_K = 5
+_BATCH = 1000
+# A scan of everything keeps the library in memory: 8 kB a passage.
+_MAX_SCANNED = 100_000
+Embed = Callable[[list[str]], Sequence[Any]]
+
+
+def size_figures(
+    places: Mapping[int, str],
+    documents: Callable[[int], Iterator[Document]],
+    embed: Embed,
+    encoder_name: str,
+    questions: Sequence[str],
+) -> dict[str, dict[str, Any]]:
+    """Every figure as an object by number of passages.
+
+    Args:
+        places: where the library of each size is, or is to be made.
+        documents: so many documents of one passage each.
+        embed: vectors of texts.
+        encoder_name: of the encoder that the vectors go with.
+        questions: what is asked.
+    """
+    figures: dict[str, dict[str, Any]] = {}
+    for size, place in places.items():
+        print(f"a library of {size} passages", file=sys.stderr, flush=True)
+        library = open_library(place)
+        report: dict[str, Any] = {}
+        if library.num_passages != size:
+            report["build_passages_per_s"] = fill(library, documents(size), size, embed, encoder_name)
+        report["bytes_per_passage"] = round(library.size_bytes / size)
+        report["bytes_by_part"] = bytes_by_part(place, size)
+        library.close()
+        for name, value in (report | serve_apart(place, questions)).items():
+            figures.setdefault(name, {})[str(size)] = value
+    return figures
+
+
+def fill(library: Library, documents: Iterator[Document], size: int, embed: Embed, encoder_name: str) -> int:
+    """Add documents of one passage each; passages a second of processor time, their making and vectors left out."""
+    writer, spent, names = RuleEntryWriter(), 0.0, []
+    while batch := list(islice(documents, _BATCH)):
+        passages = [build_passage(document) for document in batch]
+        vectors = np.stack(embed([f"{p.title}\n{p.text}" for p in passages]))
+        started = time.process_time()
+        entries = writer.write(passages)
+        library.stage(
+            [
+                Staged(
+                    p.doc_id, p.source, p.title, p.doc_id, len(p.text), [p], vector[None], "", [entry], writer.version
+                )
+                for p, vector, entry in zip(passages, vectors, entries, strict=True)
+            ]
+        )
+        spent += time.process_time() - started
+        names += [passage.doc_id for passage in passages]
+    started = time.process_time()
+    library.publish(names, encoder_name)
+    library.dense_index().search(vectors[:1], 1)
+    return round(size / (spent + time.process_time() - started))
+
+
+def build_passage(document: Document) -> Passage:
+    """The one passage of a document."""
+    source = document.metadata["source"]
+    return Passage(f"{source}:0", source, source, document.metadata["title"], document.page_content)
+
+
+def serve_apart(place: str, questions: Sequence[str]) -> dict[str, Any]:
+    """:func:`serve` in a process of its own."""
+    command = [sys.executable, __file__, place, json.dumps(list(questions))]
+    reply = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    figures: dict[str, Any] = json.loads(reply.splitlines()[-1])
+    return figures
+
+
+def serve(place: str, questions: Sequence[str]) -> dict[str, Any]:
+    """Open a library and ask; then the same from a scan of all passages, if they fit into memory."""
+    from benchmarks.scale import peak_mb, reset_peak_mb
+
+    encoder = SentenceEncoder(Config())
+    encoder.encode(["warm"])
+    before_mib = reset_peak_mb()
+    started = time.process_time()
+    library = open_library(place, must_exist=True)
+    num_passages = library.num_passages
+    open_s = time.process_time() - started
+    retriever = build_retriever(library, encoder)
+    retriever.search(questions[:1], TOP_K)
+    first_answer_s = time.process_time() - started
+    rankings, times = [], []
+    for question in questions:
+        started = time.process_time()
+        rankings.append(retriever.search([question], TOP_K)[0])
+        times.append(1000 * (time.process_time() - started))
+    figures = {
+        "open_s": round(open_s, 3),
+        "first_answer_s": round(first_answer_s, 2),
+        "search_ms": {"median": round(float(np.median(times)), 1), "p95": round(float(np.percentile(times, 95)), 1)},
+        "peak_mib": round(peak_mb() - before_mib),
+    }
+    if num_passages <= _MAX_SCANNED and not is_address(place):
+        scanned = build_retriever(library, encoder, is_exhaustive=True).search(questions, TOP_K)
+        figures["recall_at_5_of_unbounded"] = round(float(np.mean(list(map(overlap, rankings, scanned)))), 4)
+    library.close()
+    return figures
+
+
+def bytes_by_part(place: str, size: int) -> dict[str, int]:
+    """Bytes a passage of every large table and file of a library in a folder; empty for one elsewhere."""
+    if is_address(place):
+        return {}
+    with closing(sqlite3.connect(Path(place) / FILE)) as db:
+        try:
+            parts = dict(db.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").fetchall())
+        except sqlite3.OperationalError:  # this SQLite was built without the table
+            parts = {}
+    parts |= {file.name: file.stat().st_size for file in Path(place).glob("*.faiss")}
+    return {name: round(number / size) for name, number in sorted(parts.items()) if number >= size}
+
+
+def build_retriever(library: Library, encoder: SentenceEncoder, *, is_exhaustive: bool = False) -> HybridRetriever:
+    """What the setting ``hybrid`` gives."""
+    graph = GraphRetriever(library=library, encoder=encoder, is_exhaustive=is_exhaustive)
+    return HybridRetriever(graph=graph, sparse=SparseRetriever(library=library))
+
+
+def overlap(ranking: Sequence[Any], other: Sequence[Any]) -> float:
+    """Share of the passages of ``other`` that are in ``ranking``."""
+    names = {scored.passage.passage_id for scored in ranking}
+    return len(names & {scored.passage.passage_id for scored in other}) / max(len(other), 1)
+
+
+if __name__ == "__main__":
+    print(json.dumps(serve(sys.argv[1], json.loads(sys.argv[2]))))
