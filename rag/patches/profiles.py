@@ -44,6 +44,11 @@ class Profile:
     pack_tokens: int
     max_questions: int
     seed: int = 0
+    is_a_frozen: bool = False
+    silence_every: int = 0
+    is_fast: bool = False
+    num_wordings: int = 0
+    is_half: bool = False
 
     def fingerprint(self) -> str:
         """Twelve hex digits that differ when a field differs."""
