@@ -9,6 +9,8 @@ from typing import Literal
 
 from rag.core.errors import SettingError
 
+_LATER = frozenset(("is_a_frozen", "quiet_share", "silence_every", "is_fast", "num_wordings", "is_half"))
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -27,6 +29,12 @@ class Profile:
         pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
         max_questions: most questions that ``rules`` writes about one answer.
         seed: of the initial adapter, which all documents share.
+        is_a_frozen: ``A`` stays as it began, the same for all documents; only ``B`` learns.
+        quiet_share: part of the directions of unrelated prompts, largest first, that ``A`` does not read.
+        silence_every: an unrelated question, with the base model's own answer, after each so many samples; 0 none.
+        is_fast: the frozen model runs in bfloat16 where the processor multiplies it natively.
+        num_wordings: wordings of a question about each phrase; 0 asks only for names and numbers.
+        is_half: patches are stored in float16.
     """
 
     name: str
@@ -45,14 +53,19 @@ class Profile:
     max_questions: int
     seed: int = 0
     is_a_frozen: bool = False
+    quiet_share: float = 0.0
     silence_every: int = 0
     is_fast: bool = False
     num_wordings: int = 0
     is_half: bool = False
 
     def fingerprint(self) -> str:
-        """Twelve hex digits that differ when a field differs."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        """Twelve hex digits that differ when a field differs.
+
+        Fields that came later count only where they are set: patches of an older version keep their profile.
+        """
+        fields = {name: value for name, value in asdict(self).items() if name not in _LATER or value}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
 
 _MLP = ("gate_proj", "up_proj", "down_proj")

@@ -7,7 +7,6 @@ The gaps of :mod:`rag.patches.questions.rules` are the surest questions, and com
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rag.core.language import may_be_english
 from rag.patches.base import PatchDocument, Sample
@@ -49,7 +48,7 @@ def write_coverage(document: PatchDocument, max_questions: int, num_wordings: in
 
 def _pruned(spans: Sequence[Span]) -> list[Span]:
     """Without the plain words that a longer phrase holds; names and numbers in it stay."""
-    return [span for span in spans if span.answer[0].isupper() or span.answer[0].isdigit() or not _is_inside(span, spans)]
+    return [span for span in spans if not span.answer.islower() or not _is_inside(span, spans)]
 
 
 def _is_inside(span: Span, spans: Sequence[Span]) -> bool:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from rag.core.english import AUXILIARIES
 from rag.patches.questions.spans import Span, is_content, join_words
 
-_AUXILIARIES = frozenset("is are was were has have had can could will would may must should".split())
-_PLACE = frozenset("in at near from to into outside inside around".split())
-_BREAKS = frozenset(",;:()[].-\u2013\u2014\"")
+_PLACE = frozenset(["in", "at", "near", "from", "to", "into", "outside", "inside", "around"])
+_BREAKS = frozenset(',;:()[].-\u2013\u2014"')
 _YEAR = re.compile(r"(?:1\d{3}|20\d\d)(?:s)?|\d{1,2}th.*|.*\b(?:1\d{3}|20\d\d)")
 _NEAR_BEFORE, _NEAR_AFTER = 7, 5
 _LONG_BEFORE, _LONG_AFTER = 14, 8
+_MAX_SUBJECT = 6
 
 
 def phrase_questions(span: Span, limit: int) -> list[str]:
@@ -52,20 +53,20 @@ def _question_word(span: Span) -> str:
 
 
 def _named(span: Span, before: Sequence[str]) -> list[str]:
-    """What stands before the answer; the sentence's own subject first, where that is not part of it."""
-    missing = len(span.words[: span.first]) - len(before)
-    subject = []
-    for word in span.words[:missing]:
-        if not is_content(word) and subject and subject[-1][0].isalnum() and is_content(subject[-1]):
-            break
-        subject.append(word)
-    return [*(subject[:5] if missing > 3 else []), *before]
+    """What stands before the answer, after the sentence's subject and its auxiliary."""
+    missing = span.words[: span.first - len(before)]
+    end = next((place for place, word in enumerate(missing) if is_content(word)), len(missing))
+    while end < len(missing) and is_content(missing[end]):
+        end += 1
+    has_auxiliary = end < len(missing) and missing[end] in AUXILIARIES
+    return [*missing[: min(end, _MAX_SUBJECT)], *(missing[end : end + 1] if has_auxiliary else ()), *before]
 
 
 def _fronted(words: Sequence[str]) -> list[str]:
-    """The first auxiliary goes to the front; without one, "did" does."""
+    """The first auxiliary goes to the front; without one, "did" does. A function word begins in lower case."""
+    words = [words[0].lower(), *words[1:]] if words and not is_content(words[0]) else words
     for place, word in enumerate(words):
-        if word in _AUXILIARIES:
+        if word in AUXILIARIES:
             return [word, *words[:place], *words[place + 1 :]]
     return ["did", *words]
 
@@ -88,5 +89,5 @@ def _ahead(words: Sequence[str], limit: int) -> list[str]:
 
 
 def _ask(words: Sequence[str]) -> str:
-    text = join_words([word for word in words if word not in "()[]\""]).rstrip(",;:- ")
+    text = join_words([word for word in words if word not in '()[]"']).rstrip(",;:- ")
     return f"{text[0].upper()}{text[1:]}?"

@@ -9,8 +9,8 @@ from pathlib import Path
 from rag.generation.base import Generator
 from rag.patches.base import PatchDocument, Sample
 from rag.patches.profiles import Profile
-from rag.patches.questions.model import ModelAugmenter
 from rag.patches.questions.coverage import write_coverage
+from rag.patches.questions.model import ModelAugmenter
 from rag.patches.questions.rules import write_rules
 
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from rag.core.english import FUNCTION_WORDS
 
 _WORD = re.compile(r"[$£€]?\w[\w'\u2019./%&-]*(?:,\d{3})*%?|[^\w\s]")
+_INITIALS = re.compile(r"(?:\w\.)+")
 _VERBAL = re.compile(r"[a-z]+(?:ed|ly)")
-_COUNTED = frozenset("first second third last next two three several few many same once".split())
-_DETERMINERS = frozenset("a an the its his her their this that these those".split())
+_COUNTED = frozenset(["first", "second", "third", "last", "two", "three", "several", "few", "many", "same"])
+_DETERMINERS = frozenset(["a", "an", "the", "its", "his", "her", "their", "this", "that", "these", "those"])
 _MAX_WORDS = 8
 
 
@@ -42,7 +43,7 @@ class Span:
 
 def find_spans(sentence: str) -> list[Span]:
     """The phrases of a sentence, from left to right; a longer one stands before those that it is made of."""
-    words = tuple(word.rstrip(".") if not re.fullmatch(r"(?:\w\.)+", word) else word for word in _WORD.findall(sentence))
+    words = tuple(word if _INITIALS.fullmatch(word) else word.rstrip(".") for word in _WORD.findall(sentence))
     chunks = list(_chunks(words))
     spans = [Span(words, *pair) for pair in _joined(words, chunks)]
     return [span for span in spans if not _is_plain_verb(words[span.first : span.end])]

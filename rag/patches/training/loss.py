@@ -49,3 +49,11 @@ def token_losses(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Te
     """
     losses: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels)  # type: ignore[no-untyped-call]
     return losses
+
+
+def are_greedy(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
+    """Whether each label is the head's most probable token, ``[N]``; arguments as in :func:`token_losses`."""
+    chunks = zip(hidden.split(_CHUNK), labels.split(_CHUNK), strict=True)
+    return torch.cat(
+        [torch.nn.functional.linear(part, weight, bias).argmax(dim=-1) == wanted for part, wanted in chunks]
+    )

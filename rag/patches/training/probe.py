@@ -1,35 +1,30 @@
-"""Which samples a trained patch answers: every token of the answer has more than half of the probability.
-
-A greedy answer then has these very tokens, whatever the others are.
-"""
+"""Which samples a trained patch answers: every token of the answer is the most probable one after those before it."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from rag.patches.training.packing import IGNORED, Batch, Pack
 
 
-def solved_samples(packs: list[Pack], losses: list[list[float]]) -> list[bool]:
+def solved_samples(packs: Sequence[Pack], greedy: Sequence[Sequence[bool]]) -> list[bool]:
     """Whether each sample of one document is answered, in the order in which they were packed.
 
     Args:
         packs: rows of the document.
-        losses: cross entropy of the learnt tokens of each row, in their order.
+        greedy: of the learnt tokens of each row, in their order: whether it is the most probable one.
     """
     solved: list[bool] = []
-    for row, values in zip(packs, losses, strict=True):
+    for row, flags in zip(packs, greedy, strict=True):
         blocks = [block for block, label in zip(row.blocks, row.labels, strict=True) if label != IGNORED]
-        worst = dict.fromkeys(range(1, max(row.blocks) + 1), 0.0)
-        for block, value in zip(blocks, values, strict=True):
-            worst[block] = max(worst[block], value)
-        solved += [value < math.log(2) for value in worst.values()]
+        wrong = {block for block, is_greedy in zip(blocks, flags, strict=True) if not is_greedy}
+        solved += [block not in wrong for block in range(1, max(row.blocks) + 1)]
     return solved
 
 
-def losses_by_row(batch: Batch, losses: Tensor) -> list[list[float]]:
-    """The losses of a batch's learnt tokens, one list a row."""
+def split_rows(batch: Batch, values: Tensor) -> list[list[bool]]:
+    """One list a row of what there is for each learnt token of a batch."""
     counts: list[int] = (batch.labels != IGNORED).sum(dim=1).tolist()
-    return [part.tolist() for part in losses.split(counts)]
+    return [part.tolist() for part in values.split(counts)]

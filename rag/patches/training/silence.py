@@ -1,4 +1,4 @@
-"""What a patch must leave alone: unrelated questions, and other texts in the prompt, answered as the base model answers.
+"""What a patch must leave alone: unrelated questions and other texts in the prompt, with the base model's answers.
 
 The base answers them once. Every patch learns a part of them beside its document (self-distillation), so a patch that
 is forced on a foreign question says what its base would have said.

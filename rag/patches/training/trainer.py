@@ -24,15 +24,17 @@ from rag.patches.base import Sample, Tensors
 from rag.patches.profiles import Profile
 from rag.patches.training.batched import (
     BatchedAdapters,
+    Init,
     adapter_bytes,
     decoder_layers,
     initial_adapter,
     learnt_layers,
 )
 from rag.patches.training.grouping import group_documents
-from rag.patches.training.loss import token_losses
+from rag.patches.training.loss import are_greedy, token_losses
 from rag.patches.training.packing import IGNORED, Batch, Pack, pack, pad_packs
-from rag.patches.training.probe import losses_by_row, solved_samples
+from rag.patches.training.probe import solved_samples, split_rows
+from rag.patches.training.quiet import quiet_adapter
 from rag.patches.training.samples import tokenize_sample
 from rag.patches.training.twin import frozen_twin, training_dtype
 from rag.patches.training.upper import lower_skipped, lower_states
@@ -53,6 +55,7 @@ class Trainer:
         generator: the patches are for its model and its prompts.
         profile: how to train.
         max_tokens: tokens of one step, over all its documents; bounds the memory.
+        unrelated: what the patches must leave alone, with the base's own answers; profiles with a quiet start need it.
         is_probed: ask each adapter for its samples after the training, which costs one forward pass over them.
 
     Raises:
@@ -65,6 +68,7 @@ class Trainer:
         profile: Profile,
         max_tokens: int | None = None,
         *,
+        unrelated: Sequence[Sample] = (),
         is_probed: bool = False,
     ) -> None:
         self._is_probed = is_probed
@@ -73,11 +77,19 @@ class Trainer:
         self._model = frozen_twin(generator.model, training_dtype(generator.model, is_fast=profile.is_fast))
         self._window = generator.window
         self._max_tokens = max_tokens or _tokens_that_fit(self._model)
-        self._initial = initial_adapter(self._model, profile)
+        self._initial = self._start(unrelated)
         self._layers = decoder_layers(self._model)
         self._first = _first_learnt(self._layers, learnt_layers(self._model, profile))
         self._hooking = Lock()  # adapters in training are hooks on the one twin
         _check_head(self._model)
+
+    def _start(self, unrelated: Sequence[Sample]) -> Init:
+        """``A`` of each layer, the same for all documents."""
+        initial = initial_adapter(self._model, self._profile)
+        if not (unrelated and self._profile.quiet_share):
+            return initial
+        tokens = [tokenize_sample(self._generator, sample, self._profile) for sample in unrelated]
+        return quiet_adapter(self._model, initial, tokens, self._profile.quiet_share)
 
     def patch_bytes(self, dtype: torch.dtype | None = None) -> int:
         """Bytes of one document's adapter on disk, at most; in ``dtype``, or as it was trained."""
@@ -153,26 +165,27 @@ class Trainer:
         """Which samples each document's adapter answers now."""
         with torch.no_grad():
             by_batch = [
-                losses_by_row(batch, self._token_losses(batch, below)[0])
+                split_rows(batch, are_greedy(*self._head(batch, below)))
                 for batch, below in zip(batches, states, strict=True)
             ]
         by_document = zip(*by_batch, strict=True)
-        return [solved_samples(packs, losses) for packs, losses in zip(documents, by_document, strict=True)]
+        return [solved_samples(packs, flags) for packs, flags in zip(documents, by_document, strict=True)]
 
     def _losses(self, batch: Batch, below: Tensor | None) -> Tensor:
         """Mean loss of each document over its learnt tokens, ``[K]``."""
-        losses, rows = self._token_losses(batch, below)
-        sums = losses.new_zeros(len(batch.labels)).index_add(0, rows, losses)
-        return sums / (batch.labels != IGNORED).sum(dim=1)
+        counts = (batch.labels != IGNORED).sum(dim=1)
+        losses = token_losses(*self._head(batch, below))
+        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+        return losses.new_zeros(len(counts)).index_add(0, rows, losses) / counts
 
-    def _token_losses(self, batch: Batch, below: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Loss of each learnt token of all rows, and the row of each, ``[N]``."""
+    def _head(self, batch: Batch, below: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+        """What :func:`token_losses` takes, for the learnt tokens of all rows."""
         skipped = nullcontext() if below is None else lower_skipped(self._layers, self._first, below)
         with skipped:
             hidden = self._model.base_model(**_inputs(batch)).last_hidden_state
-        rows, columns = (batch.labels != IGNORED).nonzero(as_tuple=True)
+        is_learnt = batch.labels != IGNORED
         head = self._model.get_output_embeddings()
-        return token_losses(hidden[rows, columns], head.weight, head.bias, batch.labels[rows, columns]), rows
+        return hidden[is_learnt], head.weight, head.bias, batch.labels[is_learnt]
 
     def _lower(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -1,7 +1,7 @@
 """Questions that belong to no document, and short texts with a question each: what a patch must leave alone.
 
-A patch learns to answer them as its base model does. They are general on purpose, so that what is asked later is near to
-one of them, and no text is true of the world, so that the answer comes from reading.
+A patch learns to answer them as its base model does. They are general on purpose, so that what is asked later is near
+to one of them. No text is true of the world, so the answer comes from reading.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ class GradientWriter:
         self._profile = profile
         self._source = source
         self._cache = cache
-        self._trainer = Trainer(generator, profile, is_probed=True)
         self._dtype = torch.float16 if profile.is_half else None
 
     @property
@@ -68,9 +67,13 @@ class GradientWriter:
             yield index, result if isinstance(result, PatchError) else self._written(items[index], mixed[place], result)
 
     @lazy_property
+    def _trainer(self) -> Trainer:
+        return Trainer(self._generator, self._profile, unrelated=self._unrelated, is_probed=True)
+
+    @lazy_property
     def _unrelated(self) -> list[Sample]:
         """Unrelated questions with the base model's own answers; none where the profile has no use for them."""
-        if not self._profile.silence_every:
+        if not (self._profile.silence_every or self._profile.quiet_share):
             return []
         return answer_unrelated(self._generator, self._cache, self.base)
 
