@@ -1,4 +1,7 @@
-"""Several patches as one adapter: the weighted sum of their changes, exactly, by putting their ranks side by side."""
+"""Several patches as one adapter: the weighted sum of their changes, exactly, by putting their ranks side by side.
+
+Patches over one shared ``A`` need no further rank: their ``B`` add up.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,11 @@ def compose(parts: Sequence[tuple[Tensors, float]], max_rank: int) -> Composed:
 
 def _joined(layer: str, parts: Sequence[tuple[Tensors, float]]) -> Pair:
     pairs = [(*tensors[layer], weight) for tensors, weight in parts if layer in tensors]
+    shared = pairs[0][0]
+    if all(a is shared or torch.equal(a, shared) for a, *_ in pairs):
+        precise = torch.promote_types(shared.dtype, torch.float32)
+        summed = torch.stack([b.to(precise) * weight for _, b, weight in pairs]).sum(dim=0)
+        return shared, summed.to(pairs[0][1].dtype)
     return torch.cat([a * weight for a, _, weight in pairs]), torch.cat([b for _, b, _ in pairs], dim=1)
 
 
