@@ -53,7 +53,9 @@ def token_losses(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Te
 
 def are_greedy(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
     """Whether each label is the head's most probable token, ``[N]``; arguments as in :func:`token_losses`."""
-    chunks = zip(hidden.split(_CHUNK), labels.split(_CHUNK), strict=True)
-    return torch.cat(
-        [torch.nn.functional.linear(part, weight, bias).argmax(dim=-1) == wanted for part, wanted in chunks]
-    )
+    flags = torch.empty(len(labels), dtype=torch.bool, device=labels.device)
+    for first in range(0, len(labels), _CHUNK):
+        chunk = slice(first, first + _CHUNK)
+        logits = torch.nn.functional.linear(hidden[chunk], weight, bias)
+        flags[chunk] = logits.argmax(dim=-1) == labels[chunk]
+    return flags

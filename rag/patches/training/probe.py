@@ -26,5 +26,9 @@ def solved_samples(packs: Sequence[Pack], greedy: Sequence[Sequence[bool]]) -> l
 
 def split_rows(batch: Batch, values: Tensor) -> list[list[bool]]:
     """One list a row of what there is for each learnt token of a batch."""
-    counts: list[int] = (batch.labels != IGNORED).sum(dim=1).tolist()
-    return [part.tolist() for part in values.split(counts)]
+    rest: list[bool] = values.tolist()
+    by_row: list[list[bool]] = []
+    for count in (batch.labels != IGNORED).sum(dim=1).tolist():
+        by_row.append(rest[:count])
+        rest = rest[count:]
+    return by_row

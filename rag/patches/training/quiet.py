@@ -11,13 +11,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from rag.patches.training.batched import Init
+from rag.core.process.files import write_atomically
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.patches.base import Sample
+from rag.patches.profiles import Profile
+from rag.patches.training.batched import Init, initial_adapter
 from rag.patches.training.packing import Tokens
+from rag.patches.training.samples import tokenize_sample
+from rag.patches.training.twin import frozen_twin, training_dtype
+
+
+def quiet_start(
+    generator: TransformersGenerator, profile: Profile, unrelated: Sequence[Sample], file: Path | None
+) -> Init:
+    """The frozen ``A`` of a profile for a generator's model, from the file of an earlier process where it is there.
+
+    Args:
+        generator: the patches are for its model and its prompts.
+        profile: its rank, layers and share of directions.
+        unrelated: what patches must leave alone, with the base's own answers.
+        file: where ``A`` is stored between processes; ``None`` stores none.
+    """
+    if file and file.is_file():
+        try:
+            return load(file.read_bytes())
+        except SafetensorError:
+            pass  # half-written by another version: it is only a cache
+    model = frozen_twin(generator.model, training_dtype(generator.model, is_fast=profile.is_fast))
+    tokens = [tokenize_sample(generator, sample, profile) for sample in unrelated]
+    start = quiet_adapter(model, initial_adapter(model, profile), tokens, profile.quiet_share)
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, save({name: a.contiguous() for name, a in start.items()}))
+    return start
 
 
 def quiet_adapter(model: Any, initial: Init, unrelated: Sequence[Tokens], share: float) -> Init:
@@ -37,10 +71,11 @@ def quiet_adapter(model: Any, initial: Init, unrelated: Sequence[Tokens], share:
 
 def principal_directions(x: Tensor, count: int) -> Tensor:
     """The ``count`` largest principal directions of the rows of ``x [N, d]``, orthonormal, ``[d, count]``."""
-    if x.shape[0] >= x.shape[1]:
-        return torch.linalg.eigh(x.mT @ x)[1][:, -count:]
-    vectors = torch.linalg.eigh(x @ x.mT)[1][:, -count:]
-    return torch.linalg.qr(x.mT @ vectors)[0]
+    is_tall = x.shape[0] >= x.shape[1]
+    vectors: Tensor = torch.linalg.eigh(x.mT @ x if is_tall else x @ x.mT)[1][:, -count:]
+    if not is_tall:
+        vectors = torch.linalg.qr(x.mT @ vectors)[0]
+    return vectors
 
 
 def _without(a: Tensor, x: Tensor, share: float) -> Tensor:
@@ -48,8 +83,9 @@ def _without(a: Tensor, x: Tensor, share: float) -> Tensor:
     if not count:
         return a
     taken = principal_directions(x, count).to(a.device, a.dtype)
-    rest = a - (a @ taken) @ taken.mT
-    return rest * (a.norm(dim=1, keepdim=True) / rest.norm(dim=1, keepdim=True).clamp_min(1e-9))
+    rest: Tensor = a - (a @ taken) @ taken.mT
+    length: Tensor = a.norm(dim=1, keepdim=True) / rest.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    return rest * length
 
 
 @contextmanager

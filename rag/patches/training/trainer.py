@@ -34,7 +34,6 @@ from rag.patches.training.grouping import group_documents
 from rag.patches.training.loss import are_greedy, token_losses
 from rag.patches.training.packing import IGNORED, Batch, Pack, pack, pad_packs
 from rag.patches.training.probe import solved_samples, split_rows
-from rag.patches.training.quiet import quiet_adapter
 from rag.patches.training.samples import tokenize_sample
 from rag.patches.training.twin import frozen_twin, training_dtype
 from rag.patches.training.upper import lower_skipped, lower_states
@@ -55,7 +54,7 @@ class Trainer:
         generator: the patches are for its model and its prompts.
         profile: how to train.
         max_tokens: tokens of one step, over all its documents; bounds the memory.
-        unrelated: what the patches must leave alone, with the base's own answers; profiles with a quiet start need it.
+        initial: ``A`` of each layer, which all documents share; ``None`` draws it as the profile says.
         is_probed: ask each adapter for its samples after the training, which costs one forward pass over them.
 
     Raises:
@@ -68,7 +67,7 @@ class Trainer:
         profile: Profile,
         max_tokens: int | None = None,
         *,
-        unrelated: Sequence[Sample] = (),
+        initial: Init | None = None,
         is_probed: bool = False,
     ) -> None:
         self._is_probed = is_probed
@@ -77,19 +76,11 @@ class Trainer:
         self._model = frozen_twin(generator.model, training_dtype(generator.model, is_fast=profile.is_fast))
         self._window = generator.window
         self._max_tokens = max_tokens or _tokens_that_fit(self._model)
-        self._initial = self._start(unrelated)
+        self._initial = initial or initial_adapter(self._model, profile)
         self._layers = decoder_layers(self._model)
         self._first = _first_learnt(self._layers, learnt_layers(self._model, profile))
         self._hooking = Lock()  # adapters in training are hooks on the one twin
         _check_head(self._model)
-
-    def _start(self, unrelated: Sequence[Sample]) -> Init:
-        """``A`` of each layer, the same for all documents."""
-        initial = initial_adapter(self._model, self._profile)
-        if not (unrelated and self._profile.quiet_share):
-            return initial
-        tokens = [tokenize_sample(self._generator, sample, self._profile) for sample in unrelated]
-        return quiet_adapter(self._model, initial, tokens, self._profile.quiet_share)
 
     def patch_bytes(self, dtype: torch.dtype | None = None) -> int:
         """Bytes of one document's adapter on disk, at most; in ``dtype``, or as it was trained."""

@@ -14,6 +14,7 @@ from rag.models.fingerprint import model_fingerprint
 from rag.patches.base import PatchDocument, Sample, Tensors, WrittenPatch
 from rag.patches.profiles import Profile
 from rag.patches.questions.source import DocumentSamples, SampleSource
+from rag.patches.training.quiet import quiet_start
 from rag.patches.training.silence import answer_unrelated, mix
 from rag.patches.training.trainer import Trained, Trainer
 
@@ -68,7 +69,11 @@ class GradientWriter:
 
     @lazy_property
     def _trainer(self) -> Trainer:
-        return Trainer(self._generator, self._profile, unrelated=self._unrelated, is_probed=True)
+        initial = None
+        if self._profile.quiet_share:
+            file = self._cache / f"quiet-{self.base}-{self.fingerprint}.safetensors" if self._cache else None
+            initial = quiet_start(self._generator, self._profile, self._unrelated, file)
+        return Trainer(self._generator, self._profile, initial=initial, is_probed=True)
 
     @lazy_property
     def _unrelated(self) -> list[Sample]:
