@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of squad2")
     parser.add_argument("--paragraphs", type=int, default=NUM_PARAGRAPHS, help="real paragraphs; 0 leaves them out")
     parser.add_argument("--only", choices=("speed", "knowledge", "serving", "real"), help="one part")
+    parser.add_argument("--profile", default="fast", choices=("fast", "quiet"), help="how patches are trained")
     parser.add_argument("--split", default="test", choices=("dev", "test"), help="dev: settings are chosen on it")
     args = parser.parse_args()
     rows = [row for row in read("patch_facts.jsonl") if row["split"] == args.split]
@@ -96,7 +97,9 @@ def main() -> None:
     unrelated = [row["question"] for row in known[-50:]][:: 4 if args.quick else 1]
     with (
         tempfile.TemporaryDirectory() as folder,
-        Engine.open(folder, model=args.model, device=args.device, max_tokens=MAX_TOKENS) as engine,
+        Engine.open(
+            folder, model=args.model, device=args.device, max_tokens=MAX_TOKENS, patch_profile=args.profile
+        ) as engine,
     ):
         engine.add([Document(row["text"], metadata={"source": row["title"], "title": row["title"]}) for row in rows])
         figures: dict[str, Any] = {}

@@ -32,7 +32,9 @@ def build(
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Most documents that train together; default: what fits.")
     ] = None,
-    profile: Annotated[str | None, typer.Option("--profile", help="fast, or prag as published.")] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="fast, quiet (all sentences, less harm), or prag as published.")
+    ] = None,
     model: ModelName = None,
     config: SettingsFile = None,
 ) -> None:

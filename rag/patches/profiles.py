@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from rag.core.errors import SettingError
@@ -73,7 +73,22 @@ _MLP = ("gate_proj", "up_proj", "down_proj")
 PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, False, 0, 0)
 # Ours; how each lever was chosen is in docs/LOG.md.
 FAST = Profile("fast", "rules", "direct", 8, 64.0, 0.4, _MLP, 4.5e-3, 0.0, 4, True, True, 115, 3)
-PROFILES = {profile.name: profile for profile in (PRAG, FAST)}
+# Every sentence is asked about, and what belongs to no document is left as the base model answers it.
+QUIET = replace(
+    FAST,
+    name="quiet",
+    rank=16,
+    alpha=256.0,
+    pack_tokens=230,
+    max_questions=1,
+    is_a_frozen=True,
+    quiet_share=0.75,
+    silence_every=3,
+    is_fast=True,
+    num_wordings=2,
+    is_half=True,
+)
+PROFILES = {profile.name: profile for profile in (PRAG, FAST, QUIET)}
 
 
 def load_profile(name: str) -> Profile:

@@ -25,7 +25,7 @@ from rag.patches.training.writer import GradientWriter
 from tests.patches.conftest import random_samples
 
 DOCUMENT = PatchDocument("d", "", "text", "h")
-LOUD = replace(FAST, layers=1.0, epochs=40, silence_every=0, learning_rate=2e-2, is_a_frozen=False)
+LOUD = replace(FAST, layers=1.0, epochs=40, learning_rate=2e-2)
 
 
 def write(tiny: TransformersGenerator, profile: Profile, folder: Path) -> WrittenPatch:

@@ -27,9 +27,7 @@ from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.patches.conftest import random_samples
 
 SAMPLES = random_samples(8, 5)
-QUICK = replace(
-    FAST, layers=0.6, epochs=3, pack_tokens=0, learning_rate=2e-3, has_decay=False, alpha=64.0, is_a_frozen=False
-)
+QUICK = replace(FAST, layers=0.6, epochs=3, pack_tokens=0, learning_rate=2e-3, has_decay=False)
 FROZEN = replace(QUICK, is_a_frozen=True)
 
 
