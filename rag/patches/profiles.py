@@ -72,7 +72,9 @@ _MLP = ("gate_proj", "up_proj", "down_proj")
 # The published procedure: Su et al. 2025, Parametric RAG, section 3.2, with the hyper-parameters of its release.
 PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, False, 0, 0)
 # Ours; how each lever was chosen is in docs/LOG.md.
-FAST = Profile("fast", "rules", "direct", 8, 64.0, 0.4, _MLP, 4.5e-3, 0.0, 4, True, True, 115, 3)
+FAST = Profile(
+    "fast", "rules", "direct", 8, 64.0, 0.4, _MLP, 4.5e-3, 0.0, 4, True, True, 115, 3, is_fast=True, is_half=True
+)
 # Every sentence is asked about, and what belongs to no document is left as the base model answers it.
 QUIET = replace(
     FAST,
@@ -84,9 +86,7 @@ QUIET = replace(
     is_a_frozen=True,
     quiet_share=0.75,
     silence_every=3,
-    is_fast=True,
     num_wordings=2,
-    is_half=True,
 )
 PROFILES = {profile.name: profile for profile in (PRAG, FAST, QUIET)}
 
