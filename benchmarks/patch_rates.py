@@ -24,6 +24,7 @@ from benchmarks.patching import (
 from benchmarks.progress import Progress
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.profiles import FAST, PRAG
 from rag.patches.questions.source import build_source
@@ -101,7 +102,7 @@ def _train(generator: TransformersGenerator, rows: Sequence[Row]) -> list[Tensor
     trained: dict[int, Tensors] = {}
     with tempfile.TemporaryDirectory() as folder:
         writer = GradientWriter(generator, FAST, build_source(FAST, generator, Path(folder)), _CACHE)
-        store = PatchStore(Path(folder) / "patches", 1e6, 0)
+        store = PatchStore(FolderPatchFiles(Path(folder) / "patches"), 1e6, 0)
         for number, patch in writer.write(documents):
             if isinstance(patch, Exception):
                 raise patch
@@ -117,7 +118,7 @@ def _train(generator: TransformersGenerator, rows: Sequence[Row]) -> list[Tensor
 
 def _accuracy(generator: TransformersGenerator, rows: Sequence[Row], trained: Sequence[Tensors]) -> dict[str, float]:
     """Share of right answers without a patch, with the document's own, and with another document's."""
-    patches = [Adapter(f"document-{number}", FAST.rank, Path(), tensors) for number, tensors in enumerate(trained)]
+    patches = [Adapter.single(f"document-{number}", tensors) for number, tensors in enumerate(trained)]
     asked = [
         (question["question"], question["answer"], number)
         for number, row in enumerate(rows)

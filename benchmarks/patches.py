@@ -66,11 +66,12 @@ from eval.metrics.answers import contains_answer
 from rag import Engine
 from rag.core.answer import PatchUse
 from rag.core.prompts import build_prompts
+from rag.generation.adapters.compose import compose
 from rag.generation.base import Adapter, Request
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import num_bytes
+from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.patches.base import PatchDocument, PatchInfo, Tensors
-from rag.patches.compose import compose
 from rag.patches.profiles import PRAG
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore
@@ -287,7 +288,7 @@ def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
     infos = patches.ls()
     real = [patches.store.load(info.key)[1] for info in infos]
     with timed({}, f"storing {num_stored} patches"):
-        keys = fill(PatchStore(folder, 1e6, 0), infos[0], real, num_stored)
+        keys = fill(PatchStore(FolderPatchFiles(folder), 1e6, 0), infos[0], real, num_stored)
     question = "Who is the director?"
     ranking = engine.retrieve([question], top_k=NUM_COMPOSED)[0]
     choose_ms, load_ms, compose_ms = [], [], []
@@ -295,7 +296,7 @@ def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
         begun = time.perf_counter()
         patches.weights(question, ranking)
         chosen = time.perf_counter()
-        store = PatchStore(folder, 1e6, 64)
+        store = PatchStore(FolderPatchFiles(folder), 1e6, 64)
         parts = [
             (store.load(keys[(turn * 37 + index * 11) % len(keys)])[1], 1.0 / (index + 1))
             for index in range(NUM_COMPOSED)
@@ -305,7 +306,7 @@ def serving(engine: Engine, folder: Path, num_stored: int) -> dict[str, float]:
         choose_ms.append((chosen - begun) * 1e3)
         load_ms.append((loaded - chosen) * 1e3)
         compose_ms.append((time.perf_counter() - loaded) * 1e3)
-    adapter = Adapter("four", composed.rank, Path(), composed.tensors)
+    adapter = Adapter.single("four", composed.tensors)
     base, patched = (statistics.median(first_token_ms(generator, question, used) for _ in range(9))
                      for used in (None, adapter))  # fmt: skip
     total = [sum(parts) for parts in zip(choose_ms, load_ms, compose_ms, strict=True)]

@@ -88,6 +88,15 @@ class KnowledgeGraph:
         packed = self._passages.get(passage_id)
         return iter(()) if packed is None else packed.named()
 
+    def document(self, passage_id: str) -> str:
+        """The doc_id of a passage; empty for an unknown one."""
+        packed = self._passages.get(passage_id)
+        return "" if packed is None else packed.doc_id
+
+    def document_passages(self, doc_id: str) -> tuple[str, ...]:
+        """The passages of a document that were added."""
+        return tuple(self._by_document.get(doc_id, ()))
+
     def passages_naming(self, entity: str) -> tuple[str, ...]:
         """The passages that name an entity."""
         return tuple(self._mentions.get(entity, ()))
@@ -111,7 +120,7 @@ class KnowledgeGraph:
 
     def triples(self) -> Iterator[Triple]:
         """Every triple of every passage, repeated claims included."""
-        for extraction in self._passages.values():
+        for extraction in list(self._passages.values()):  # another thread may bring the graph up to date meanwhile
             yield from extraction.triples
 
     def to_networkx(self) -> nx.MultiDiGraph:

@@ -217,6 +217,7 @@ class Engine:
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
                 ``patches`` (``off``, ``auto``: passages and patches, ``only``: patches without passages),
+                ``skill`` (``auto``, ``none``, a skill's name or folder), ``read_by`` (``encoder``, ``skill``),
                 and the fields of :class:`rag.core.query.Search` and :class:`rag.core.query.Sampling`.
 
         Raises:
@@ -265,7 +266,7 @@ class Engine:
         """A checked :class:`Query` from a question and options (:func:`rag.core.settings.options.build_query`)."""
         salted = {"cache_salt": self._cache_salt} | options
         query = build_query(question, salted, self.config, has_own_retrievers=self._has_own_retrievers)
-        if query.patches != "off":
+        if query.patches == "only":
             self.patches.check_engine()
         return query
 
@@ -296,11 +297,7 @@ class Engine:
 
     @property
     def patches(self) -> PatchSet:
-        """The library's documents as LoRA patches.
-
-        Raises:
-            LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
-        """
+        """The library's documents as LoRA patches."""
         return self.components.patches
 
     def _check_readable(self) -> None:

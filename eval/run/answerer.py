@@ -81,6 +81,8 @@ class EngineAnswerer:
         if self.config.arm == "retrieved":
             contents = sorted(self.engine.library.hashes(is_live=True).items())
             identity["library"] = hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
+        if (skill := self.engine.components.skills.reader(self.engine.config.skill)) is not None:
+            identity["skill"] = skill.adapter.name
         if self.config.patches != "none":
             identity["patch_profile"] = load_profile(self.engine.config.patch_profile).fingerprint()
         return identity

@@ -17,6 +17,7 @@ from rag.cli.models import models_app
 from rag.cli.patches import patch_app
 from rag.cli.serve import serve
 from rag.cli.serve_llm import serve_llm
+from rag.cli.skill import skill_app
 from rag.core.process.threads import configure_threads
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 app.add_typer(patch_app, name="patch")
+app.add_typer(skill_app, name="skill")
 app.add_typer(kg_app, name="kg")
 app.add_typer(eval_app, name="eval")
 

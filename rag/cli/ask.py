@@ -30,6 +30,7 @@ def ask(
     verdict: asked.WithVerdict = None,
     policy: asked.PolicyName = None,
     on_silence: asked.Silence = None,
+    read_by: asked.ReadByName = None,
     top_k: asked.TopK = None,
     retrieval: asked.Retrieval = None,
     rewrite: asked.Rewrite = None,
@@ -37,6 +38,7 @@ def ask(
     abstain: asked.Abstain = None,
     question_cache: asked.QuestionCache = None,
     model: opt.ModelName = None,
+    skill: opt.SkillName = None,
     engine: opt.EngineName = None,
     encoder: opt.EncoderName = None,
     config: opt.SettingsFile = None,
@@ -58,11 +60,23 @@ def ask(
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     search = {"top_k": parse_optional_number(top_k), "retrieval": retrieval, "rewrite": rewrite, "filter": judge}
     checks = {"abstain": abstain, "question_cache": question_cache}
-    verdicts = {"verdict": verdict, "policy": policy, "on_silence": on_silence}
+    verdicts = {"verdict": verdict, "policy": policy, "on_silence": on_silence, "read_by": read_by}
+    settings, reading = _place_skill(settings, skill)
     with errors_to_exit():
-        options = without_none(decoding | sampling | search | checks | verdicts) | _parse_settings(params or [])
+        options = without_none(decoding | sampling | search | checks | verdicts | reading) | _parse_settings(
+            params or []
+        )
     with open_asker(library, service, config, **settings) as asker:
         _answer(asker, question, options, as_json=as_json, is_explained=explain)
+
+
+def _place_skill(settings: dict[str, Any], skill: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A folder is a setting of an engine here; a name can be asked of a running service too."""
+    from rag.skills.store import is_path
+
+    if skill is not None and is_path(skill):
+        return settings | {"skill": skill}, {}
+    return settings, {"skill": skill}
 
 
 def _answer(asker: Asker, question: str, options: dict[str, Any], *, as_json: bool, is_explained: bool) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +14,7 @@ from rag.cli.common import counting_bar, open_engine, out, print_json, say
 from rag.cli.options import AsJson, EngineName, LibraryPlace, ModelName, SettingsFile
 
 if TYPE_CHECKING:
-    from rag.conflicts.library.audit import AuditFile, Belief, Claim
-    from rag.engine import Engine
+    from rag.conflicts.library.audit import Belief
 
 _HEADS = {"contradicts": "it knows otherwise", "unsure": "it does not know", "agrees": "it knows"}
 _STYLES = {"contradicts": "red", "unsure": "dim", "agrees": "green"}
@@ -36,43 +34,17 @@ def audit(
     would meet, before anybody asks. Questions are made of English sentences by rules. An interrupted audit goes on
     where it was. Example:  concord audit mylibrary/
     """
-    from rag.conflicts.library.audit import audit as run_audit
+    from rag.survey.audit import audit_library
 
     with open_engine(library, config, model=model, engine=engine) as opened, counting_bar("asking the model") as report:
-        claims = list(islice(_read_claims(opened), limit))
-        kept, parts = _open_file(opened), opened.components
-        beliefs = run_audit(claims, parts.generator(), parts.calibration, kept, report)
-        is_calibrated = parts.calibration is not None
+        beliefs = audit_library(opened, limit, report)
+        is_calibrated = opened.components.calibration is not None
     if as_json:
         print_json([asdict(belief) for belief in beliefs])
         return
     if not is_calibrated:
         say("this model is not calibrated, so it never knows otherwise: concord models calibrate", "yellow")
     _print(beliefs)
-
-
-def _read_claims(engine: Engine) -> Iterator[Claim]:
-    """One question for each answer of each document."""
-    from rag.conflicts.library.audit import Claim
-    from rag.patches.building import read_document
-    from rag.patches.questions.rules import write_rules
-
-    sources = {info.doc_id: info.source for info in engine.documents()}
-    for doc_id, content_hash in engine.library.hashes(is_live=True).items():
-        for sample in write_rules(read_document(engine.library, doc_id, content_hash), 1):
-            yield Claim(sample.question, sample.answer, doc_id, sources[doc_id])
-
-
-def _open_file(engine: Engine) -> AuditFile | None:
-    """Beside a library in a folder; one in PostgreSQL has no such place."""
-    from rag.conflicts.library.audit import FILE_NAME, AuditFile
-
-    folder, calibration = engine.library.folder, engine.components.calibration
-    # Another calibration judges the same answers otherwise.
-    about = (
-        f"{calibration.fingerprint} {calibration.num_known}/{calibration.num_facts}" if calibration else "uncalibrated"
-    )
-    return AuditFile(folder / FILE_NAME, f"{engine.components.generator().name} {about}") if folder else None
 
 
 def _print(beliefs: Sequence[Belief]) -> None:

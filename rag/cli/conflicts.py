@@ -14,12 +14,8 @@ from rag.cli.common import counting_bar, open_engine, out, print_json
 from rag.cli.options import AsJson, LibraryPlace
 
 if TYPE_CHECKING:
-    from rag.conflicts.library.checkpoint import Checkpoint
     from rag.conflicts.library.search import LibraryConflict, Side
-    from rag.core.passages import Passage
-    from rag.engine import Engine
 
-_ROWS = 1000
 _MAX_PLACES = 3
 
 
@@ -33,11 +29,10 @@ def conflicts(
     No model is needed. Claims that are denied, quoted, asked or tied to a condition contradict nobody, and so does what
     was true in the past. An interrupted comparison goes on where it was. Example:  concord conflicts mylibrary/
     """
-    from rag.conflicts.library.search import find_library_conflicts
+    from rag.survey.conflicts import compare_library
 
     with open_engine(library) as engine, counting_bar("comparing sentences") as report:
-        passages = list(_read_passages(engine))
-        clashes = find_library_conflicts(passages, engine.graph.graph, report, _checkpoint(engine))
+        clashes = compare_library(engine, report)
     if as_json:
         print_json([asdict(clash) for clash in clashes[:limit]])
         return
@@ -65,20 +60,6 @@ _KINDS = {
     "opposite": "opposites",
     "claim": "claims of the graph",
 }
-
-
-def _checkpoint(engine: Engine) -> Checkpoint | None:
-    """Beside a library in a folder; one in PostgreSQL has no such place."""
-    from rag.conflicts.library.checkpoint import FILE_NAME, Checkpoint
-
-    folder, library = engine.library.folder, engine.library
-    return Checkpoint(folder / FILE_NAME, f"{library.identity} {library.generation}") if folder else None
-
-
-def _read_passages(engine: Engine) -> Iterator[Passage]:
-    ids = engine.library.live_ids()[0].tolist()
-    for first in range(0, len(ids), _ROWS):
-        yield from engine.library.passages(ids[first : first + _ROWS]).values()
 
 
 def _print_conflict(clash: LibraryConflict) -> None:

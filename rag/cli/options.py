@@ -44,6 +44,15 @@ EngineName = Annotated[
         rich_help_panel=MODEL_PANEL,
     ),
 ]
+SkillName = Annotated[
+    str | None,
+    typer.Option(
+        "--skill",
+        help="What passages are read with: auto, none, the name of a skill ('concord skill ls'), or its folder.",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
 EncoderName = Annotated[
     str | None,
     typer.Option(

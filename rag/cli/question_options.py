@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 import typer
 
 from decoders.params import DECODER_NAMES
-from rag.core.verdict import Policy
+from rag.core.verdict import Policy, ReadBy
 
 _ANSWER, _VERDICT, _SEARCH = "Answer", "Verdict", "Search"
 
@@ -94,6 +94,15 @@ PolicyName = Annotated[
     typer.Option(
         "--policy",
         help=f"What the answer follows where sources disagree: {', '.join(get_args(Policy))}.",
+        show_default=False,
+        rich_help_panel=_VERDICT,
+    ),
+]
+ReadByName = Annotated[
+    str | None,
+    typer.Option(
+        "--read-by",
+        help=f"What reads each passage alone: {' or '.join(get_args(ReadBy))}.",
         show_default=False,
         rich_help_panel=_VERDICT,
     ),

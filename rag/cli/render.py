@@ -165,6 +165,8 @@ def print_answer(console: Console, answer: Answer, *, is_explained: bool) -> Non
     """Everything below the streamed text; an abstention has none, so it is printed here."""
     if answer.finish_reason == "length":
         console.print(Text(f"cut at {answer.tokens.generated} tokens; --max-tokens allows more", style="yellow"))
+    if answer.skill:
+        console.print(Text(f"read with the skill {answer.skill}", style="dim"))
     if answer.notice:
         console.print(Text(answer.notice, style="yellow"))
     if answer.draft:

@@ -39,6 +39,7 @@ def serve(
     log_texts: service.LogTexts = False,
     traces: service.Traces = None,
     model: opt.ModelName = None,
+    skill: opt.SkillName = None,
     encoder: opt.EncoderName = None,
     config: opt.SettingsFile = None,
 ) -> None:
@@ -65,7 +66,7 @@ def serve(
             database=database,
         )
         settings = _limited(settings, limits or [])
-        app = _build_app(settings, Config.load(config, model=model, encoder=encoder, engine=engine))
+        app = _build_app(settings, Config.load(config, model=model, skill=skill, encoder=encoder, engine=engine))
     with serve_metrics(app, host, metrics_port):
         listen(app, settings, host, port, proxies or [])
 
@@ -74,10 +75,11 @@ def _build_app(settings: ServiceSettings, config: Config) -> FastAPI:
     from rag.generation.load import load_generator
     from rag.service.app import create_app
     from rag.service.auth.keys import KeyFile
+    from rag.skills.room import make_room
 
     if settings.keys is not None:
         KeyFile(settings.keys).keys()  # a mistyped path would refuse every caller
-    return create_app(settings, config, lambda: load_generator(config))
+    return create_app(settings, config, lambda: load_generator(make_room(config)))
 
 
 def _limited(settings: Any, limits: list[str]) -> Any:

@@ -13,6 +13,7 @@ from rag.conflicts.memory.calibration import Calibration, knows
 from rag.conflicts.memory.recall import memory_requests, read_memory
 from rag.conflicts.reading.reader import Reader, Sheet
 from rag.conflicts.reading.relevance import silence_strays
+from rag.conflicts.reading.skill_reader import SkillReader, read_replies
 from rag.conflicts.values.dates import document_date, statement_date
 from rag.conflicts.verdict.assumptions import find_assumption
 from rag.conflicts.verdict.copies import find_copies
@@ -22,7 +23,7 @@ from rag.conflicts.verdict.memory import relate_memory
 from rag.core.passages import Passage
 from rag.core.verdict import Memory, Position, Reading, Verdict
 from rag.generation.base import Generation, Generator
-from rag.generation.request import Request
+from rag.generation.request import ActiveSkill, Request
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,17 @@ class Inquirer:
     calibration: Callable[[], Calibration | None]
 
     def prepare(
-        self, questions: Sequence[str], passages: Sequence[Sequence[Passage]], cache_salt: str = ""
+        self,
+        questions: Sequence[str],
+        passages: Sequence[Sequence[Passage]],
+        cache_salt: str = "",
+        skill: ActiveSkill | None = None,
     ) -> list[Inquiry]:
-        """One inquiry for each question, in their order."""
-        sheets = self.reader.prepare(questions, passages, cache_salt=cache_salt)
+        """One inquiry for each question, in their order; ``skill`` reads the passages instead of the encoder."""
+        if skill is None:
+            sheets = self.reader.prepare(questions, passages, cache_salt=cache_salt)
+        else:
+            sheets = [self._sheet(*item, cache_salt, skill) for item in zip(questions, passages, strict=True)]
         return [
             Inquiry(sheet, tuple(memory_requests(self.generator, sheet.question, cache_salt=cache_salt)))
             for sheet in sheets
@@ -70,7 +78,11 @@ class Inquirer:
     def conclude(self, inquiry: Inquiry, replies: Sequence[Generation], draft: str = "") -> Verdict:
         """The verdict from the replies to ``inquiry.requests``, in their order, and from the answer's draft."""
         sheet, num_read = inquiry.sheet, len(inquiry.sheet.requests)
-        read = silence_strays(self.reader.read(sheet, replies[:num_read], draft), sheet.question, sheet.passages)
+        if sheet.skill is None:
+            read = self.reader.read(sheet, replies[:num_read], draft)
+        else:
+            read = read_replies(sheet.question, sheet.passages, replies[:num_read])
+        read = silence_strays(read, sheet.question, sheet.passages)
         readings = [_with_date(reading, sheet) for reading in read]
         texts = {passage.passage_id: passage.text for passage in sheet.passages}
         positions = group_readings(readings, sheet.question, copies=find_copies(texts))
@@ -78,6 +90,10 @@ class Inquirer:
         assumption = find_assumption(sheet.question)
         claim = assumption.claim if assumption else ""
         return judge(Evidence(sheet.question, positions, memory, claim, texts))
+
+    def _sheet(self, question: str, passages: Sequence[Passage], cache_salt: str, skill: ActiveSkill) -> Sheet:
+        requests = SkillReader(self.generator, skill).requests(question, passages, cache_salt=cache_salt)
+        return Sheet(question, tuple(passages), (), requests, skill=skill)
 
     def _recall(self, question: str, replies: Sequence[Generation], positions: Sequence[Position]) -> Memory | None:
         if not replies:

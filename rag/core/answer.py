@@ -121,6 +121,7 @@ class Answer:
         paths: how the knowledge graph leads to them, where the retriever follows one.
         notice: what the reader should know about the answer; empty if there is nothing.
         draft: what the model wrote with all passages at hand, where the verdict changed that; else empty.
+        skill: the skill that read the passages; empty where none did.
         verdict: what each source says, and what the model knows; ``None`` where no passage was read, or it was not
             asked for.
     """
@@ -141,6 +142,7 @@ class Answer:
     patches: tuple[PatchUse, ...] = ()
     notice: str = ""
     draft: str = ""
+    skill: str = ""
     verdict: Verdict | None = None
 
     @property

@@ -7,7 +7,8 @@ ConcordError
 │   ├── ModelError          a model that cannot be found, read or used
 │   ├── SourceError         a document that cannot be read
 │   ├── LibraryError        a library that is missing, empty, or made with other settings
-│   └── PatchError          a patch that is missing, damaged, or made for another model
+│   ├── PatchError          a patch that is missing, damaged, or made for another model
+│   └── SkillError          a skill that is missing, damaged, or made for another model
 ├── StorageError        the library's files are damaged or cannot be written
 └── UnavailableError    what answers is down or closing; the same call may succeed later
 """
@@ -47,6 +48,10 @@ class LibraryError(InputError):
 
 class PatchError(InputError):
     """A patch that is missing, damaged, made for another model, or that cannot be made from its document."""
+
+
+class SkillError(InputError):
+    """A skill that is missing, damaged, or made for another model."""
 
 
 class StorageError(ConcordError):

@@ -14,6 +14,8 @@ from rag.core.query import Message
 
 PromptStyle = Literal["auto", "chat", "plain"]
 
+# The first line of both prompts.
+INSTRUCTION = "Answer the question in a few words."
 # A base model does not end its turn; it would continue with its own question.
 PLAIN_STOP = ("\n",)
 _EARLIER = "Earlier questions:\n"
@@ -34,7 +36,11 @@ class PromptPair:
 
 
 def build_prompts(
-    question: str, passages: Sequence[Passage], history: Sequence[Message] = (), clarified: str = ""
+    question: str,
+    passages: Sequence[Passage],
+    history: Sequence[Message] = (),
+    clarified: str = "",
+    instruction: str = "",
 ) -> PromptPair:
     """Both prompts for ``question``; the best passage stands last, nearest to the question.
 
@@ -46,17 +52,18 @@ def build_prompts(
         history: the conversation before it.
         clarified: the question as it stands without the conversation, if it was reworded. The parametric prompt then
             needs nothing of the conversation; else it holds what the user asked before.
+        instruction: first line of the context prompt, where a skill learnt another one than :data:`INSTRUCTION`.
     """
     standing, earlier = _without_replies(history)
     if clarified and clarified != question:
         earlier = []
-    context = _ask(question, [passage_block(passage) for passage in reversed(passages)])
-    parametric = _ask(clarified or question, [_EARLIER + "\n".join(earlier)] if earlier else [])
+    context = _ask(question, [passage_block(passage) for passage in reversed(passages)], instruction or INSTRUCTION)
+    parametric = _ask(clarified or question, [_EARLIER + "\n".join(earlier)] if earlier else [], INSTRUCTION)
     return PromptPair((*history, Message("user", context)), (*standing, Message("user", parametric)))
 
 
-def _ask(question: str, blocks: Sequence[str]) -> str:
-    return "\n\n".join(["Answer the question in a few words.", *blocks, f"Question: {question}\nAnswer:"])
+def _ask(question: str, blocks: Sequence[str], instruction: str) -> str:
+    return "\n\n".join([instruction, *blocks, f"Question: {question}\nAnswer:"])
 
 
 def _without_replies(history: Sequence[Message]) -> tuple[list[Message], list[str]]:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from decoders.params import DecoderParams, Dial
 from rag.core.errors import check
-from rag.core.verdict import OnSilence, Policy
+from rag.core.verdict import OnSilence, Policy, ReadBy
 
 RetrievalKind = Literal["hybrid", "dense", "sparse", "graph"]
 
@@ -117,6 +117,10 @@ class Query:
         verdict: read each passage alone, and say what the sources and the model's memory say.
         policy: what the answer follows where sources disagree; needs the verdict.
         on_silence: what is said where the documents say nothing; needs the verdict.
+        skill: what the passages are read with: ``auto`` (the reader that was measured to be better for this model, if
+            there is one), ``none``, a skill's name, or its folder.
+        read_by: what reads each passage alone for the verdict: ``encoder`` (and rules), or ``skill`` where the answer
+            has one.
         cache_salt: whose prompts may share a cached prefix; empty means everyone's.
         remembers: passages that support the answer may be put into the question cache.
     """
@@ -132,6 +136,8 @@ class Query:
     verdict: bool = True
     policy: Policy = "documents"
     on_silence: OnSilence = "say"
+    skill: str = "auto"
+    read_by: ReadBy = "encoder"
     cache_salt: str = ""
     remembers: bool = True
 
@@ -139,7 +145,9 @@ class Query:
         is_count = self.top_k is None or (_is_whole(self.top_k) and self.top_k >= 1)
         check(self, "top_k", is_count, "a whole number of at least 1, or 'auto'")
         check(self, "patches", self.patches in get_args(PatchMode), f"one of {', '.join(get_args(PatchMode))}")
-        for name, kinds in (("policy", Policy), ("on_silence", OnSilence)):
+        is_name = isinstance(self.skill, str) and bool(self.skill.strip())
+        check(self, "skill", is_name, "auto, none, the name of a skill, or its folder")
+        for name, kinds in (("policy", Policy), ("on_silence", OnSilence), ("read_by", ReadBy)):
             check(self, name, getattr(self, name) in get_args(kinds), f"one of {', '.join(get_args(kinds))}")
         for name in ("conflict_report", "verdict", "remembers"):
             check(self, name, isinstance(getattr(self, name), bool), "True or False")

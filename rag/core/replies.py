@@ -8,6 +8,8 @@ from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
+from rag.core.verdict import NOT_STATED
+
 _MAX_TRIED = 20
 
 
@@ -27,6 +29,11 @@ def find_object(reply: str, keys: Collection[str] = ()) -> dict[str, Any] | None
         if isinstance(value, dict) and (not keys or any(key in value for key in keys)):
             return value
     return None
+
+
+def is_refusal(reply: str) -> bool:
+    """Whether a reply says that the documents hold no answer, in the words of :data:`NOT_STATED`."""
+    return first_line(reply).casefold().startswith(NOT_STATED.rstrip(".").casefold())
 
 
 def first_line(text: str) -> str:

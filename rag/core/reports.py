@@ -90,7 +90,12 @@ class AddReport:
 
 @dataclass(frozen=True)
 class DocumentInfo:
-    """One line of ``concord ls``."""
+    """One line of ``concord ls``.
+
+    Attributes:
+        added_at: ISO 8601.
+        date: as the document states it; empty where it states none.
+    """
 
     doc_id: str
     source: str
@@ -98,3 +103,4 @@ class DocumentInfo:
     num_passages: int
     size_chars: int
     added_at: str
+    date: str = ""

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from rag.core.errors import StorageError
-from rag.core.process.files import write_folder_atomically
-from rag.core.process.leases import leased
-from rag.generation.base import Adapter
-
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-PREFIX = "base_model.model."
-PARTIAL = ".partial-"
-
-
-@contextmanager
-def lease_folder(adapter: Adapter, base_name: str) -> Iterator[None]:
-    """Inside, the adapter's folder exists, and no limit on the size of a store removes it.
-
-    Raises:
-        StorageError: the disk is full, or cannot be written.
-    """
-
-    def write() -> None:
-        write_files(adapter.folder, adapter_files(adapter.tensors, base_name))
-
-    with leased(adapter.folder, write):
-        yield
+from rag.generation.adapters.packed import PackedTensors, name_tensors, parse_tensors
+from rag.library.adapter_folders import CONFIG, WEIGHTS
 
 
 def adapter_files(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, bytes]:
@@ -45,12 +23,7 @@ def adapter_files(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) 
         tensors: by layer, ``A [r, in]`` and ``B [out, r]``, all scales multiplied in.
         base_name: the base model, as the user named it.
     """
-    named = {
-        f"{PREFIX}{layer}.lora_{side}.weight": tensor.contiguous()
-        for layer, pair in tensors.items()
-        for side, tensor in zip("AB", pair, strict=True)
-    }
-    return {WEIGHTS: save(named), CONFIG: encode_json(peft_config(tensors, base_name))}
+    return {WEIGHTS: save(name_tensors(tensors)), CONFIG: encode_json(peft_config(tensors, base_name))}
 
 
 def peft_config(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, Any]:
@@ -75,19 +48,39 @@ def peft_config(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) ->
     }
 
 
+def parse_adapter(weights: bytes, config: Mapping[str, Any]) -> PackedTensors:
+    """The tensors of a PEFT folder: by layer ``A [r, in]`` and ``B [out, r]``, the scale multiplied into ``A``.
+
+    Args:
+        weights: the content of ``adapter_model.safetensors``.
+        config: of ``adapter_config.json``.
+
+    Raises:
+        ValueError: it is no plain LoRA adapter; the message says what is in the way.
+
+    Source: Hu et al. 2021 (LoRA), scale alpha / r; Kalajdzievski 2023 (rsLoRA), alpha / sqrt(r).
+    """
+    unknown = [name for name in _UNSUPPORTED if config.get(name)] + ["bias"] * (config.get("bias", "none") != "none")
+    if str(config.get("peft_type", "LORA")) != "LORA" or unknown:
+        raise ValueError(f"it is no plain LoRA adapter ({', '.join(unknown) or config.get('peft_type')})")
+    rank = float(config["r"])
+    scale = float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    try:
+        named = load(weights)
+    except SafetensorError as error:
+        raise ValueError(f"its weights cannot be read ({error})") from error
+    tensors = parse_tensors(named, scale)
+    if 2 * len(tensors) != len(named):
+        raise ValueError("it holds other tensors than pairs of low rank")
+    if not all(group.a.isfinite().all() and group.b.isfinite().all() for group in tensors.groups):
+        raise ValueError("it holds numbers that are not finite")
+    return tensors
+
+
+# Settings of PEFT that change what an adapter computes.
+_UNSUPPORTED = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
+
+
 def encode_json(value: Mapping[str, Any]) -> bytes:
     """A JSON file's bytes."""
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``folder`` whole or not at all, safe against a power cut; an existing folder stays as it is.
-
-    Raises:
-        StorageError: the disk is full, or cannot be written.
-    """
-    try:
-        write_folder_atomically(folder, files, prefix=PARTIAL)
-    except OSError as error:
-        what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
-        raise StorageError(f"cannot write patch {folder.name}: {what}; nothing of it was written") from error

@@ -12,7 +12,8 @@ from typing import Literal, Protocol, runtime_checkable
 from decoders.streams import CONTEXT, PARAMETRIC
 from rag.core.answer import Step
 from rag.core.query import Message
-from rag.generation.request import Adapter, Prompt, Request
+from rag.generation.adapters.adapter import Adapter
+from rag.generation.request import Prompt, Request
 
 __all__ = [
     "Adapter",
@@ -134,10 +135,32 @@ class Checkable(Protocol):
 
 
 @runtime_checkable
+class AdapterRunner(Protocol):
+    """A generator that can tell before a question whether it would run an adapter."""
+
+    @property
+    def max_adapter_rank(self) -> int:
+        """Largest rank of an adapter; 0 where none is run."""
+        ...
+
+    def check_adapter(self, adapter: Adapter) -> None:
+        """Return if prompts can be read with this adapter.
+
+        Raises:
+            SettingError: its rank is too large, or the engine runs no adapters.
+            PatchError: it was made for another model.
+            UnavailableError: the engine is down.
+        """
+        ...
+
+
+@runtime_checkable
 class Scorer(Protocol):
     """Reads the probabilities of a few labels as the reply to a prompt; a generator may be one too."""
 
-    def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
+    def score(
+        self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str], adapter: Adapter | None = None
+    ) -> list[tuple[float, ...]]:
         """One tuple per prompt: the probability that the reply begins with each label, scaled to sum to 1.
 
         A label counts by its first token, as it stands at the start of a reply and after a space. A prompt's
@@ -146,6 +169,7 @@ class Scorer(Protocol):
         Args:
             prompts: token ids, as :meth:`Generator.encode` makes them.
             labels: at least two, with different first tokens.
+            adapter: what the prompts are read with, on top of the model.
 
         Raises:
             SettingError: two labels begin with the same token.

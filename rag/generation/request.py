@@ -8,35 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from decoders.params import DecoderParams, Plain
 from decoders.streams import CONTEXT, PAIR, PARAMETRIC, PASSAGES
 from rag.core.errors import QuestionError, SettingError
 from rag.core.query import Sampling
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from rag.generation.adapters.adapter import Adapter
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """Low-rank changes of a model's linear layers, ready to run. Equal names mean equal tensors.
+class ActiveSkill:
+    """A skill that rows run with (:mod:`rag.skills`).
 
     Attributes:
-        name: derived from the content, so that caches keyed by it never serve another adapter's rows.
-        rank: the largest rank of its layers.
-        folder: the PEFT folder of the same adapter, for engines that load from disk. It may still have to be written.
-        tensors: by layer, ``A [r, in]`` and ``B [out, r]``. The change is ``B A``; all scales are multiplied in
-            (alpha = r).
+        name: as a person calls it.
+        instruction: first line of its prompts; empty for the product's own.
+        adapter: the change of the model.
     """
 
     name: str
-    rank: int
-    folder: Path
-    tensors: Mapping[str, tuple[Tensor, Tensor]] = field(compare=False, repr=False)
+    instruction: str
+    adapter: Adapter
 
 
 class Prompt(NamedTuple):

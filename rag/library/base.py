@@ -21,6 +21,7 @@ from rag.core.errors import LibraryError
 from rag.core.passages import Passage
 from rag.core.reports import DocumentInfo
 from rag.library.checking import Finding, IsReadable
+from rag.library.patch_files import PatchFiles
 from rag.library.question_store import QuestionStore
 
 RowIds = NDArray[np.int64]
@@ -188,6 +189,14 @@ class Library(ABC):
     @abstractmethod
     def question_store(self) -> QuestionStore:
         """The store of questions and the passages that served them; the caller closes it.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+
+    @abstractmethod
+    def patch_files(self) -> PatchFiles:
+        """The store of the patches' bytes; the same object at every call.
 
         Raises:
             StorageError: it cannot be made.

@@ -7,15 +7,14 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
-from rag.conflicts.library.search import find_library_conflicts
 from rag.core.answer import Answer
 from rag.core.errors import LibraryError
 from rag.core.passages import Passage
 from rag.engine import Engine
 from rag.mcp.desk import Desk
+from rag.survey.conflicts import compare_library
 
 _SCHEME = "concord"
-_ROWS = 1000
 # What a model that reads the answer has no use for.
 _LEFT_OUT = ("timings_ms", "tokens", "settings", "trace", "paths", "question")
 
@@ -59,13 +58,7 @@ def search(engine: Engine, library: str, query: str, top_k: int | None) -> dict[
 
 def list_conflicts(engine: Engine, library: str, limit: int) -> dict[str, Any]:
     """What contradicts what in a library, surest first: every side with its sentences and their documents."""
-    ids = engine.library.live_ids()[0].tolist()
-    passages = [
-        passage
-        for first in range(0, len(ids), _ROWS)
-        for passage in engine.library.passages(ids[first : first + _ROWS]).values()
-    ]
-    found = find_library_conflicts(passages, engine.graph.graph)
+    found = compare_library(engine)
     conflicts = [asdict(conflict) for conflict in found[:limit]]
     for place in (place for conflict in conflicts for side in conflict["sides"] for place in side["places"]):
         place["uri"] = document_uri(library, place["doc_id"])

@@ -27,6 +27,17 @@ def device_memory(device: str) -> int:
     return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
 
 
+def available_memory(device: str) -> int:
+    """Bytes that are free on ``device`` now: the GPU's, or this machine's within what this process may use."""
+    if device != "cpu":
+        import torch
+
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    import psutil
+
+    return min(int(psutil.virtual_memory().available), memory_limit() - int(psutil.Process().memory_info().rss))
+
+
 def _limits(cgroups: Path, membership: Path) -> Iterator[int]:
     for file in _limit_files(cgroups, membership):
         try:

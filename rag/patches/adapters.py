@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rag.core.answer import PatchUse
-from rag.generation.base import Adapter
+from rag.generation.adapters.adapter import Adapter, AdapterPart
+from rag.generation.adapters.packed import pack
 from rag.patches.base import Tensors
 from rag.patches.base_model import check_base
-from rag.patches.compose import compose
 from rag.patches.store.patch_store import PatchStore
 
 
 @dataclass(frozen=True)
 class AdapterBuilder:
-    """Composes patches of one store.
+    """Adds up patches of one store.
 
     Attributes:
         store: the patches.
@@ -39,11 +39,10 @@ class AdapterBuilder:
         used = [use for use in uses if use.weight != 0]
         if not used:
             return None
-        composed = compose([(self._load(use.key), use.weight) for use in used], self.max_rank)
         recipe = " ".join(f"{use.key}*{use.weight:.4f}" for use in used) + f" rank {self.max_rank}"
         name = hashlib.sha256(recipe.encode()).hexdigest()[:32]
-        self.store.trim()  # an engine may have written the adapters of earlier questions
-        return Adapter(name, composed.rank, self.store.composed / name, composed.tensors)
+        parts = tuple(AdapterPart(pack(self._load(use.key)), use.weight) for use in used)
+        return Adapter(name, parts, self.max_rank)
 
     def _load(self, key: str) -> Tensors:
         info, tensors = self.store.load(key)

@@ -177,10 +177,15 @@ class PatchWriter(Protocol):
 
 @dataclass(frozen=True)
 class Patching:
-    """The patches of one query, and the adapter that they make together."""
+    """The patches of one query, and the adapter that they make together.
+
+    Attributes:
+        notice: says which patches the answer does without, and why; else empty.
+    """
 
     adapter: Adapter | None = None
     uses: tuple[PatchUse, ...] = ()
+    notice: str = ""
 
 
 class Patcher(Protocol):

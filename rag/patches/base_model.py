@@ -12,6 +12,7 @@ from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.generation.vllm.generator import VllmGenerator
 from rag.models.fingerprint import folder_fingerprint, model_fingerprint
 from rag.models.resolve import resolve_generator
 from rag.patches.base import PatchInfo
@@ -52,10 +53,12 @@ class BaseModel:
 
     @lazy_property
     def fingerprint(self) -> str:
-        """Of the model's weights; another engine's model is read from its folder, without a second copy in memory."""
+        """Of the model's weights: as a server tells it, else as the folder has it, without a second copy in memory."""
         generator = self._generator()
         if is_trainable(generator):
             return model_fingerprint(generator.model)
+        if isinstance(generator, VllmGenerator) and generator.base:
+            return generator.base
         folder = Path(resolve_generator(self._config)[1])
         return folder_fingerprint(folder) if folder.is_dir() else model_fingerprint(self.trainable.model)
 

@@ -53,8 +53,9 @@ class Builder:
         self.store.clean()
         base, writer = self.writer.base, self.writer.fingerprint
         by_key = {patch_key(document.content_hash, base, writer): document for document in documents}
-        skipped = [key for key in by_key if key in self.store]
-        missing = [key for key in by_key if key not in skipped]
+        known = self.store.known(by_key)
+        skipped = [key for key in by_key if key in known]
+        missing = [key for key in by_key if key not in known]
         for key in skipped:
             progress.advance(by_key[key].doc_id)
         outcome = _Outcome()

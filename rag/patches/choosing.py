@@ -49,8 +49,8 @@ class Chooser:
             hashes: content hash of the library's documents by doc_id.
 
         Raises:
-            PatchError: ``only`` was asked for and no retrieved document has a patch; or the only patch is for another
-                model.
+            PatchError: ``only`` was asked for and no retrieved document has a patch; or their only patches are for
+                another model.
         """
         doc_ids = dict.fromkeys(scored.passage.doc_id for scored in ranking)
         keys = self._find_keys({doc_id: hashes[doc_id] for doc_id in doc_ids if doc_id in hashes}, query)
@@ -65,12 +65,12 @@ class Chooser:
         """The patch of each document that has one."""
         base = self.base()
         keys = {doc_id: patch_key(content_hash, base, self.writer) for doc_id, content_hash in hashes.items()}
-        keys = {doc_id: key for doc_id, key in keys.items() if key in self.store}
-        must_have = query.patches == "only"
-        if len(keys) < len(hashes) and (self.is_portable or (must_have and not keys)):
+        known = self.store.known(keys.values())
+        keys = {doc_id: key for doc_id, key in keys.items() if key in known}
+        if len(keys) < len(hashes) and (self.is_portable or not keys):
             missing = {doc_id: content_hash for doc_id, content_hash in hashes.items() if doc_id not in keys}
             keys |= self._find_foreign(missing, base)
-        if must_have and not keys:
+        if query.patches == "only" and not keys:
             raise PatchError(
                 f"none of the documents found for {query.question!r} has a patch; make them with 'concord patch build'"
             )

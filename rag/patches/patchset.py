@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from rag.core.answer import PatchUse
 from rag.core.encoding import Encoder
-from rag.core.errors import LibraryError, PatchError, SettingError
+from rag.core.errors import LibraryError, PatchError, SettingError, StorageError
 from rag.core.passages import ScoredPassage
 from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
 from rag.core.query import Query
 from rag.core.settings.config import Config
-from rag.generation.base import Adapter, Generator
+from rag.generation.base import Adapter, AdapterRunner, Generator
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.base import Library
 from rag.library.find import find_documents
@@ -49,16 +49,15 @@ class PatchSet:
         writer: PatchWriter | None = None,
         cache_salt: str = "",
     ) -> None:
-        if library.folder is None:
-            raise LibraryError(f"patches are kept beside a library in a folder; {library.place} is in PostgreSQL")
         self._library = library
         self._config = config
         self._custom_writer = writer
         self._cache_salt = cache_salt
         self._profile = load_profile(config.patch_profile)
         self._hashes: tuple[int, dict[str, str]] = (-1, {})
+        self._generator = generator
         self._model = BaseModel(config, generator)
-        self.store = PatchStore(library.folder / "patches", config.patch_store_mib, config.patch_memory_mib)
+        self.store = PatchStore(library.patch_files(), config.patch_store_mib, config.patch_memory_mib)
         portable = config.patch_portable
         self._adapters = AdapterBuilder(self.store, lambda: self.base, config.patch_max_rank, portable)
         self._chooser = Chooser(
@@ -80,7 +79,7 @@ class PatchSet:
         """Makes the patches."""
         if self._custom_writer is not None:
             return self._custom_writer
-        cache = self.store.folder / "samples"
+        cache = self.store.scratch / "samples"
         source = build_source(self._profile, self.trainable, cache, self._cache_salt)
         return GradientWriter(self.trainable, self._profile, source, cache)
 
@@ -88,10 +87,15 @@ class PatchSet:
         """Refuse an engine that runs no patches, before any work is done for it.
 
         Raises:
-            SettingError: it is a server.
+            SettingError: it is vLLM, started without adapters.
+            UnavailableError: it is a server that is down.
         """
-        if self._config.engine.startswith(("http://", "https://")):
-            raise SettingError("a vLLM server over HTTP runs no patches; take engine='vllm' or 'transformers' for them")
+        generator = self._generator()
+        if isinstance(generator, AdapterRunner) and generator.max_adapter_rank == 0:
+            raise SettingError(
+                "this vLLM runs no patches; start it by 'concord serve-llm', or with engine_options = {enable_lora = "
+                "true, max_lora_rank = 64}"
+            )
 
     def build(
         self, docs: Sequence[str] = (), *, jobs: int | None = None, progress: Progress | None = None
@@ -121,13 +125,14 @@ class PatchSet:
             PatchError: the store has no room for all of them.
         """
         keys = [patch_key(document.content_hash, self.base, self._writer_fingerprint) for document in documents]
-        if any(key not in self.store for key in keys):
+        if len(self.store.known(keys)) < len(set(keys)):
             by_key = dict(zip(keys, documents, strict=True))
             report = self._builder().build(list(by_key.values()), Progress())
             if report.left_out:
                 raise PatchError(report.warning)
+        known = self.store.known(keys)
         return [
-            PatchUse(document.doc_id, key, 1.0) if key in self.store else None
+            PatchUse(document.doc_id, key, 1.0) if key in known else None
             for key, document in zip(keys, documents, strict=True)
         ]
 
@@ -163,12 +168,23 @@ class PatchSet:
     def patch(self, query: Query, ranking: Sequence[ScoredPassage]) -> Patching:
         """The patches of a question: those of the retrieved documents that are relevant to it, composed.
 
+        A question that has passages is answered without a patch that cannot be had, and the notice says so.
+
         Raises:
-            PatchError: ``only`` was asked for and no retrieved document has a patch; or one is damaged, or was made
-                for another model.
+            PatchError: ``only`` was asked for and no retrieved document has a patch; or all of them are gone or
+                damaged, or were made for another model.
+            StorageError: ``only`` was asked for, and the store is out of reach.
+            SettingError: ``only`` was asked for, and the engine does not run adapters of their rank.
         """
-        uses = tuple(self._chooser.choose(query, ranking, self._live_hashes()))
-        return Patching(self.adapter(uses), uses)
+        try:
+            uses = tuple(self._chooser.choose(query, ranking, self._live_hashes()))
+            patching = self._compose(uses, must_have=query.patches == "only")
+            self._check_adapter(patching.adapter)
+            return patching
+        except (PatchError, StorageError, SettingError) as error:
+            if query.patches == "only":
+                raise
+            return Patching(notice=f"Answered without patches: {error}.")
 
     def weights(self, question: str, ranking: Sequence[ScoredPassage]) -> dict[str, float]:
         """Weight of each retrieved document's patch, by relevance; documents of weight 0 are left out."""
@@ -177,6 +193,28 @@ class PatchSet:
     def adapter(self, uses: Sequence[PatchUse]) -> Adapter | None:
         """Patches as one adapter, named by what it is made of; ``None`` for none."""
         return self._adapters.build(uses)
+
+    def _compose(self, uses: tuple[PatchUse, ...], *, must_have: bool) -> Patching:
+        """The adapter of those patches that are still there: one may be evicted after it was chosen."""
+        try:
+            return Patching(self.adapter(uses), uses)
+        except PatchError as error:
+            usable = tuple(use for use in uses if self._is_usable(use))
+            if must_have and not usable:
+                raise
+            lost = ", ".join(use.doc_id for use in uses if use not in usable)
+            return Patching(self.adapter(usable), usable, f"Answered without the patch of {lost}: {error}.")
+
+    def _check_adapter(self, adapter: Adapter | None) -> None:
+        generator = self._generator()
+        if adapter is not None and isinstance(generator, AdapterRunner):
+            generator.check_adapter(adapter)
+
+    def _is_usable(self, use: PatchUse) -> bool:
+        try:
+            return self.adapter([use]) is not None
+        except PatchError:
+            return False
 
     def _builder(self, jobs: int | None = None) -> Builder:
         return Builder(self.store, self.writer, self._profile.name, self._model.name, jobs)
@@ -189,7 +227,7 @@ class PatchSet:
         """Content hash of the chosen documents."""
         hashes = self._live_hashes()
         if not hashes:
-            raise LibraryError(f"the library at {self._library.folder} is empty; add documents first")
+            raise LibraryError(f"the library at {self._library.place} is empty; add documents first")
         if not docs:
             return hashes
         return {doc_id: hashes[doc_id] for doc_id in find_documents(self._library, docs)}

@@ -14,6 +14,7 @@ from rag.pipeline.stages.recall import RecallStage, RememberStage
 from rag.pipeline.stages.report import ReportStage
 from rag.pipeline.stages.retrieve import RetrieveStage
 from rag.pipeline.stages.rewrite import RewriteStage
+from rag.pipeline.stages.skill import SkillStage
 from rag.pipeline.stages.support import SupportStage
 from rag.pipeline.state import Stage
 
@@ -34,7 +35,12 @@ def build(parts: Components) -> Pipeline:
     """From a question to its answer."""
     return Pipeline(
         search=build_search(parts),
-        prepare=(FitStage(parts.generator), PatchStage(lambda: parts.patches), InquireStage(parts.inquirer)),
+        prepare=(
+            SkillStage(lambda: parts.skills),
+            FitStage(parts.generator),
+            PatchStage(lambda: parts.patches),
+            InquireStage(parts.inquirer),
+        ),
         generate=GenerateStage(parts.generator),
         after=(
             JudgeStage(parts.inquirer),

@@ -25,6 +25,9 @@ from rag.generation.load import generator_fingerprint, load_generator
 from rag.library.base import Library
 from rag.models.cache import calibrations_folder
 from rag.models.sentence_encoder import RecentEncoder
+from rag.skills.choose import NONE
+from rag.skills.room import make_room
+from rag.skills.serving import SkillSet
 from retrievers.dense.retriever import DenseRetriever
 from retrievers.graph.retriever import GraphRetriever
 from retrievers.hybrid import HybridRetriever
@@ -64,7 +67,7 @@ class Components:
         self._library = library
         self._foreign_retriever = retriever
         self._foreign_generator = generator
-        self._cache_salt = cache_salt
+        self.cache_salt = cache_salt
         self._opened_cache: QuestionCache | None = None
         self._mutex = RLock()  # two threads' first questions must not open the cache twice
         self.config = config
@@ -104,15 +107,25 @@ class Components:
             return None
         return load_calibration(fingerprint, calibrations_folder(self.config.cache_dir))
 
+    @lazy_property
+    def skills(self) -> SkillSet:
+        """The skills that the generator can run."""
+        return SkillSet(self.config, self.generator)
+
     def rewriter(self) -> ModelRewriter:
         """The generator as a rewriter."""
         return ModelRewriter(self.generator())
 
     def filter(self, judge: str) -> KnowledgeFilter:
         """The filter with one judge, ``encoder`` or ``model``."""
-        judges = ModelJudge(self.generator()) if judge == "model" else EncoderJudge(self.encoder, self._read_vectors)
+        judges = self._model_judge() if judge == "model" else EncoderJudge(self.encoder, self._read_vectors)
         config = self.config
         return KnowledgeFilter(judge=judges, threshold=config.filter_threshold, keep_floor=config.filter_keep)
+
+    def _model_judge(self) -> ModelJudge:
+        """The generator as a judge; with the judge skill where one was measured to be better for its model."""
+        skill = None if self.config.skill == NONE else self.skills.judge()
+        return ModelJudge(self.generator(), skill.adapter if skill else None)
 
     @lazy_property
     def graph(self) -> GraphRetriever:
@@ -128,19 +141,15 @@ class Components:
         names = NameExtractor()
         if self.config.extractor == "rules":
             return (names,)
-        return (names, ModelExtractor(self.generator(), cache_salt=self._cache_salt))
+        return (names, ModelExtractor(self.generator(), cache_salt=self.cache_salt))
 
     @lazy_property
     def patches(self) -> PatchSet:
-        """The library's documents as LoRA patches.
-
-        Raises:
-            LibraryError: the library is in PostgreSQL; patches are files beside one in a folder.
-        """
+        """The library's documents as LoRA patches."""
         # Loads torch: not before a model is needed.
         from rag.patches.patchset import PatchSet
 
-        return PatchSet(self._library, self.config, self.encoder, self.generator, cache_salt=self._cache_salt)
+        return PatchSet(self._library, self.config, self.encoder, self.generator, cache_salt=self.cache_salt)
 
     def question_cache(self) -> QuestionCache:
         """The library's cache of passages that served earlier questions.
@@ -173,7 +182,7 @@ class Components:
 
     @lazy_property
     def _generator(self) -> Generator:
-        return load_generator(self.config)
+        return load_generator(make_room(self.config))
 
     @lazy_property
     def _dense(self) -> BaseRetriever:

@@ -13,6 +13,7 @@ from rag.core.query import Query
 from rag.core.retrieval import GraphPath, Rewrite, StageRanking, Trace
 from rag.core.verdict import Verdict
 from rag.generation.base import Generation, Request
+from rag.generation.request import ActiveSkill
 from rag.patches.base import Patching
 
 Key = TypeVar("Key", bound=Hashable)
@@ -32,6 +33,7 @@ class State:
         paths: how the knowledge graph leads to them.
         is_supported: whether the passages support an answer; ``True`` unless the query may be abstained from.
         kept, dropped: passages of ``ranking`` that are in the prompt, and those that are not.
+        skill: what the passages are read with; ``None`` for the model as it is.
         patching: the patches to answer with; ``None`` until somebody chose them.
         request: what the generator is asked; ``None`` if nothing is generated.
         generation: what it replied.
@@ -54,6 +56,7 @@ class State:
     is_supported: bool = True
     kept: tuple[ScoredPassage, ...] = ()
     dropped: tuple[ScoredPassage, ...] = ()
+    skill: ActiveSkill | None = None
     patching: Patching | None = None
     request: Request | None = None
     generation: Generation | None = None

@@ -20,6 +20,7 @@ from rag.core.errors import (
     PatchError,
     QuestionError,
     SettingError,
+    SkillError,
     SourceError,
     StorageError,
     UnavailableError,
@@ -38,6 +39,7 @@ _KINDS: tuple[tuple[type[ConcordError], int, str], ...] = (
     (SettingError, 400, "invalid_option"),
     (LibraryError, 409, "library_not_ready"),
     (PatchError, 409, "patch_not_ready"),
+    (SkillError, 400, "invalid_skill"),
     (SourceError, 400, "invalid_file"),
     (InputError, 400, "invalid_input"),
 )

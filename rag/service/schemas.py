@@ -84,6 +84,7 @@ class DocumentItem(BaseModel):
     num_passages: int
     size_chars: int
     added_at: str
+    date: str = Field("", description="Of the document, ISO 8601; empty where neither it nor its name states one.")
 
 
 class DocumentList(BaseModel):
@@ -134,14 +135,15 @@ class JobReport(BaseModel):
 
 
 class Job(BaseModel):
-    """Documents on their way into a library, or into patches. Once it is answered it survives the service.
+    """Work on a library that outlives its request: once it is answered it survives the service.
 
-    ``report`` is of documents that were added, ``patch_report`` of patches.
+    ``report`` is of documents that were added, ``patch_report`` of patches. What ``conflicts`` and ``audit`` give is
+    read from the library; their ``num_sources`` counts sentences and claims.
     """
 
     id: str
     library: str
-    kind: Literal["documents", "patches"] = "documents"
+    kind: Literal["documents", "patches", "conflicts", "audit"] = "documents"
     status: Literal["queued", "running", "done", "failed", "cancelled"]
     num_sources: int
     num_done: int = 0

@@ -6,9 +6,9 @@ the graph and new ones are added; nothing else changes. Extractions are stored i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from retrievers.graph.store import IMPORTED, batches, read_passages, stored_extr
 _READ_AT_ONCE = 2000
 
 _MAX_PLANS = 64
+T = TypeVar("T")
 
 
 class GraphRetriever(BatchRetriever):
@@ -99,6 +100,12 @@ class GraphRetriever(BatchRetriever):
         """The knowledge graph of the library as it is now; read it, do not change it."""
         self._current_index()
         return self._graph
+
+    def read(self, task: Callable[[KnowledgeGraph], T]) -> T:
+        """What ``task`` reads from the graph of the library as it is now; questions wait meanwhile."""
+        self._current_index()
+        with self._lock:
+            return task(self._graph)
 
     @property
     def _walker(self) -> Walker:

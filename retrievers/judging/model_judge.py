@@ -9,7 +9,7 @@ from rag.core.errors import ModelError
 from rag.core.passages import Passage
 from rag.core.prompts import passage_block
 from rag.core.query import Message
-from rag.generation.base import Generator, Scorer
+from rag.generation.base import Adapter, Generator, Scorer
 from retrievers.judging.base import NUM_SUPPORTING, Verdict
 
 _LABELS = ("yes", "no", "unknown")
@@ -20,18 +20,20 @@ class ModelJudge:
 
     Args:
         generator: must also be a :class:`rag.generation.base.Scorer`, which scores the labels.
+        adapter: what it judges with, on top of the model.
 
     Raises:
         ModelError: the generator is not a ``Scorer``.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, adapter: Adapter | None = None) -> None:
         if not isinstance(generator, Scorer):
             raise ModelError(
                 f"{type(generator).__name__} cannot score labels; use filter='encoder', or another generator"
             )
         self._generator = generator
         self._scorer: Scorer = generator
+        self._adapter = adapter
 
     def judge(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[list[Verdict]]:
         """See :class:`retrievers.judging.base.Judge`; one call for all passages.
@@ -43,7 +45,7 @@ class ModelJudge:
             for question, candidates in zip(questions, passages, strict=True)
             for passage in candidates
         ]
-        scores = self._scorer.score(prompts, _LABELS) if prompts else ()
+        scores = self._scorer.score(prompts, _LABELS, self._adapter) if prompts else ()
         verdicts = (Verdict(entail=yes, contradict=no, neutral=unknown) for yes, no, unknown in scores)
         return [list(islice(verdicts, len(candidates))) for candidates in passages]
 

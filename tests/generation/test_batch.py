@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,7 +54,7 @@ def long_request(seed: int = 0) -> Request:
 
 def test_scores_beside_answers_with_adapters(tiny: TransformersGenerator) -> None:
     """Two threads in tight loops: no error, and the values that each has alone."""
-    adapter = Adapter("a", 4, Path(), random_tensors(tiny, 4, 1))
+    adapter = Adapter.single("a", random_tensors(tiny, 4, 1))
     request = Request.pair(CONTEXT, QUESTION, AdaCad(), Sampling(max_tokens=12), context_adapter=adapter)
     prompts = [CONTEXT, QUESTION, CONTEXT[:17]]
     expected, answer = tiny.score(prompts, ("w5", "w6")), tiny.generate([request])[0].token_ids
@@ -80,7 +79,7 @@ def test_scores_beside_answers_with_adapters(tiny: TransformersGenerator) -> Non
 
 
 def test_scores_are_those_of_a_plain_forward_in_a_batch_with_adapters(tiny: TransformersGenerator) -> None:
-    adapter = Adapter("a", 4, Path(), random_tensors(tiny, 4, 1))
+    adapter = Adapter.single("a", random_tensors(tiny, 4, 1))
     stream, events = running(tiny, long_request().with_adapter("context", adapter))
     score = tiny.score([CONTEXT], ("w5", "w6"))[0]
     with torch.inference_mode():
@@ -94,7 +93,7 @@ def test_a_misfitting_adapter_is_refused_before_the_batch(tiny: TransformersGene
     expected = tiny.generate([request])[0].token_ids
     stream, events = running(tiny, request)
     narrow = {"model.layers.0.mlp.up_proj": random_tensors(tiny, 2, 1)["model.layers.0.mlp.down_proj"]}
-    broken = requests(1, seed=1)[0].with_adapter("context", Adapter("broken", 2, Path(), narrow))
+    broken = requests(1, seed=1)[0].with_adapter("context", Adapter.single("broken", narrow))
     with pytest.raises(PatchError, match="patch broken"):
         tiny.generate([broken])
     assert token_ids([*events, *stream]) == expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -31,7 +30,7 @@ def tiny() -> TransformersGenerator:
 
 
 def adapter(tiny: TransformersGenerator, rank: int, seed: int, layers: tuple[int, ...] = (0, 1, 2)) -> Adapter:
-    return Adapter(f"a{seed}", rank, Path(), random_tensors(tiny, rank, seed, layers))
+    return Adapter.single(f"a{seed}", random_tensors(tiny, rank, seed, layers))
 
 
 def merged(tiny: TransformersGenerator, patch: Adapter | None) -> torch.nn.Module:
@@ -136,7 +135,7 @@ def test_an_adapter_of_another_model_is_refused(tiny: TransformersGenerator) -> 
     foreign = {"model.layers.9.mlp.up_proj": patch.tensors["model.layers.0.mlp.up_proj"]}
     narrow = {"model.layers.0.mlp.up_proj": patch.tensors["model.layers.0.mlp.down_proj"]}
     for tensors, message in ((foreign, "does not have"), (narrow, r"the model has \(64, 32\)")):
-        broken = Adapter("broken", 2, Path(), tensors)
+        broken = Adapter.single("broken", tensors)
         request = Request.pair(CONTEXT, QUESTION, Plain(), Sampling(max_tokens=2), context_adapter=broken)
         with pytest.raises(PatchError, match=message):
             tiny.generate([request])

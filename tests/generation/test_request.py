@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -76,7 +75,7 @@ def test_streams_are_frozen() -> None:
 
 
 def test_an_adapter_goes_on_one_stream() -> None:
-    adapter = Adapter("a", 1, Path(), {})
+    adapter = Adapter.single("a", {})
     request = Request.pair((1,), (2,), AdaCad(), SAMPLING, cache_salt="t").with_adapter("context", adapter)
     assert request.streams["context"] == Prompt((1,), adapter, "t")
     assert request.streams["parametric"] == Prompt((2,), None, "t")

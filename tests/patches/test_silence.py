@@ -36,7 +36,7 @@ def write(tiny: TransformersGenerator, profile: Profile, folder: Path) -> Writte
 
 
 def say(tiny: TransformersGenerator, samples: list[Sample], tensors: Tensors | None) -> list[str]:
-    adapter = Adapter("a", FAST.rank, Path(), tensors) if tensors else None
+    adapter = Adapter.single("a", tensors) if tensors else None
     requests = []
     for sample in samples:
         passages = [Passage("", "", "", sample.title, sample.passage)] if sample.passage else []

@@ -23,7 +23,7 @@ def num_hooks(model: nn.Module) -> int:
 
 
 def adapter(tiny: TransformersGenerator) -> Adapter:
-    return Adapter("other", 2, None, random_tensors(tiny, 2, 1))  # type: ignore[arg-type]
+    return Adapter.single("other", random_tensors(tiny, 2, 1))
 
 
 def test_a_twin_of_a_model_that_answers_carries_no_hook(tiny: TransformersGenerator) -> None:

@@ -16,7 +16,6 @@ import pytest
 
 from rag.client import AsyncClient, Client
 from rag.core.errors import LibraryError, PatchError
-from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.library.sqlite.library import SqliteLibrary
 from rag.models.sentence_encoder import EmbeddingsEncoder
@@ -174,22 +173,6 @@ def test_an_empty_library_has_nothing_to_build_from(town: httpx.Client) -> None:
     town.post("/v1/libraries", json={"name": "empty"})
     response = town.post("/v1/libraries/empty/patches", json={})
     assert (response.status_code, response.json()["error"]["code"]) == (409, "library_not_ready")
-
-
-def test_a_model_elsewhere_takes_no_patches(tmp_path: Path) -> None:
-    """Refused before anything is loaded or asked of the server."""
-    with (
-        live(tiny_app(tmp_path, config=Config(max_tokens=8, engine="http://127.0.0.1:9"))) as url,
-        httpx.Client(base_url=url, timeout=60) as http,
-    ):
-        fill(http, "town", TEXTS)
-        for response in (
-            http.post(PATCHES, json={}),
-            http.get(PATCHES),
-            http.post("/v1/chat/completions", json=chat(QUESTION, "town", rag={"patches": "auto"})),
-        ):
-            assert (response.status_code, response.json()["error"]["code"]) == (409, "patches_unavailable")
-        assert http.post("/v1/chat/completions", json=chat(QUESTION, "town")).status_code == 200
 
 
 def test_two_tenants_have_patches_of_their_own(keyed: tuple[str, dict[str, str]]) -> None:

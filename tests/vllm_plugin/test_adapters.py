@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,7 +51,7 @@ def test_rows_without_an_adapter_are_wrong_in_vllm_0_32_and_right_later() -> Non
 
 
 @pytest.fixture(scope="module")
-def adapters(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Adapter]:
+def adapters(generator: Any) -> list[Adapter]:
     """Two adapters strong enough to change what the model says."""
     config = generator.model.config
     saved = []
@@ -70,8 +69,7 @@ def adapters(generator: Any, tmp_path_factory: pytest.TempPathFactory) -> list[A
                 ("down_proj", config.intermediate_size, config.hidden_size),
             )
         }
-        folder = tmp_path_factory.mktemp("adapters") / f"adapter-{number}"
-        saved.append(Adapter(f"adapter-{number}", 4, folder, tensors))
+        saved.append(Adapter.single(f"adapter-{number}", tensors))
     return saved
 
 
@@ -110,7 +108,11 @@ def test_pairs_plain_requests_and_adapters_share_a_batch(
 
 @pytest.mark.real
 def test_a_rank_over_the_limit_is_told(vllm: Any, adapters: list[Adapter]) -> None:
-    big = replace(adapters[0], rank=20, name="big")
+    """Before a question and with it; in a batch, the others are answered."""
+    big = Adapter("big", (adapters[0].parts * 5))
+    with pytest.raises(SettingError, match=r"have rank 20, and vLLM takes up to 8; .*--max-lora-rank 32"):
+        vllm.check_adapter(big)
     ids = tuple(range(10, 20))
-    with pytest.raises(SettingError, match="max_lora_rank = 32"):
+    with pytest.raises(SettingError, match="rank 20; this engine takes 8"):
         vllm.generate([Request.pair(ids, ids, AdaCad(), Sampling(max_tokens=2), context_adapter=big)])
+    assert vllm.generate([Request.pair(ids, ids, AdaCad(), Sampling(max_tokens=2), context_adapter=adapters[0])])

@@ -11,7 +11,7 @@ import typer
 from rag.cli.common import counting_bar, errors_to_exit, out, parse_optional_number, print_json, without_none
 from rag.cli.evaluation import reports
 from rag.cli.evaluation.common import MetricNames, exit_if_partly_done, keep_results, parse_assignments
-from rag.cli.options import AsJson, EncoderName, EngineName, ModelName
+from rag.cli.options import AsJson, EncoderName, EngineName, ModelName, SkillName
 from rag.core.errors import SettingError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def run(
     retrieval_only: Annotated[bool, typer.Option("--retrieval-only", help="Rank, but do not answer.")] = False,
     metric: MetricNames = None,
     model: ModelName = None,
+    skill: SkillName = None,
     engine: EngineName = None,
     encoder: EncoderName = None,
     settings: Assignments = None,
@@ -67,7 +68,7 @@ def run(
     passages: dict[str, Any] = {"corpus": corpus, "library": library, "arm": arm, "patches": patches}
     answer: dict[str, Any] = {"decoder": decoder, "top_k": parse_optional_number(top_k), "max_tokens": max_tokens}
     work: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "metrics": metric or None}
-    parts: dict[str, Any] = {"model": model, "engine": engine, "encoder": encoder}
+    parts: dict[str, Any] = {"model": model, "skill": skill, "engine": engine, "encoder": encoder}
     with errors_to_exit():
         answer |= {"alpha": _parse_alpha(alpha), "is_retrieval_only": retrieval_only or None}
         run_config = _load(config, asked | passages | answer | work, parts, settings or [])

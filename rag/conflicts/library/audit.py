@@ -109,6 +109,8 @@ def audit(
     calibration: Calibration | None,
     kept: AuditFile | None = None,
     report: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    cache_salt: str = "",
 ) -> list[Belief]:
     """What the model holds of each claim: what it knows otherwise first, the surest of them on top.
 
@@ -118,12 +120,13 @@ def audit(
         calibration: of the model; without one it never knows otherwise.
         kept: beliefs of an earlier run, and where new ones go.
         report: told how many claims of how many are done.
+        cache_salt: requests carry it.
     """
     known = kept.load() if kept else {}
     beliefs = {claim: known[claim] for claim in claims if claim in known}
     report(len(beliefs), len(claims))
     for batch in _batches([claim for claim in dict.fromkeys(claims) if claim not in beliefs]):
-        recalls = recall(generator, [claim.question for claim in batch])
+        recalls = recall(generator, [claim.question for claim in batch], cache_salt=cache_salt)
         new = [_believe(claim, item, calibration) for claim, item in zip(batch, recalls, strict=True)]
         if kept:
             kept.append(new)

@@ -114,9 +114,9 @@ def calibrate(
     return fit(generator.name, fingerprint, signs, is_right)
 
 
-def recall(generator: Generator, questions: Sequence[str]) -> list[Recall]:
+def recall(generator: Generator, questions: Sequence[str], *, cache_salt: str = "") -> list[Recall]:
     """What the model recalls of each question, in one batch."""
-    asked = [memory_requests(generator, question) for question in questions]
+    asked = [memory_requests(generator, question, cache_salt=cache_salt) for question in questions]
     generations = iter(generator.generate([request for requests in asked for request in requests]))
     return [
         read_memory(question, [next(generations) for _ in requests])

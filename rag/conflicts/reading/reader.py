@@ -27,7 +27,7 @@ from rag.core.replies import first_line
 from rag.core.sentences import sentence_spans
 from rag.core.verdict import Reading
 from rag.generation.base import Generation, Generator
-from rag.generation.request import Request
+from rag.generation.request import ActiveSkill, Request
 
 _NUM_PROMPTED = 4
 _COVERAGE_SHARE = 0.3
@@ -45,6 +45,7 @@ class Sheet:
         pages: the sentences and the candidates of each passage.
         requests: for the generator, those of the first passage first; empty where it is not asked.
         counts: how many of the requests belong to each passage.
+        skill: what reads the passages instead of rules and the encoder; there are no ``pages`` then.
     """
 
     question: str
@@ -52,6 +53,7 @@ class Sheet:
     pages: tuple[Page, ...]
     requests: tuple[Request, ...] = ()
     counts: tuple[int, ...] = ()
+    skill: ActiveSkill | None = None
 
 
 class Reader:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from rag.conflicts.verdict.memory import does_know
 from rag.conflicts.verdict.policy import Choice
 from rag.conflicts.verdict.summary import name_source
-from rag.core.verdict import Memory, OnSilence, Position, Verdict
+from rag.core.verdict import NOT_STATED, Memory, OnSilence, Position, Verdict
 
-NOT_STATED = "The documents do not say."
 # A long list of positions is cut here, and says so.
 MAX_LISTED = 12
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from rag.core.verdict import Memory, Position, Reading, Verdict
+from rag.core.verdict import NOT_STATED, Memory, Position, Reading, Verdict
 
 # More positions than this are counted, and only the first ones are named.
 MAX_NAMED = 3
@@ -30,7 +30,7 @@ def _documents(verdict: Verdict) -> str:
     if verdict.kind == "none":
         return "The question asks nothing."
     if not verdict.positions:
-        return "The documents do not say."
+        return NOT_STATED
     named = "; ".join(_position(position, verdict.positions) for position in verdict.positions[:MAX_NAMED])
     more = len(verdict.positions) - MAX_NAMED
     return f"{named}{f'; {more} more answers differ' if more > 1 else '; 1 more answer differs' if more == 1 else ''}."

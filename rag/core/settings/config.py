@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rag.core.errors import SettingError
 from rag.core.query import FilterKind, RetrievalKind, RewriteKind
 from rag.core.settings.toml_file import checked, read_toml
-from rag.core.verdict import OnSilence, Policy
+from rag.core.verdict import OnSilence, Policy, ReadBy
 
 _ENV_PREFIX = "CONCORD_"
 # Read by other parts (the service's database and keys, the key of an engine over HTTP, the tests), or set by Kubernetes
@@ -112,6 +112,16 @@ class Config(BaseModel):
         "say",
         description="Where the documents hold no answer: 'say' so and add memory's answer, marked as such; 'memory' "
         "gives memory's answer alone, marked too; 'ask' asks for another question or document.",
+    )
+    skill: str = Field(
+        "auto",
+        min_length=1,
+        description="What passages are read with: 'auto' is the reader that was measured to be better for this model, "
+        "if there is one; 'none'; a skill's name ('concord skill ls'); or its folder.",
+    )
+    read_by: ReadBy = Field(
+        "encoder",
+        description="What reads each passage alone for the verdict: 'encoder' and rules, or the 'skill' of the answer.",
     )
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.08, description="Conflict score at which memory and documents count as disagreeing."

@@ -24,6 +24,7 @@ from rag.generation.sequences import Choice, Collector
 from rag.generation.transformers.bands import Row
 from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored, ScoreJob, fail, job_prompts, num_rows
 from rag.generation.transformers.labels import label_probabilities
+from rag.generation.transformers.merged import MergedModels
 from rag.generation.transformers.mixing import RowSequence, choose_tokens
 from rag.generation.transformers.rows import RowBatch
 from rag.generation.transformers.waiting import Waiting
@@ -39,10 +40,11 @@ class RunningBatch:
     Args:
         codec: decodes tokens and says which ones end an answer.
         max_rows: rows of one forward; a job that needs more runs alone.
+        merged: copies of the model for rows that share a skill.
     """
 
-    def __init__(self, model: PreTrainedModel, codec: Codec, max_rows: int) -> None:
-        self.rows = RowBatch(model)
+    def __init__(self, model: PreTrainedModel, codec: Codec, max_rows: int, merged: MergedModels | None = None) -> None:
+        self.rows = RowBatch(model, merged)
         self.sequences: list[RowSequence] = []
         self._codec = codec
         self._max_rows = max_rows

@@ -15,7 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rag.core.errors import QuestionError
 from rag.core.prompts import PromptStyle
 from rag.core.query import Message
-from rag.generation.base import Event, Generation, Prompt, Request, collect
+from rag.generation.adapters.adapter import UNLIMITED
+from rag.generation.base import Adapter, Event, Generation, Prompt, Request, collect
 from rag.generation.codec import Codec
 from rag.generation.request import check_fits
 from rag.generation.transformers.architecture import check_architecture, end_ids, model_window
@@ -24,6 +25,7 @@ from rag.generation.transformers.driver import Driver
 from rag.generation.transformers.jobs import Scored, ScoreJob
 from rag.generation.transformers.labels import first_tokens
 from rag.generation.transformers.lora import check_adapter
+from rag.generation.transformers.merged import MergedModels
 
 
 class TransformersGenerator:
@@ -55,7 +57,8 @@ class TransformersGenerator:
         self._codec = Codec(tokenizer, name, prompt_style, end_ids(model, tokenizer))
         self.window = window or model_window(model)
         self.default_stop = self._codec.default_stop
-        self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows))
+        merged = MergedModels(model)  # outlives the running batch, which ends when nobody waits
+        self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows, merged))
 
     @property
     def model(self) -> PreTrainedModel:
@@ -95,18 +98,30 @@ class TransformersGenerator:
         # A request has no other events; delegation closes the driver's iterator with this one.
         yield from cast("Iterator[Event]", self._driver.stream(requests, _longest_first(longest)))
 
-    def score(self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str]) -> list[tuple[float, ...]]:
+    def score(
+        self, prompts: Sequence[tuple[int, ...]], labels: Sequence[str], adapter: Adapter | None = None
+    ) -> list[tuple[float, ...]]:
         """See :class:`rag.generation.base.Scorer`; the prompts join the running batch."""
         tokens = tuple(map(tuple, first_tokens(labels, self._codec.encode_text)))
         for prompt in prompts:
             if not 0 < len(prompt) <= self.window:
                 raise QuestionError(f"prompt of {len(prompt)} tokens; expected 1 to {self.window}, the window")
+        check_adapter(self._model, adapter)
         # No other caller's prompts are equal to these: see Prompt.salt.
         salt = f"score {uuid4().hex}"
-        jobs = [ScoreJob(Prompt(ids, salt=salt), tokens) for ids in prompts]
+        jobs = [ScoreJob(Prompt(ids, adapter, salt), tokens) for ids in prompts]
         events = self._driver.stream(jobs, _longest_first(prompts))
         scores = {event.index: event.probabilities for event in events if isinstance(event, Scored)}
         return [scores[index] for index in range(len(prompts))]
+
+    @property
+    def max_adapter_rank(self) -> int:
+        """Any rank is run (:class:`rag.generation.base.AdapterRunner`)."""
+        return UNLIMITED
+
+    def check_adapter(self, adapter: Adapter) -> None:
+        """Refuse an adapter of another model (:class:`rag.generation.base.AdapterRunner`)."""
+        check_adapter(self._model, adapter)
 
     def close(self) -> None:
         """Stop all requests, whose callers get ``UnavailableError``, and take no further ones."""

@@ -1,7 +1,8 @@
 """Adapters by row: within one forward, row i of the batch runs with its own adapter, or with none.
 
-The base model's matrix product sees the whole batch; the low-rank part is added to the rows that have an adapter.
-The model itself is not changed: hooks live for one forward.
+The base model's matrix product sees the whole batch; the low-rank part is added to the rows that have an adapter. Rows
+that share one (a skill) are one block, which costs two thin products a layer. Rows with adapters of their own (patches)
+are one batched product. The model itself is not changed: hooks live for one forward.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from rag.core.errors import PatchError
-from rag.generation.request import Adapter
+from rag.generation.adapters.adapter import Adapter
+from rag.generation.transformers.merged import MergedModels
 
 Pair = tuple[Tensor, Tensor]
+# Rows of a batch: all of them, a slice, or their indices.
+Rows = slice | Tensor | None
+_Block = tuple[Rows, dict[str, Pair]]
 
 
 def low_rank(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -28,28 +33,64 @@ def low_rank(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 class RowAdapters:
-    """The adapters of a running batch on one model, placed on its device while rows use them."""
+    """The adapters of a running batch on one model, placed on its device while rows use them.
 
-    def __init__(self, model: nn.Module) -> None:
+    Args:
+        model: runs the rows.
+        merged: copies of it for rows that share a skill; without it there are none.
+    """
+
+    def __init__(self, model: nn.Module, merged: MergedModels | None = None) -> None:
         self._model = model
+        self._merged = merged
         self._placed: dict[Adapter, dict[str, Pair]] = {}
+        self._modules: dict[str, nn.Module] = {}
 
     @contextmanager
-    def applied(self, adapters: Sequence[Adapter | None]) -> Iterator[None]:
-        """Inside, row i of the model's forward runs with ``adapters[i]``.
+    def applied(self, adapters: Sequence[Adapter | None]) -> Iterator[Any]:
+        """Inside, row i of a forward of the model that is given runs with ``adapters[i]``.
 
-        The adapters must fit the model (:func:`check_adapter`).
+        The adapters must fit the model (:func:`check_adapter`). Where all rows share a skill, the model is a copy with
+        that merged into its weights; else it is the model itself.
         """
+        merged = self._merged.find(adapters) if self._merged else None
+        if merged is not None:
+            yield merged
+            return
         for adapter in adapters:
             if adapter is not None and adapter not in self._placed:
                 self._placed[adapter] = self._place(adapter)
-        tables = [self._placed[adapter] if adapter else {} for adapter in adapters]
+        shared, single = self._group(adapters)
         with ExitStack() as hooks:
-            for layer in dict.fromkeys(layer for table in tables for layer in table):
-                rows = [row for row, table in enumerate(tables) if layer in table]
-                hook = _hook(rows, [tables[row][layer] for row in rows])
-                hooks.callback(self._model.get_submodule(layer).register_forward_hook(hook).remove)
-            yield
+            for layer in dict.fromkeys(layer for _, table in (*shared, *single) for layer in table):
+                blocks = [(rows, table[layer]) for rows, table in shared if layer in table]
+                alone = [(row, table[layer]) for row, table in single if layer in table]
+                hooks.callback(self._module(layer).register_forward_hook(_hook(blocks, alone)).remove)
+            yield self._model
+
+    def _group(self, adapters: Sequence[Adapter | None]) -> tuple[list[_Block], list[tuple[int, dict[str, Pair]]]]:
+        """Blocks of rows with one adapter, and the rows whose adapters nobody shares."""
+        by_adapter: dict[Adapter, list[int]] = {}
+        for row, adapter in enumerate(adapters):
+            if adapter is not None:
+                by_adapter.setdefault(adapter, []).append(row)
+        is_shared = {adapter: len(rows) > 1 or len(by_adapter) == 1 for adapter, rows in by_adapter.items()}
+        shared = [
+            (select_rows(rows, len(adapters), self._model), self._placed[adapter])
+            for adapter, rows in by_adapter.items()
+            if is_shared[adapter]
+        ]
+        single = [(rows[0], self._placed[adapter]) for adapter, rows in by_adapter.items() if not is_shared[adapter]]
+        return shared, single
+
+    def _module(self, layer: str) -> nn.Module:
+        if layer not in self._modules:
+            self._modules[layer] = self._model.get_submodule(layer)
+        return self._modules[layer]
+
+    def batch_key(self, adapter: Adapter | None) -> Adapter | None:
+        """Prompts with equal keys may be read in one forward without a loss of speed."""
+        return adapter if self._merged and self._merged.may_merge(adapter) else None
 
     def keep(self, adapters: Iterable[Adapter | None]) -> None:
         """Drop all adapters except these."""
@@ -86,14 +127,37 @@ def check_adapter(model: nn.Module, adapter: Adapter | None) -> None:
             )
 
 
-def _hook(rows: Sequence[int], pairs: Sequence[Pair]) -> Any:
+def select_rows(rows: Sequence[int], num_rows: int, model: nn.Module) -> Rows:
+    """The cheapest way to take these rows (ascending) of a batch: all of it, a slice of it, or by their indices."""
+    if len(rows) == num_rows:
+        return None
+    if rows[-1] - rows[0] == len(rows) - 1:
+        return slice(rows[0], rows[-1] + 1)
+    return torch.tensor(rows, device=next(model.parameters()).device)
+
+
+def _hook(blocks: Sequence[tuple[Rows, Pair]], alone: Sequence[tuple[int, Pair]]) -> Any:
+    rows = [row for row, _ in alone]
+
     def add(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        # Stacked again in each forward: this takes the memory of one layer's adapters, and needs no book-keeping.
-        a, b = stack_ranks(pairs)
-        output[rows] += low_rank(args[0][rows], a, b)
+        for block, (a, b) in blocks:
+            _add_to_block(output, args[0], block, a, b)
+        if rows:
+            # Stacked again in each forward: this takes the memory of one layer's adapters, and needs no book-keeping.
+            output[rows] += low_rank(args[0][rows], *stack_ranks([pair for _, pair in alone]))
         return output
 
     return add
+
+
+def _add_to_block(output: Tensor, x: Tensor, rows: Rows, a: Tensor, b: Tensor) -> None:
+    """Add ``B A x`` to these rows of the output: two products for all of their tokens, none per row."""
+    if isinstance(rows, Tensor):
+        output.index_add_(0, rows, x[rows] @ a.mT @ b.mT)
+        return
+    chosen, inputs = (output, x) if rows is None else (output[rows], x[rows])
+    shrunk = inputs.reshape(-1, inputs.shape[-1]) @ a.mT
+    chosen.view(-1, chosen.shape[-1]).addmm_(shrunk, b.mT)
 
 
 def stack_ranks(pairs: Sequence[Pair]) -> Pair:

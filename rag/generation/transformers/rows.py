@@ -8,7 +8,8 @@ at which they differ.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from rag.generation.transformers.attention import enable_bands
 from rag.generation.transformers.bands import Band, Row, rearrange
 from rag.generation.transformers.cache import BufferedLayer, banded_cache
 from rag.generation.transformers.lora import RowAdapters
+from rag.generation.transformers.merged import MergedModels
 
 # Tokens of one prefill forward: bounds the activations' memory without starving the matrix products.
 _PREFILL_TOKENS = 4096
@@ -31,15 +33,19 @@ class RowBatch:
     """The rows of one running batch over one model; the caller says which tokens follow which rows.
 
     A prefill or a step that raises leaves the rows as they were.
+
+    Args:
+        model: reads the rows.
+        merged: its copies for rows that share a skill; they outlive the batch.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, merged: MergedModels | None = None) -> None:
         self._model = model
         self._is_banded = enable_bands(model)
         parameters = inspect.signature(model.forward).parameters
         self._has_position_ids = "position_ids" in parameters
         self._bands: list[Band] = []
-        self._adapters = RowAdapters(model)
+        self._adapters = RowAdapters(model, merged)
 
     @property
     def num_rows(self) -> int:
@@ -55,7 +61,8 @@ class RowBatch:
         rows = [Row(len(prompt.ids), index=i, adapter=prompt.adapter) for i, prompt in enumerate(prompts)]
         logits: dict[int, Tensor] = {}
         bands: list[Band] = []
-        for group in group_by_length([len(prompt.ids) for prompt in prompts]):
+        keys = [self._adapters.batch_key(prompt.adapter) for prompt in prompts]
+        for group in group_by_length([len(prompt.ids) for prompt in prompts], keys):
             cache = DynamicCache()
             out = self._read([prompts[i] for i in group], cache)
             logits.update(zip(group, out, strict=True))
@@ -122,8 +129,8 @@ class RowBatch:
         sizes = torch.tensor([len(prompt.ids) for prompt in prompts], device=device)
         mask = torch.arange(length, device=device)[None, :] >= length - sizes[:, None]
         positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-        with self._adapters.applied([prompt.adapter for prompt in prompts]):
-            return self._forward(torch.tensor(padded, device=device), mask, positions, cache)
+        with self._adapters.applied([prompt.adapter for prompt in prompts]) as model:
+            return self._forward(model, torch.tensor(padded, device=device), mask, positions, cache)
 
     def _feed(self, rows: Sequence[Row], cache: Cache) -> Tensor:
         device = self._model.device
@@ -131,12 +138,12 @@ class RowBatch:
         length = int(cache.get_seq_length()) + 1
         mask = torch.arange(length, device=device)[None, :] >= length - 1 - sizes
         tokens = torch.tensor([[row.token] for row in rows], device=device)
-        with self._adapters.applied([row.adapter for row in rows]):
-            return self._forward(tokens, mask, sizes, cache)
+        with self._adapters.applied([row.adapter for row in rows]) as model:
+            return self._forward(model, tokens, mask, sizes, cache)
 
-    def _forward(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Cache) -> Tensor:
+    def _forward(self, model: Any, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Cache) -> Tensor:
         extra = {"position_ids": positions} if self._has_position_ids else {}
-        out = self._model(
+        out = model(
             input_ids=tokens,
             attention_mask=mask.long(),
             past_key_values=cache,
@@ -148,13 +155,25 @@ class RowBatch:
         return logits
 
 
-def group_by_length(lengths: Sequence[int]) -> list[list[int]]:
+def group_by_length(lengths: Sequence[int], keys: Sequence[Hashable] = ()) -> list[list[int]]:
     """Indices in groups of similar length, longest first, each group within the prefill budget.
 
     A parametric prompt is a fraction of a context prompt: padded to its length it would double the work.
+
+    Args:
+        lengths: tokens of each prompt.
+        keys: of each prompt; a group has one key. By default all are equal.
     """
+    by_key: dict[Hashable, list[int]] = {}
+    for index in range(len(lengths)):
+        by_key.setdefault(keys[index] if keys else None, []).append(index)
+    groups = [group for indices in by_key.values() for group in _group_by_length(indices, lengths)]
+    return sorted(groups, key=lambda group: -lengths[group[0]])
+
+
+def _group_by_length(indices: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
     groups: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+    for index in sorted(indices, key=lambda i: (-lengths[i], i)):
         longest = lengths[groups[-1][0]] if groups else 0
         fits = groups and (len(groups[-1]) + 1) * longest <= _PREFILL_TOKENS
         if fits and lengths[index] >= _LENGTH_SHARE * longest:

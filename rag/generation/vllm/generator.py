@@ -20,13 +20,14 @@ from decoders.trace import StepTrace
 from rag.core.answer import Step
 from rag.core.errors import ConcordError, SettingError, UnavailableError
 from rag.core.query import Message
+from rag.generation.adapters.adapter import Adapter
 from rag.generation.base import Done, Event, Generation, Prompt, Request, collect
 from rag.generation.cancel import on_cancel
 from rag.generation.codec import Codec
 from rag.generation.request import check_fits
 from rag.generation.sequences import ActiveSequence, Choice, Collector
 from rag.generation.vllm.event_loop import EventLoop
-from rag.generation.vllm.server import Job, Piece, VllmServer
+from rag.generation.vllm.server import Job, Piece, VllmServer, fit_rank
 
 
 class VllmGenerator:
@@ -84,6 +85,26 @@ class VllmGenerator:
         finally:
             for answer in answers:
                 answer.cancel()
+
+    @property
+    def max_adapter_rank(self) -> int:
+        """Largest rank of an adapter; 0 where vLLM was started without (:class:`rag.generation.base.AdapterRunner`)."""
+        return int(self._loop.run(self._server.adapter_limits()).max_rank)
+
+    def check_adapter(self, adapter: Adapter) -> None:
+        """Refuse an adapter that vLLM would not run (:class:`rag.generation.base.AdapterRunner`)."""
+        limit = self.max_adapter_rank
+        if adapter.rank > limit:
+            takes = f"takes up to {limit}" if limit else "was started without any"
+            raise SettingError(
+                f"the patches have rank {adapter.rank}, and vLLM {takes}; start it with --enable-lora "
+                f"--max-lora-rank {fit_rank(adapter.rank)}, or lower patch_max_rank"
+            )
+
+    @property
+    def base(self) -> str:
+        """Fingerprint of the model's weights, as the server tells it; empty where it does not."""
+        return str(self._loop.run(self._server.adapter_limits()).base)
 
     def check(self) -> None:
         """Return if a question would be answered now (:class:`rag.generation.base.Checkable`)."""

@@ -8,6 +8,7 @@ from typing import Any
 from rag.core.errors import ModelError
 from rag.core.settings.config import Config
 from rag.generation.codec import Codec
+from rag.generation.vllm.adapters.engine import adapter_options
 from rag.generation.vllm.generator import VllmGenerator
 from rag.generation.vllm.identity import model_fingerprint
 from rag.generation.vllm.local import LocalVllm
@@ -85,9 +86,15 @@ def load_codec(config: Config, name: str, place: str) -> Codec:
     )
 
 
-def engine_options(config: Config) -> dict[str, Any]:
-    """Fields of vLLM's ``AsyncEngineArgs`` that follow from our settings; the user's own come last."""
+def engine_options(config: Config, base: str = "") -> dict[str, Any]:
+    """Fields of vLLM's ``AsyncEngineArgs`` that follow from our settings; the user's own come last.
+
+    Args:
+        config: the settings.
+        base: fingerprint of the model's weights, for clients of a server.
+    """
     options: dict[str, Any] = {"dtype": config.dtype, "disable_log_stats": True}
+    options |= adapter_options(config.patch_memory_mib, base)
     if resolve_device(config.device) == "cpu":
         # Without a GPU: bfloat16 products are slower there, and there is nothing to compile for.
         options |= {"dtype": "float32" if config.dtype == "auto" else config.dtype, "enforce_eager": True}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack
 from importlib.metadata import entry_points
 from typing import Any
 from uuid import uuid4
@@ -13,8 +13,9 @@ from uuid import uuid4
 from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
-from rag.generation.base import Adapter
-from rag.generation.vllm.server import Job, Piece
+from rag.generation.vllm.adapters.engine import EngineAdapters
+from rag.generation.vllm.adapters.recipe import AdapterLimits, AdapterRefused, PartsMissing, Recipe
+from rag.generation.vllm.server import MAX_SENDINGS, TOO_LITTLE_MEMORY, Job, Piece
 
 
 def plugin() -> dict[str, Any]:
@@ -49,7 +50,6 @@ class LocalVllm:
         self._engine: Any = None
         self._starting = asyncio.Lock()
         self._num_ranks = 1
-        self._adapters = _Adapters(model)
         self.window = 0
 
     def start(self) -> None:
@@ -74,12 +74,8 @@ class LocalVllm:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise ModelError(f"vLLM cannot load {self._model!r}: {reason[:300]}") from error
         self.window = int(self._engine.model_config.max_model_len)
-        self._adapters.max_rank = self._max_rank()
+        self._adapters = EngineAdapters(self._engine)
         self._num_ranks = int(self._engine.vllm_config.parallel_config.data_parallel_size)
-
-    def _max_rank(self) -> int:
-        lora = self._engine.vllm_config.lora_config
-        return int(lora.max_lora_rank) if lora is not None else 0
 
     @property
     def engine(self) -> Any:
@@ -90,27 +86,53 @@ class LocalVllm:
         """The pieces of one job (:class:`rag.generation.vllm.server.VllmServer`)."""
         from decoders.vllm_plugin.compat import EngineDeadError, EngineGenerateError
 
-        async with self._starting:
-            if self._engine is None or self._engine.errored:
-                await self.close()
-                await asyncio.to_thread(self.start)
+        await self._restart_if_dead()
         rank = int(job.key[:8], 16) % self._num_ranks if self._num_ranks > 1 else None
         prompt: dict[str, Any] = {"prompt_token_ids": list(job.prompt_ids)}
         if job.cache_salt:
             prompt["cache_salt"] = job.cache_salt
-        with self._adapters.request(job.adapter) as lora_request:
-            outputs = self._engine.generate(
-                prompt, _sampling(job), uuid4().hex, data_parallel_rank=rank, lora_request=lora_request
-            )
-            try:
+        try:
+            async with AsyncExitStack() as stack:
+                lora_request = await self._hold_adapter(job, stack)
+                outputs = self._engine.generate(
+                    prompt, _sampling(job), uuid4().hex, data_parallel_rank=rank, lora_request=lora_request
+                )
+                stack.push_async_callback(outputs.aclose)
                 async for output in outputs:
                     yield _piece(job, output.outputs[0])
-            except (EngineDeadError, EngineGenerateError) as error:
-                raise UnavailableError(f"vLLM died ({error}); ask again, and it is started anew") from error
-            except ValueError as error:
-                raise QuestionError(f"vLLM refused the request: {error}") from error
-            finally:
-                await outputs.aclose()
+        except (EngineDeadError, EngineGenerateError) as error:
+            raise UnavailableError(f"vLLM died ({error}); ask again, and it is started anew") from error
+        except AdapterRefused as error:
+            raise SettingError(str(error)) from error
+        except ValueError as error:
+            raise QuestionError(f"vLLM refused the request: {error}") from error
+
+    async def _restart_if_dead(self) -> None:
+        async with self._starting:
+            if self._engine is None or self._engine.errored:
+                await self.close()
+                await asyncio.to_thread(self.start)
+
+    async def _hold_adapter(self, job: Job, stack: AsyncExitStack) -> Any:
+        """vLLM's request for the job's adapter, held until the stack ends; ``None`` where the job has none."""
+        if job.adapter is None:
+            return None
+        recipe = Recipe.describe(job.adapter, job.cache_salt)
+        for _ in range(MAX_SENDINGS):
+            try:
+                return await stack.enter_async_context(self._adapters.hold(recipe))
+            except PartsMissing as missing:
+                for part in job.find_parts(missing.digests):
+                    await self._adapters.put(part.digest, job.cache_salt, part.to_bytes())
+        raise SettingError(TOO_LITTLE_MEMORY)
+
+    async def adapter_limits(self) -> AdapterLimits:
+        """What the engine takes (:class:`rag.generation.vllm.server.VllmServer`)."""
+        await self._restart_if_dead()
+        try:
+            return await self._adapters.limits()
+        except AdapterRefused as error:
+            raise SettingError(str(error)) from error
 
     def check(self) -> None:
         """Nothing to check: the next job starts an engine that died."""
@@ -120,47 +142,6 @@ class LocalVllm:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.shutdown()
-
-
-class _Adapters:
-    """Adapters as vLLM asks for them: folders with a name and a number.
-
-    The folder is the name: its last part is derived from the content, and the others are the library's, so what vLLM
-    keeps by name or number (loaded adapters, cached prefixes) never belongs to another adapter or another tenant.
-    """
-
-    def __init__(self, base_name: str) -> None:
-        self.max_rank = 0
-        self._base_name = base_name
-        self._numbers: dict[str, int] = {}  # by folder
-
-    @contextmanager
-    def request(self, adapter: Adapter | None) -> Iterator[Any]:
-        """vLLM's request for an adapter, whose folder exists while the context lasts; ``None`` for no adapter.
-
-        Raises:
-            SettingError: the engine was started without adapters, or for smaller ones.
-        """
-        if adapter is None:
-            yield None
-            return
-        from decoders.vllm_plugin.compat import LoRARequest
-        from rag.generation.adapter_folder import lease_folder
-
-        if adapter.rank > self.max_rank:
-            raise SettingError(
-                f"the patches have rank {adapter.rank}, the vLLM engine takes {self.max_rank or 'none'}; start it with "
-                f"engine_options = {{enable_lora = true, max_lora_rank = {_rank_for(adapter.rank)}}}"
-            )
-        folder = str(adapter.folder)
-        # vLLM reads the folder whenever the request is scheduled, and again after it has dropped the adapter.
-        with lease_folder(adapter, self._base_name):
-            yield LoRARequest(folder, self._numbers.setdefault(folder, len(self._numbers) + 1), folder)
-
-
-def _rank_for(rank: int) -> int:
-    """The smallest of vLLM's ranks that is enough."""
-    return next((size for size in (8, 16, 32, 64, 128, 256, 320, 512) if size >= rank), rank)
 
 
 def _sampling(job: Job) -> Any:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
+from contextlib import aclosing
+from typing import Any, NoReturn
 
 import httpx
 
 from decoders.pairing import KEY
 from decoders.trace import TRACE_SIZE, StepTrace
 from rag.core.errors import ModelError, QuestionError, SettingError, UnavailableError
+from rag.generation.vllm.adapters import recipe as recipes
+from rag.generation.vllm.adapters.recipe import PATH, AdapterLimits, PartsMissing, Recipe
+from rag.generation.vllm.adapters.sender import PartSender
 from rag.generation.vllm.identity import ModelIdentity
-from rag.generation.vllm.server import Job, Piece
+from rag.generation.vllm.server import MAX_SENDINGS, TOO_LITTLE_MEMORY, Job, Piece
 
 _CONNECT_TIMEOUT_S = 10.0
 # Health checks come every few seconds: a server that takes longer counts as down.
@@ -37,6 +42,8 @@ class RemoteVllm:
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._num_ranks = num_ranks
         self._client: httpx.AsyncClient | None = None
+        self._sender: PartSender | None = None
+        self._limits: AdapterLimits | None = None
         self._checks = httpx.Client(headers=self._headers, timeout=_CHECK_TIMEOUT_S)
         self.identity, self.window = self._ask_model(_CONNECT_TIMEOUT_S)
 
@@ -84,32 +91,57 @@ class RemoteVllm:
 
     async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
         """The pieces of one job; closing the connection aborts it."""
-        if job.adapter is not None:
-            raise SettingError("a vLLM server over HTTP runs no patches; take engine='vllm' or 'transformers' for them")
-        if self._client is None:
-            timeout = httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S)
-            limits = httpx.Limits(max_connections=None)
-            self._client = httpx.AsyncClient(timeout=timeout, limits=limits, headers=self._headers)
-        headers = {"X-data-parallel-rank": str(int(job.key[:8], 16) % self._num_ranks)} if self._num_ranks > 1 else {}
+        client, sender = self._connect()
+        parts = [part.tensors for part in job.adapter.parts] if job.adapter else []
         try:
-            async with self._client.stream(
-                "POST", f"{self._url}/v1/completions", json=self._body(job), headers=headers
-            ) as reply:
-                if reply.status_code >= 400:
-                    await reply.aread()
-                    raise self._refusal(reply)
-                async for line in reply.aiter_lines():
-                    if line.startswith("data: ") and line != "data: [DONE]":
-                        yield _piece(job, json.loads(line.removeprefix("data: ")))
+            for _ in range(MAX_SENDINGS):
+                await sender.send(parts, job.cache_salt)
+                try:
+                    async with aclosing(self._stream(client, job)) as pieces:
+                        async for piece in pieces:
+                            yield piece
+                    return
+                except PartsMissing as missing:
+                    # The server was started anew, or has dropped them for others. No token has come yet.
+                    sender.forget(missing.digests, job.cache_salt)
+        except httpx.HTTPStatusError as error:
+            raise self._refusal(error.response) from error
         except httpx.HTTPError as error:
             raise UnavailableError(
                 f"the vLLM server at {self._url} does not answer ({type(error).__name__}); ask again when it is back"
             ) from error
+        raise SettingError(TOO_LITTLE_MEMORY)
+
+    def _connect(self) -> tuple[httpx.AsyncClient, PartSender]:
+        if self._client is None or self._sender is None:
+            timeout = httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S)
+            limits = httpx.Limits(max_connections=None)
+            self._client = httpx.AsyncClient(timeout=timeout, limits=limits, headers=self._headers)
+            self._sender = PartSender(self._client, self._url)
+        return self._client, self._sender
+
+    async def _stream(self, client: httpx.AsyncClient, job: Job) -> AsyncGenerator[Piece, None]:
+        headers = {"X-data-parallel-rank": str(int(job.key[:8], 16) % self._num_ranks)} if self._num_ranks > 1 else {}
+        body = self._body(job)
+        async with client.stream("POST", f"{self._url}/v1/completions", json=body, headers=headers) as reply:
+            if reply.status_code >= 400:
+                await reply.aread()
+                raise self._refusal(reply)
+            async for line in reply.aiter_lines():
+                if line.startswith("data: ") and line != "data: [DONE]":
+                    yield _piece(job, json.loads(line.removeprefix("data: ")))
+
+    async def adapter_limits(self) -> AdapterLimits:
+        """Which adapters the server takes; a server of another kind takes none."""
+        if self._limits is None:
+            reply = await asyncio.to_thread(self._checks.get, f"{self._url}{PATH}", timeout=_CONNECT_TIMEOUT_S)
+            self._limits = AdapterLimits(**reply.json()) if reply.status_code == 200 else AdapterLimits(0)
+        return self._limits
 
     async def close(self) -> None:
         """Close the connections."""
         self._checks.close()
-        client, self._client = self._client, None
+        client, self._client, self._sender = self._client, None, None
         if client is not None:
             await client.aclose()
 
@@ -130,8 +162,11 @@ class RemoteVllm:
         }
         if not draw.is_greedy:
             body["seed"] = draw.seed
-        if job.half is not None:
-            body["vllm_xargs"] = {KEY: job.half.to_text()}
+        extra = {KEY: job.half.to_text()} if job.half is not None else {}
+        if job.adapter is not None:
+            extra[recipes.KEY] = Recipe.describe(job.adapter, job.cache_salt).to_text()
+        if extra:
+            body["vllm_xargs"] = extra
         if job.cache_salt:
             body["cache_salt"] = job.cache_salt
         if job.has_trace:
@@ -148,7 +183,7 @@ class RemoteVllm:
 
 def _piece(job: Job, chunk: dict[str, Any]) -> Piece:
     if "error" in chunk:
-        raise UnavailableError(f"vLLM gave the answer up: {chunk['error'].get('message', chunk['error'])}")
+        _raise_error(chunk["error"])
     choice = chunk["choices"][0]
     if choice.get("finish_reason") == "abort":
         raise UnavailableError(f"vLLM gave the answer up: {choice.get('stop_reason') or 'aborted'}")
@@ -157,6 +192,16 @@ def _piece(job: Job, chunk: dict[str, Any]) -> Piece:
         return Piece(token_ids)
     positions = (choice.get("logprobs") or {}).get("top_logprobs") or ()
     return Piece(token_ids, tuple(StepTrace.from_numbers(list(position.values())[1:]) for position in positions))
+
+
+def _raise_error(error: Any) -> NoReturn:
+    """The error that came where a token should have come."""
+    message, code = (error.get("message", str(error)), error.get("code")) if isinstance(error, dict) else (error, None)
+    if missing := PartsMissing.from_message(message):
+        raise missing
+    if code == 400:
+        raise SettingError(f"vLLM refused the request: {message}")
+    raise UnavailableError(f"vLLM gave the answer up: {message}")
 
 
 def _reason(reply: httpx.Response) -> str:

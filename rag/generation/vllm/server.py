@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from decoders.pairing import Half
 from decoders.sampling import Draw
 from decoders.trace import StepTrace
 from rag.generation.base import Adapter
+from rag.generation.vllm.adapters.recipe import AdapterLimits
+
+if TYPE_CHECKING:
+    from rag.generation.adapters.packed import PackedTensors
 
 GREEDY = Draw()
+# How often the parts of an adapter are sent for one job, before it is given up.
+MAX_SENDINGS = 4
+TOO_LITTLE_MEMORY = (
+    "vLLM does not keep the patches of one question until they are used; raise patch_memory_mib where it was started"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,11 @@ class Job:
         """The trace of a pair travels with its context half."""
         return self.half is not None and self.half.role == "context"
 
+    def find_parts(self, digests: Collection[str]) -> list[PackedTensors]:
+        """The parts of the adapter with these digests."""
+        parts = (part.tensors for part in self.adapter.parts) if self.adapter else ()
+        return [tensors for tensors in parts if tensors.digest in digests]
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -66,6 +80,14 @@ class VllmServer(Protocol):
         """
         ...
 
+    async def adapter_limits(self) -> AdapterLimits:
+        """Which adapters it takes.
+
+        Raises:
+            UnavailableError: the server is down.
+        """
+        ...
+
     def check(self) -> None:
         """Return if a job would be run now; any thread may ask.
 
@@ -77,3 +99,8 @@ class VllmServer(Protocol):
     async def close(self) -> None:
         """Release the server."""
         ...
+
+
+def fit_rank(rank: int) -> int:
+    """The smallest of vLLM's ranks that is enough."""
+    return next((size for size in (8, 16, 32, 64, 128, 256, 320, 512) if size >= rank), rank)

@@ -19,6 +19,7 @@ from psycopg import Connection
 from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import StorageError
 from rag.core.passages import Passage
+from rag.core.process.lazy import lazy_property
 from rag.library.base import Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.postgres.address import Address
@@ -26,6 +27,7 @@ from rag.library.postgres.check import find_damages
 from rag.library.postgres.connections import Connections
 from rag.library.postgres.database import LIVE, PostgresDatabase, next_generation, set_meta
 from rag.library.postgres.dense import PgVectorIndex, drop_hnsw
+from rag.library.postgres.patch_files import PostgresPatchFiles
 from rag.library.postgres.question_store import PostgresQuestionStore
 from rag.library.postgres.reading import PostgresReader
 from rag.library.postgres.rows import passage_columns, storable
@@ -79,6 +81,14 @@ class PostgresLibrary(PostgresReader):
             StorageError: the server is out of reach, or lets this user make no table.
         """
         return PostgresQuestionStore(self.database)
+
+    def patch_files(self) -> PostgresPatchFiles:
+        """A table of the library's schema.
+
+        Raises:
+            StorageError: the server is out of reach, or lets this user make no table.
+        """
+        return self._patch_files
 
     def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
         """See :meth:`rag.library.base.Library.keep_extractions`."""
@@ -158,6 +168,10 @@ class PostgresLibrary(PostgresReader):
         with self.writing():
             damages = find_damages(self, self._writer.transaction, encoder, is_readable)
             return settle(damages, is_repairing=is_repairing)
+
+    @lazy_property
+    def _patch_files(self) -> PostgresPatchFiles:
+        return PostgresPatchFiles(self.database)
 
 
 def _place(passage: Passage) -> tuple[int, str, str]:

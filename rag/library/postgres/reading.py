@@ -59,7 +59,7 @@ class PostgresReader(Library):
     def documents(self) -> list[DocumentInfo]:
         """All live documents, by source."""
         rows = self._rows(
-            "SELECT d.doc_id, d.source, d.title, count(p.id), d.size_chars, d.added_at FROM documents d "
+            "SELECT d.doc_id, d.source, d.title, count(p.id), d.size_chars, d.added_at, d.date FROM documents d "
             'LEFT JOIN passages p ON p.document = d.id WHERE d.is_live GROUP BY d.id ORDER BY d.source COLLATE "C"'
         )
         return [DocumentInfo(*row) for row in rows]

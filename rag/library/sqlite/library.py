@@ -31,6 +31,7 @@ from rag.library.sqlite.database import BUSY_TIMEOUT_S, Database, next_generatio
 from rag.library.sqlite.dense import FaissIndex
 from rag.library.sqlite.index_file import INDEX_FILE
 from rag.library.sqlite.layout import INDEXED, LIVE
+from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.library.sqlite.question_store import SqliteQuestionStore
 from rag.library.sqlite.reading import FILE, SqliteReader
 
@@ -41,6 +42,7 @@ class SqliteLibrary(SqliteReader):
     def __init__(self, folder: Path, database: Database) -> None:
         super().__init__(folder, database)
         self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S, mode=0o600)
+        self._patch_files = FolderPatchFiles(folder / "patches")
 
     @classmethod
     def open(cls, folder: str | Path, *, must_exist: bool = False) -> SqliteLibrary:
@@ -95,6 +97,10 @@ class SqliteLibrary(SqliteReader):
             StorageError: the file is damaged, or cannot be written.
         """
         return SqliteQuestionStore(self.file)
+
+    def patch_files(self) -> FolderPatchFiles:
+        """A folder in the library's."""
+        return self._patch_files
 
     def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
         """See :meth:`rag.library.base.Library.keep_extractions`."""

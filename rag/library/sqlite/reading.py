@@ -74,7 +74,7 @@ class SqliteReader(Library):
     def documents(self) -> list[DocumentInfo]:
         """All live documents, by source."""
         rows = self._rows(
-            "SELECT d.doc_id, d.source, d.title, count(p.id), d.size_chars, d.added_at FROM documents d "
+            "SELECT d.doc_id, d.source, d.title, count(p.id), d.size_chars, d.added_at, d.date FROM documents d "
             "LEFT JOIN passages p ON p.document = d.id WHERE d.is_live GROUP BY d.id ORDER BY d.source"
         )
         return [DocumentInfo(*row) for row in rows]

@@ -1,51 +1,41 @@
-"""The patches of a library on disk, by content, within a limit.
-
-    patches/<key>/              adapter_model.safetensors  adapter_config.json  manifest.json
-    patches/composed/<name>/    several patches as one, written only for engines that load adapters from disk
+"""The patches of a library, by content, within a limit; wherever the library keeps them.
 
 A key is made of the document's hash, the base model's fingerprint and the writer's settings: a patch is never changed,
-only added and removed. Beyond the limit, composed folders are removed first, since they cost no training; then the
-patches that were used longest ago. A folder in use is never removed.
+only added and removed. Beyond the limit, the patches that were used longest ago are removed. Nothing is written for a
+question: adapters made of several patches exist in memory only.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
 from rag.core.errors import PatchError
-from rag.core.process.leases import writer_lock
-from rag.generation.adapter_folder import PARTIAL
-from rag.generation.transformers.lora import num_bytes
+from rag.library.adapter_folders import MANIFEST, Usage, sum_bytes
+from rag.library.patch_files import PatchFiles
 from rag.patches.base import PatchInfo, Tensors
-from rag.patches.store.composed import trim_composed
-from rag.patches.store.folder import MANIFEST, find_info, is_whole, read_info, read_tensors, remove_partial, write_patch
+from rag.patches.store.files import decode_info, decode_tensors, encode_patch, find_info, is_whole
 from rag.patches.store.tensor_cache import Loaded, TensorCache
-from rag.patches.store.usage import find_folders, list_folders, sum_bytes
 
 _MIB = 2**20
-_SETTLED_NS = 10**9
 
 
 class PatchStore:
-    """Reads and writes one folder of patches; for threads of one process and for several processes.
+    """Reads and writes the patches of one library; for threads of one process and for several processes.
 
     Args:
-        folder: where they lie; made when the first is written.
-        max_mib: most MiB on disk.
+        files: where their bytes are.
+        max_mib: most MiB of all patches.
         max_memory_mib: most MiB of loaded tensors in memory.
+
+    Raises (every method that reads or writes):
+        StorageError: the disk is full or cannot be written, or the server is out of reach.
     """
 
-    def __init__(self, folder: Path, max_mib: float, max_memory_mib: float) -> None:
-        self.folder = folder
+    def __init__(self, files: PatchFiles, max_mib: float, max_memory_mib: float) -> None:
+        self._files = files
         self.max_bytes = int(max_mib * _MIB)
         self._memory = TensorCache(int(max_memory_mib * _MIB))
-        self._trimmed_at = 0
 
     @property
     def memory_bytes(self) -> int:
@@ -53,30 +43,46 @@ class PatchStore:
         return self._memory.num_bytes
 
     @property
-    def composed(self) -> Path:
-        """Where composed adapters lie."""
-        return self.folder / "composed"
+    def scratch(self) -> Path:
+        """A folder of this machine for what can be made again."""
+        return self._files.scratch
 
     @property
     def size_bytes(self) -> int:
-        """Bytes on disk of all weights, composed ones included."""
-        return self._patch_bytes() + sum_bytes(find_folders(self.composed))
+        """Bytes of all weights."""
+        return self._patch_bytes()
 
     def __contains__(self, key: str) -> bool:
-        return (self.folder / key / MANIFEST).is_file()
+        return key in self.known([key])
+
+    def known(self, keys: Collection[str]) -> set[str]:
+        """Those of ``keys`` that are there."""
+        return self._files.known(keys) if keys else set()
 
     def ls(self) -> list[PatchInfo]:
         """Every patch whose manifest can be read, by document and key; :meth:`unreadable` lists the others."""
-        infos = [info for key in self._keys() if (info := find_info(self.folder / key)) is not None]
+        infos = [info for key, manifest in self._files.manifests().items() if (info := find_info(key, manifest))]
         return sorted(infos, key=lambda info: (info.doc_id, info.key))
 
     def unreadable(self) -> list[str]:
         """Keys of patches whose manifest is missing or damaged."""
-        return [key for key in self._keys() if find_info(self.folder / key) is None]
+        return [key for key, manifest in self._files.manifests().items() if find_info(key, manifest) is None]
 
     def damaged(self) -> list[str]:
         """Keys of patches whose weights or manifest differ from what was written. Reads everything."""
-        return [key for key in self._keys() if not is_whole(self.folder / key)]
+        return [key for key in self._files.list_keys() if not is_whole(key, self._files.read(key))]
+
+    def fetch(self, key: str) -> Mapping[str, bytes]:
+        """The files of a patch by name, as they were written: for a server that loads the adapter by itself.
+
+        Raises:
+            PatchError: there is none of this key, or it is damaged.
+        """
+        files = self._files.read(key)
+        info = decode_info(key, files.get(MANIFEST))
+        decode_tensors(key, files, info.sha256)
+        self._files.touch(key)
+        return files
 
     def load(self, key: str) -> Loaded:
         """A patch and its tensors, from memory if they are there.
@@ -86,14 +92,15 @@ class PatchStore:
         """
         loaded = self._memory.get(key)
         if loaded is None:
-            info = read_info(self.folder / key)
-            loaded = info, read_tensors(self.folder / key, info.sha256)
-            os.utime(self.folder / key / MANIFEST)  # when it was last used
+            files = self._files.read(key)
+            info = decode_info(key, files.get(MANIFEST))
+            loaded = info, decode_tensors(key, files, info.sha256)
+            self._files.touch(key)
             self._memory.put(*loaded)
         return loaded
 
     def save(self, info: PatchInfo, tensors: Tensors, protected: Collection[str] = ()) -> tuple[PatchInfo, list[str]]:
-        """Write a patch, then remove others until the limit holds.
+        """Write a patch, and remove others where the limit needs it.
 
         Args:
             info: what the patch is.
@@ -104,40 +111,29 @@ class PatchStore:
             The patch as it was written, and the doc_ids of the patches that were removed.
 
         Raises:
-            PatchError: the limit leaves no room for it, or it holds numbers that are not finite.
-            StorageError: the disk is full, or cannot be written.
+            PatchError: the limit leaves no room for it, or it holds numbers that are not finite; nothing is changed.
         """
         if not all(bool(tensor.isfinite().all()) for pair in tensors.values() for tensor in pair):
             raise PatchError(f"training on {info.doc_id} diverged: the patch holds numbers that are not finite")
-        if num_bytes(tensors) > self.max_bytes:
-            raise self._no_room(info, num_bytes(tensors))
-        with self._locked():
-            written = write_patch(self.folder / info.key, tensors, info)
-            trim_composed(self.composed, self.max_bytes - self._patch_bytes())
-            evicted = self._evict({*protected, info.key})
-            if self._patch_bytes() > self.max_bytes:
-                self._drop(info.key)
+        written, files = encode_patch(tensors, info)
+        with self._files.writing() as changes:
+            # Its own key may be there already; written again, it takes no more room.
+            others = [item for item in changes.usages() if item.name != info.key]
+            surplus = sum_bytes(others) + written.size_bytes - self.max_bytes
+            victims = _choose_victims(others, surplus, protected)
+            if victims is None:
                 raise self._no_room(info, written.size_bytes)
-        return written, evicted
+            evicted = {key: changes.drop(key) for key in victims}
+            changes.put(info.key, files)
+        for key in victims:
+            self._memory.drop(key)
+        infos = {key: find_info(key, manifest) for key, manifest in evicted.items()}
+        return written, [found.doc_id if found else key for key, found in infos.items()]
 
     def num_that_fit(self, patch_bytes: int, protected: Collection[str]) -> int:
         """How many patches of this size can be added while the ``protected`` ones stay."""
-        stay = [item for item in find_folders(self.folder) if item.path.name in protected]
+        stay = [item for item in self._files.usages() if item.name in protected]
         return max(0, self.max_bytes - sum_bytes(stay)) // max(1, patch_bytes)
-
-    def trim(self) -> None:
-        """Remove composed folders beyond the limit, except those in use.
-
-        Costs one ``stat`` when no folder has been added for a second.
-        """
-        if not self.composed.is_dir() or self.composed.stat().st_mtime_ns == self._trimmed_at:
-            return
-        with self._locked():
-            is_within = trim_composed(self.composed, self.max_bytes - self._patch_bytes())
-        changed_at = self.composed.stat().st_mtime_ns
-        # The clock of a file system ticks in milliseconds: a change in the same tick would not be seen.
-        is_settled = time.time_ns() - changed_at > _SETTLED_NS
-        self._trimmed_at = changed_at if is_within and is_settled else 0
 
     def remove(self, keys: Sequence[str]) -> None:
         """Remove patches; all of them must be there.
@@ -145,46 +141,22 @@ class PatchStore:
         Raises:
             PatchError: there is no patch with one of these keys; nothing is removed then.
         """
+        known = set(self._files.list_keys())
         for key in keys:
-            if not key or key not in self._keys():
+            if key not in known:
                 raise PatchError(f"there is no patch {key!r}; 'concord patch ls' lists them")
-        with self._locked():
+        with self._files.writing() as changes:
             for key in keys:
-                self._drop(key)
+                changes.drop(key)
+        for key in keys:
+            self._memory.drop(key)
 
     def clean(self) -> None:
         """Remove what a killed process left half-written."""
-        with self._locked():
-            remove_partial(self.folder)
-            trim_composed(self.composed, self.max_bytes - self._patch_bytes())
-
-    def _keys(self) -> list[str]:
-        return [path.name for path in list_folders(self.folder)]
+        self._files.clean()
 
     def _patch_bytes(self) -> int:
-        return sum_bytes(find_folders(self.folder))
-
-    def _evict(self, protected: Collection[str]) -> list[str]:
-        """Remove patches until they keep within the limit; returns their doc_ids."""
-        items = find_folders(self.folder)
-        total = sum_bytes(items)
-        evicted = []
-        for item in items:
-            if total <= self.max_bytes:
-                break
-            if item.path.name not in protected:
-                info = find_info(item.path)
-                self._drop(item.path.name)
-                evicted.append(info.doc_id if info else item.path.name)
-                total -= item.size_bytes
-        return evicted
-
-    def _drop(self, key: str) -> None:
-        # Renamed first: readers see a patch whole or not at all.
-        trash = self.folder / f"{PARTIAL}{key}"
-        (self.folder / key).rename(trash)
-        shutil.rmtree(trash, ignore_errors=True)
-        self._memory.drop(key)
+        return sum_bytes(self._files.usages())
 
     def _no_room(self, info: PatchInfo, size_bytes: int) -> PatchError:
         return PatchError(
@@ -192,5 +164,14 @@ class PatchStore:
             f"{self.max_bytes / _MIB:.1f} MiB leaves no room for it; raise patch_store_mib"
         )
 
-    def _locked(self) -> FileLock:
-        return writer_lock(self.folder)
+
+def _choose_victims(items: Sequence[Usage], surplus: int, protected: Collection[str]) -> list[str] | None:
+    """Names to remove, least recently used first, so that ``surplus`` bytes get free; ``None`` if they cannot."""
+    victims: list[str] = []
+    for item in items:
+        if surplus <= 0:
+            break
+        if item.name not in protected:
+            victims.append(item.name)
+            surplus -= item.size_bytes
+    return victims if surplus <= 0 else None

@@ -35,7 +35,8 @@ class FitStage:
             if ranking and not kept:
                 break
             passages = [scored.passage for scored in kept]
-            prompts = build_prompts(query.question, passages, query.history, state.question)
+            instruction = state.skill.instruction if state.skill else ""
+            prompts = build_prompts(query.question, passages, query.history, state.question, instruction)
             context_ids = generator.encode(prompts.context)
             if len(context_ids) + query.sampling.max_tokens <= generator.window:
                 request = _build_request(state, generator, context_ids, generator.encode(prompts.parametric))
@@ -59,4 +60,6 @@ def _build_request(
         sampling,
         has_probes=query.conflict_report,
         cache_salt=query.cache_salt,
+        # The parametric stream stays the base model: memory is the model's own.
+        context_adapter=state.skill.adapter if state.skill else None,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from decoders.streams import CONTEXT
+from rag.generation.adapters.adapter import add_adapters
 from rag.generation.base import Request
 from rag.patches.base import Patcher, Patching
 from rag.pipeline.state import State, update
@@ -34,4 +35,5 @@ def _is_patched(state: State) -> bool:
 def _with_adapter(state: State, patching: Patching) -> Request:
     # The parametric stream stays the base model: memory is the model's own.
     assert state.request is not None
-    return state.request.with_adapter(CONTEXT, patching.adapter)
+    adapter = add_adapters([state.skill.adapter if state.skill else None, patching.adapter])
+    return state.request.with_adapter(CONTEXT, adapter)

@@ -57,6 +57,7 @@ class ReportStage:
             patches=state.patching.uses if state.patching else (),
             notice=_notice(state),
             draft=generation.text if state.text else "",
+            skill=state.skill.name if state.skill else "",
             verdict=state.verdict,
         )
 
@@ -81,7 +82,8 @@ def _conflict(conflict: Conflict, verdict: Verdict | None) -> Conflict:
 
 def _notice(state: State) -> str:
     is_patched = state.patching is not None and state.patching.uses
-    return "" if state.kept or is_patched or state.query.patches == "only" else MODEL_ALONE
+    alone = "" if state.kept or is_patched or state.query.patches == "only" else MODEL_ALONE
+    return " ".join(filter(None, (alone, state.patching.notice if state.patching else "")))
 
 
 def _abstention(state: State) -> Answer:

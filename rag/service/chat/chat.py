@@ -65,7 +65,8 @@ class Chat:
         if self.request.rag.patches not in (None, "off"):
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
-            open_patches(engine)
+            if self.request.rag.patches == "only":
+                open_patches(engine)
         yield from engine.stream(self.question, passages=self._passages(), **options)
 
     def _passages(self) -> list[Passage] | None:

@@ -2,9 +2,9 @@
 
 A reply, and the last chunk of a streamed one, carries beside OpenAI's fields: ``citations``, ``dropped``,
 ``verdict`` (:class:`rag.core.verdict.Verdict`), ``conflict`` (:class:`rag.core.answer.Conflict`; its ``steps`` on
-request), ``decoder``, ``settings``, ``patches`` and ``timings`` (milliseconds by stage, and ``total``): the fields of
-:class:`rag.core.answer.Answer`, whose classes stand in the OpenAPI document as they are. With ``rag.trace`` every chunk
-of a stream carries the ``step`` of its token.
+request), ``decoder``, ``settings``, ``skill``, ``patches`` and ``timings`` (milliseconds by stage, and ``total``): the
+fields of :class:`rag.core.answer.Answer`, whose classes stand in the OpenAPI document as they are. With ``rag.trace``
+every chunk of a stream carries the ``step`` of its token.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class ChatReply(BaseModel):
     conflict: Conflict = Field(description="Deprecated; see 'verdict'. Its 'steps' come with 'rag.trace' only.")
     decoder: str
     settings: dict[str, Any]
+    skill: str = Field(description="The skill that read the passages; empty where none did.")
     patches: list[PatchUse] = Field(description="The documents whose patches it was generated with, and how strongly.")
     timings: dict[str, float] = Field(description="Milliseconds by stage, and their total.")
     object: Literal["chat.completion"] = "chat.completion"

@@ -13,12 +13,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic.config import JsonDict
 
 from rag.core.query import PatchMode
-from rag.core.verdict import OnSilence, Policy
+from rag.core.verdict import OnSilence, Policy, ReadBy
 from rag.service.chat.fields import only
 from rag.service.chat.messages import QUESTION_CHARS, ChatMessage
 from rag.service.schemas import Name, Strict
 
 StopText = Annotated[str, StringConstraints(max_length=500)]
+# A name only: a folder of this machine is not a caller's to choose.
+SkillName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
 Label = Annotated[str, StringConstraints(max_length=1000)] | None
 # What the chat's own fields set, or the service itself: not to be set again inside ``rag``.
 RESERVED_OPTIONS = frozenset(
@@ -83,6 +85,10 @@ class RagOptions(BaseModel):
     verdict: bool | None = Field(None, description="Read each passage alone, and say what each source and memory say.")
     policy: Policy | None = Field(None, description="What the answer follows where sources disagree.")
     on_silence: OnSilence | None = Field(None, description="What is said where the documents say nothing.")
+    skill: SkillName | None = Field(
+        None, description="What passages are read with: 'auto', 'none', or the name of a skill of the service."
+    )
+    read_by: ReadBy | None = Field(None, description="What reads each passage alone for the verdict.")
     trace: bool = Field(False, description="Report what both streams said at each token.")
 
     @model_validator(mode="after")

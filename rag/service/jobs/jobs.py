@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Lock, Thread
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -45,10 +46,14 @@ from rag.service.jobs.work import (
 )
 from rag.service.problems import Problem
 from rag.service.schemas import Job
+from rag.service.survey.schemas import SurveyKind
+from rag.service.survey.work import survey
 
 logger = logging.getLogger("rag.service")
 # Training uses every core by itself, so more builds at once would only share them.
 _NUM_BUILDERS = 1
+# Looking through a library is slow and can wait; it must not stand in the way of uploads.
+_NUM_SURVEYORS = 1
 _POLL_S = 0.05
 _MAX_LISTED = 100
 _MAX_NAMED = 3
@@ -76,7 +81,12 @@ class Jobs:
         self._catalog = catalog
         self._store = JobStore(catalog.root)
         self._on_end = on_end
-        self._num_workers = {"documents": num_workers, "patches": _NUM_BUILDERS}
+        self._num_workers = {
+            "documents": num_workers,
+            "patches": _NUM_BUILDERS,
+            "conflicts": _NUM_SURVEYORS,
+            "audit": _NUM_SURVEYORS,
+        }
         self._queues = {kind: FairQueue(number, max_waiting) for kind, number in self._num_workers.items()}
         self._threads: dict[str, list[Thread]] = {}
         self._starting = Lock()
@@ -109,6 +119,21 @@ class Jobs:
         doc_ids = list(dict.fromkeys(ids[name] for name in names or ids))
         job = Job(id=uuid.uuid4().hex, library=library, kind="patches", status="queued", num_sources=len(doc_ids))
         return self._begin(job, {"tenant": tenant, "doc_ids": doc_ids})
+
+    def survey(
+        self, tenant: str, library: str, kind: SurveyKind, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> Job:
+        """Begin to look through a library; the job that does so already, if there is one.
+
+        Raises:
+            Problem: 404, no such library; 409, it is empty; 503, too many jobs wait.
+        """
+        self._catalog.filled(tenant, library)
+        for known in self.newest(tenant):
+            if (known.kind, known.library) == (kind, library) and is_open(known):
+                return known
+        job = Job(id=uuid.uuid4().hex, library=library, kind=kind, status="queued", num_sources=0)
+        return self._begin(job, {"tenant": tenant, **options})
 
     def find(self, tenant: str, job_id: str) -> Job:
         """The job as it stands.
@@ -218,13 +243,18 @@ class Jobs:
         if is_cancelled(folder):
             raise JobCancelledError("it was cancelled before it began")
         if attempts.is_dead():
-            raise JobKilledError(f"{_names(about)}: it ended the service twice; send it in parts, or leave it out")
+            raise JobKilledError(
+                f"{_names(about) or job.library}: it ended the service twice; send it in parts, or leave it out"
+            )
         engine = self._catalog.engine(about["tenant"], job.library)
         progress = JobProgress(folder, job, attempts, self._is_stopping)
         if job.kind == "patches":
             fields = built_fields(build_patches(engine, about["doc_ids"], progress))
+        elif job.kind in ("conflicts", "audit"):
+            survey(engine, job.kind, about, self._catalog.root, progress.reach)
+            fields = {"status": "done"}
         else:
-            fields = added_fields(add_uploads(engine, folder, about, attempts, progress))
+            fields = added_fields(add_uploads(engine, folder, about, attempts, progress, self._catalog.root))
         return progress.job.model_copy(update={**fields, "num_done": progress.job.num_sources})
 
 

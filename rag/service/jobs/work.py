@@ -18,6 +18,7 @@ from rag.service.jobs.attempts import WHOLE, Attempts
 from rag.service.jobs.patches import forget_patches, open_trainable_patches
 from rag.service.jobs.store import is_cancelled, upload_sources, write_job
 from rag.service.schemas import Job, JobReport
+from rag.service.survey.reports import Reports
 
 # Documents that train together on a CPU, where more are no faster: a stop waits for them, a kill loses them.
 _CPU_GROUP = 4
@@ -42,7 +43,11 @@ class JobProgress(Progress):
         self._update(num_sources=num_sources)
 
     def advance(self, source: str) -> None:
-        self._update(num_done=self.job.num_done + 1)
+        self.reach(self.job.num_done + 1, self.job.num_sources)
+
+    def reach(self, num_done: int, num_sources: int) -> None:
+        """So many of so many are done."""
+        self._update(num_done=num_done, num_sources=num_sources)
         self._attempts.look_at(WHOLE)
         if is_cancelled(self._folder):
             raise JobCancelledError("it was cancelled; nothing of it was added")
@@ -55,9 +60,9 @@ class JobProgress(Progress):
 
 
 def add_uploads(
-    engine: Engine, folder: Path, about: Mapping[str, Any], attempts: Attempts, progress: Progress
+    engine: Engine, folder: Path, about: Mapping[str, Any], attempts: Attempts, progress: Progress, root: Path
 ) -> AddReport:
-    """Add the uploads of a job; what is removed for them takes its patches along."""
+    """Add the uploads of a job; what is removed for them takes its patches, and what is quoted from it, along."""
     following = about.get("following", {})
     report = engine.add(
         upload_sources(folder, about["items"], attempts),
@@ -67,6 +72,7 @@ def add_uploads(
     )
     for source in (*report.removed, *(pair.former for pair in report.moved)):
         forget_patches(engine, doc_id_from_source(source))
+        Reports.open(engine, root).forget(doc_id_from_source(source))
     return report
 
 

@@ -11,7 +11,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Path, Query, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
+from rag.conflicts.values.dates import document_date
 from rag.core.passages import ScoredPassage
+from rag.core.reports import DocumentInfo
 from rag.ingest.load import KNOWN_TYPES
 from rag.service.jobs.patches import forget_patches
 from rag.service.jobs.store import FOLLOWS_NOTHING, Following, Upload
@@ -32,6 +34,7 @@ from rag.service.schemas import (
     Removed,
     RetrieveRequest,
 )
+from rag.service.survey.reports import Reports
 from rag.service.uploads import check_names, clean_name, file_upload, text_upload
 
 router = APIRouter(prefix="/v1", tags=["libraries"], route_class=CheckedRoute)
@@ -69,7 +72,9 @@ def library_info(library: LibraryName, caller: Reader) -> LibraryInfo:
 @router.delete("/libraries/{library}")
 def delete_library(library: LibraryName, caller: Admin) -> Removed:
     """Remove a library with everything in it."""
+    reports = Reports.open(caller.state.catalog.engine(caller.key.tenant, library), caller.state.settings.root)
     caller.state.catalog.delete(caller.key.tenant, library)
+    reports.remove()
     return Removed(removed=[{"name": library}])
 
 
@@ -77,7 +82,7 @@ def delete_library(library: LibraryName, caller: Admin) -> Removed:
 def list_documents(library: LibraryName, caller: Reader) -> DocumentList:
     """The documents of a library, by source."""
     documents = caller.state.catalog.engine(caller.key.tenant, library).documents()
-    return DocumentList(data=[DocumentItem(**asdict(document)) for document in documents])
+    return DocumentList(data=list(map(describe_document, documents)))
 
 
 @router.post("/libraries/{library}/documents", status_code=202)
@@ -115,6 +120,7 @@ def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Remove
         raise Problem(404, "document_not_found", f"there is no document {doc_id[:80]!r} in {library!r}")
     removed = engine.remove([doc_id])
     forget_patches(engine, doc_id)
+    Reports.open(engine, caller.state.settings.root).forget(doc_id)
     return Removed(removed=[asdict(document) for document in removed])
 
 
@@ -169,6 +175,11 @@ async def ended(caller: Caller, job: Job, response: Response, wait_s: float) -> 
     if job.status not in ("queued", "running"):
         response.status_code = 200
     return job
+
+
+def describe_document(document: DocumentInfo) -> DocumentItem:
+    """A document, with the date that it or its name states."""
+    return DocumentItem(**{**asdict(document), "date": document_date(document.date, document.source)})
 
 
 def _info(caller: Caller, name: str) -> LibraryInfo:

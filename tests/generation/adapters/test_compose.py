@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import torch
+from safetensors.torch import load
 
+from rag.generation.adapters.adapter import Adapter, AdapterPart, add_adapters
+from rag.generation.adapters.compose import compose, sum_ranks, truncated
+from rag.generation.adapters.packed import pack, parse_tensors
 from rag.generation.transformers.generator import TransformersGenerator
-from rag.patches.base import Tensors
-from rag.patches.compose import compose, truncated
 from rag.patches.training.twin import frozen_twin
+from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.patches.conftest import random_tensors
 
 
-def change(tensors: Tensors, layer: str) -> torch.Tensor:
+@pytest.fixture(scope="module")
+def tiny() -> TransformersGenerator:
+    return TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")
+
+
+def change(tensors: Mapping[str, tuple[torch.Tensor, torch.Tensor]], layer: str) -> torch.Tensor:
     a, b = tensors[layer]
     return b @ a
 
@@ -35,7 +45,7 @@ def test_ranks_side_by_side_equal_the_sum(tiny: TransformersGenerator) -> None:
         (random_tensors(tiny, 4, 3), 0.0),
     ]
     composed = compose(parts, max_rank=8)
-    assert composed.rank == 5
+    assert composed.rank == sum_ranks(pack(tensors) for tensors, weight in parts if weight) == 5
     assert composed.error == 0
     layers = random_tensors(tiny, 2, 1)
     summed = {
@@ -86,3 +96,34 @@ def test_a_low_rank_is_left_as_it_is() -> None:
     assert kept_a is a
     assert kept_b is b
     assert lost == 0
+
+
+def test_a_skill_and_patches_add_up(tiny: TransformersGenerator) -> None:
+    """Their layers, shapes and number types differ; the sum is named by its parts, in their order."""
+    wide = {
+        f"model.layers.{layer}.self_attn.q_proj": (torch.randn(5, 16), torch.randn(16, 5)) for layer in range(2)
+    } | random_tensors(tiny, 5, 7, layers=(0, 2))
+    skill = Adapter("skill", (AdapterPart(pack(wide), 0.5),))
+    patch = Adapter("patch", (AdapterPart(pack(random_tensors(tiny, 2, 1)), 0.25),), max_rank=64)
+    both = add_adapters([skill, None, patch])
+    assert both is not None
+    assert (both.rank, both.max_rank) == (7, 64)
+    assert both.name != add_adapters([patch, skill]).name  # type: ignore[union-attr]
+    for layer in {*wide, *patch.tensors}:
+        expected = sum(change(one.tensors, layer).double() for one in (skill, patch) if layer in one.tensors)
+        torch.testing.assert_close(change(both.tensors, layer).double(), expected)
+    assert add_adapters([None, skill]) is skill
+    assert add_adapters([None]) is None
+
+
+def test_a_file_holds_the_content_and_names_it(tiny: TransformersGenerator) -> None:
+    tensors = random_tensors(tiny, 2, 1)
+    packed = pack(tensors)
+    again = parse_tensors(load(packed.to_bytes()))
+    assert again.digest == packed.digest == pack(dict(reversed(tensors.items()))).digest
+    assert packed.digest != pack(random_tensors(tiny, 2, 2)).digest
+    assert packed.num_bytes == sum(a.nbytes + b.nbytes for a, b in tensors.values())
+    for layer, (a, b) in again.items():
+        torch.testing.assert_close((a, b), tensors[layer])
+    with pytest.raises(ValueError, match="no tensors"):
+        parse_tensors({})

@@ -1,0 +1,63 @@
+"""Sends the parts of adapters to a server, each once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import httpx
+
+from rag.generation.vllm.adapters.recipe import PATH, SALT_HEADER
+
+if TYPE_CHECKING:
+    from rag.generation.adapters.packed import PackedTensors
+
+# Parts that this side remembers to have sent; of older ones it asks again by sending them.
+_MAX_REMEMBERED = 10_000
+
+
+class PartSender:
+    """The parts that one server has got from here.
+
+    Args:
+        client: to the server.
+        url: its address.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+        self._client = client
+        self._url = url
+        self._sent: OrderedDict[tuple[str, str], asyncio.Task[None]] = OrderedDict()
+
+    def forget(self, digests: Iterable[str], salt: str) -> None:
+        """The server does not have these parts any more."""
+        for digest in digests:
+            self._sent.pop((digest, salt), None)
+
+    async def send(self, parts: Iterable[PackedTensors], salt: str) -> None:
+        """Send what the server has not got yet; several callers may want the same.
+
+        Raises:
+            httpx.HTTPError: the server did not take a part; as ``HTTPStatusError`` where it said why.
+        """
+        await asyncio.gather(*(self._send_once(part, salt) for part in parts))
+
+    async def _send_once(self, part: PackedTensors, salt: str) -> None:
+        key = (part.digest, salt)
+        if key not in self._sent:
+            self._sent[key] = asyncio.ensure_future(self._put(part, salt))
+        try:
+            await asyncio.shield(self._sent[key])
+        except (httpx.HTTPError, asyncio.CancelledError):
+            self._sent.pop(key, None)
+            raise
+        self._sent.move_to_end(key)
+        while len(self._sent) > _MAX_REMEMBERED:
+            self._sent.popitem(last=False)
+
+    async def _put(self, part: PackedTensors, salt: str) -> None:
+        url = f"{self._url}{PATH}/{part.digest}"
+        reply = await self._client.put(url, content=part.to_bytes(), headers={SALT_HEADER: salt})
+        reply.raise_for_status()

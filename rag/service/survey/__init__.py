@@ -1,0 +1,1 @@
+"""What a service shows of a whole library: comparison, audit, graph."""

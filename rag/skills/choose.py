@@ -1,0 +1,71 @@
+"""Which skill answers: the one that was asked for, or the best reader that was made for this model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rag.core.errors import SkillError
+from rag.skills.card import JUDGE, READER, check_name
+from rag.skills.store import Skill, SkillStore, is_path, open_skill
+
+AUTO, NONE = "auto", "none"
+
+
+def choose_skill(wanted: str, store: SkillStore, base: str, base_name: str, kind: str = READER) -> Skill | None:
+    """The skill to use.
+
+    Args:
+        wanted: ``auto``, ``none``, a name, or a folder.
+        store: the skills of this machine.
+        base: fingerprint of the model that is to run it; ``base_name``: as the user named that model.
+        kind: what it is to do; ``auto`` looks for this kind only.
+
+    Returns:
+        ``None`` for ``none``, and for ``auto`` where no skill was measured to be better for this model.
+
+    Raises:
+        SkillError: there is no such skill, it is of another kind, or it was made for another model.
+    """
+    if wanted == NONE:
+        return None
+    if wanted == AUTO:
+        return find_default(store, base, kind)
+    if is_path(wanted):
+        skill = open_skill(Path(wanted).expanduser())
+        _check(skill, base, base_name, kind)
+        return skill
+    check_name(wanted)
+    named = [skill for skill in store.ls() if wanted in (skill.card.name, skill.folder.name)]
+    fitting = [skill for skill in named if skill.card.base == base]
+    chosen = next(iter(fitting or named), None)
+    if chosen is None:
+        raise SkillError(f"there is no skill {wanted!r}; 'concord skill ls' lists them, {_make(wanted, base_name)}")
+    _check(chosen, base, base_name, kind)
+    return chosen
+
+
+def find_default(store: SkillStore, base: str, kind: str = READER) -> Skill | None:
+    """The skill of a kind that is used without being asked for; the user's own comes before one that ships."""
+    fitting = (skill for skill in store.ls() if skill.card.kind == kind and skill.card.base == base)
+    return next((skill for skill in fitting if skill.card.is_default), None)
+
+
+def has_default(store: SkillStore, kind: str = READER) -> bool:
+    """Whether any model has a skill of this kind that is used without being asked for."""
+    return any(skill.card.kind == kind and skill.card.is_default for skill in store.ls())
+
+
+def _check(skill: Skill, base: str, base_name: str, kind: str) -> None:
+    card = skill.card
+    if JUDGE in (card.kind, kind) and card.kind != kind:
+        raise SkillError(f"skill {card.name!r} is a {card.kind}; expected a {kind}")
+    if card.base != base:
+        raise SkillError(
+            f"skill {card.name!r} was made for model {card.base_name!r} ({card.base}), not for {base_name!r} ({base}); "
+            f"{_make(card.name, base_name)}"
+        )
+
+
+def _make(name: str, base_name: str) -> str:
+    kind = name if name in (READER, JUDGE) else READER
+    return f"make one for this model: concord skill train {kind} --model {base_name}"

@@ -1,0 +1,1 @@
+"""From passages, questions and answers to what a skill learns from."""

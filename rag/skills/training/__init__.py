@@ -1,0 +1,1 @@
+"""The trainer of skills: one adapter, many examples."""

@@ -1,0 +1,170 @@
+"""Make a skill: from data to a measured adapter with its card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rag.core.errors import InputError
+from rag.generation.adapters.adapter import Adapter
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.models.fingerprint import model_fingerprint
+from rag.skills.card import JUDGE, READER, SkillCard, SkillSource
+from rag.skills.data.examples import Example, Maker, Recipe
+from rag.skills.data.gather import split, write_rows
+from rag.skills.data.judging import Judgement, JudgementMaker
+from rag.skills.data.rows import Row
+from rag.skills.store import Skill, SkillStore
+from rag.skills.training.measure import is_better, measure_judge, measure_reader
+from rag.skills.training.settings import Training
+from rag.skills.training.tokens import tokenize
+from rag.skills.training.trainer import SkillTrainer, Trained
+
+_MIN_ROWS = 40
+_NUM_HELD_OUT, _NUM_MEASURED = 120, 240
+# Prompts beyond this would make a step of a small machine too large; so long a passage teaches nothing more.
+_MAX_TOKENS = 900
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a skill is made of.
+
+    Attributes:
+        rows: questions with their passages, from files.
+        passages: ``(document, title, text)``; questions are written about them.
+        sources: where all of it came from.
+    """
+
+    rows: tuple[Row, ...]
+    passages: tuple[tuple[str, str, str], ...]
+    sources: tuple[SkillSource, ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made.
+
+    Attributes:
+        kind: ``reader`` or ``judge``.
+        name: of the skill.
+        model_name: of the base, as the user named it.
+        num_examples: to learn from.
+        license: of the weights.
+        training: the numbers of the training.
+        recipe: how much of each kind of example.
+    """
+
+    kind: str
+    name: str
+    model_name: str
+    num_examples: int
+    license: str = ""
+    training: Training = field(default_factory=Training)
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is told on the way: what is being done now, and each step with its loss."""
+
+    say: Callable[[str], None] = lambda text: None
+    step: Callable[[int, int, float], None] = lambda step, total, loss: None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A skill, saved, and how its training went."""
+
+    skill: Skill
+    trained: Trained
+
+
+def make_skill(
+    generator: TransformersGenerator, material: Material, order: Order, store: SkillStore, watch: Watch | None = None
+) -> Made:
+    """Train a skill for the generator's model, measure it before and after, and keep it.
+
+    A run that was killed goes on from its last checkpoint, if model, data and numbers are the same.
+
+    Raises:
+        InputError: there is too little data.
+        ModelError: the model cannot learn it, or the loss does not fall.
+        StorageError: the disk does not take the checkpoint or the skill.
+    """
+    watch = watch or Watch()
+    watch.say("Writing questions and examples")
+    learnt, held_out = split([*material.rows, *write_rows(material.passages)])
+    _refuse_too_little(learnt, held_out)
+    examples, checked = (
+        _draw(order, rows, number) for rows, number in ((learnt, order.num_examples), (held_out, _NUM_MEASURED))
+    )
+    base = model_fingerprint(generator.model)
+    watch.say("Measuring the model as it is")
+    before = _measure(generator, order.kind, checked, None)
+    watch.say("Training")
+    state = store.folder / ".training" / f"{order.name}-{base[:8]}.ckpt"
+    tokens = [item for item in (tokenize(generator, example) for example in examples) if len(item.ids) <= _MAX_TOKENS]
+    trained = SkillTrainer(generator.model, order.training).train(
+        tokens,
+        [tokenize(generator, example) for example in checked[:_NUM_HELD_OUT]],
+        state=state,
+        key=_key(base, order, material),
+        show=watch.step,
+    )
+    watch.say("Measuring the skill")
+    after = _measure(generator, order.kind, checked, Adapter.single(base[:16], trained.tensors))
+    card = SkillCard(
+        name=order.name,
+        kind=order.kind,
+        base=base,
+        base_name=order.model_name,
+        rank=order.training.rank,
+        modules=order.training.modules,
+        sources=material.sources,
+        license=order.license,
+        seed=order.training.seed,
+        before=before,
+        after=after,
+        is_default=is_better(order.kind, before, after),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    skill = store.save({name: (a.half(), b.half()) for name, (a, b) in trained.tensors.items()}, card)
+    state.unlink(missing_ok=True)
+    return Made(skill, trained)
+
+
+def _draw(order: Order, rows: Sequence[Row], number: int) -> list[Example] | list[Judgement]:
+    seed = order.training.seed
+    if order.kind == JUDGE:
+        return list(JudgementMaker(rows, order.recipe).draw(number, seed))
+    return list(Maker(rows, order.recipe).draw(number, seed))
+
+
+def _measure(
+    generator: TransformersGenerator, kind: str, items: Sequence[Any], adapter: Adapter | None
+) -> dict[str, float]:
+    return (measure_reader if kind == READER else measure_judge)(generator, items, adapter)
+
+
+def _refuse_too_little(learnt: Sequence[Row], held_out: Sequence[Row]) -> None:
+    num_answered = len({(row.text, row.answers) for row in learnt if row.answers})
+    if num_answered < _MIN_ROWS or not any(row.answers for row in held_out):
+        raise InputError(
+            f"too little data: {num_answered} answers to learn, and documents are held out to measure; a skill needs "
+            f"at least {_MIN_ROWS} answers from 20 documents or more; give more with --data or --from-library"
+        )
+
+
+def _key(base: str, order: Order, material: Material) -> str:
+    """Of everything that decides how the run goes."""
+    digest = hashlib.sha256(json.dumps([base, asdict(order)], sort_keys=True, default=str).encode())
+    for row in material.rows:
+        digest.update(repr(row).encode())
+    for passage in material.passages:
+        digest.update(repr(passage).encode())
+    return digest.hexdigest()

@@ -1,0 +1,100 @@
+"""What a skill does on examples that it was not trained on, and what it does to memory; for its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+
+from rag.core.prompts import build_prompts
+from rag.core.query import Sampling
+from rag.core.replies import first_line
+from rag.core.verdict import NOT_STATED
+from rag.generation.adapters.adapter import Adapter
+from rag.generation.request import Request
+from rag.generation.transformers.generator import TransformersGenerator
+from rag.skills.data.examples import Example
+from rag.skills.data.judging import Judgement
+from rag.skills.prompts import JUDGE_LABELS
+from rag.skills.training.tokens import encode_prompt
+from rag.skills.training.words import contains, overlap
+
+_MAX_TOKENS = 16
+_NUM_FACTS = 60
+
+
+def measure_reader(
+    generator: TransformersGenerator, examples: Sequence[Example], adapter: Adapter | None
+) -> dict[str, float]:
+    """Shares by kind: of answers that say what the passage says, of refusals where it says nothing; and word overlap."""
+    replies = _answer(generator, [encode_prompt(generator, item) for item in examples], adapter)
+    pairs = list(zip(examples, replies, strict=True))
+    figures = {
+        "agreeing": _mean(contains(reply, item.reply) for item, reply in pairs if item.kind == "agreeing"),
+        "altered": _mean(contains(reply, item.reply) for item, reply in pairs if item.kind == "altered"),
+        "foreign_refused": _mean(_is_refusal(reply) for item, reply in pairs if item.kind == "foreign"),
+        "answered": _mean(not _is_refusal(reply) for item, reply in pairs if item.reply != NOT_STATED),
+        "f1": _mean(overlap(reply, item.reply) for item, reply in pairs if item.reply != NOT_STATED),
+        "closed_book": _closed_book(generator, None),
+        "closed_book_with_skill": _closed_book(generator, adapter),
+    }
+    return {name: round(value, 3) for name, value in figures.items() if value is not None}
+
+
+def measure_judge(
+    generator: TransformersGenerator, judgements: Sequence[Judgement], adapter: Adapter | None
+) -> dict[str, float]:
+    """Share of right labels, over all, and by label."""
+    prompts = [encode_prompt(generator, item) for item in judgements]
+    scores = generator.score(prompts, JUDGE_LABELS, adapter=adapter)
+    is_right = [
+        max(zip(row, JUDGE_LABELS, strict=True))[1] == item.label for row, item in zip(scores, judgements, strict=True)
+    ]
+    by_label = {
+        label: _mean(right for right, item in zip(is_right, judgements, strict=True) if item.label == label)
+        for label in JUDGE_LABELS
+    }
+    figures: Mapping[str, float | None] = {"right": _mean(is_right), **by_label}
+    return {name: round(value, 3) for name, value in figures.items() if value is not None}
+
+
+def is_better(kind: str, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    """Whether a skill shall be used without being asked for.
+
+    A reader must gain on passages that agree and on altered ones, and must not cost a point of what the model answers
+    without passages. A judge must gain.
+    """
+    if kind == "judge":
+        return after["right"] > before["right"]
+    gains = all(after[name] > before[name] for name in ("agreeing", "altered", "f1"))
+    return gains and after["closed_book"] >= before["closed_book"] - 0.01
+
+
+def _closed_book(generator: TransformersGenerator, adapter: Adapter | None) -> float | None:
+    facts = list(_facts())[:_NUM_FACTS]
+    prompts = [generator.encode(build_prompts(str(fact["question"]), ()).parametric) for fact in facts]
+    replies = _answer(generator, prompts, adapter)
+    return _mean(
+        any(contains(reply, answer) for answer in fact["answers"]) for fact, reply in zip(facts, replies, strict=True)
+    )
+
+
+def _facts() -> Iterator[dict[str, list[str]]]:
+    text = (files("rag.conflicts") / "data" / "facts.jsonl").read_text(encoding="utf-8")
+    # Every third one: the file is sorted by what it asks about.
+    yield from (json.loads(line) for line in text.splitlines()[::3])
+
+
+def _answer(generator: TransformersGenerator, prompts: Sequence[tuple[int, ...]], adapter: Adapter | None) -> list[str]:
+    sampling = Sampling(max_tokens=_MAX_TOKENS, stop=generator.default_stop)
+    requests = [Request.single(prompt, sampling, adapter=adapter) for prompt in prompts]
+    return [first_line(generation.text) for generation in generator.generate(requests)]
+
+
+def _is_refusal(reply: str) -> bool:
+    return NOT_STATED.rstrip(".").casefold() in reply.casefold()
+
+
+def _mean(values: Iterator[float | bool] | Sequence[float | bool]) -> float | None:
+    items = list(values)
+    return sum(items) / len(items) if items else None

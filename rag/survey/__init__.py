@@ -1,0 +1,1 @@
+"""A whole library looked through, for the command line, agents and the service."""
