@@ -84,8 +84,8 @@ QUIET = replace(
     pack_tokens=230,
     max_questions=1,
     is_a_frozen=True,
-    quiet_share=0.75,
-    silence_every=3,
+    quiet_share=0.5,
+    silence_every=6,
     num_wordings=2,
 )
 PROFILES = {profile.name: profile for profile in (PRAG, FAST, QUIET)}
