@@ -67,13 +67,17 @@ def read_around_documents(
     Args:
         graph: of a library.
         doc_ids: the documents in the middle.
-        max_names: names to show: those that connect most documents.
+        max_names: names to show: those of claims, then those that connect most documents.
         max_documents: other documents to show: those that share most names.
     """
     counts = _count_names(graph, doc_ids)
     names = [name for name, _ in counts.most_common(_MAX_CONSIDERED)]
-    documents = {name: _documents_naming(graph, name) for name in names}
-    order = sorted(names, key=lambda name: (-min(len(documents[name]), 1 + max_documents), -counts[name], name))
+    claimed = {part for name in names for part in _linked_names(graph, name)}  # what other documents claim of it, too
+    documents = {name: _documents_naming(graph, name) for name in {*names, *claimed}}
+    order = sorted(
+        documents,
+        key=lambda name: (name not in claimed, -min(len(documents[name]), 1 + max_documents), -counts[name], name),
+    )
     shown = _describe(graph, doc_ids, _leave_out_parts(order, documents)[:max_names], documents, max_documents)
     return replace(shown, num_names=len(counts))
 
@@ -82,7 +86,7 @@ def read_around_name(graph: KnowledgeGraph, name: str, *, max_names: int = 16, m
     """The documents that name something, and what else they name. Empty for a name that is not in the graph."""
     name = canonical(name)
     naming = _documents_naming(graph, name)
-    linked = [part for claim in graph.claims_about(name)[:_MAX_CLAIMS_PER_NAME] for part in (claim[0], claim[2])]
+    linked = _linked_names(graph, name)
     if not naming and not linked:
         return Neighbourhood()
     doc_ids = [doc_id for doc_id, _ in sorted(naming.items(), key=_by_count)[:max_documents]]
@@ -135,6 +139,11 @@ def _links(graph: KnowledgeGraph, names: Sequence[str]) -> Iterable[Link]:
         for claim in graph.claims_about(name)[:_MAX_CLAIMS_PER_NAME]:
             if claim[2] in names and claim[2] != name:
                 yield Link(*claim, _claimants(graph, claim))
+
+
+def _linked_names(graph: KnowledgeGraph, subject: str) -> list[str]:
+    """The ends of the claims about a name, itself included; nothing where there are none."""
+    return [part for claim in graph.claims_about(subject)[:_MAX_CLAIMS_PER_NAME] for part in (claim[0], claim[2])]
 
 
 def _claimants(graph: KnowledgeGraph, claim: Claim) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ SCHEDULER: Needs = {
     "vllm.v1.core.sched.scheduler": (
         "Scheduler._free_request(request)",
         "Scheduler._get_local_prefix_cache_hit(request)",
+        "Scheduler._handle_blocked_waiting_request(request)",
         "Scheduler._preempt_request(request, timestamp, drop_stale_output)",
         "Scheduler._reserve_prefill_lookahead(request)",
         "Scheduler.add_request(request)",
@@ -99,6 +100,7 @@ CPU_WORKER: Needs = {
     "vllm.lora.punica_wrapper.punica_cpu": (
         "PunicaWrapperCPU.add_lora_linear(y, x, lora_a_stacked, lora_b_stacked, scale, output_slices)",
         "PunicaWrapperCPU.token_lora_indices",
+        "PunicaWrapperCPU.update_metadata(mapping, lora_index_to_id)",
     ),
     "vllm.v1.worker.cpu_worker": ("CPUWorker.execute_model", "CPUWorker.sample_tokens"),
 }
@@ -178,6 +180,10 @@ else:
 class SchedulerHooks(_Base):
     """The private methods of vLLM's scheduler under our own names; to be mixed in before one of its schedulers."""
 
+    def may_run(self, request: Request) -> bool:
+        """Whether a request from the queue may run from this step on; called for each that comes to its head."""
+        return True
+
     def limit_new_tokens(self, request: Request, num_computed_tokens: int, num_new_tokens: int) -> int:
         """How many of ``num_new_tokens`` a request may compute in this step; called for each that could run."""
         return num_new_tokens
@@ -197,6 +203,9 @@ class SchedulerHooks(_Base):
         """Put a running request back into the queue; tokens that running steps sample for it are dropped."""
         self.running.remove(request)
         self._preempt_request(request, time.monotonic(), drop_stale_output=True)
+
+    def _handle_blocked_waiting_request(self, request: Request) -> bool:
+        return super()._handle_blocked_waiting_request(request) and self.may_run(request)
 
     def _reserve_prefill_lookahead(self, request: Request, num_computed_tokens: int, num_new_tokens: int) -> int:
         num_new_tokens = super()._reserve_prefill_lookahead(request, num_computed_tokens, num_new_tokens)

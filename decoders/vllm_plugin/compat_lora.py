@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from decoders.vllm_plugin.adapters import STEP
 from decoders.vllm_plugin.compat import check
 from decoders.vllm_plugin.names import Needs
 
@@ -91,6 +92,7 @@ class WorkerLora:
         """Drop a loaded adapter, if it is there."""
         if lora_id in self._manager.list_adapters():
             self._manager.remove_adapter(lora_id)
+        STEP.forget()
 
     def replace_loading(self, load: Callable[[Any], Any | None]) -> None:
         """From now on ``load`` makes the adapter of a vLLM ``LoRARequest``; where it gives ``None``, vLLM does."""

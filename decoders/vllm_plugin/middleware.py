@@ -1,6 +1,6 @@
-"""ASGI middleware for vLLM's server that refuses beam search over a pair.
+"""ASGI middleware for vLLM's server that refuses beam search over a pair, and over a prompt with an adapter of ours.
 
-Beam search drops a request's extra arguments, so that a half would look like an ordinary request.
+Beam search drops a request's extra arguments, so that it would look like an ordinary request.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from decoders.pairing import KEY
-
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-_REASON = "beam search does not work with a pair of prompts; leave use_beam_search out"
+# How the names of our extra arguments begin.
+_OURS = "concord"
+_REASON = "beam search does not work with a pair of prompts, nor with patches; leave use_beam_search out"
 
 
 class RefuseBeams:
@@ -30,7 +30,7 @@ class RefuseBeams:
         messages = [await receive()]
         while messages[-1].get("more_body"):
             messages.append(await receive())
-        if _is_beam_of_pair(b"".join(message.get("body", b"") for message in messages)):
+        if _is_beam_of_ours(b"".join(message.get("body", b"") for message in messages)):
             return await _refuse(send)
 
         async def replay() -> Message:
@@ -39,14 +39,16 @@ class RefuseBeams:
         return await self._app(scope, replay, send)
 
 
-def _is_beam_of_pair(body: bytes) -> bool:
-    if b"use_beam_search" not in body or KEY.encode() not in body:
+def _is_beam_of_ours(body: bytes) -> bool:
+    if b"use_beam_search" not in body or _OURS.encode() not in body:
         return False
     try:
         value = json.loads(body)
     except ValueError:
         return False
-    return isinstance(value, dict) and bool(value.get("use_beam_search")) and KEY in (value.get("vllm_xargs") or {})
+    if not isinstance(value, dict) or not value.get("use_beam_search"):
+        return False
+    return any(name.startswith(_OURS) for name in value.get("vllm_xargs") or {})
 
 
 async def _refuse(send: Send) -> None:

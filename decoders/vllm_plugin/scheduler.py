@@ -65,6 +65,23 @@ class PairScheduling(PairArrivals):
                 self._redo(pair)
         return output
 
+    def may_run(self, request: Request) -> bool:
+        """Keep the adapters of what runs, and of the partners it needs, within those that the engine has room for.
+
+        vLLM counts the adapters of the step. That is too few where a half is held back in this step: the next step
+        would have more than there is room for, and vLLM gives up.
+        """
+        if self.lora_config is None:
+            return True
+        needed = self._adapters(request)
+        taken = {lora_id for running in self.running for lora_id in self._adapters(running)}
+        return needed <= taken or len(needed | taken) <= self.lora_config.max_loras
+
+    def _adapters(self, request: Request) -> set[int]:
+        """vLLM's numbers of the adapters of a request and of its partner."""
+        both = (request, self.registry.partner(request))
+        return {one.lora_request.lora_int_id for one in both if one is not None and one.lora_request is not None}
+
     def limit_new_tokens(self, request: Request, num_computed_tokens: int, num_new_tokens: int) -> int:
         """Hold back the last token of a half until its partner can compute its last token in the same step."""
         num_new = num_new_tokens
@@ -95,7 +112,6 @@ class PairScheduling(PairArrivals):
         left = partner.num_tokens - self.count_cached_tokens(partner)
         return (
             request.status != RequestStatus.RUNNING
-            and self.lora_config is None
             and left <= self._capped(budget)
             and len(self.running) + 2 <= self.max_num_active_reqs
             and num_blocks(request.num_tokens, self) + num_blocks(partner.num_tokens, self) + 2

@@ -18,6 +18,7 @@ from rag.cli.patches import patch_app
 from rag.cli.serve import serve
 from rag.cli.serve_llm import serve_llm
 from rag.cli.skill import skill_app
+from rag.cli.worker import worker
 from rag.core.process.threads import configure_threads
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.command()(documents.remove)
 app.command()(documents.check)
 app.command("doctor", hidden=True)(documents.check)  # its name before version 0.2
 app.command()(serve)
+app.command()(worker)
 app.command()(mcp)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve_llm)
 app.add_typer(keys_app, name="keys")

@@ -12,38 +12,43 @@ import typer
 from rich.table import Table
 
 from rag.cli.common import err, open_engine, out, print_json, progress_bar, say
-from rag.cli.options import AsJson, SettingsFile
+from rag.cli.options import AsJson, LibraryPlace, SettingsFile
 
 if TYPE_CHECKING:
     from rag.patches.patchset import PatchSet
 
 patch_app = typer.Typer(help="Documents as LoRA patches, for 'concord ask --patches'.", no_args_is_help=True)
 
-LibraryPath = Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder of the library.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="Generator that the patches are for.")]
 
 
 @patch_app.command()
 def build(
-    library: LibraryPath,
+    library: LibraryPlace,
     docs: Annotated[
         list[str] | None, typer.Option("--docs", help="Only these files, folders or doc_ids; may be repeated.")
     ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Most documents that train together; default: what fits.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Processes that train; several run on Ray: concord-rag[ray].")
+    ] = 1,
     profile: Annotated[
         str | None, typer.Option("--profile", help="fast, quiet (all sentences, less harm), or prag as published.")
     ] = None,
     model: ModelName = None,
     config: SettingsFile = None,
 ) -> None:
-    """Make the patches that are missing. Each is kept when it is done: a build that was killed continues."""
+    """Make the patches that are missing. Each is kept when it is done: a build that was killed continues.
+
+    Several workers share the documents; each loads the model. RAY_ADDRESS names a cluster to run them on.
+    """
     with (
         _open_patches(library, config, model=model, patch_profile=profile) as patches,
         progress_bar("patching") as progress,
     ):
-        report = patches.build(docs or (), jobs=jobs, progress=progress)
+        report = patches.build(docs or (), jobs=jobs, workers=workers, progress=progress)
     err.print(f"{len(report.built)} built, {len(report.skipped)} were there", style="green")
     for item in report.incomplete:
         say(f"written without it: {item.doc_id}: {item.reason}", "yellow")
@@ -58,7 +63,7 @@ def build(
 
 
 @patch_app.command()
-def ls(library: LibraryPath, as_json: AsJson = False) -> None:
+def ls(library: LibraryPlace, as_json: AsJson = False) -> None:
     """List the patches of a library."""
     with _open_patches(library) as patches:
         infos, unreadable = patches.ls(), patches.store.unreadable()
@@ -78,7 +83,7 @@ def ls(library: LibraryPath, as_json: AsJson = False) -> None:
 
 @patch_app.command()
 def inspect(
-    library: LibraryPath,
+    library: LibraryPlace,
     key: Annotated[str, typer.Argument(help="Its key, or the beginning of it.")],
 ) -> None:
     """Check one patch against its manifest, and print that."""
@@ -89,7 +94,7 @@ def inspect(
 
 @patch_app.command()
 def rm(
-    library: LibraryPath,
+    library: LibraryPlace,
     names: Annotated[list[str], typer.Argument(help="Keys (their beginning is enough) or doc_ids.")],
 ) -> None:
     """Remove patches."""
@@ -99,6 +104,6 @@ def rm(
 
 
 @contextmanager
-def _open_patches(library: Path, config: Path | None = None, **settings: Any) -> Iterator[PatchSet]:
+def _open_patches(library: str, config: Path | None = None, **settings: Any) -> Iterator[PatchSet]:
     with open_engine(library, config, **settings) as engine:
         yield engine.patches

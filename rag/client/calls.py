@@ -17,7 +17,7 @@ from langchain_core.documents import Document
 from rag.client import wire
 from rag.client.uploads import batch_texts, file_requests, merge_reports, read_uploads
 from rag.core.answer import Answer
-from rag.core.errors import PatchError
+from rag.core.errors import PatchError, UnavailableError
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.reports import AddReport, DocumentInfo
 from rag.patches.base import BuildReport, PatchInfo
@@ -127,10 +127,16 @@ class Calls:
     def _job(
         self, kind: str, body: Mapping[str, Any], params: Mapping[str, Any] = MappingProxyType({})
     ) -> Plan[dict[str, Any]]:
-        """Begin a job, and see it to its end."""
+        """Begin a job, and see it to its end.
+
+        Raises:
+            UnavailableError: nobody can work on it at present; it waits.
+        """
         options = {"params": {"wait_s": _WAIT_S, **params}, **body}
         job: dict[str, Any] = yield Call("POST", f"{self._path}/{kind}", options)
         while job["status"] in ("queued", "running"):
+            if job.get("hint"):
+                raise UnavailableError(f"{job['hint']}; the job {job['id']} waits for it")
             job = yield Call("GET", f"/v1/jobs/{job['id']}", delay_s=_POLL_S)
         return job
 

@@ -23,6 +23,7 @@ from rag.core.reports import DocumentInfo
 from rag.library.checking import Finding, IsReadable
 from rag.library.patch_files import PatchFiles
 from rag.library.question_store import QuestionStore
+from rag.library.report_store import ReportStore
 
 RowIds = NDArray[np.int64]
 
@@ -200,6 +201,14 @@ class Library(ABC):
 
         Raises:
             StorageError: it cannot be made.
+        """
+
+    @abstractmethod
+    def report_store(self) -> ReportStore:
+        """What was found out about the library as a whole.
+
+        Raises:
+            StorageError: the server is out of reach.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rag.core.answer import PatchUse
 from rag.generation.adapters.adapter import Adapter, AdapterPart
 from rag.generation.adapters.packed import pack
-from rag.patches.base import Tensors
+from rag.patches.base import PatchInfo, Tensors
 from rag.patches.base_model import check_base
 from rag.patches.store.patch_store import PatchStore
 
@@ -39,12 +39,14 @@ class AdapterBuilder:
         used = [use for use in uses if use.weight != 0]
         if not used:
             return None
-        recipe = " ".join(f"{use.key}*{use.weight:.4f}" for use in used) + f" rank {self.max_rank}"
+        loaded = [(*self._load(use.key), use.weight) for use in used]
+        # By the weights: a key is made from the document, which two machines may have learnt with other roundings.
+        recipe = " ".join(f"{info.sha256}*{weight:.4f}" for info, _, weight in loaded) + f" rank {self.max_rank}"
         name = hashlib.sha256(recipe.encode()).hexdigest()[:32]
-        parts = tuple(AdapterPart(pack(self._load(use.key)), use.weight) for use in used)
+        parts = tuple(AdapterPart(pack(tensors), weight) for _, tensors, weight in loaded)
         return Adapter(name, parts, self.max_rank)
 
-    def _load(self, key: str) -> Tensors:
+    def _load(self, key: str) -> tuple[PatchInfo, Tensors]:
         info, tensors = self.store.load(key)
         check_base(info, self.base(), is_portable=self.is_portable)
-        return tensors
+        return info, tensors

@@ -43,24 +43,32 @@ class Builder:
     base_name: str
     max_documents: int | None = None
 
-    def build(self, documents: Sequence[PatchDocument], progress: Progress) -> BuildReport:
+    def build(
+        self, documents: Sequence[PatchDocument], progress: Progress, companions: Collection[str] = ()
+    ) -> BuildReport:
         """Make the patches that are missing, and save each as soon as it is written.
 
         A build never removes the patches of its own documents. It stops before the store is full of them: what cannot
         stay is not trained.
+
+        Args:
+            documents: what is to have a patch.
+            progress: told of each document.
+            companions: content hashes of documents that other processes build at this time; their patches stay too.
         """
         progress.start(len(documents))
         self.store.clean()
         base, writer = self.writer.base, self.writer.fingerprint
         by_key = {patch_key(document.content_hash, base, writer): document for document in documents}
+        protected = {*by_key, *(patch_key(content_hash, base, writer) for content_hash in companions)}
         known = self.store.known(by_key)
         skipped = [key for key in by_key if key in known]
         missing = [key for key in by_key if key not in known]
         for key in skipped:
             progress.advance(by_key[key].doc_id)
         outcome = _Outcome()
-        while missing and (num_free := self.store.num_that_fit(self.writer.patch_bytes, by_key)):
-            self._write({key: by_key[key] for key in missing[:num_free]}, base, by_key, outcome, progress)
+        while missing and (num_free := self.store.num_that_fit(self.writer.patch_bytes, protected)):
+            self._write({key: by_key[key] for key in missing[:num_free]}, base, protected, outcome, progress)
             missing = missing[num_free:]
         return BuildReport(
             tuple(outcome.built),

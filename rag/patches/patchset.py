@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from rag.core.answer import PatchUse
 from rag.core.encoding import Encoder
@@ -13,9 +14,12 @@ from rag.core.process.progress import Progress
 from rag.core.query import Query
 from rag.core.settings.config import Config
 from rag.generation.base import Adapter, AdapterRunner, Generator
+from rag.generation.load import load_generator
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.base import Library
 from rag.library.find import find_documents
+from rag.models.loading import resolve_device
+from rag.models.sentence_encoder import SentenceEncoder
 from rag.patches.adapters import AdapterBuilder
 from rag.patches.base import BuildReport, PatchDocument, PatchInfo, Patching, PatchWriter
 from rag.patches.base_model import BaseModel
@@ -23,6 +27,7 @@ from rag.patches.building import Builder, read_document
 from rag.patches.choosing import Chooser
 from rag.patches.profiles import load_profile
 from rag.patches.questions.source import build_source
+from rag.patches.ray_build import WorkerPlan, build_on_workers
 from rag.patches.store.keys import match_keys, patch_key
 from rag.patches.store.patch_store import PatchStore
 from rag.patches.training.writer import GradientWriter
@@ -98,22 +103,55 @@ class PatchSet:
             )
 
     def build(
-        self, docs: Sequence[str] = (), *, jobs: int | None = None, progress: Progress | None = None
+        self,
+        docs: Sequence[str] = (),
+        *,
+        jobs: int | None = None,
+        workers: int = 1,
+        progress: Progress | None = None,
     ) -> BuildReport:
         """Make the patches that are missing. Each is saved as soon as it is done, so a killed build can be resumed.
 
         Args:
             docs: sources, folders or doc_ids; all documents by default.
             jobs: most documents that train together; by default as many as memory takes.
+            workers: processes that train, on Ray if there are several; each loads the configured model.
             progress: told of each document.
 
         Raises:
             LibraryError: a name that fits no document.
             ModelError: the model cannot be patched.
+            SettingError: Ray is not installed, or has no room for the workers.
         """
         hashes = self._match_documents(docs)
+        if workers == 1:
+            return self.build_part(hashes, jobs=jobs, progress=progress)
+        if self._custom_writer is not None:
+            raise SettingError(
+                "workers=1 is needed for a patch writer of your own; the workers have the configured one"
+            )
+        # A GPU each, where the model runs on GPUs here.
+        plan = WorkerPlan(workers, jobs, float(resolve_device(self._config.device) == "cuda"))
+        opener = partial(_open_patch_set, self._library.opener(), self._config.updated(engine="transformers"))
+        return build_on_workers(opener, hashes, plan, progress or Progress())
+
+    def build_part(
+        self,
+        hashes: Mapping[str, str],
+        *,
+        jobs: int | None = None,
+        companions: Collection[str] = (),
+        progress: Progress | None = None,
+    ) -> BuildReport:
+        """:meth:`build` in this process, of documents by their content hash.
+
+        Args:
+            hashes: content hash by doc_id.
+            jobs, progress: as for :meth:`build`.
+            companions: content hashes of documents that other processes build at this time; their patches stay.
+        """
         documents = [read_document(self._library, doc_id, content_hash) for doc_id, content_hash in hashes.items()]
-        return self._builder(jobs).build(documents, progress or Progress())
+        return self._builder(jobs).build(documents, progress or Progress(), companions)
 
     def find_or_build(self, documents: Sequence[PatchDocument]) -> list[PatchUse | None]:
         """The patch of each document at full weight, made now where it is missing; ``None`` for one that makes none.
@@ -237,3 +275,9 @@ class PatchSet:
         if self._hashes[0] != generation:
             self._hashes = (generation, self._library.hashes(is_live=True))
         return self._hashes[1]
+
+
+def _open_patch_set(open_library: Callable[[], Library], config: Config) -> PatchSet:
+    """The patches of a library in another process, with a model of its own."""
+    generator = load_generator(config)
+    return PatchSet(open_library(), config, SentenceEncoder(config), lambda: generator)

@@ -150,6 +150,7 @@ class Job(BaseModel):
     report: JobReport | None = None
     patch_report: BuildReport | None = None
     error: str | None = None
+    hint: Annotated[str | None, Field(description="What a job waits for that nobody can work on at present.")] = None
     object: Literal["job"] = "job"
 
 

@@ -11,7 +11,8 @@ class ServiceSettings:
     """How the service runs.
 
     Attributes:
-        root: LIBRARY_DIR; libraries live at ``root/TENANT/LIBRARY``, jobs under ``root/.jobs``.
+        root: LIBRARY_DIR; libraries live at ``root/TENANT/LIBRARY``, jobs under ``root/.jobs``; with ``database``, both
+            are there.
         keys: file of API keys; ``None`` serves one tenant without keys, on loopback only.
         hosts: names by which requests may reach the service (``Host``); by default any with keys, else this machine's.
         origins: pages of other addresses that may write, such as ``https://papers.example``; by default none.
@@ -19,7 +20,9 @@ class ServiceSettings:
         max_chats_per_client: questions at once, of one key.
         requests_per_minute: requests of one key, on average; of all processes together where there is a database.
         job_workers: uploads that are worked on at once; where there are several workers, no tenant has them all.
-        max_jobs: jobs that may wait; more are refused with 503.
+        max_jobs: jobs of a kind that may wait, of all processes together where there is a database; more are refused
+            with 503.
+        job_lease_s: with ``database``, a process that is silent for so long has lost the job that it works on.
         chat_timeout_s: longest time for one answer.
         max_body_bytes: largest body of a request.
         max_upload_bytes: largest body of a request that adds documents.
@@ -38,6 +41,7 @@ class ServiceSettings:
     requests_per_minute: int = 1200
     job_workers: int = 2
     max_jobs: int = 1000
+    job_lease_s: float = 30.0
     chat_timeout_s: float = 120.0
     max_body_bytes: int = 4_000_000
     max_upload_bytes: int = 50_000_000

@@ -12,8 +12,10 @@ from rag.service.auth.keys import KeyFile
 from rag.service.auth.limits import Rate, RateLimit
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.catalog.folder import FolderCatalog
-from rag.service.jobs.jobs import Jobs
+from rag.service.jobs.folder_queue import FolderQueue
+from rag.service.jobs.jobs import Jobs, count_workers
 from rag.service.readiness import Readiness
+from rag.service.schemas import Job
 from rag.service.settings import ServiceSettings
 from rag.service.telemetry import Telemetry
 from rag.service.workers import Workers
@@ -32,9 +34,7 @@ class State:
         self.settings = settings
         self.telemetry = Telemetry(settings.traces)
         self.catalog = _open_catalog(settings, config, load, encoder)
-        self.jobs = Jobs(
-            self.catalog, self.telemetry.job_ended, num_workers=settings.job_workers, max_waiting=settings.max_jobs
-        )
+        self.jobs = _build_jobs(self.catalog, settings, self.telemetry.job_ended)
         self.keys = KeyFile(settings.keys) if settings.keys else None
         self.rate = _build_rate(self.catalog, settings.requests_per_minute)
         self.workers = Workers(settings.max_chats, settings.max_chats_per_client)
@@ -47,6 +47,20 @@ class State:
         self.catalog.generator.close()
         self.jobs.close()
         self.workers.close()
+
+
+def _build_jobs(catalog: LibraryCatalog, settings: ServiceSettings, on_end: Callable[[Job], None]) -> Jobs:
+    """One queue for all processes where they share a database, else one for those that share the folder."""
+    connections = getattr(catalog, "connections", None)
+    num_workers = count_workers(settings.job_workers, has_builder=connections is None)
+    folder_queue = FolderQueue(catalog.root, num_workers, settings.max_jobs)
+    if connections is None:
+        return Jobs(catalog, folder_queue, num_workers, on_end)
+    from rag.service.jobs.postgres_queue import PostgresQueue
+
+    queue = PostgresQueue(connections, num_workers, settings.max_jobs, lease_s=settings.job_lease_s)
+    folder_queue.hand_over(queue)  # earlier versions kept the jobs of a database's libraries in the folder
+    return Jobs(catalog, queue, num_workers, on_end)
 
 
 def _build_rate(catalog: LibraryCatalog, per_minute: int) -> Rate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 
 from rag.conflicts.library.audit import FILE_NAME, AuditFile, Belief, Claim, audit
 from rag.engine import Engine
@@ -12,18 +11,17 @@ from rag.patches.building import read_document
 from rag.patches.questions.rules import write_rules
 
 
-def audit_library(
-    engine: Engine, limit: int, report: Callable[[int, int], None], folder: Path | None = None
-) -> list[Belief]:
+def audit_library(engine: Engine, limit: int, report: Callable[[int, int], None]) -> list[Belief]:
     """What the model holds of the library's claims: what it knows otherwise first.
+
+    An interrupted audit of a library in a folder goes on where it was.
 
     Args:
         engine: over the library.
         limit: claims to ask about.
         report: told how many claims of how many are done.
-        folder: where beliefs are kept for the next run; by default the library's own, if it has one.
     """
-    parts, folder = engine.components, folder or engine.library.folder
+    parts, folder = engine.components, engine.library.folder
     claims = list(islice(read_claims(engine), limit))
     kept = AuditFile(folder / FILE_NAME, _model_stamp(engine)) if folder else None
     return audit(claims, parts.generator(), parts.calibration, kept, report, cache_salt=parts.cache_salt)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from rag.conflicts.library.checkpoint import FILE_NAME, Checkpoint
 from rag.conflicts.library.search import LibraryConflict, find_library_conflicts
@@ -15,15 +14,16 @@ Report = Callable[[int, int], None]
 _ROWS = 1000
 
 
-def compare_library(engine: Engine, report: Report | None = None, folder: Path | None = None) -> list[LibraryConflict]:
+def compare_library(engine: Engine, report: Report | None = None) -> list[LibraryConflict]:
     """Every contradiction between the documents of a library, surest first. No model is needed.
+
+    An interrupted comparison of a library in a folder goes on where it was.
 
     Args:
         engine: over the library.
         report: is told how many sentences of how many were compared.
-        folder: where an interrupted comparison is kept; by default the library's own, if it has one.
     """
-    folder = folder or engine.library.folder
+    folder = engine.library.folder
     checkpoint = Checkpoint(folder / FILE_NAME, library_stamp(engine.library)) if folder else None
     return find_library_conflicts(read_passages(engine.library), engine.graph.graph, report, checkpoint)
 

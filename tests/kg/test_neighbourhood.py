@@ -26,7 +26,7 @@ GRAPH = KnowledgeGraph(
 def test_around_a_document() -> None:
     part = read_around_documents(GRAPH, ["a"])
     assert part.doc_ids == ("a", "b")  # c shares nothing with a
-    assert part.names == ("port selwick", "mill", "tomas orrel")  # the shared one first; "selwick" is a part of it
+    assert part.names == ("port selwick", "tomas orrel", "mill")  # claims first; "selwick" is a part of a longer name
     assert part.num_names == 4
     assert Naming("b", "port selwick", 1) in part.namings
     assert [(link.subject, link.object, link.doc_ids) for link in part.links] == [(MASTER[0], MASTER[2], ("a",))]

@@ -19,17 +19,18 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.service.conftest import chat, soon
+from tests.service.test_job_queues import connect
 
 pytestmark = pytest.mark.real
 NUM_KILLS = int(os.environ.get("CONCORD_TEST_KILLS", "2"))
 
 
 @contextmanager
-def service(root: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.service.tiny", str(root), str(port)]
+def service(root: Path, port: int, *database: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "tests.service.tiny", str(root), str(port), *database]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     try:
-        assert soon(lambda: is_up(port), 60.0)
+        assert soon(lambda: is_up(port), 180.0)  # a busy machine is slow, not wrong
         yield process
     finally:
         process.send_signal(signal.SIGKILL)
@@ -48,11 +49,27 @@ def is_up(port: int) -> bool:
     return False
 
 
-def test_what_is_acknowledged_survives(tmp_path: Path) -> None:
+@pytest.fixture(params=["folder", "postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
+    """The arguments that say where libraries and jobs are."""
+    if request.param == "folder":
+        yield ()
+        return
+    address = request.getfixturevalue("postgres")
+    connect(address).close()
+    yield (address,)
+    from rag.library.postgres.catalog import PostgresCatalog
+
+    catalog = PostgresCatalog(address)
+    catalog.remove("default.papers")
+    catalog.close()
+
+
+def test_what_is_acknowledged_survives(tmp_path: Path, database: tuple[str, ...]) -> None:
     port = free_port()
     rng, acknowledged = random.Random(0), []
     for life in range(NUM_KILLS):
-        with service(tmp_path, port):
+        with service(tmp_path, port, *database):
             httpx.post(f"http://127.0.0.1:{port}/v1/libraries", json={"name": "papers"})
             threads = [
                 threading.Thread(target=upload_until_killed, args=(port, life, acknowledged)),
@@ -64,7 +81,7 @@ def test_what_is_acknowledged_survives(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert len(acknowledged) >= NUM_KILLS
-    with service(tmp_path, port) as process:
+    with service(tmp_path, port, *database) as process:
         assert soon(lambda: set(acknowledged) <= documents(port), 60.0), set(acknowledged) - documents(port)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, -signal.SIGTERM)  # a signal that asks is answered in order

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,32 +90,48 @@ def test_a_full_queue_says_when_to_come_back() -> None:
     assert int((refused.value.headers or {})["Retry-After"]) > 0
 
 
-def test_a_file_that_ends_the_process_twice_is_dead(tmp_path: Path) -> None:
+class Attempted:
+    """The attempts at one job, read anew each time, as by another process."""
+
+    def __init__(self) -> None:
+        self._saved: dict[str, Any] = {}
+
+    def read(self) -> Attempts:
+        return Attempts(json.loads(json.dumps(self._saved)), self._save)
+
+    def _save(self, fields: Mapping[str, Any]) -> None:
+        self._saved = dict(fields)
+
+
+def test_a_file_that_ends_the_process_twice_is_dead() -> None:
+    job = Attempted()
     for _ in range(2):
-        attempts = Attempts.read(tmp_path)
+        attempts = job.read()
         attempts.begin(0)
         assert not attempts.is_dead("3")
         attempts.look_at("3")
-    attempts = Attempts.read(tmp_path)
+    attempts = job.read()
     attempts.begin(0)
     assert (attempts.is_dead("3"), attempts.is_dead("2"), attempts.is_dead()) == (True, False, False)
 
 
-def test_a_job_that_was_laid_aside_is_not_at_fault(tmp_path: Path) -> None:
+def test_a_job_that_was_laid_aside_is_not_at_fault() -> None:
+    job = Attempted()
     for _ in range(5):
-        attempts = Attempts.read(tmp_path)
+        attempts = job.read()
         attempts.begin(0)
         attempts.end()
-    assert not Attempts.read(tmp_path).num_kills
+    assert not job.read().num_kills
 
 
-def test_a_job_that_gets_further_is_not_at_fault(tmp_path: Path) -> None:
+def test_a_job_that_gets_further_is_not_at_fault() -> None:
     """A long build that is killed now and then, but not one that always ends at the same place."""
+    job = Attempted()
     for num_done in (0, 3, 7, 12):
-        attempts = Attempts.read(tmp_path)
+        attempts = job.read()
         attempts.begin(num_done)
         assert not attempts.is_dead()
-    attempts = Attempts.read(tmp_path)
+    attempts = job.read()
     attempts.begin(12)
     assert attempts.is_dead()
 
@@ -161,9 +177,9 @@ def test_resuming_again_and_again_queues_nothing_twice(app: Any, monkeypatch: py
         jobs.add("default", LIBRARY, [text(f"{number}.txt")])
     assert soon(lambda: held.num_reading == 1)
     assert [jobs.resume() for _ in range(20)] == [0] * 20
-    assert len(jobs._queues["documents"]) == 2
+    assert jobs.queue.num_waiting("documents") == 2
     held.may_go.set()
-    assert soon(lambda: not jobs._queues["documents"] and not jobs.resume())
+    assert soon(lambda: not jobs.queue.num_waiting("documents") and not jobs.resume())
 
 
 def test_a_full_queue_over_http(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:

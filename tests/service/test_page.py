@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import httpx
@@ -17,27 +14,14 @@ import pytest
 
 import rag.ingest.parsing.parser as parser_module
 from tests.conftest import CORPUS
+from tests.service.browsing import NEEDS, launched, opened, until, violations
 from tests.service.conftest import as_tenant, live, soon
 from tests.service.conftest import fill as fill_library
 from tests.service.running import running_service
 from tests.service.tiny import tiny_app
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = which("chromium") or which("chromium-browser")
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium"),
-]
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+pytestmark = NEEDS
 QUESTION = "Who was the first person to walk on the moon?"
-WAIT_MS = 60_000
 CONTRAST = """(selector) => {
   // sRGB colours come from a canvas, whatever notation the style has; translucent ones are laid over the ground.
   const context = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d");
@@ -66,25 +50,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield launched
-        launched.close()
-
-
-def opened(browser: Any, address: str, **settings: Any) -> Iterator[Any]:
-    """A fresh page; it must not ask anybody but its service for anything, nor break."""
-    context = browser.new_context(viewport={"width": 1280, "height": 860}, **settings)
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
-    page.on("request", lambda request: None if request.url.startswith(address) else wrong.append(request.url))
-    page.goto(f"{address}/")
-    yield page
-    context.close()
-    assert wrong == []
+    with launched() as browser:
+        yield browser
 
 
 def fill(page: Any) -> None:
@@ -101,14 +68,6 @@ def fill(page: Any) -> None:
     until(page, "!document.querySelector('.uploads progress')")
     assert page.locator(".uploads .is-failed").count() == 0
     until(page, "parseInt(document.querySelector('#documents-count').textContent) >= 3")
-
-
-def until(page: Any, condition: str) -> None:
-    """Wait for an expression; Playwright's own way of it needs ``eval``, which the page's policy forbids."""
-    deadline = time.monotonic() + WAIT_MS / 1000
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, condition
-        page.wait_for_timeout(50)
 
 
 @pytest.fixture(scope="module")
@@ -546,14 +505,6 @@ def test_a_key_that_only_reads_is_told_so(browser: Any, keyed: tuple[str, dict[s
         page.wait_for_selector("#notice >> text=Use another key")
         assert "needs a key with write" in page.inner_text("#notice")
         assert page.locator("#documents li:has([title='a.txt']) button").is_visible()
-
-
-def violations(page: Any) -> list[str]:
-    """What axe-core finds wrong with the page as it is."""
-    script = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
-    page.evaluate(script)
-    found = page.evaluate("axe.run()")["violations"]
-    return [f"{one['id']}: {node['html'][:150]}" for one in found for node in one["nodes"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -220,16 +220,16 @@ def test_a_build_goes_on_after_a_kill(tmp_path: Path) -> None:
     process = subprocess.Popen(command, cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
-        assert soon(lambda: answers(url), 60.0)
+        assert soon(lambda: answers(url), 180.0)
         with httpx.Client(base_url=url, timeout=30) as http:
             fill(http, "town", many(12))
             job = http.post(PATCHES, json={}).json()
-            assert soon(lambda: http.get(PATCHES).json()["num_patched"] > 0, 60.0)
+            assert soon(lambda: http.get(PATCHES).json()["num_patched"] > 0, 180.0)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     with live(tiny_app(tmp_path)) as url, httpx.Client(base_url=url, timeout=30) as http:
-        assert soon(lambda: http.get(f"/v1/jobs/{job['id']}").json()["status"] == "done", 60.0)
+        assert soon(lambda: http.get(f"/v1/jobs/{job['id']}").json()["status"] == "done", 180.0)
         report = http.get(f"/v1/jobs/{job['id']}").json()["patch_report"]
         assert len(report["built"]) + len(report["skipped"]) == 12
         assert report["skipped"]

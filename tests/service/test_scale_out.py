@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.postgres_server import PASSWORD
 from tests.service.running import running_service
 
@@ -27,12 +30,29 @@ def call(method: str, url: str, body: Any = None) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-def ask(address: str, question: str) -> Any:
+def build_patches(address: str, postgres: str) -> None:
+    """Queued by a service, built by a worker that an operator starts."""
+    url = f"{address}/v1/libraries/town/patches"
+    assert call("GET", url) == (200, {"data": [], "num_patched": 0, "object": "list"})
+    status, job = call("POST", url, {})
+    assert (status, job["status"]) == (202, "queued")
+    assert "start one: concord worker --model default" in job["hint"]
+    command = [sys.executable, "-m", "rag", "worker", "--drain", "--database", postgres]
+    worker = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert worker.returncode == 0, worker.stderr
+    assert "town: 2 built, 0 were there, 0 failed" in worker.stderr
+    assert PASSWORD not in worker.stderr
+    job = call("GET", f"{address}/v1/jobs/{job['id']}")[1]
+    assert (job["status"], job["num_done"], job["hint"]) == ("done", 2, None)
+    assert call("GET", url)[1]["num_patched"] == 2
+
+
+def ask(address: str, question: str, **rag: Any) -> Any:
     body = {
         "model": "town",
         "messages": [{"role": "user", "content": question}],
         "max_tokens": 12,
-        "rag": {"decoder": "plain", "top_k": 1},
+        "rag": {"decoder": "plain", "top_k": 1} | rag,
     }
     status, reply = call("POST", f"{address}/v1/chat/completions", body)
     assert status == 200, reply
@@ -68,9 +88,13 @@ def test_two_processes_share_one_database(postgres: str, tmp_path: Path) -> None
             "harbour",
             "mill",
         ]
-        for method, body in (("GET", None), ("POST", {})):  # patches are files beside a library in a folder
-            status, error = call(method, f"{one}/v1/libraries/town/patches", body)
-            assert (status, error["error"]["code"]) == (409, "patches_unavailable")
+        build_patches(one, postgres)
+        question = "Who is the harbour master of Port Selwick?"
+        for address in (one, other):
+            reply = ask(address, question, patches="only")
+            assert [patch["weight"] for patch in reply["patches"]] == [1.0]
+            assert reply["citations"] == []
+            assert "Ines Corder" in reply["choices"][0]["message"]["content"]
         assert call("DELETE", f"{other}/v1/libraries/town")[0] == 200
         status, error = call("GET", f"{one}/v1/libraries/town")
         assert (status, error["error"]["code"]) == (404, "library_not_found")

@@ -106,6 +106,7 @@ def test_one_comparison_at_a_time_that_can_be_cancelled(town: httpx.Client, monk
 
     def held(*parameters: Any) -> Any:
         may_go.wait(20)
+        parameters[2](2, 6)  # where a job notices that it is cancelled
         return compare(*parameters)
 
     monkeypatch.setattr(search, "_compare", held)
@@ -144,3 +145,21 @@ def test_an_audit_that_was_cut_off_goes_on(town: httpx.Client, root: Path, monke
     monkeypatch.setattr(library_audit, "recall", counting)
     job = run(town, "audit", limit=2)
     assert (job["num_done"], asked) == (2, [1])
+
+
+def test_a_library_in_postgresql(postgres: str, tmp_path: Path) -> None:
+    """Any process may have made the report; all of them show it."""
+    apps = [tiny_app(tmp_path / name, database=postgres) for name in ("one", "two")]
+    with live(apps[0]) as first, live(apps[1]) as second, httpx.Client(base_url=first, timeout=60) as http:
+        fill(http, "town", TEXTS)
+        for kind in ("conflicts", "audit"):
+            job = http.post(f"/v1/libraries/town/{kind}", params={"wait_s": 60}, json={"limit": 3}).json()
+            assert job["status"] == "done", job
+        report = httpx.get(f"{second}/v1/libraries/town/conflicts").json()
+        assert (report["num_conflicts"], report["is_current"]) == (2, True)
+        assert len(httpx.get(f"{second}/v1/libraries/town/audit").json()["data"]) == 3
+        part = httpx.get(f"{second}/v1/libraries/town/graph", params={"name": "port selwick"}, timeout=60).json()
+        assert len(part["documents"]) == 3
+        http.delete("/v1/libraries/town")
+        fill(http, "town", {"a.txt": "w1"})
+        assert http.get("/v1/libraries/town/conflicts").json()["made_at"] == ""

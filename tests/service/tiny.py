@@ -1,4 +1,7 @@
-"""A service over a tiny random model and a crude encoder: everything is real but the size. Run it with ROOT PORT."""
+"""A service over a tiny random model and a crude encoder: everything is real but the size.
+
+Run it with ROOT PORT, or ROOT PORT DATABASE.
+"""
 
 from __future__ import annotations
 
@@ -32,4 +35,5 @@ def tiny_app(root: Path, load: Any = load_tiny, config: Config = CONFIG, **setti
 if __name__ == "__main__":
     import uvicorn
 
-    uvicorn.run(tiny_app(Path(sys.argv[1])), port=int(sys.argv[2]), log_level="warning")
+    settings = {"database": sys.argv[3], "job_lease_s": 2.0} if len(sys.argv) > 3 else {}
+    uvicorn.run(tiny_app(Path(sys.argv[1]), **settings), port=int(sys.argv[2]), log_level="warning")

@@ -39,7 +39,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_scheduler(model_folder: Path) -> Callable[..., Any]:
     """Schedulers of the plugin over ``num_blocks`` blocks of 16 tokens."""
     import torch
-    from vllm.config import CacheConfig, ModelConfig, SchedulerConfig, VllmConfig
+    from vllm.config import CacheConfig, LoRAConfig, ModelConfig, SchedulerConfig, VllmConfig
     from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
     from vllm.v1.structured_output import StructuredOutputManager
 
@@ -53,6 +53,7 @@ def make_scheduler(model_folder: Path) -> Callable[..., Any]:
         is_async: bool = False,
         policy: str = "fcfs",
         prefill_interval: int = 1,
+        max_loras: int = 0,
     ) -> PairScheduler:
         model = ModelConfig(model=str(model_folder), skip_tokenizer_init=True, dtype="float32", max_model_len=1024)
         scheduling = SchedulerConfig(
@@ -65,7 +66,8 @@ def make_scheduler(model_folder: Path) -> Callable[..., Any]:
             prefill_schedule_interval=prefill_interval,
         )
         cache = CacheConfig(block_size=16, enable_prefix_caching=True)
-        config = VllmConfig(model_config=model, scheduler_config=scheduling, cache_config=cache)
+        lora = LoRAConfig(max_loras=max_loras, max_lora_rank=8) if max_loras else None
+        config = VllmConfig(model_config=model, scheduler_config=scheduling, cache_config=cache, lora_config=lora)
         config.scheduler_config.async_scheduling = is_async
         cache.num_gpu_blocks = num_blocks
         spec = FullAttentionSpec(block_size=16, num_kv_heads=1, head_size=16, dtype=torch.float32)
@@ -74,3 +76,30 @@ def make_scheduler(model_folder: Path) -> Callable[..., Any]:
         return PairScheduler(config, kv, StructuredOutputManager(config), block_size=16, log_stats=False)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def adapters(generator: Any) -> list[Any]:
+    """Two adapters strong enough to change what the model says."""
+    import torch
+
+    from rag.generation.base import Adapter
+
+    config = generator.model.config
+    saved = []
+    for number in range(2):
+        noise = torch.Generator().manual_seed(number)
+        tensors = {
+            f"model.layers.{layer}.mlp.{name}": (
+                torch.randn(4, num_in, generator=noise) * 0.05,
+                torch.randn(num_out, 4, generator=noise) * 0.05,
+            )
+            for layer in range(20, 30)
+            for name, num_in, num_out in (
+                ("gate_proj", config.hidden_size, config.intermediate_size),
+                ("up_proj", config.hidden_size, config.intermediate_size),
+                ("down_proj", config.intermediate_size, config.hidden_size),
+            )
+        }
+        saved.append(Adapter.single(f"adapter-{number}", tensors))
+    return saved

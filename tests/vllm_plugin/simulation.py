@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vllm import SamplingParams
+from vllm.lora.request import LoRARequest
 from vllm.utils.hashing import sha256
 from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
 from vllm.v1.outputs import ModelRunnerOutput
@@ -47,12 +48,15 @@ def expected_answer(prompts: Sequence[Sequence[int]], max_tokens: int) -> list[i
     return output
 
 
-def request(name: str, prompt: Sequence[int], max_tokens: int, half: Half | None = None, **sampling: Any) -> Request:
-    """A request as the engine core hands it to the scheduler."""
+def request(
+    name: str, prompt: Sequence[int], max_tokens: int, half: Half | None = None, adapter: int = 0, **sampling: Any
+) -> Request:
+    """A request as the engine core hands it to the scheduler; ``adapter`` is a number, 0 for none."""
     extra = {KEY: half.to_text()} if half else None
     params = SamplingParams(temperature=0.0, max_tokens=max_tokens, extra_args=extra, **sampling)
     params.update_from_generation_config({}, EOS)
-    return Request(name, list(prompt), params, None, block_hasher=_HASHER)
+    lora = LoRARequest(f"adapter-{adapter}", adapter, "nowhere") if adapter else None
+    return Request(name, list(prompt), params, None, lora_request=lora, block_hasher=_HASHER)
 
 
 @dataclass
@@ -140,7 +144,9 @@ class Simulation:
         self._in_flight: deque[tuple[Any, ModelRunnerOutput]] = deque()
         self.num_steps = 0
 
-    def ask(self, prompts: list[list[int]], max_tokens: int, *, gap: int = 0) -> Client:
+    def ask(
+        self, prompts: list[list[int]], max_tokens: int, *, gap: int = 0, adapters: Sequence[int] = (0, 0)
+    ) -> Client:
         """One answer; the parametric half of a pair comes ``gap`` steps after the context half."""
         number = len(self.clients)
         names = [f"{number}-{role}" for role in ROLES[: len(prompts)]]
@@ -149,7 +155,7 @@ class Simulation:
         for index, (name, prompt) in enumerate(zip(names, prompts, strict=True)):
             self.client_by_request[name] = client
             half = Half(str(number), ROLES[index], AdaCad()) if len(prompts) == 2 else None
-            self._late.append((self.num_steps + index * gap, request(name, prompt, max_tokens, half)))
+            self._late.append((self.num_steps + index * gap, request(name, prompt, max_tokens, half, adapters[index])))
         return client
 
     def cancel(self, client: Client) -> None:
@@ -166,11 +172,17 @@ class Simulation:
             self.scheduler.add_request(due[1])
         if self.scheduler.has_requests():
             plan = self.scheduler.schedule()
+            self._check_adapters(plan)
             self._in_flight.append((plan, self._worker.run(plan)))
         while self._in_flight and (len(self._in_flight) > self._is_async or not self.scheduler.has_requests()):
             for client_outputs in self.scheduler.update_from_output(*self._in_flight.popleft()).values():
                 for output in client_outputs.outputs:
                     self._deliver(output)
+
+    def _check_adapters(self, plan: Any) -> None:
+        if self.scheduler.lora_config is not None:
+            planned = [self.scheduler.requests[name].lora_request for name in plan.num_scheduled_tokens]
+            assert len({one.lora_int_id for one in planned if one}) <= self.scheduler.lora_config.max_loras
 
     def _deliver(self, output: Any) -> None:
         client = self.client_by_request[output.request_id]

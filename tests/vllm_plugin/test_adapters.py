@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import torch
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
 from decoders.params import AdaCad, Cad, Plain
-from decoders.vllm_plugin.adapters import add_lora_linear
+from decoders.vllm_plugin.adapters import STEP, add_lora_linear
 from rag.core.errors import SettingError
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
@@ -30,12 +29,18 @@ def test_rows_without_an_adapter_stay_as_they_are() -> None:
     x = torch.randn(6, num_in, generator=generator)
     before = torch.randn(6, sum(widths), generator=generator)
     of_rows = torch.tensor([-1, 0, 2, -1, 0, 1])
-    after = before.clone()
-    add_lora_linear(SimpleNamespace(token_lora_indices=of_rows), after, x, a, b, 0.5, widths)
-    for row, slot in enumerate(of_rows.tolist()):
-        change = torch.cat([0.5 * bs[slot, 0] @ (as_[slot, 0] @ x[row]) for as_, bs in zip(a, b, strict=True)])
-        expected = before[row] if slot < 0 else before[row] + change
-        torch.testing.assert_close(after[row], expected)
+    a[1][2, 0, 3:] = 0  # a smaller rank
+    a[0][1] = 0  # an adapter that does not change this slice
+    for ids in ((7, 8, 9), (7, 9, 8)):  # then other adapters in the slots
+        after = before.clone()
+        STEP.begin(of_rows, ids)
+        add_lora_linear(None, after, x, a, b, 0.5, widths)
+        for row, slot in enumerate(of_rows.tolist()):
+            change = torch.cat([0.5 * bs[slot, 0] @ (as_[slot, 0] @ x[row]) for as_, bs in zip(a, b, strict=True)])
+            expected = before[row] if slot < 0 else before[row] + change
+            torch.testing.assert_close(after[row], expected)
+        for one in (*a, *b):
+            one[1:] = one[1:].flip(0)
 
 
 def test_rows_without_an_adapter_are_wrong_in_vllm_0_32_and_right_later() -> None:
@@ -48,29 +53,6 @@ def test_rows_without_an_adapter_are_wrong_in_vllm_0_32_and_right_later() -> Non
     bgmv_shrink(x, weights, out, torch.tensor([-1]))
     is_wrong = vllm.__version__.startswith("0.32.")
     torch.testing.assert_close(out[0], weights[-1, 0] @ x[0] if is_wrong else torch.zeros(4))
-
-
-@pytest.fixture(scope="module")
-def adapters(generator: Any) -> list[Adapter]:
-    """Two adapters strong enough to change what the model says."""
-    config = generator.model.config
-    saved = []
-    for number in range(2):
-        noise = torch.Generator().manual_seed(number)
-        tensors = {
-            f"model.layers.{layer}.mlp.{name}": (
-                torch.randn(4, num_in, generator=noise) * 0.05,
-                torch.randn(num_out, 4, generator=noise) * 0.05,
-            )
-            for layer in range(20, 30)
-            for name, num_in, num_out in (
-                ("gate_proj", config.hidden_size, config.intermediate_size),
-                ("up_proj", config.hidden_size, config.intermediate_size),
-                ("down_proj", config.intermediate_size, config.hidden_size),
-            )
-        }
-        saved.append(Adapter.single(f"adapter-{number}", tensors))
-    return saved
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,26 @@ def test_random_traffic(make_scheduler: Callable[..., Any], seed: int, is_async:
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("max_loras", [2, 4])
+def test_random_traffic_with_adapters(make_scheduler: Callable[..., Any], is_async: bool, max_loras: int) -> None:
+    """More adapters than there is room for, on either half, on both and on none; some of them wait, none for ever."""
+    scheduler = make_scheduler(num_blocks=60, budget=48, max_rows=12, is_async=is_async, max_loras=max_loras)
+    simulation = Simulation(scheduler, 1, is_async=is_async)
+    rng = simulation.random
+    for number in range(120):
+        prompts = [prompt(simulation, 2, 100)] if rng.random() < 0.3 else [prompt(simulation, 2, 100) for _ in range(2)]
+        adapters = [rng.choice((0, number + 1, rng.randint(1, 6))) for _ in range(2)]
+        client = simulation.ask(prompts, rng.randint(1, 20), gap=rng.choice((0, 0, 1, 5)), adapters=adapters)
+        for _ in range(rng.choice((0, 0, 1, 3, 8))):
+            simulation.step()
+        if rng.random() < 0.1:
+            simulation.cancel(client)
+    simulation.run()
+    check(simulation)
+    assert scheduler.registry.counters.num_held > 20
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 def test_prefill_in_every_fourth_step_only(make_scheduler: Callable[..., Any], is_async: bool) -> None:
     """From 0.33 on vLLM can hold prefill back for a few steps, of one half or of both (0.32 across ranks only)."""
     scheduler = make_scheduler(num_blocks=40, budget=48, max_rows=10, is_async=is_async, prefill_interval=4)

@@ -26,9 +26,13 @@ from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Message, Sampling
 from rag.core.settings.config import Config
-from rag.generation.base import Generation, Request
+from rag.generation.adapters.packed import pack
+from rag.generation.base import Adapter, Generation, Request
 from rag.generation.load import load_generator
+from rag.generation.vllm.adapters import recipe as recipes
+from rag.generation.vllm.adapters.recipe import Recipe
 from rag.generation.vllm.generator import VllmGenerator
+from rag.models.fingerprint import model_fingerprint
 from tests.vllm_plugin.soak import TIE, score_gap
 
 pytestmark = pytest.mark.real
@@ -187,6 +191,72 @@ def test_over_http_too(remote: VllmGenerator, generator: Any, requests: list[Req
             assert_close_call(generator, request, one, other)
             continue
         assert [s.jsd for s in other.steps] == pytest.approx([s.jsd for s in one.steps], abs=1e-4)
+
+
+def build_patched(requests: list[Request], adapters: list[Any], salt: str = "") -> list[Request]:
+    """Questions with as many different sets of patches, among pairs, patches against patches, and plain ones."""
+    asked = []
+    for number, request in enumerate(requests):
+        weights = (1.0, round(0.3 + number / 50, 2))
+        parts = [replace(adapter.parts[0], weight=w) for adapter, w in zip(adapters, weights, strict=True)]
+        both = Adapter(f"both-{number}", tuple(parts[:: 1 - 2 * (number % 2)]))
+        ids = request.parametric_ids
+        patched = Request.pair(
+            ids, ids, (AdaCad(), Plain())[number % 2], Sampling(max_tokens=6), has_probes=False,
+            context_adapter=both, cache_salt=salt,
+        )  # fmt: skip
+        asked += [patched, request, patched.with_adapter("parametric", adapters[0])][: 1 + number % 3]
+    return asked
+
+
+def test_different_patches_for_each_question_over_http(
+    remote: VllmGenerator, server: str, generator: Any, requests: list[Request], adapters: list[Any]
+) -> None:
+    """The answers of this process; then of a server that has lost the patches, and for a tenant that never sent any."""
+    assert remote.base == model_fingerprint(generator.model)
+    asked = build_patched(requests, adapters)
+    expected = generator.generate(asked)
+    assert len({answer.token_ids for answer in expected}) > len(requests) / 2  # else this test could not fail
+    for request, one, other in zip(asked, expected, remote.generate(asked), strict=True):
+        if one.token_ids != other.token_ids:
+            assert_close_call(generator, request, one, other)
+    recipe = Recipe.describe(adapters[0], "ben")
+    refused = post(server, {"vllm_xargs": {recipes.KEY: recipe.to_text()}})
+    assert adapters[0].parts[0].tensors.digest in refused.text
+    for answered in (build_patched(requests[:2], adapters, "ben"), build_patched(requests[:2], adapters, "ann")):
+        # This side believes that all parts are there.
+        sender: Any = remote._server._sender  # type: ignore[attr-defined]
+        sent = next(iter(sender._sent.values()))
+        sender._sent |= {(one.parts[0].tensors.digest, salt): sent for one in adapters for salt in ("ann", "ben")}
+        for one, other in zip(generator.generate(answered), remote.generate(answered), strict=True):
+            assert one.token_ids[0] == other.token_ids[0]
+
+
+def test_bad_patches_over_http(
+    remote: VllmGenerator, server: str, requests: list[Request], adapters: list[Any]
+) -> None:
+    """Each gets a line that says what is wrong, and the server goes on."""
+    big = Adapter("big", adapters[0].parts * 17)
+    with pytest.raises(SettingError, match=r"rank 68, and vLLM takes up to 64; .*--max-lora-rank 128"):
+        remote.check_adapter(big)
+    with pytest.raises(SettingError, match="rank 68; this engine takes 64"):
+        remote.generate([requests[0].with_adapter("context", big)])
+    narrow = pack({layer: (a[:, :9], b) for layer, (a, b) in adapters[0].tensors.items()})
+    with pytest.raises(QuestionError, match="the model has 1536 x 576 there"):
+        remote.generate([requests[0].with_adapter("context", Adapter.single("narrow", narrow))])
+    content = narrow.to_bytes()
+    for key, digest, status in (("wrong", narrow.digest, 401), ("secret", "0" * 64, 400), ("secret", "x/y", 404)):
+        headers = {"Authorization": f"Bearer {key}"}
+        reply = httpx.put(f"{server}{recipes.PATH}/{digest}", content=content, headers=headers, timeout=30)
+        assert reply.status_code == status
+    refused = post(server, {"vllm_xargs": {recipes.KEY: "nonsense"}})
+    assert recipes.KEY in refused.text
+    assert remote.generate(requests[:1])[0].text
+
+
+def post(server: str, body: dict[str, Any]) -> httpx.Response:
+    request = {"model": "SmolLM2-135M-Instruct", "prompt": [1, 2, 3], "max_tokens": 4, "temperature": 0} | body
+    return httpx.post(f"{server}/v1/completions", json=request, headers={"Authorization": "Bearer secret"}, timeout=60)
 
 
 @pytest.mark.parametrize("which", ["vllm", "remote"])

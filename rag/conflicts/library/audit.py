@@ -16,6 +16,7 @@ from rag.conflicts.memory.calibration import Calibration, knows, recall
 from rag.conflicts.memory.recall import Recall
 from rag.conflicts.verdict.memory import does_know
 from rag.core.errors import StorageError
+from rag.core.process.files import write_atomically
 from rag.core.verdict import Memory
 from rag.generation.base import Generator
 
@@ -101,6 +102,25 @@ class AuditFile:
             return Belief(**{**row, "claim": Claim(**row["claim"])})
         except (ValueError, TypeError, KeyError):
             return None
+
+
+def forget_document(file: Path, doc_id: str) -> None:
+    """Remove the beliefs about one document from the file of an audit.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except OSError:
+        return
+    others = [line for line in lines if json.dumps(doc_id) not in line]
+    if len(others) == len(lines):
+        return
+    try:
+        write_atomically(file, "".join(f"{line}\n" for line in others).encode())
+    except OSError as error:
+        raise StorageError(f"cannot write {file}: {error.strerror}; free some space, then remove it again") from error
 
 
 def audit(

@@ -30,6 +30,7 @@ from rag.library.postgres.dense import PgVectorIndex, drop_hnsw
 from rag.library.postgres.patch_files import PostgresPatchFiles
 from rag.library.postgres.question_store import PostgresQuestionStore
 from rag.library.postgres.reading import PostgresReader
+from rag.library.postgres.report_store import PostgresReportStore
 from rag.library.postgres.rows import passage_columns, storable
 from rag.library.postgres.writer import Writer
 from rag.library.rows import check_all_published
@@ -89,6 +90,14 @@ class PostgresLibrary(PostgresReader):
             StorageError: the server is out of reach, or lets this user make no table.
         """
         return self._patch_files
+
+    def report_store(self) -> PostgresReportStore:
+        """A table of the library's schema.
+
+        Raises:
+            StorageError: the server is out of reach, or lets this user make no table.
+        """
+        return PostgresReportStore(self.database)
 
     def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
         """See :meth:`rag.library.base.Library.keep_extractions`."""

@@ -25,6 +25,7 @@ from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
 from rag.library.base import Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
+from rag.library.report_store import FolderReportStore
 from rag.library.rows import check_all_published, content_key
 from rag.library.sqlite.check import find_damages
 from rag.library.sqlite.database import BUSY_TIMEOUT_S, Database, next_generation, set_meta
@@ -101,6 +102,10 @@ class SqliteLibrary(SqliteReader):
     def patch_files(self) -> FolderPatchFiles:
         """A folder in the library's."""
         return self._patch_files
+
+    def report_store(self) -> FolderReportStore:
+        """Files in the library's folder."""
+        return FolderReportStore(self._folder)
 
     def keep_extractions(self, extractor: str, bodies: Mapping[int, bytes], *, is_import: bool = False) -> None:
         """See :meth:`rag.library.base.Library.keep_extractions`."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
-from psycopg import Connection, sql
-
-from rag.library.postgres.connections import MAKING, Connections
+from rag.library.postgres.connections import Connections
 from rag.service.auth.limits import too_many
+from rag.service.postgres import SCHEMA, make_tables
 
-_SCHEMA = "concord_service"  # no library's: their schemas have a dot, as in concord_TENANT.LIBRARY
+# Not logged: after a crash of the server everybody begins with a full bucket.
+_TABLES = """
+CREATE UNLOGGED TABLE IF NOT EXISTS rates (
+    client text PRIMARY KEY, level double precision NOT NULL, since timestamptz NOT NULL
+);
+"""
 _LEVEL = "LEAST(%(size)s, level + EXTRACT(EPOCH FROM clock_timestamp() - since) * %(rate)s)"
 # One statement, so that two processes cannot both take the last request: the second waits for the row.
 _TAKE = f"""
@@ -34,8 +38,7 @@ class SharedRate:
     def __init__(self, connections: Connections, per_minute: int) -> None:
         self._connections = connections
         self._size = per_minute
-        with connections.connection() as db:
-            _make_table(db)
+        make_tables(connections, _TABLES)
 
     def check(self, client: str) -> None:
         """Count one request.
@@ -46,18 +49,9 @@ class SharedRate:
         """
         rate = self._size / 60
         values = {"client": client, "size": float(self._size), "rate": rate}
-        with self._connections.transaction(_SCHEMA) as db:
+        with self._connections.transaction(SCHEMA) as db:
             if db.execute(_TAKE, values).fetchone() is not None:
                 return
             row = db.execute(_LOOK, values).fetchone()
         level = float(row[0]) if row else 0.0
         raise too_many("requests in a minute", max(1, math.ceil((1 - level) / rate)))
-
-
-def _make_table(db: Connection[tuple[object, ...]]) -> None:
-    db.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
-    schema = sql.Identifier(_SCHEMA)
-    db.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
-    columns = "(client text PRIMARY KEY, level double precision NOT NULL, since timestamptz NOT NULL)"
-    # Not logged: after a crash of the server everybody begins with a full bucket.
-    db.execute(sql.SQL("CREATE UNLOGGED TABLE IF NOT EXISTS {}.rates {}").format(schema, sql.SQL(columns)))

@@ -16,7 +16,7 @@ from rag.engine import Engine
 from rag.service.auth.keys import Key
 from rag.service.catalog.base import LibraryCatalog, tenant_salt
 from rag.service.chat.schemas import ChatRequest, RequestPassage
-from rag.service.jobs.patches import open_patches
+from rag.service.jobs.patches import check_patched_questions
 from rag.service.problems import Problem
 
 # Among the timings until the answer is delivered: when the engine gave it.
@@ -66,7 +66,7 @@ class Chat:
             if self.library is None:  # whose patches? The engine without documents is everybody's
                 raise Problem(400, "invalid_option", "'patches' needs a library; name one in 'model'", param="rag")
             if self.request.rag.patches == "only":
-                open_patches(engine)
+                check_patched_questions(engine)
         yield from engine.stream(self.question, passages=self._passages(), **options)
 
     def _passages(self) -> list[Passage] | None:

@@ -6,42 +6,48 @@ up again without end. So the job notes what it looks at before it looks, and the
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-_FILE = "attempts.json"
-_MAX_KILLS = 2
+MAX_KILLS = 2
 # What a job is at when it looks at no single file: embedding the last ones, publishing, training.
 WHOLE = "whole"
 
 
 @dataclass
-class Attempts:
-    """The file ``attempts.json`` of a job; whoever holds the job's lock may write it.
-
-    Attributes:
-        is_running: the job was begun, and neither ended nor laid aside: if nobody holds its lock, it was killed.
-        current: the file that it looks at.
-        num_kills: by file, how often the process ended over it.
-        num_done: most files that were done at such an end; a job that gets further each time is not at fault.
-    """
-
-    folder: Path
+class _Record:
     is_running: bool = False
     current: str = WHOLE
     num_kills: dict[str, int] = field(default_factory=dict)
     num_done: int = -1
 
-    @classmethod
-    def read(cls, folder: Path) -> Attempts:
-        """The attempts at the job in ``folder``; a missing or damaged file counts as none."""
+
+class Attempts:
+    """The attempts at one job; whoever works on the job may change them.
+
+    Args:
+        fields: as they were saved; missing or damaged ones count as none.
+        save: keeps them. They must survive the end of the process.
+
+    Attributes (saved):
+        is_running: the job was begun, and neither ended nor laid aside: if nobody works on it, it was killed.
+        current: the file that it looks at.
+        num_kills: by file, how often the process ended over it.
+        num_done: most files that were done at such an end; a job that gets further each time is not at fault.
+    """
+
+    def __init__(self, fields: object, save: Callable[[Mapping[str, Any]], None]) -> None:
         try:
-            fields: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-            return cls(folder, **fields)
-        except (OSError, ValueError, TypeError):
-            return cls(folder)
+            self._record = _Record(**fields) if isinstance(fields, dict) else _Record()
+        except TypeError:
+            self._record = _Record()
+        self._save = save
+
+    @property
+    def num_kills(self) -> Mapping[str, int]:
+        """By file, how often the process ended over it."""
+        return self._record.num_kills
 
     def begin(self, num_done: int) -> None:
         """Take the job up; if it was killed, count that.
@@ -49,30 +55,28 @@ class Attempts:
         Args:
             num_done: files that were done when it was last heard of.
         """
-        if self.is_running:
-            if self.current == WHOLE and num_done > self.num_done:
-                self.num_kills[WHOLE] = 0
-            self.num_kills[self.current] = self.num_kills.get(self.current, 0) + 1
-            self.num_done = max(self.num_done, num_done)
-        self.is_running, self.current = True, WHOLE
+        record = self._record
+        if record.is_running:
+            if record.current == WHOLE and num_done > record.num_done:
+                record.num_kills[WHOLE] = 0
+            record.num_kills[record.current] = record.num_kills.get(record.current, 0) + 1
+            record.num_done = max(record.num_done, num_done)
+        record.is_running, record.current = True, WHOLE
         self._write()
 
     def look_at(self, name: str) -> None:
         """Note what the job looks at next."""
-        self.current = name
+        self._record.current = name
         self._write()
 
     def end(self) -> None:
         """The job has ended, or was laid aside on purpose."""
-        self.is_running = False
+        self._record.is_running = False
         self._write()
 
-    def is_dead(self, name: str = WHOLE) -> bool:
+    def is_dead(self, name: str = WHOLE, max_kills: int = MAX_KILLS) -> bool:
         """Whether ``name`` has ended the process too often to be looked at again."""
-        return self.num_kills.get(name, 0) >= _MAX_KILLS
+        return self._record.num_kills.get(name, 0) >= max_kills
 
     def _write(self) -> None:
-        # Not flushed to disk: it must survive the end of a process, and a power cut is no fault of a file.
-        partial = self.folder / f".{_FILE}"
-        partial.write_text(json.dumps({key: value for key, value in asdict(self).items() if key != "folder"}))
-        partial.replace(self.folder / _FILE)
+        self._save(asdict(self._record))

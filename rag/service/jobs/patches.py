@@ -1,10 +1,10 @@
-"""What a service can do with patches: where there are any, and where they can be trained."""
+"""What a service can do with patches: where questions may use them, and where they can be trained."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rag.core.errors import SettingError
+from rag.core.errors import ConcordError, SettingError
 from rag.engine import Engine
 from rag.service.problems import Problem
 
@@ -14,30 +14,42 @@ if TYPE_CHECKING:
 _CODE = "patches_unavailable"
 
 
-def open_patches(engine: Engine) -> PatchSet:
-    """The patches of an engine's library.
+def check_patched_questions(engine: Engine) -> None:
+    """Refuse questions to patches alone where the model runs on an engine that takes none.
 
     Raises:
-        Problem: 409, the library is in PostgreSQL, or the model runs on a server that takes none.
+        Problem: 409, it does.
     """
-    if engine.library.folder is None:
-        raise Problem(409, _CODE, "this service keeps its libraries in PostgreSQL; patches need one in a folder")
     try:
         engine.patches.check_engine()
     except SettingError as error:
         raise Problem(409, _CODE, str(error)) from error
-    return engine.patches
 
 
 def forget_patches(engine: Engine, doc_id: str) -> None:
     """Remove what was learnt from a document that its owner has removed."""
-    folder = engine.library.folder
-    if folder is not None and (folder / "patches").is_dir():
+    if engine.library.patch_files().list_keys():
         engine.patches.remove([info.key for info in engine.patches.ls() if info.doc_id == doc_id])
 
 
+def build_options(engine: Engine) -> dict[str, Any]:
+    """What a worker must know of a service to build the patches that the service will look for.
+
+    ``base`` is the model's fingerprint where the service knows it at once, else empty.
+    """
+    from rag.patches.base_model import is_trainable  # loads torch
+
+    config = engine.config
+    options = {"model": config.model, "profile": config.patch_profile, "store_mib": config.patch_store_mib}
+    try:
+        base = engine.patches.base if is_trainable(engine.generator) else ""
+    except ConcordError:  # no model yet; the worker has its own
+        base = ""
+    return {**options, "base": base}
+
+
 def open_trainable_patches(engine: Engine) -> PatchSet:
-    """:func:`open_patches`, where this process runs the model in a form that can be trained.
+    """The patches of an engine's library, where this process runs the model in a form that can be trained.
 
     Raises:
         Problem: 409, it does not: a second copy of the model beside the running one is more than a service may take.
@@ -45,8 +57,7 @@ def open_trainable_patches(engine: Engine) -> PatchSet:
     """
     from rag.patches.base_model import is_trainable  # loads torch
 
-    patches = open_patches(engine)
     if not is_trainable(engine.generator):
         message = "this service answers with vLLM, which trains nothing; make the patches with 'concord patch build'"
         raise Problem(409, _CODE, message)
-    return patches
+    return engine.patches

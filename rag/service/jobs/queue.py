@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from threading import Condition
 
-from rag.service.problems import Problem
-
-_RETRY_S = "30"
+from rag.service.jobs.store import queue_full
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,7 @@ class FairQueue:
         """
         with self._changed:
             if self._num_waiting() >= self._max_waiting:
-                message = f"{self._max_waiting} jobs are waiting; try again in {_RETRY_S} s"
-                raise Problem(503, "queue_full", message, headers={"Retry-After": _RETRY_S})
+                raise queue_full(self._max_waiting)
 
     def put(self, ticket: Ticket) -> bool:
         """Let a job wait; False if it waits or runs already."""

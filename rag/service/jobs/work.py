@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag.core.errors import ConcordError, UnavailableError
 from rag.core.process.progress import Progress
@@ -14,11 +13,15 @@ from rag.core.reports import AddReport
 from rag.engine import Engine
 from rag.ingest.source import doc_id_from_source
 from rag.patches.base import BuildReport
-from rag.service.jobs.attempts import WHOLE, Attempts
-from rag.service.jobs.patches import forget_patches, open_trainable_patches
-from rag.service.jobs.store import is_cancelled, upload_sources, write_job
-from rag.service.schemas import Job, JobReport
+from rag.service.jobs.attempts import WHOLE
+from rag.service.jobs.patches import forget_patches
+from rag.service.jobs.store import HeldJob
+from rag.service.jobs.uploads import upload_sources
+from rag.service.schemas import JobReport
 from rag.service.survey.reports import Reports
+
+if TYPE_CHECKING:
+    from rag.patches.patchset import PatchSet
 
 # Documents that train together on a CPU, where more are no faster: a stop waits for them, a kill loses them.
 _CPU_GROUP = 4
@@ -35,9 +38,9 @@ class JobKilledError(ConcordError):
 class JobProgress(Progress):
     """Writes how far the job is, and ends it when the service is to stop or somebody wants it to end."""
 
-    def __init__(self, folder: Path, job: Job, attempts: Attempts, is_stopping: Event) -> None:
-        self._folder, self._attempts, self._is_stopping = folder, attempts, is_stopping
-        self.job = job.model_copy(update={"num_done": 0})
+    def __init__(self, held: HeldJob, is_stopping: Event) -> None:
+        self._held, self._is_stopping = held, is_stopping
+        self.job = held.job.model_copy(update={"num_done": 0})
 
     def start(self, num_sources: int) -> None:
         self._update(num_sources=num_sources)
@@ -48,41 +51,35 @@ class JobProgress(Progress):
     def reach(self, num_done: int, num_sources: int) -> None:
         """So many of so many are done."""
         self._update(num_done=num_done, num_sources=num_sources)
-        self._attempts.look_at(WHOLE)
-        if is_cancelled(self._folder):
+        self._held.attempts.look_at(WHOLE)
+        if self._held.is_cancelled():
             raise JobCancelledError("it was cancelled; nothing of it was added")
         if self._is_stopping.is_set():
             raise UnavailableError("the service is stopping; the job continues at its next start")
 
     def _update(self, **numbers: int) -> None:
         self.job = self.job.model_copy(update={"status": "running", **numbers})
-        write_job(self._folder, self.job)
+        self._held.write(self.job)
 
 
-def add_uploads(
-    engine: Engine, folder: Path, about: Mapping[str, Any], attempts: Attempts, progress: Progress, root: Path
-) -> AddReport:
+def add_uploads(engine: Engine, held: HeldJob, progress: Progress) -> AddReport:
     """Add the uploads of a job; what is removed for them takes its patches, and what is quoted from it, along."""
-    following = about.get("following", {})
+    following = held.about.get("following", {})
     report = engine.add(
-        upload_sources(folder, about["items"], attempts),
-        progress,
-        sync=following.get("sync", False),
-        folders=following.get("folders", ()),
+        upload_sources(held), progress, sync=following.get("sync", False), folders=following.get("folders", ())
     )
     for source in (*report.removed, *(pair.former for pair in report.moved)):
         forget_patches(engine, doc_id_from_source(source))
-        Reports.open(engine, root).forget(doc_id_from_source(source))
+        Reports(engine).forget(doc_id_from_source(source))
     return report
 
 
-def build_patches(engine: Engine, doc_ids: Sequence[str], progress: Progress) -> BuildReport:
+def build_patches(engine: Engine, patches: PatchSet, doc_ids: Sequence[str], progress: Progress) -> BuildReport:
     """Build the patches of those documents that the library still has."""
     doc_ids_now = {document.doc_id for document in engine.documents()}
     chosen = [doc_id for doc_id in doc_ids if doc_id in doc_ids_now]
     if not chosen:
         return BuildReport()
-    patches = open_trainable_patches(engine)
     together = _CPU_GROUP if patches.trainable.model.device.type == "cpu" else None
     return patches.build(chosen, jobs=together, progress=progress)
 

@@ -50,6 +50,16 @@ export const documents = async (name) => (await json("GET", `${library(name)}/do
 /** It outlives the page: a removal that was not undone is done. */
 export const removeDocument = (name, docId) =>
   request("DELETE", `${library(name)}/documents/${encodeURIComponent(docId)}`, { keepalive: true });
+/** A document with passages `offset` to `offset + limit`. */
+export const readDocument = (name, docId, part) =>
+  json("GET", `${library(name)}/documents/${encodeURIComponent(docId)}?${new URLSearchParams(part)}`);
+export const conflicts = (name, part) => json("GET", `${library(name)}/conflicts?${new URLSearchParams(part)}`);
+export const compare = (name) => json("POST", `${library(name)}/conflicts`);
+export const audit = (name) => json("GET", `${library(name)}/audit`);
+export const beginAudit = (name, limit) => json("POST", `${library(name)}/audit`, { body: { limit } });
+/** Around documents or a name: `[["doc_id", ...], ...]` or `[["name", ...]]`, and limits. */
+export const graph = (name, parameters) => json("GET", `${library(name)}/graph?${new URLSearchParams(parameters)}`);
+export const removePatch = (name, key) => request("DELETE", `${library(name)}/patches/${encodeURIComponent(key)}`);
 export const jobs = async () => (await json("GET", "v1/jobs")).data;
 export const cancelJob = (id) => json("DELETE", `v1/jobs/${encodeURIComponent(id)}`);
 export const patches = (name) => json("GET", `${library(name)}/patches`);

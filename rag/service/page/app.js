@@ -1,13 +1,16 @@
 // The conversation: sends questions, shows answers as they come, keeps what was said.
 
 import * as api from "./api.js";
-import { AnswerView, hasDocuments, hideCandidates } from "./answer.js";
+import { AnswerView, hasDocuments } from "./answer.js";
 import { dialOptions, startDial } from "./dial.js";
 import { byId, h } from "./dom.js";
-import { chooseLibrary, chosenLibrary, chosenModel, report, settleRemovals, startLibrary } from "./library.js";
-import { notify } from "./notice.js";
+import { chooseLibrary, chosenLibrary, chosenModel, startLibrary } from "./library.js";
+import { notify, report, settle } from "./notice.js";
 import { isBuilding, patchOptions, startPatches } from "./patches.js";
 import { briefStep, chats, newChat, openStore, removeChat, saveChat, textOf, titleOf, toMarkdown } from "./store.js";
+import { hideCandidates } from "./tokens.js";
+import { showUploads, startUploads } from "./uploads.js";
+import { startViews } from "./views.js";
 
 // The service takes 200 messages; the models read far fewer.
 const MAX_TURNS = 40;
@@ -32,7 +35,7 @@ async function ask(question) {
   const { signal } = running;
   if (isBuilding()) view.say("Looking through the documents. Patches are being built: this takes longer than usual …");
   try {
-    await settleRemovals();
+    await settle(); // nothing that was removed may still answer
     await receive(view, turn, [...history, { role: "user", content: question }], signal);
     turn.state = "done";
     const isConflict = turn.about.conflict?.is_conflict && hasDocuments(turn.about);
@@ -157,6 +160,7 @@ function showChats() {
 }
 
 function openChat(one) {
+  location.hash = "#/ask";
   running?.abort();
   chat = one;
   localStorage.setItem(CURRENT, chat.id);
@@ -261,6 +265,7 @@ function startPanel() {
   };
   button.addEventListener("click", () => set(button.getAttribute("aria-expanded") !== "true"));
   byId("main").addEventListener("pointerdown", () => set(false));
+  addEventListener("hashchange", () => set(false));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     hideCandidates();
@@ -303,6 +308,7 @@ function startDraft() {
 async function start() {
   try {
     await startLibrary();
+    showUploads().catch(report);
   } catch (error) {
     byId("log").append(h("p", { className: "error", role: "alert" },
       h("span", {}, `The libraries cannot be shown. ${error.message}`),
@@ -319,6 +325,8 @@ startComposer();
 startPanel();
 startDial();
 startPatches();
+startUploads();
 startDraft();
+startViews();
 restore();
 start();

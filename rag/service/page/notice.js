@@ -1,5 +1,6 @@
 // One line of news at the foot of the page, with one thing that can be done about it.
 
+import * as api from "./api.js";
 import { byId, h } from "./dom.js";
 
 let timer = 0;
@@ -29,6 +30,17 @@ export function notify(text, { action, onExpire, seconds = 8, isError = false } 
   if (!isError) timer = setTimeout(settle, seconds * 1000);
   return box.querySelector("button");
 }
+
+/** Say what went wrong, and offer what may help. */
+export function report(error) {
+  const isRefused = error.status === 403;
+  notify(error.message, { isError: true, action: isRefused && api.currentKey() ? useAnotherKey : undefined });
+}
+
+const useAnotherKey = ["Use another key", async () => {
+  await api.changeKey();
+  document.dispatchEvent(new Event("concord:key"));
+}];
 
 /** Do now what would be done when the line goes. Returns when it is done. */
 export async function settle() {

@@ -2,8 +2,8 @@
 
 import * as api from "./api.js";
 import { byId } from "./dom.js";
+import { follow, openJob } from "./jobs.js";
 
-const POLL_MS = 600;
 let library = "";
 
 /** The part of a request that this section decides. */
@@ -14,7 +14,7 @@ export const isBuilding = () => !byId("patches-progress").hidden;
 
 /** Wire the controls. */
 export function startPatches() {
-  byId("build-patches").addEventListener("click", build);
+  byId("build-patches").addEventListener("click", () => build());
 }
 
 /** Show the patches of a library of so many documents; nothing where the service has none. */
@@ -34,25 +34,27 @@ export async function showPatches(name, numDocuments) {
     byId("patches-mode").disabled = isNone;
     if (isNone) byId("patches-mode").value = "off";
     byId("build-patches").hidden = found.num_patched >= numDocuments;
+    const job = isBuilding() ? undefined : await openJob("patches", name);
+    if (job && name === library) build(job);
   } catch (error) {
     box.hidden = true;
     if (error.status !== 409) throw error;
   }
 }
 
-async function build() {
+/** Build what is missing; `known` is a build that is under way already. */
+async function build(known) {
   const name = library;
   const button = byId("build-patches");
   const bar = byId("patches-progress");
   button.disabled = true;
   bar.hidden = false;
   try {
-    let job = await api.buildPatches(name);
-    while (job.status === "queued" || job.status === "running") {
-      bar.value = job.num_done / Math.max(job.num_sources, 1);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      job = await api.job(job.id);
-    }
+    const begun = known ?? (await api.buildPatches(name));
+    const job = await follow(begun, (now) => {
+      bar.value = now.num_done / Math.max(now.num_sources, 1);
+      say(now.hint ?? ""); // nobody can work on it at present
+    });
     const failed = job.patch_report?.failed ?? [];
     say(job.error ?? (failed.length ? `${failed.length} could not be made: ${failed[0].reason}` : ""));
     if (name === library) await showPatches(name, job.num_sources);

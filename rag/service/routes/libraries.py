@@ -72,9 +72,7 @@ def library_info(library: LibraryName, caller: Reader) -> LibraryInfo:
 @router.delete("/libraries/{library}")
 def delete_library(library: LibraryName, caller: Admin) -> Removed:
     """Remove a library with everything in it."""
-    reports = Reports.open(caller.state.catalog.engine(caller.key.tenant, library), caller.state.settings.root)
     caller.state.catalog.delete(caller.key.tenant, library)
-    reports.remove()
     return Removed(removed=[{"name": library}])
 
 
@@ -120,7 +118,7 @@ def remove_document(library: LibraryName, doc_id: str, caller: Writer) -> Remove
         raise Problem(404, "document_not_found", f"there is no document {doc_id[:80]!r} in {library!r}")
     removed = engine.remove([doc_id])
     forget_patches(engine, doc_id)
-    Reports.open(engine, caller.state.settings.root).forget(doc_id)
+    Reports(engine).forget(doc_id)
     return Removed(removed=[asdict(document) for document in removed])
 
 

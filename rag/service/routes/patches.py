@@ -8,7 +8,6 @@ from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
 from rag.patches.store.keys import match_keys
-from rag.service.jobs.patches import open_patches
 from rag.service.problems import Problem
 from rag.service.routes.access import CheckedRoute
 from rag.service.routes.libraries import LibraryName, Reader, Wait, Writer, ended
@@ -20,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["patches"], route_class=CheckedRoute)
 @router.get("/libraries/{library}/patches")
 def list_patches(library: LibraryName, caller: Reader) -> PatchList:
     """The patches of a library, by document."""
-    patches = open_patches(caller.state.catalog.engine(caller.key.tenant, library))
+    patches = caller.state.catalog.engine(caller.key.tenant, library).patches
     return PatchList(data=patches.ls(), num_patched=len(patches.patched()))
 
 
@@ -28,7 +27,10 @@ def list_patches(library: LibraryName, caller: Reader) -> PatchList:
 async def build_patches(
     library: LibraryName, body: NewPatches, caller: Writer, response: Response, wait_s: Wait = 0
 ) -> Job:
-    """Make the patches that are missing. Each is kept when it is done; a build that was cut off continues."""
+    """Make the patches that are missing. Each is kept when it is done; a build that was cut off continues.
+
+    Where libraries are in PostgreSQL, a ``concord worker`` makes them. While none is there, the job's ``hint`` says so.
+    """
     job = await run_in_threadpool(caller.state.jobs.build, caller.key.tenant, library, body.documents)
     return await ended(caller, job, response, wait_s)
 
@@ -36,7 +38,7 @@ async def build_patches(
 @router.delete("/libraries/{library}/patches/{name}")
 def remove_patches(library: LibraryName, name: str, caller: Writer) -> Removed:
     """Remove a patch by its key (the beginning is enough), or the patches of a document by its doc_id."""
-    patches = open_patches(caller.state.catalog.engine(caller.key.tenant, library))
+    patches = caller.state.catalog.engine(caller.key.tenant, library).patches
     infos = patches.ls()
     keys = match_keys(infos, name)
     if not keys:

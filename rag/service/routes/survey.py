@@ -106,7 +106,7 @@ async def read_graph(
 
 def _read_report(caller: Caller, library: str, kind: type[R]) -> R:
     engine = caller.state.catalog.engine(caller.key.tenant, library)
-    return Reports.open(engine, caller.state.settings.root).read(kind, engine)
+    return Reports(engine).read(kind)
 
 
 def _find_documents(engine: Engine, library: str, doc_ids: list[str]) -> list[DocumentInfo]:

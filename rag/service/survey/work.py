@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rag.conflicts.library.audit import Belief
@@ -30,28 +29,26 @@ _MAX_CONFLICTS = 1000
 _MAX_PLACES = 20
 
 
-def survey(engine: Engine, kind: SurveyKind, about: Mapping[str, Any], root: Path, report: Report) -> None:
+def survey(engine: Engine, kind: SurveyKind, about: Mapping[str, Any], report: Report) -> None:
     """Look through a library, and keep the result.
 
     Args:
         engine: over the library.
         kind: what to look for.
         about: the job's own options: ``limit`` of an audit.
-        root: folder of the service.
         report: told how many sentences or claims of how many are done.
 
     Raises:
         ModelError, UnavailableError: the model that an audit asks cannot be loaded.
     """
-    stamp, reports = library_stamp(engine.library), Reports.open(engine, root)
-    reports.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    stamp = library_stamp(engine.library)
     new: SurveyReport
     if kind == "conflicts":
-        new = _describe_conflicts(compare_library(engine, report, reports.folder))
+        new = _describe_conflicts(compare_library(engine, report))
     else:
-        new = _describe_beliefs(audit_library(engine, about["limit"], report, reports.folder), engine)
+        new = _describe_beliefs(audit_library(engine, about["limit"], report), engine)
     new.made_at = datetime.now(UTC).isoformat(timespec="seconds")
-    reports.write(new, stamp)
+    Reports(engine).write(new, stamp)
 
 
 def _describe_conflicts(conflicts: list[LibraryConflict]) -> ConflictReport:

@@ -50,8 +50,8 @@ def read_rows(path: Path) -> Rows:
     """Rows of a JSONL file, or of a folder with ``corpus.jsonl`` and ``questions.jsonl``.
 
     A line of a file holds ``question``, ``answers`` (or ``answer``) and ``text`` (or ``context``, ``passage``);
-    ``title`` and ``document`` may be missing. A line without a question is a passage. In a folder, a question names its passages
-    by ``gold_doc_ids``; one without an answer belongs to the passage of the question before it.
+    ``title`` and ``document`` may be missing. A line without a question is a passage. In a folder, a question names
+    its passages by ``gold_doc_ids``; one without an answer belongs to the passage of the question before it.
 
     Raises:
         InputError: there is no such file, or nothing in it can be read.

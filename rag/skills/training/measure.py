@@ -26,7 +26,7 @@ _NUM_FACTS = 60
 def measure_reader(
     generator: TransformersGenerator, examples: Sequence[Example], adapter: Adapter | None
 ) -> dict[str, float]:
-    """Shares by kind: of answers that say what the passage says, of refusals where it says nothing; and word overlap."""
+    """Shares of answers that say what the passage says, and of refusals where it says nothing; word overlap; memory."""
     replies = _answer(generator, [encode_prompt(generator, item) for item in examples], adapter)
     pairs = list(zip(examples, replies, strict=True))
     figures = {
