@@ -65,6 +65,6 @@ def load_paragraphs(folder: Path, titles: Sequence[str], count: int) -> list[Par
 
 def other_paragraph(paragraphs: Sequence[Paragraph], number: int) -> int:
     """The next paragraph of the same title where there is one: the hardest swap."""
-    others = [*range(number + 1, len(paragraphs)), *range(number)]
+    others: list[int] = [*range(number + 1, len(paragraphs)), *range(number)]
     title = paragraphs[number].document.title
     return next((other for other in others if paragraphs[other].document.title == title), others[0])

@@ -239,13 +239,14 @@ def real(
     swapped = [right[other_paragraph(paragraphs, number)] for number in range(len(paragraphs))]
     form = format_only(engine, " ".join(row["agreeing_context"] for row in known))
     asked = [(*pair, number) for number, paragraph in enumerate(paragraphs) for pair in paragraph.questions]
-    accuracy = {}
-    for name, adapters in {
+    controls: dict[str, list[Adapter | None]] = {
         "base": [None for _ in asked],
         "right": [right[number] for *_, number in asked],
         "swapped": [swapped[number] for *_, number in asked],
         "format_only": [form for _ in asked],
-    }.items():
+    }
+    accuracy = {}
+    for name, adapters in controls.items():
         with timed({}, f"real accuracy: {name}"):
             texts = answers(generator, [question for question, *_ in asked], adapters)
         accuracy[name] = statistics.fmean(
