@@ -77,7 +77,7 @@ def main() -> None:
     figures = {
         "num_sets": num_sets,
         "wrong": _count_wrong(local, requests, answers),
-        "distinct_answers": len({answer for answer in answers}),
+        "distinct_answers": len(set(answers)),
         "memory_growth_mib": round(growth, 1),
         "disk_growth_bytes": written,
         "first_token": first_token,

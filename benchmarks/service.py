@@ -15,6 +15,7 @@ Every question asks for the one person whom one document names. The service is i
     neutral_fields_refused  values of the table of fields in docs/SERVICE.md that should be accepted and are not
     clients           share of its checks that each client passes: openai, langchain, mcp, sdk
     first_byte_ms     median time to the first byte of a streamed chat
+    page_axe_violations  what axe-core finds wrong with the page; null where a browser or axe-core is missing
 
 The whole run asks 784 questions (some 11,000 tokens): four to five minutes on two idle cores, where the engine makes
 about 40 such tokens a second. On a machine that other processes keep busy its times mean nothing.
@@ -44,6 +45,7 @@ import httpx
 from langchain_core.documents import Document
 
 from benchmarks.service_clients import clients, first_byte_ms, neutral_fields_refused
+from benchmarks.service_page import page_axe_violations
 from rag.client import Client
 from rag.core.answer import Answer
 from rag.engine import Engine
@@ -170,6 +172,7 @@ def main() -> None:
         result["neutral_fields_refused"] = neutral_fields_refused(url, "facts", question)
         result["clients"] = clients(url, "facts", question)
         result["first_byte_ms"] = first_byte_ms(url, "facts", question)
+        result["page_axe_violations"] = page_axe_violations(url, "facts", question)
         result["num_dropped"] = sum(outcome.is_dropped for outcome in outcomes)
     print(json.dumps({"benchmark": "service", "num_chats": num_chats, "concurrency": args.concurrency, **result}))
 

@@ -8,19 +8,22 @@ Shapes: R rows of the batch, V tokens of the vocabulary, P pairs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from decoders.pairing import HalfRow, MatchedPair
 from decoders.params import DecoderParams
-from decoders.rules import mix
+from decoders.rules import Mixture, mix
 from decoders.sampling import Draw, choose_rows
 from decoders.streams import CONTEXT, PARAMETRIC
 from decoders.trace import TRACE_SIZE, broken_trace, trace_rows
 
 # Above every logit, and still finite after any division: what is drawn from such a row is this token.
 _CERTAIN = 1e30
+# Far below every logit, and finite: its probability is exactly 0.
+_BANNED = -1e4
 # Pairs mixed at once on a CPU: their temporaries stay in the cache of a core.
 _CPU_CHUNK = 2
 _GREEDY = Draw()
@@ -45,7 +48,7 @@ def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
     for params, members in _groups(pairs, logits.device):
         group = [pairs[index] for index in members]
         context_rows, parametric_rows = _rows(logits, group)
-        mixture = mix(params, {CONTEXT: logits[context_rows], PARAMETRIC: logits[parametric_rows]})
+        mixture = _mix(params, logits[context_rows], logits[parametric_rows], has_bans=group[0].is_constrained)
         token_ids = choose_rows(
             mixture.scores,
             [pair.context.half.draw or _GREEDY for pair in group],
@@ -59,6 +62,15 @@ def decide(logits: Tensor, pairs: Sequence[MatchedPair]) -> Tensor:
     return traces
 
 
+def _mix(params: DecoderParams, context: Tensor, parametric: Tensor, *, has_bans: bool) -> Mixture:
+    """The mixture of ``[P, V]`` rows. Rules cannot reckon with ``-inf``, a banned token's logit in both."""
+    if not has_bans:
+        return mix(params, {CONTEXT: context, PARAMETRIC: parametric})
+    banned = context == -torch.inf
+    mixture = mix(params, {CONTEXT: context.clamp(min=_BANNED), PARAMETRIC: parametric.clamp(min=_BANNED)})
+    return replace(mixture, scores=mixture.scores.masked_fill(banned, -torch.inf))
+
+
 def end(logits: Tensor, rows: Mapping[int, HalfRow]) -> None:
     """Let the rows that have an ``end_id`` end now; ``logits`` are changed in place."""
     for index, row in rows.items():
@@ -67,12 +79,12 @@ def end(logits: Tensor, rows: Mapping[int, HalfRow]) -> None:
 
 
 def _groups(pairs: Sequence[MatchedPair], device: torch.device) -> Iterator[tuple[DecoderParams, list[int]]]:
-    """Indices of pairs in step that can be mixed at once: one rule, and on a CPU a few at a time."""
-    by_rule: dict[DecoderParams, list[int]] = {}
+    """Indices of pairs in step that can be mixed at once: of one rule, constrained or not, on a CPU a few at a time."""
+    by_rule: dict[tuple[DecoderParams, bool], list[int]] = {}
     for index, pair in enumerate(pairs):
         if pair.is_in_step:
-            by_rule.setdefault(pair.context.half.params, []).append(index)
-    for params, members in by_rule.items():
+            by_rule.setdefault((pair.context.half.params, pair.is_constrained), []).append(index)
+    for (params, _), members in by_rule.items():
         size = _CPU_CHUNK if device.type == "cpu" else len(members)
         for start in range(0, len(members), size):
             yield params, members[start : start + size]

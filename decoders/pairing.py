@@ -100,12 +100,14 @@ class HalfRow:
         half: which part of which pair.
         prompt_ids, output_ids: live views of the request's tokens; ``output_ids`` grows as it runs.
         end_id: a token that ends the request at once: set where no scheduler keeps the half in step with the other.
+        is_constrained: a grammar bans tokens, whose logits are ``-inf``.
     """
 
     half: Half
     prompt_ids: Sequence[int] = field(default=(), compare=False)
     output_ids: Sequence[int] = field(default=(), compare=False)
     end_id: int | None = None
+    is_constrained: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,11 @@ class MatchedPair:
     def position(self) -> int:
         """Index of the token that the pair chooses next."""
         return len(self.context.output_ids)
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether a grammar bans tokens; it does so for both halves."""
+        return self.context.is_constrained
 
     @property
     def is_in_step(self) -> bool:

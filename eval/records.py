@@ -11,6 +11,7 @@ from eval.types import Trial
 from rag.core.answer import Answer, Citation, Conflict
 from rag.core.errors import StorageError
 from rag.core.passages import Passage, ScoredPassage
+from rag.core.verdict import Verdict
 
 # A coefficient of the parametric stream this close to 0 changes no token.
 _NEUTRAL = 1e-6
@@ -38,6 +39,25 @@ class ConflictSummary:
 
 
 @dataclass(frozen=True)
+class VerdictSummary:
+    """The verdict on an answer without its passages.
+
+    Attributes:
+        kind, flags, summary: as in :class:`rag.core.verdict.Verdict`.
+        positions: the answer of each, the leading one first.
+        memory_answer, knows, relation: of the model's memory; ``None`` if it was not asked.
+    """
+
+    kind: str
+    summary: str
+    flags: tuple[str, ...] = ()
+    positions: tuple[str, ...] = ()
+    memory_answer: str | None = None
+    knows: float | None = None
+    relation: str | None = None
+
+
+@dataclass(frozen=True)
 class BatchTiming:
     """The batch in which a question was answered; its wall time is every member's latency."""
 
@@ -58,6 +78,7 @@ class Record:
         num_dropped: passages left out because the prompt would not fit.
         tokens: prompt tokens of both streams and generated tokens.
         timings_ms: by stage, of the whole batch.
+        verdict: what the sources say; ``None`` where the run made none.
         fingerprint: of the run's identity.
         versions: of the packages that produced the answer.
     """
@@ -83,10 +104,14 @@ class Record:
     batch: BatchTiming = BatchTiming(0, 1, 0.0)
     fingerprint: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    verdict: VerdictSummary | None = None
 
     def to_line(self) -> str:
         """The record as one line of JSON, its end included."""
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False) + "\n"
+        values = asdict(self)
+        if self.verdict is None:
+            del values["verdict"]  # as in files of the versions before it
+        return json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
 
     @property
     def is_ranking_only(self) -> bool:
@@ -101,8 +126,8 @@ class Record:
             StorageError: fields are missing, unknown or of another type.
         """
         known = {item.name for item in fields(cls)}
-        if set(values) != known:
-            odd = ", ".join(sorted(set(values) ^ known))
+        odd = ", ".join(sorted((set(values) | {"verdict"}) ^ known))
+        if odd:
             raise StorageError(f"the result file's line lacks or adds fields ({odd}); it was made by another version")
         try:
             return cls(**{key: _restored(key, value) for key, value in values.items()})
@@ -121,6 +146,7 @@ def answered(trial: Trial, answer: Answer, ranking: Sequence[ScoredPassage] | No
         decoder=answer.decoder,
         finish_reason=answer.finish_reason,
         conflict=_trace(answer.conflict),
+        verdict=_verdict(answer.verdict),
         tokens=asdict(answer.tokens),
         timings_ms=dict(answer.timings_ms),
         batch=batch,
@@ -169,12 +195,24 @@ def _trace(conflict: Conflict) -> ConflictSummary:
     )
 
 
+def _verdict(verdict: Verdict | None) -> VerdictSummary | None:
+    if verdict is None:
+        return None
+    answers = tuple(position.answer for position in verdict.positions)
+    memory = verdict.memory
+    voice = (memory.answer, memory.knows, memory.relation) if memory else (None, None, None)
+    return VerdictSummary(verdict.kind, verdict.summary, verdict.flags, answers, *voice)
+
+
 def _restored(key: str, value: Any) -> Any:
     match key:
         case "ranking" if value is not None:
             return tuple((doc_id, score) for doc_id, score in value)
         case "conflict" if value is not None:
             return ConflictSummary(**value)
+        case "verdict" if value is not None:
+            lists = {name: tuple(value[name]) for name in ("flags", "positions")}
+            return VerdictSummary(**(value | lists))
         case "batch":
             return BatchTiming(**value)
     return tuple(value) if isinstance(value, list) else value

@@ -6,19 +6,24 @@ ConcordRetriever(engine=Client("http://127.0.0.1:8080", library="harbour")).invo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.retrievers import BaseRetriever
-from pydantic import Field
+from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.utils.function_calling import convert_to_json_schema
+from pydantic import BaseModel, Field
 
 from rag.core.answer import Answer
-from rag.core.errors import QuestionError
+from rag.core.errors import QuestionError, SettingError
 from rag.core.history import SpeakerRole, alternate_turns
 from rag.core.query import Message
 
@@ -74,6 +79,34 @@ class ConcordChatModel(BaseChatModel):
             if run_manager is not None:
                 run_manager.on_llm_new_token(event.text, chunk=chunk)
             yield chunk
+
+    def with_structured_output(
+        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+        """Answers that follow a schema, parsed; needs an engine that can bound its tokens (vLLM).
+
+        Args:
+            schema: a pydantic class, a ``TypedDict``, or a JSON Schema with a ``title``.
+            include_raw: give ``{"raw": message, "parsed": value, "parsing_error": error}`` in place of the value.
+            **kwargs: ``method="json_schema"`` and ``strict`` are taken, since they change nothing.
+
+        Raises:
+            SettingError: another method.
+        """
+        method = kwargs.pop("method", "json_schema")
+        kwargs.pop("strict", None)
+        if method != "json_schema" or kwargs:
+            odd = ", ".join(kwargs) or f"method={method!r}"
+            raise SettingError(f"{odd}; with_structured_output takes method='json_schema' and include_raw alone")
+        bound = self.bind(json_schema=json.dumps(convert_to_json_schema(schema)))
+        parser: Runnable[Any, Any] = JsonOutputParser()
+        if isinstance(schema, type) and issubclass(schema, BaseModel):
+            parser = PydanticOutputParser(pydantic_object=schema)
+        if not include_raw:
+            return bound | parser
+        parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+        failed = RunnablePassthrough.assign(parsed=lambda _: None)
+        return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
     def _options(self, stop: list[str] | None, call_options: dict[str, Any]) -> dict[str, Any]:
         return {**self.options, **({"stop": tuple(stop)} if stop else {}), **call_options}

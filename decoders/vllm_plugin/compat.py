@@ -107,7 +107,7 @@ CPU_WORKER: Needs = {
 CLIENT: Needs = {
     "vllm.engine.arg_utils": ("AsyncEngineArgs(scheduler_cls, worker_cls, logits_processors)",),
     "vllm.lora.request": ("LoRARequest(lora_name, lora_int_id, lora_path)",),
-    "vllm.sampling_params": ("RequestOutputKind.DELTA",),
+    "vllm.sampling_params": ("RequestOutputKind.DELTA", "StructuredOutputsParams(json)"),
     "vllm.v1.engine.async_llm": (
         "AsyncLLM.errored",
         "AsyncLLM.from_engine_args(engine_args)",
@@ -165,6 +165,7 @@ if TYPE_CHECKING:
     from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU as PunicaWrapperCPU
     from vllm.lora.request import LoRARequest as LoRARequest
     from vllm.sampling_params import RequestOutputKind as RequestOutputKind
+    from vllm.sampling_params import StructuredOutputsParams as StructuredOutputsParams
     from vllm.v1.engine.async_llm import AsyncLLM as AsyncLLM
     from vllm.v1.engine.exceptions import EngineDeadError as EngineDeadError
     from vllm.v1.engine.exceptions import EngineGenerateError as EngineGenerateError
@@ -224,6 +225,12 @@ class SchedulerHooks(_Base):
         return super()._free_request(request, *args, **kwargs)
 
 
+def refusals() -> tuple[type[Exception], ...]:
+    """What vLLM raises in the caller's process when a request is at fault; not all of it is a ``ValueError``."""
+    kind = getattr(importlib.import_module("vllm.exceptions"), "VLLMClientError", None)
+    return (ValueError,) if kind is None else (ValueError, kind)
+
+
 _LAZY = {
     "AsyncEngineArgs": ("vllm.engine.arg_utils", CLIENT),
     "AsyncLLM": ("vllm.v1.engine.async_llm", CLIENT),
@@ -234,6 +241,7 @@ _LAZY = {
     "LoRARequest": ("vllm.lora.request", CLIENT),
     "PunicaWrapperCPU": ("vllm.lora.punica_wrapper.punica_cpu", CPU_WORKER),
     "RequestOutputKind": ("vllm.sampling_params", CLIENT),
+    "StructuredOutputsParams": ("vllm.sampling_params", CLIENT),
     "Worker": ("vllm.v1.worker.gpu_worker", WORKER),
 }
 

@@ -36,7 +36,6 @@ _REFUSED = {
     "allowed_token_ids": None,
     "bad_words": None,
     "min_tokens": 0,
-    "structured_outputs": None,
     "prompt_logprobs": None,
 }
 
@@ -98,7 +97,7 @@ class PairProcessorV2(V2Processor):
     def __init__(self, vllm_config: VllmConfig, req_states: LogitsProcRequestState) -> None:
         del vllm_config
         self._states = req_states
-        self._halves: dict[int, tuple[Half, int | None]] = {}
+        self._halves: dict[int, tuple[Half, int | None, bool]] = {}
 
     @classmethod
     def validate_params(cls, sampling_params: SamplingParams) -> None:
@@ -110,7 +109,7 @@ class PairProcessorV2(V2Processor):
         half = Half.from_extra_args(sampling_params.extra_args)
         self._halves.pop(req_idx, None)
         if half is not None:
-            self._halves[req_idx] = half, _end_id(half, sampling_params)
+            self._halves[req_idx] = half, _end_id(half, sampling_params), _is_constrained(sampling_params)
         return half is not None
 
     def apply(self, logits: Tensor, ctx: LogitsContext) -> Tensor:
@@ -126,18 +125,24 @@ class PairProcessorV2(V2Processor):
             TRACE_BUFFER.put(pairs, decide(logits, pairs))
         return logits
 
-    def _row(self, half: Half, end_id: int | None, slot: int, num_tokens: int) -> HalfRow:
+    def _row(self, half: Half, end_id: int | None, is_constrained: bool, slot: int, num_tokens: int) -> HalfRow:
         num_prompt = int(self._states.prompt_len.np[slot])
         if half.draw is None or not half.draw.has_penalties:
-            return HalfRow(half, (), range(max(num_tokens - num_prompt, 0)), end_id)
+            return HalfRow(half, (), range(max(num_tokens - num_prompt, 0)), end_id, is_constrained)
         # Penalties count tokens, which only the device has: the one case in which a step waits for it.
         ids = self._states.all_token_ids.gpu[slot, :num_tokens].tolist()
-        return HalfRow(half, ids[:num_prompt], ids[num_prompt:], end_id)
+        return HalfRow(half, ids[:num_prompt], ids[num_prompt:], end_id, is_constrained)
 
 
 def _make_row(params: SamplingParams, prompt_ids: list[int] | None, output_ids: list[int]) -> HalfRow | None:
     half = Half.from_extra_args(params.extra_args)
-    return None if half is None else HalfRow(half, prompt_ids or (), output_ids, _end_id(half, params))
+    if half is None:
+        return None
+    return HalfRow(half, prompt_ids or (), output_ids, _end_id(half, params), _is_constrained(params))
+
+
+def _is_constrained(params: SamplingParams) -> bool:
+    return params.structured_outputs is not None
 
 
 def _end_id(half: Half, params: SamplingParams) -> int | None:

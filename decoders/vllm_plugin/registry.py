@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # Longest wait of one half for the other, seconds.
 LONE_TIMEOUT_S = 60.0
-# What the halves of one answer must have in common, besides the decoder: what ends them and how they draw.
+# What the halves of one answer must have in common, besides the decoder and the grammar: what ends them and how they
+# draw.
 _ENDINGS = ("max_tokens", "stop", "stop_token_ids", "ignore_eos")
 _DRAWS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 
@@ -164,7 +165,7 @@ def _check_match(one: Request, other: Request, half: Half) -> None:
     assert first is not None
     if first.params != half.params:
         raise PairError(f"the halves of pair {half.pair_id!r} name different decoders; give both the same")
-    for name in (*_ENDINGS, *_DRAWS, "seed"):
+    for name in (*_ENDINGS, *_DRAWS, "seed", "structured_outputs"):
         x, y = getattr(a, name), getattr(b, name)
         if x != y:
             raise PairError(f"the halves of pair {half.pair_id!r} differ in {name}: {x!r}, {y!r}; give both the same")

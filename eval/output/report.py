@@ -16,6 +16,7 @@ from eval.metrics.names import describe_metric
 from eval.metrics.stats import Interval, show_confidence
 from eval.output.answers import answer_rows
 from eval.output.svg import NUM_SERIES, Bar, Curve, bars, curves, differences
+from eval.output.verdicts import verdict_rows
 from eval.run.store import Run
 from eval.run.summary import Summary
 from eval.studies.compare import Comparison, differing_settings
@@ -71,6 +72,7 @@ def report_page(
             figures=_figures(summaries, labels),
             differences=_differences(comparisons, labels) if comparisons else None,
             base=labels[runs[0].name],
+            verdicts=_verdicts(summaries, labels),
             latency=_latency(runs, labels),
             costs=_costs(summaries, labels),
             answers=rows,
@@ -155,6 +157,14 @@ def _difference_note(base: str, comparisons: Sequence[Comparison], unmoved: Sequ
 def _difference_row(item: Comparison, labels: Labels) -> list[str]:
     test = item.test
     return [item.metric, labels[item.other], _show(test.interval, "+"), f"{test.p_value:.4f}", str(test.num_questions)]
+
+
+def _verdicts(summaries: Sequence[Summary], labels: Labels) -> PageTable | None:
+    """What the sources said in each run; ``None`` where no run made verdicts."""
+    counts = [summary.verdicts for summary in summaries]
+    if not any(counts):
+        return None
+    return PageTable(["verdict", *(labels[summary.name] for summary in summaries)], verdict_rows(counts))
 
 
 def _latency(runs: Sequence[Run], labels: Labels) -> Markup:

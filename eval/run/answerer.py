@@ -81,8 +81,8 @@ class EngineAnswerer:
         if self.config.arm == "retrieved":
             contents = sorted(self.engine.library.hashes(is_live=True).items())
             identity["library"] = hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
-        if (skill := self.engine.components.skills.reader(self.engine.config.skill)) is not None:
-            identity["skill"] = skill.adapter.name
+        if not self.config.is_retrieval_only and (skill := self._skill()):
+            identity["skill"] = skill
         if self.config.patches != "none":
             identity["patch_profile"] = load_profile(self.engine.config.patch_profile).fingerprint()
         return identity
@@ -125,6 +125,11 @@ class EngineAnswerer:
     def factory(self) -> Callable[[], Answerer]:
         """Opens the same library, which the other process must be able to reach."""
         return partial(_reopen, self.engine.library.opener(), self.config)
+
+    def _skill(self) -> str:
+        """What names the weights of the skill that reads the passages; empty for none. "auto" alone names nothing."""
+        skill = self.engine.components.skills.reader(self.engine.config.skill)
+        return skill.adapter.name if skill else ""
 
     def _state(self, trial: Trial, patching: Patching | None) -> State:
         """The trial as the pipeline's state: the engine finds the passages where the trial has none."""

@@ -136,7 +136,8 @@ def open_engine(config: RunConfig, questions: Sequence[Question], folder: Path) 
         passages = load_corpus(config.corpus) if config.corpus else collect_passages(questions)
         if not passages and not config.library:
             raise SettingError(f"{config.dataset} has no passages; give a corpus or a library to retrieve from")
-        failed = engine.add([as_document(passage) for passage in passages]).failed
+        # Without passages the library is only read, so that nobody who writes to it stands in the way.
+        failed = engine.add([as_document(passage) for passage in passages]).failed if passages else ()
         if failed:
             first = f"{failed[0].source!r}: {failed[0].reason}"
             raise SourceError(f"{len(failed)} of {len(passages)} documents cannot be added (first: {first})")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.metrics.scores import Score, score
+from eval.metrics.verdicts import VerdictCounts, count_verdicts
 from eval.records import Record
 from eval.run.store import Run
 from rag.core.errors import StorageError
@@ -42,6 +43,7 @@ class Summary:
         scores: in the order of the metrics asked for.
         inapplicable: metrics asked for that apply to no question.
         confidence: of the intervals of ``scores``.
+        verdicts: what the sources said; ``None`` where the run made no verdicts.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Summary:
     costs: Costs
     inapplicable: tuple[str, ...] = ()
     confidence: float = 0.95
+    verdicts: VerdictCounts | None = None
 
     def aggregates(self) -> dict[str, dict[str, float]]:
         """Value, interval and number of questions by metric: the reproducible part."""
@@ -69,7 +72,8 @@ class Summary:
         """The summary as plain JSON values."""
         counts = {"num_trials": self.num_trials, "num_answered": self.num_answered, "num_refused": self.num_refused}
         figures = {"metrics": self.aggregates(), "inapplicable": self.inapplicable, "costs": vars(self.costs)}
-        return {"name": self.name, **counts, **figures}
+        verdicts = self.verdicts.to_dict() if self.verdicts else None
+        return {"name": self.name, **counts, **figures, "verdicts": verdicts}
 
 
 def summarize(run: Run, metrics: Sequence[str], confidence: float = 0.95, seed: int = 0) -> Summary:
@@ -92,6 +96,7 @@ def summarize(run: Run, metrics: Sequence[str], confidence: float = 0.95, seed: 
         costs=measure_costs(run.records),
         inapplicable=tuple(metric for metric, item in scores.items() if item is None),
         confidence=confidence,
+        verdicts=count_verdicts(run.records, str(run.identity.get("engine.policy", ""))),
     )
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rag.service.catalog.base import LibraryCatalog
     from rag.service.settings import ServiceSettings
 
-_SHUTDOWN_S = 20
-
 
 def check_address(host: str, port: int, *, has_keys: bool) -> None:
     """Refuse an address that cannot be listened on, before the models are loaded.
@@ -47,27 +45,14 @@ def listen(app: FastAPI, settings: ServiceSettings, host: str, port: int, proxie
     import uvicorn
 
     from rag.client.discovery import announced
-    from rag.service.http import KEEP_ALIVE_S, PatientProtocol
+    from rag.service.http import server_options
     from rag.service.telemetry import log_to
 
     log_to()
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     announce(app.state.concord.catalog, url, settings.keys)
     with announced(settings.root, url, has_keys=settings.keys is not None):
-        uvicorn.run(
-            app,
-            host=host,
-            port=port,
-            http=PatientProtocol,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            # Anybody can send X-Forwarded-For: it counts from a proxy that the operator has named.
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=proxies,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_SHUTDOWN_S,
-        )
+        uvicorn.run(app, host=host, port=port, **server_options(proxies))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class AsyncClient:
     """One library of a service. Errors are those of :mod:`rag.core.errors`, as from an engine.
 
     Args:
-        base_url: where the service is, such as ``http://127.0.0.1:8080``.
+        base_url: where the service is, such as ``http://127.0.0.1:8080``; ``/v1`` behind it is left out.
         library: the library's name; :meth:`create` makes it.
         api_key: needed when the service has keys.
         transport: another way to the service, for tests and proxies.
@@ -42,7 +42,10 @@ class AsyncClient:
         self.patches = AsyncPatches(self)
         self._calls = Calls(library)
         self._http = httpx.AsyncClient(
-            base_url=base_url, headers=wire.headers(api_key), timeout=wire.TIMEOUT, transport=transport
+            base_url=wire.service_root(base_url),
+            headers=wire.headers(api_key),
+            timeout=wire.TIMEOUT,
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:

@@ -7,7 +7,7 @@ sent the JSON of its reply; what it returns is the method's result.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -15,7 +15,15 @@ from typing import Any, Generic, TypeVar
 from langchain_core.documents import Document
 
 from rag.client import wire
-from rag.client.uploads import batch_texts, file_requests, merge_reports, read_uploads
+from rag.client.uploads import (
+    Uploads,
+    batch_texts,
+    files_body,
+    find_uploads,
+    follow_params,
+    merge_reports,
+    read_batch,
+)
 from rag.core.answer import Answer
 from rag.core.errors import PatchError, UnavailableError
 from rag.core.passages import Passage, ScoredPassage
@@ -74,15 +82,43 @@ class Calls:
     def add(self, items: Iterable[str | Path | Document] | str | Path | Document, *, sync: bool) -> Plan[AddReport]:
         listed = [items] if isinstance(items, (str, Path, Document)) else list(items)
         texts = [item for item in listed if isinstance(item, Document)]
-        uploads = read_uploads(item for item in listed if not isinstance(item, Document))
-        jobs: list[tuple[str, dict[str, Any], dict[str, Any]]]
-        jobs = [("documents", {"json": body}, {}) for body in batch_texts(texts)]
-        jobs += [("files", *request) for request in file_requests(uploads, sync=sync)]
-        reports = [uploads.report]
-        for job in jobs:
-            reply = yield from self._job(*job)
-            reports += [wire.parse_add_report(reply)]
-        return merge_reports(reports)
+        uploads = find_uploads(item for item in listed if not isinstance(item, Document))
+        reports: list[AddReport] = []
+        for body in batch_texts(texts):
+            reply = yield from self._job("documents", {"json": body})
+            reports.append(wire.parse_add_report(reply))
+        return merge_reports([*reports, *(yield from self._add_files(uploads, sync=sync))])
+
+    def _add_files(self, uploads: Uploads, *, sync: bool) -> Plan[list[AddReport]]:
+        """Send files in as many requests as they need. Where one holds all of its folders, the service follows them."""
+        reports: list[AddReport] = []
+        failed = list(uploads.report.failed)
+        batches = uploads.batches()
+        is_followed = False
+        for batch in batches:
+            contents, unread = read_batch(batch)
+            failed += unread
+            is_followed = bool(uploads.roots) and len(batches) == 1 and not failed
+            params = follow_params(uploads, sync=sync) if is_followed else {}
+            if contents:
+                reply = yield from self._job("files", files_body(contents), params)
+                reports.append(wire.parse_add_report(reply))
+        if uploads.roots and not is_followed:
+            reports.append((yield from self._follow(uploads, sync=sync)))
+        return [replace(uploads.report, failed=tuple(failed)), *reports]
+
+    def _follow(self, uploads: Uploads, *, sync: bool) -> Plan[AddReport]:
+        """What the service does with the folders of one request, for those that took several."""
+        documents = yield from self.documents()
+        gone = uploads.find_gone(documents)
+        names = tuple(document.source for document in gone)
+        num_passages = sum(document.num_passages for document in documents)
+        if not sync:
+            return AddReport(gone=names, num_passages=num_passages)
+        for document in gone:
+            yield Call("DELETE", f"{self._path}/documents/{document.doc_id}")
+        num_removed = sum(document.num_passages for document in gone)
+        return AddReport(removed=names, num_passages=num_passages - num_removed, num_new_passages=-num_removed)
 
     def remove(self, sources: Iterable[str | Path]) -> Plan[list[DocumentInfo]]:
         chosen = wire.find_documents((yield from self.documents()), sources)

@@ -25,7 +25,7 @@ class Client:
     """One library of a service. Errors are those of :mod:`rag.core.errors`, as from an engine.
 
     Args:
-        base_url: where the service is, such as ``http://127.0.0.1:8080``.
+        base_url: where the service is, such as ``http://127.0.0.1:8080``; ``/v1`` behind it is left out.
         library: the library's name; :meth:`create` makes it.
         api_key: needed when the service has keys.
         transport: another way to the service, for tests and proxies.
@@ -38,7 +38,10 @@ class Client:
         self.patches = Patches(self)
         self._calls = Calls(library)
         self._http = httpx.Client(
-            base_url=base_url, headers=wire.headers(api_key), timeout=wire.TIMEOUT, transport=transport
+            base_url=wire.service_root(base_url),
+            headers=wire.headers(api_key),
+            timeout=wire.TIMEOUT,
+            transport=transport,
         )
 
     def __enter__(self) -> Self:
@@ -58,8 +61,9 @@ class Client:
     def add(self, items: Iterable[str | Path | Document] | str | Path | Document, *, sync: bool = False) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; returns when they are in the library.
 
-        Files of a folder are named by it (``archive/2019/report.pdf``). What cannot be read is in the report. ``sync``
-        sends the files in one request and removes documents of these folders that are not among them.
+        Files of a folder are named by it (``archive/2019/report.pdf``). What cannot be read is in the report. A
+        folder may be of any size: it is sent in as many requests as it needs, and read request by request. ``sync``
+        removes documents of these folders whose file is gone.
         """
         return self._run(self._calls.add(items, sync=sync))
 

@@ -11,9 +11,11 @@ from langchain_core.documents import Document
 
 from rag.core.errors import SourceError
 from rag.core.passages import document_location
-from rag.core.reports import AddCost, AddReport, FailedSource
+from rag.core.reports import AddCost, AddReport, DocumentInfo, FailedSource
+from rag.ingest.follow import is_below, is_file_gone
 from rag.ingest.gather import Gathered, gather
 from rag.ingest.parts import document_name
+from rag.ingest.source import Source
 
 _COUNTS = ("seconds", "num_embedded", "num_resumed", "embed_seconds")
 _LISTS = tuple(field.name for field in fields(AddReport) if isinstance(field.default, tuple))
@@ -25,28 +27,55 @@ _MAX_TEXTS = 500
 
 @dataclass(frozen=True)
 class Upload:
-    """One file, and the name that it gets in the library."""
+    """One file that is to be sent: the name that it gets in the library, how to read it, and its size in bytes."""
 
     name: str
-    content: bytes
+    source: Source
+    size: int = 0
 
 
 @dataclass(frozen=True)
 class Uploads:
-    """What paths come to.
+    """What paths come to. Nothing is read yet: a folder may be larger than the memory.
 
     Attributes:
         files: what can be sent, each name once.
-        folders: the folders, as in the names, that were looked through.
-        report: what could not be read here, and what was left out.
+        roots: the folders that were looked through, each with its name in the library.
+        report: what could not be found or taken here, and what was left out.
     """
 
     files: tuple[Upload, ...]
-    folders: tuple[str, ...]
+    roots: tuple[tuple[str, Path], ...]
     report: AddReport
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The names of the folders."""
+        return tuple(dict.fromkeys(name for name, _ in self.roots))
 
-def read_uploads(items: Iterable[str | Path]) -> Uploads:
+    def batches(self) -> list[list[Upload]]:
+        """Files in requests that a service takes by default."""
+        batches: list[list[Upload]] = []
+        size = 0
+        for file in self.files:
+            if not batches or size + file.size > _MAX_BYTES or len(batches[-1]) == _MAX_FILES:
+                batches.append([])
+                size = 0
+            batches[-1].append(file)
+            size += file.size
+        return batches
+
+    def find_gone(self, documents: Iterable[DocumentInfo]) -> list[DocumentInfo]:
+        """The documents below these folders whose file is not there any more."""
+        names = {file.name for file in self.files}
+        return [document for document in documents if document.source not in names and self._is_gone(document.source)]
+
+    def _is_gone(self, source: str) -> bool:
+        below = [root / source[len(name) + 1 :] for name, root in self.roots if is_below(source, [name])]
+        return bool(below) and all(is_file_gone(str(path)) for path in below)
+
+
+def find_uploads(items: Iterable[str | Path]) -> Uploads:
     """The files that ``items`` name, folders recursively.
 
     A file in a folder is named by the folder and the way from there (``archive/2019/report.pdf``), a file that was
@@ -56,49 +85,48 @@ def read_uploads(items: Iterable[str | Path]) -> Uploads:
         SourceError: two files would get one name, and the last would replace the other.
     """
     files: dict[str, Upload] = {}
-    folders: list[str] = []
+    roots: list[tuple[str, Path]] = []
     reports: list[AddReport] = []
     for item in items:
         gathered = gather([item])
         root = Path(gathered.folders[0]) if gathered.folders else None
-        folders += [root.name] if root else []
-        failed = list(gathered.failed)
+        roots += [(root.name, root)] if root else []
         for source in gathered.sources:
             path = Path(source.name)
             name = f"{root.name}/{path.relative_to(root).as_posix()}" if root else path.name
             if name in files:
                 raise SourceError(f"two files would be named {name!r} in the library; add the folder above both")
-            try:
-                files[name] = Upload(name, source.read())
-            except SourceError as error:
-                failed.append(FailedSource(source.name, str(error)))
-        reports.append(_local_report(gathered, failed))
-    return Uploads(tuple(files.values()), tuple(dict.fromkeys(folders)), merge_reports(reports))
+            files[name] = Upload(name, source, _size(path))
+        reports.append(_local_report(gathered))
+    return Uploads(tuple(files.values()), tuple(roots), merge_reports(reports))
 
 
-def file_requests(uploads: Uploads, *, sync: bool) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Multipart body and parameters of each request that adds files.
+def read_batch(batch: Sequence[Upload]) -> tuple[list[tuple[str, bytes]], list[FailedSource]]:
+    """The names and contents of a batch, and what could not be read."""
+    contents, failed = [], []
+    for file in batch:
+        try:
+            contents.append((file.name, file.source.read()))
+        except SourceError as error:
+            failed.append(FailedSource(file.source.name, str(error)))
+    return contents, failed
 
-    One request says which folders it holds as a whole; with ``sync`` all files go in one, since the service compares
-    what it holds with that.
-    """
-    is_followed = bool(uploads.folders and uploads.files)
-    batches = [list(uploads.files)] if sync and is_followed else list(_batch_files(uploads.files))
-    params = {"folder": list(uploads.folders), "sync": sync} if is_followed and len(batches) == 1 else {}
-    return [({"files": [("files", (file.name, file.content)) for file in batch]}, params) for batch in batches]
+
+def files_body(contents: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+    """The multipart body of a request that adds files."""
+    return {"files": [("files", file) for file in contents]}
 
 
-def _batch_files(files: Sequence[Upload]) -> Iterator[list[Upload]]:
-    """Files in requests that a service takes by default."""
-    batch: list[Upload] = []
-    for file in files:
-        is_full = sum(len(each.content) for each in batch) + len(file.content) > _MAX_BYTES
-        if batch and (is_full or len(batch) == _MAX_FILES):
-            yield batch
-            batch = []
-        batch.append(file)
-    if batch:
-        yield batch
+def follow_params(uploads: Uploads, *, sync: bool) -> dict[str, Any]:
+    """The parameters by which a request says that it holds all files of the folders."""
+    return {"folder": list(uploads.folders), "sync": sync}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # reading it fails too, and says why
 
 
 def batch_texts(documents: Iterable[Document]) -> Iterator[dict[str, Any]]:
@@ -120,15 +148,18 @@ def batch_texts(documents: Iterable[Document]) -> Iterator[dict[str, Any]]:
 
 
 def merge_reports(reports: Sequence[AddReport]) -> AddReport:
-    """Several additions as one; the state of the library is the last one's."""
+    """Several additions as one; the state of the library is the last one's that knows it."""
     if not reports:
         return AddReport()
+    last = next(
+        (report for report in reversed(reports) if report.num_read or report.gone or report.removed), reports[-1]
+    )
     lists = {name: tuple(item for report in reports for item in getattr(report, name)) for name in _LISTS}
     num_new = sum(report.num_new_passages for report in reports)
     counts = {name: sum(getattr(report.cost, name) for report in reports) for name in _COUNTS}
-    cost = AddCost(**counts, bytes_per_passage=reports[-1].cost.bytes_per_passage)
-    return AddReport(**lists, num_passages=reports[-1].num_passages, num_new_passages=num_new, cost=cost)
+    cost = AddCost(**counts, bytes_per_passage=last.cost.bytes_per_passage)
+    return AddReport(**lists, num_passages=last.num_passages, num_new_passages=num_new, cost=cost)
 
 
-def _local_report(gathered: Gathered, failed: Sequence[FailedSource]) -> AddReport:
-    return AddReport(failed=tuple(failed), skipped=gathered.skipped, left_out=gathered.left_out)
+def _local_report(gathered: Gathered) -> AddReport:
+    return AddReport(failed=gathered.failed, skipped=gathered.skipped, left_out=gathered.left_out)

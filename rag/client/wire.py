@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from rag.core.answer import Answer, Step, TokenEvent
 from rag.core.errors import (
     ConcordError,
+    FormatError,
     InputError,
     LibraryError,
     PatchError,
@@ -48,6 +49,7 @@ _ERRORS: dict[str, type[ConcordError]] = {
     "invalid_skill": SkillError,
     "invalid_file": SourceError,
     "unknown_file_type": SourceError,
+    "unsupported_field": FormatError,
     "storage_unavailable": StorageError,
 }
 _CHAT_FIELDS = ("temperature", "top_p", "seed", "max_tokens", "stop")
@@ -60,11 +62,16 @@ def chat_body(library: str, question: str, options: Mapping[str, Any], *, is_str
         SettingError: a sampling option that the service does not take.
     """
     rest = {key: value for key, value in options.items() if value is not None}
-    missing = sorted(rest.keys() & (Sampling.__dataclass_fields__.keys() - set(_CHAT_FIELDS)))
+    missing = sorted(rest.keys() & (Sampling.__dataclass_fields__.keys() - {*_CHAT_FIELDS, "json_schema"}))
     if missing:
         raise SettingError(f"{missing[0]}={rest[missing[0]]!r}; over HTTP expected one of {', '.join(_CHAT_FIELDS)}")
     turns = [m if isinstance(m, Message) else Message(**m) for m in rest.pop("history", ())]
     chat = {key: rest.pop(key) for key in _CHAT_FIELDS if key in rest}
+    if schema := rest.pop("json_schema", ""):
+        chat["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": json.loads(schema)},
+        }
     messages = [asdict(turn) for turn in (*turns, Message("user", question))]
     rag = {**rest, "library": library, "trace": True}
     return {"model": library, "messages": messages, "stream": is_stream, "rag": rag, **chat}
@@ -181,6 +188,11 @@ def reaching(base_url: object) -> Iterator[None]:
     except httpx.TransportError as error:
         reason = error or type(error).__name__
         raise UnavailableError(f"no service answers at {base_url} ({reason}); is it running?") from error
+
+
+def service_root(base_url: str) -> str:
+    """The address of a service; OpenAI's clients want it with ``/v1``, and so do many people."""
+    return base_url.rstrip("/").removesuffix("/v1")
 
 
 def headers(api_key: str | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 ConcordError
 ├── InputError          the caller's input is at fault (exit code 2)
 │   ├── SettingError        an unknown or impossible setting
+│   │   └── FormatError         a form of the answer that the engine cannot hold
 │   ├── QuestionError       an empty question, or one longer than the model's window
 │   ├── ModelError          a model that cannot be found, read or used
 │   ├── SourceError         a document that cannot be read
@@ -28,6 +29,10 @@ class InputError(ConcordError):
 
 class SettingError(InputError):
     """An unknown setting, or a value that the setting cannot take."""
+
+
+class FormatError(SettingError):
+    """A form of the answer, such as a JSON schema, that the engine cannot hold its tokens to."""
 
 
 class QuestionError(InputError):

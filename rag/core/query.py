@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,13 @@ PatchMode = Literal["off", "auto", "only"]
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_json_object(text: object) -> bool:
+    try:
+        return isinstance(text, str) and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_number(value: object) -> bool:
@@ -52,6 +60,8 @@ class Sampling:
         min_p: draw among tokens of at least this share of the best one's probability; 0.0 is off.
         seed: each request draws from its own generator with this seed.
         stop: texts that end the answer; they are not part of it. A single text is a list of one.
+        json_schema: the JSON Schema that the answer follows, as JSON text; empty is off. Needs an engine that can bound
+            its tokens (vLLM). The verdict then changes nothing in the text.
     """
 
     max_tokens: int = 64
@@ -61,6 +71,7 @@ class Sampling:
     min_p: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    json_schema: str = ""
 
     def __post_init__(self) -> None:
         check(self, "max_tokens", _is_whole(self.max_tokens) and self.max_tokens >= 1, "a whole number of at least 1")
@@ -74,6 +85,9 @@ class Sampling:
         is_list = isinstance(stop, Sequence) and all(isinstance(text, str) and text for text in stop)
         check(self, "stop", is_list, "a text that ends the answer, or a list of such texts")
         object.__setattr__(self, "stop", tuple(stop))
+        check(
+            self, "json_schema", self.json_schema == "" or _is_json_object(self.json_schema), "a JSON object, as text"
+        )
 
 
 @dataclass(frozen=True)

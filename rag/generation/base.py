@@ -11,6 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from decoders.streams import CONTEXT, PARAMETRIC
 from rag.core.answer import Step
+from rag.core.errors import FormatError
 from rag.core.query import Message
 from rag.generation.adapters.adapter import Adapter
 from rag.generation.request import Prompt, Request
@@ -25,6 +26,7 @@ __all__ = [
     "Prompt",
     "Request",
     "Scorer",
+    "check_can_constrain",
     "collect",
 ]
 
@@ -85,6 +87,8 @@ class Generator(Protocol):
     * A request's tokens depend on that request alone, never on its batch mates.
     * :meth:`stream` may be called from several threads at once; their requests share one running batch.
     * A request that fails ends its own call, no other.
+    * An attribute ``can_constrain`` that is true says that answers follow ``Sampling.json_schema``. Without it no
+      request with a schema gets here.
     * Closing an iterator, or cancelling its reading (:mod:`rag.generation.cancel`), stops its requests within one
       step and frees everything they held.
     """
@@ -176,6 +180,19 @@ class Scorer(Protocol):
             QuestionError: a prompt does not fit the window.
         """
         ...
+
+
+def check_can_constrain(generator: Generator) -> None:
+    """Refuse a generator that cannot hold its answers to a JSON schema.
+
+    Raises:
+        FormatError: it cannot.
+    """
+    if not getattr(generator, "can_constrain", False):
+        raise FormatError(
+            f"the engine of {generator.name} cannot hold an answer to a JSON schema (response_format); "
+            "take engine='vllm', or leave the schema out"
+        )
 
 
 def collect(events: Iterator[Event], num_requests: int) -> list[Generation]:

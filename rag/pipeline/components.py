@@ -26,6 +26,7 @@ from rag.library.base import Library
 from rag.models.cache import calibrations_folder
 from rag.models.sentence_encoder import RecentEncoder
 from rag.skills.choose import NONE
+from rag.skills.prompts import JUDGE_LABELS, judge_prompt
 from rag.skills.room import make_room
 from rag.skills.serving import SkillSet
 from retrievers.dense.retriever import DenseRetriever
@@ -125,7 +126,9 @@ class Components:
     def _model_judge(self) -> ModelJudge:
         """The generator as a judge; with the judge skill where one was measured to be better for its model."""
         skill = None if self.config.skill == NONE else self.skills.judge()
-        return ModelJudge(self.generator(), skill.adapter if skill else None)
+        if skill is None:
+            return ModelJudge(self.generator())
+        return ModelJudge(self.generator(), skill.adapter, judge_prompt, JUDGE_LABELS)
 
     @lazy_property
     def graph(self) -> GraphRetriever:

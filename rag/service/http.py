@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 try:
@@ -13,6 +14,26 @@ except ImportError:  # uvicorn without its extras
 # Between the first byte of a connection, or of its next request, and the end of the request's headers.
 HEADERS_S = 10.0
 KEEP_ALIVE_S = 15
+_SHUTDOWN_S = 20
+
+
+def server_options(proxies: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings of uvicorn that a service runs with.
+
+    Args:
+        proxies: addresses whose ``X-Forwarded-*`` headers are believed. Anybody can send such headers, so by default
+            they change nothing.
+    """
+    return {
+        "http": PatientProtocol,
+        "ws": "none",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": bool(proxies),
+        "forwarded_allow_ips": list(proxies),
+        "timeout_keep_alive": KEEP_ALIVE_S,
+        "timeout_graceful_shutdown": _SHUTDOWN_S,
+    }
 
 
 class PatientProtocol(_Protocol):

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from rag.core.errors import (
     ConcordError,
+    FormatError,
     InputError,
     LibraryError,
     ModelError,
@@ -78,6 +79,8 @@ def as_problem(error: BaseException, root: Path) -> Problem:
         return Problem(
             error.status_code, codes.get(error.status_code, "bad_request"), str(error.detail), headers=error.headers
         )
+    if isinstance(error, FormatError):
+        return Problem(400, "unsupported_field", str(error), param="response_format")
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
             headers = {"Retry-After": RETRY_AFTER_S} if status == 503 else None

@@ -16,8 +16,8 @@ class ServiceSettings:
         keys: file of API keys; ``None`` serves one tenant without keys, on loopback only.
         hosts: names by which requests may reach the service (``Host``); by default any with keys, else this machine's.
         origins: pages of other addresses that may write, such as ``https://papers.example``; by default none.
-        max_chats: questions at once (chats and searches), of all clients; more are refused with 429.
-        max_chats_per_client: questions at once, of one key.
+        max_chats: questions at once (chats and searches), of all clients, in one process; more are refused with 429.
+        max_chats_per_client: questions at once, of one key; of all processes together where there is a database.
         requests_per_minute: requests of one key, on average; of all processes together where there is a database.
         job_workers: uploads that are worked on at once; where there are several workers, no tenant has them all.
         max_jobs: jobs of a kind that may wait, of all processes together where there is a database; more are refused

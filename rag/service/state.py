@@ -18,7 +18,10 @@ from rag.service.readiness import Readiness
 from rag.service.schemas import Job
 from rag.service.settings import ServiceSettings
 from rag.service.telemetry import Telemetry
-from rag.service.workers import Workers
+from rag.service.workers import Places, Workers
+
+# A question that ran out of time ends with its present step.
+_LEASE_MARGIN_S = 60.0
 
 
 class State:
@@ -37,7 +40,8 @@ class State:
         self.jobs = _build_jobs(self.catalog, settings, self.telemetry.job_ended)
         self.keys = KeyFile(settings.keys) if settings.keys else None
         self.rate = _build_rate(self.catalog, settings.requests_per_minute)
-        self.workers = Workers(settings.max_chats, settings.max_chats_per_client)
+        places = _build_places(self.catalog, settings)
+        self.workers = Workers(settings.max_chats, settings.max_chats_per_client, places)
         self.telemetry.running.set_function(lambda: self.workers.num_running)
         self.readiness = Readiness(self.catalog)
 
@@ -71,6 +75,16 @@ def _build_rate(catalog: LibraryCatalog, per_minute: int) -> Rate:
     from rag.service.auth.shared_rate import SharedRate
 
     return SharedRate(connections, per_minute)
+
+
+def _build_places(catalog: LibraryCatalog, settings: ServiceSettings) -> Places | None:
+    """Questions at once of each client over all processes, where they share a database."""
+    connections = getattr(catalog, "connections", None)
+    if connections is None:
+        return None
+    from rag.service.auth.shared_places import SharedPlaces
+
+    return SharedPlaces(connections, settings.max_chats_per_client, settings.chat_timeout_s + _LEASE_MARGIN_S)
 
 
 def _open_catalog(

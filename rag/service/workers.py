@@ -5,24 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rag.service.auth.limits import too_many
 
 T = TypeVar("T")
 
 
+class Places(Protocol):
+    """Counts the questions of each client over several processes."""
+
+    def hold(self, client: str) -> AbstractContextManager[None]:
+        """Hold a place while the block runs.
+
+        Raises:
+            Problem: 429, there is none.
+        """
+        ...
+
+
 class Workers:
     """Runs each question in its own thread: so many in all, and so many for one client.
 
     A question counts until its thread has ended, whether or not its client still waits. So a question that is
-    admitted always finds a free thread.
+    admitted always finds a free thread. With ``places`` a client's share holds over all processes of the service.
     """
 
-    def __init__(self, in_all: int, per_client: int) -> None:
+    def __init__(self, in_all: int, per_client: int, places: Places | None = None) -> None:
         self._in_all = in_all
         self._per_client = per_client
+        self._places = places
         self._running: Counter[str] = Counter()
         self._lock = Lock()
         self._executor = ThreadPoolExecutor(in_all, thread_name_prefix="question")
@@ -43,7 +57,9 @@ class Workers:
 
         def run() -> T:
             try:
-                return task()
+                # A database is asked in this thread: the caller's may be that of all connections.
+                with self._places.hold(client) if self._places else nullcontext():
+                    return task()
             finally:
                 self._release(client)
 

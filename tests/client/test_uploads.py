@@ -8,8 +8,9 @@ import pytest
 from langchain_core.documents import Document
 
 from rag.client import uploads
-from rag.client.uploads import batch_texts, file_requests, read_uploads
+from rag.client.uploads import batch_texts, find_uploads, read_batch
 from rag.core.errors import SourceError
+from rag.core.reports import DocumentInfo
 
 
 @pytest.fixture
@@ -22,8 +23,8 @@ def archive(tmp_path: Path) -> Path:
 
 
 def test_names_keep_their_folders(archive: Path) -> None:
-    sent = read_uploads([archive])
-    assert [(file.name, file.content) for file in sent.files] == [
+    sent = find_uploads([archive])
+    assert [(file.name, file.source.read()) for file in sent.files] == [
         ("archive/2019/mayor.md", b"Ann"),
         ("archive/2023/mayor.md", b"Ben"),
     ]
@@ -33,11 +34,11 @@ def test_names_keep_their_folders(archive: Path) -> None:
 
 def test_two_files_of_one_name_are_refused(archive: Path) -> None:
     with pytest.raises(SourceError, match=r"two files would be named 'mayor\.md'"):
-        read_uploads([archive / "2019" / "mayor.md", archive / "2023" / "mayor.md"])
+        find_uploads([archive / "2019" / "mayor.md", archive / "2023" / "mayor.md"])
 
 
 def test_what_cannot_be_read_is_told_and_all_else_is_sent(archive: Path) -> None:
-    sent = read_uploads([archive / "gone.md", archive / "map.png", archive / "2019"])
+    sent = find_uploads([archive / "gone.md", archive / "map.png", archive / "2019"])
     assert [file.name for file in sent.files] == ["2019/mayor.md"]
     assert [failed.reason.split(";")[0] for failed in sent.report.failed] == [
         "no such file or folder",
@@ -46,16 +47,31 @@ def test_what_cannot_be_read_is_told_and_all_else_is_sent(archive: Path) -> None
 
 
 def test_many_files_go_in_several_requests(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [params for _, params in file_requests(read_uploads([archive]), sync=False)] == [
-        {"folder": ["archive"], "sync": False}
+    assert [[file.name for file in batch] for batch in find_uploads([archive]).batches()] == [
+        ["archive/2019/mayor.md", "archive/2023/mayor.md"]
     ]
     monkeypatch.setattr(uploads, "_MAX_FILES", 1)
-    assert [params for _, params in file_requests(read_uploads([archive]), sync=False)] == [{}, {}]
-    assert [params for _, params in file_requests(read_uploads([archive]), sync=True)] == [
-        {"folder": ["archive"], "sync": True}
-    ]
-    single = read_uploads([archive / "2019" / "mayor.md"])
-    assert [params for _, params in file_requests(single, sync=True)] == [{}]
+    assert [len(batch) for batch in find_uploads([archive]).batches()] == [1, 1]
+    monkeypatch.setattr(uploads, "_MAX_FILES", 9)
+    monkeypatch.setattr(uploads, "_MAX_BYTES", 4)
+    assert [len(batch) for batch in find_uploads([archive]).batches()] == [1, 1]
+
+
+def test_no_file_is_read_before_its_request(archive: Path) -> None:
+    found = find_uploads([archive])
+    (archive / "2019" / "mayor.md").unlink()
+    (archive / "2023" / "mayor.md").write_text("Cleo")
+    (batch,) = found.batches()
+    contents, failed = read_batch(batch)
+    assert contents == [("archive/2023/mayor.md", b"Cleo")]
+    assert [Path(item.source).name for item in failed] == ["mayor.md"]
+
+
+def test_what_is_gone_is_told_by_the_file_and_not_by_the_upload(archive: Path) -> None:
+    found = find_uploads([archive])
+    names = ["archive/2019/mayor.md", "archive/2020/mayor.md", "archive/map.png", "archives/2019/mayor.md", "note"]
+    documents = [DocumentInfo(name, name, "", 1, 1, "") for name in names]
+    assert [document.source for document in found.find_gone(documents)] == ["archive/2020/mayor.md"]
 
 
 def test_documents_of_one_source_go_together(monkeypatch: pytest.MonkeyPatch) -> None:

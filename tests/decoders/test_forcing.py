@@ -54,6 +54,33 @@ def test_every_pair_gets_its_rules_token_on_both_rows(logits: torch.Tensor) -> N
         assert trace.streams[CONTEXT].logprob == pytest.approx(float(before[number].log_softmax(-1)[token]), abs=1e-4)
 
 
+@pytest.mark.parametrize("params", RULES, ids=str)
+@pytest.mark.parametrize("draw", [Draw(), Draw(temperature=5.0, seed=2)], ids=["greedy", "drawn"])
+def test_a_banned_token_is_never_chosen_and_the_trace_stays_finite(
+    logits: torch.Tensor, params: DecoderParams, draw: Draw
+) -> None:
+    """A grammar's bans are ``-inf`` in both rows; the rule sees what the grammar allows and nothing else."""
+    allowed = torch.tensor([7, 100, 333])
+    banned = torch.ones(VOCABULARY, dtype=torch.bool)
+    banned[allowed] = False
+    logits[:2, banned] = -torch.inf
+    bare = logits[:2][:, allowed].clone()
+    halves = [
+        HalfRow(Half("a", role, params, draw), (1, 2), (), is_constrained=True) for role in ("context", "parametric")
+    ]
+    (row,) = decide(logits, [MatchedPair(0, 1, *halves)])
+    token = int(logits[0].argmax())
+    assert token in allowed.tolist()
+    if draw.temperature == 0.0:
+        scores = mix(params, {CONTEXT: bare[:1], PARAMETRIC: bare[1:]}).scores
+        assert token == int(allowed[int(scores.argmax())])
+    trace = StepTrace.from_numbers(row.tolist())
+    assert not trace.is_broken
+    assert trace.jsd == pytest.approx(
+        float(mix(params, {CONTEXT: bare[:1], PARAMETRIC: bare[1:]}).signals.jsd), abs=1e-5
+    )
+
+
 def test_other_rows_keep_every_bit(logits: torch.Tensor) -> None:
     before = logits.clone()
     decide(logits, [pair((3, 11), AdaCad()), pair((4, 12), CkPlug())])

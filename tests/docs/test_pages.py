@@ -19,7 +19,14 @@ from tests.docs.pages import PAGES, Block, blocks, concord_commands, prose
 # Any: typer may bring a click of its own, or use the installed one.
 ROOT_COMMAND: Any = typer.main.get_command(app)
 # Options of other programs, or of the model server that serve-llm starts, that the text of these pages names.
-FOREIGN_OPTIONS = {"--no-deps", "--tensor-parallel-size", "--api-key"}
+FOREIGN_OPTIONS = {
+    "--no-deps",
+    "--tensor-parallel-size",
+    "--api-key",
+    "--max-loras",
+    "--max-lora-rank",
+    "--no-enable-lora",
+}
 USAGE_PAGES = [page for page in PAGES if page.stem in ("README", "CLI", "PYTHON", "SERVICE", "PATCHES", "EVALUATION")]
 
 

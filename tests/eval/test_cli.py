@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from decoders.params import AdaCad
@@ -19,7 +20,9 @@ from eval.run.config import RunConfig
 from eval.run.store import read_run
 from rag.cli.evaluation import eval_app
 from rag.cli.evaluation.run import _load
+from rag.cli.evaluation.setting_options import option_name
 from rag.core.errors import ConcordError, SettingError
+from rag.core.settings.config import Config
 
 
 def concord_eval(*args: object) -> Result:
@@ -42,8 +45,8 @@ def test_compare(runs: list[Path]) -> None:
     assert "arm: 'agreeing' -> 'memory'" in result.stdout
     assert "accuracy" in result.stdout
     printed = json.loads(concord_eval("compare", *runs, "-m", "accuracy", "--json").stdout)
-    assert printed[0]["metric"] == "accuracy"
-    assert printed[0]["difference"]["value"] < 0
+    assert printed["comparisons"][0]["metric"] == "accuracy"
+    assert printed["comparisons"][0]["difference"]["value"] < 0
 
 
 def test_list_names_what_there_is() -> None:
@@ -128,7 +131,10 @@ def test_report_of_runs_that_asked_other_questions(
         (["run", "--dataset", "nq", "--data", "x", "--decoder", "adacad", "--alpha", "7"], "has no setting 'alpha'"),
         (["run", "--dataset", "nq", "--data", "x", "--arm", "all"], "arm='all'"),
         (["run", "absent.toml"], "cannot read settings from absent.toml"),
-        (["run", "--dataset", "nq", "--data", "x", "--alpha", "much"], "neither a number nor 'auto'"),
+        (
+            ["run", "--dataset", "nq", "--data", "x", "--alpha", "much"],
+            "alpha='much': input should be a valid",
+        ),
         (["compare", "absent.jsonl", "absent.jsonl"], "no result file absent.jsonl"),
         (["compare", "absent.jsonl"], "needs at least 2"),
         (["report", "absent.jsonl"], "no result file absent.jsonl"),
@@ -177,6 +183,28 @@ def test_a_wrong_assignment_is_one_line(assigned: str, message: str) -> None:
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_every_setting_is_an_option_and_an_option_means_what_it_means_in_a_file(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[RunConfig] = []
+    monkeypatch.setattr("eval.run.evaluation.evaluate", lambda config, **_: seen.append(config))
+    options = {name for item in get_command(eval_app).commands["run"].params for name in item.opts}
+    by_other_ways = {"metrics", "decoder_settings", "engine"}
+    wanted = {*RunConfig.model_fields.keys() - by_other_ways, *Config.model_fields}
+    assert {option_name(name) for name in wanted} <= options
+    data = samples / "nq_synth.jsonl"
+    file = tmp_path / "run.toml"
+    lines = ['dataset = "nq_synth"', f'data = "{data}"', "alpha = 0.5", 'decoder = "ckplug"', "top_k = 3", "[engine]"]
+    lines += ['policy = "newest"', "abstain = true", "verdict = false", "window = 512", "patch_gate = 0.5"]
+    file.write_text("\n".join([*lines, "engine_options = {max_num_seqs = 4}"]))
+    concord_eval("run", file)
+    options_of_run = ["--dataset", "nq_synth", "--data", data, "--alpha", "0.5", "--decoder", "ckplug", "--top-k", "3"]
+    options_of_engine = ["--policy", "newest", "--abstain", "--no-verdict", "--window", "512", "--patch-gate", "0.5"]
+    concord_eval("run", *options_of_run, *options_of_engine, "--engine-options", '{"max_num_seqs": 4}')
+    assert seen[0] == seen[1]
+    assert seen[0].engine["engine_options"] == {"max_num_seqs": 4}
 
 
 def test_max_tokens_is_an_option(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from langchain_core.prompts import ChatPromptTemplate
 
 from rag.client import AsyncClient, Client
 from rag.core.answer import Answer
-from rag.core.errors import LibraryError, QuestionError, SettingError, UnavailableError
+from rag.core.errors import FormatError, LibraryError, QuestionError, SettingError, UnavailableError
 from rag.core.passages import Passage
 from rag.core.query import Message
 from rag.engine import Engine
@@ -98,6 +98,38 @@ def test_adding_and_removing(address: str, tmp_path: Path) -> None:
         assert list(client.add(tmp_path, sync=True).removed) == [f"{name}/sub/b.txt"]
 
 
+def test_a_folder_of_more_files_than_a_request_takes_is_followed(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.client.uploads._MAX_FILES", 2)
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"w{number} w1")
+    name = tmp_path.name
+    with Client(address, library="many-files") as client:
+        client.create()
+        client.add(Document("w5", metadata={"source": "note"}))
+        assert client.add(tmp_path, sync=True).num_passages == 6
+        (tmp_path / "0.txt").unlink()
+        (tmp_path / "4.txt").unlink()
+        (tmp_path / "1.txt").write_text("w7")
+        seen = client.add(tmp_path)
+        assert (list(seen.gone), list(seen.replaced)) == ([f"{name}/0.txt", f"{name}/4.txt"], [f"{name}/1.txt"])
+        followed = client.add(tmp_path, sync=True)
+        assert list(followed.removed) == [f"{name}/0.txt", f"{name}/4.txt"]
+        assert (followed.num_passages, followed.num_new_passages) == (4, -2)
+        assert [d.source for d in client.documents()] == ["note", *(f"{name}/{n}.txt" for n in (1, 2, 3))]
+        for path in tmp_path.iterdir():
+            path.unlink()
+        assert len(client.add(tmp_path, sync=True).removed) == 3  # an empty folder sends nothing, and is followed
+        assert [d.source for d in client.documents()] == ["note"]
+
+
+@pytest.mark.parametrize("ending", ["/", "/v1", "/v1/"])
+def test_an_address_may_end_as_openai_has_it(address: str, ending: str) -> None:
+    with Client(f"{address}{ending}", library="papers") as client:
+        assert client.documents()
+
+
 def test_errors_are_the_engines(client: Client, address: str) -> None:
     with pytest.raises(SettingError, match="magic"):
         client.ask(QUESTION, decoder="magic")
@@ -131,6 +163,15 @@ def test_the_asynchronous_client(address: str, engine: Engine) -> None:
 @pytest.fixture(params=["engine", "client"])
 def either(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
+
+
+def test_langchain_structured_output_needs_an_engine_that_can(either: Any) -> None:
+    schema = {"title": "Person", "type": "object", "properties": {"name": {"type": "string"}}}
+    model = ConcordChatModel(engine=either)
+    with pytest.raises(FormatError, match="response_format"):
+        model.with_structured_output(schema).invoke(QUESTION)
+    with pytest.raises(SettingError, match="method='function_calling'"):
+        model.with_structured_output(schema, method="function_calling")
 
 
 def test_langchain_chat(either: Any, engine: Engine) -> None:

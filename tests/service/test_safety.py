@@ -17,8 +17,9 @@ import uvicorn
 
 from rag.library.open import open_library
 from rag.service.auth.keys import KeyFile
-from rag.service.http import PatientProtocol
+from rag.service.http import PatientProtocol, server_options
 from rag.service.web import _FOLDER as PAGE
+from rag.service.workers import Workers
 from tests.service.conftest import as_tenant, chat, fill, live, soon
 from tests.service.tiny import tiny_app
 
@@ -204,6 +205,22 @@ def test_a_trace_is_joined(tmp_path: Path) -> None:
     assert [span["context"]["trace_id"] == f"0x{trace_id}" for span in chats] == [True, False, False]
 
 
+@pytest.mark.parametrize(("proxies", "scheme"), [([], "http"), (["10.0.0.9"], "http"), (["127.0.0.1"], "https")])
+def test_a_proxy_is_believed_only_where_it_is_named(tmp_path: Path, proxies: list[str], scheme: str) -> None:
+    server = uvicorn.Server(uvicorn.Config(tiny_app(tmp_path), port=0, **server_options(proxies)))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert soon(lambda: server.started)
+        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7", "X-Forwarded-Host": "evil.example"}
+        reply = httpx.get(f"http://{host}:{port}/v1/libraries/", headers=headers)
+        assert (reply.status_code, reply.headers["Location"]) == (307, f"{scheme}://{host}:{port}/v1/libraries")
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
 def test_processes_on_one_database_count_together(postgres: str) -> None:
     from rag.library.postgres.catalog import PostgresCatalog
     from rag.service.auth.shared_rate import SharedRate
@@ -222,3 +239,41 @@ def test_processes_on_one_database_count_together(postgres: str) -> None:
     finally:
         for catalog in catalogs:
             catalog.close()
+
+
+def test_questions_at_once_are_counted_over_processes(postgres: str) -> None:
+    """Places of a process that was killed are free again after the lease."""
+    from rag.library.postgres.catalog import PostgresCatalog
+    from rag.service.auth.shared_places import SharedPlaces
+    from rag.service.problems import Problem
+
+    catalogs = [PostgresCatalog(postgres) for _ in range(2)]
+    one, other = (SharedPlaces(catalog.connections, 2, 60.0) for catalog in catalogs)
+    try:
+        with one.hold("cleo"), other.hold("cleo"), one.hold("dora"):
+            for places in (one, other):
+                with pytest.raises(Problem, match="questions at once") as refused, places.hold("cleo"):
+                    pytest.fail("there was no place")
+                assert refused.value.status_code == 429
+        with one.hold("cleo"), one.hold("cleo"):
+            pass
+        killed = SharedPlaces(catalogs[0].connections, 2, -1.0)
+        with killed.hold("cleo"), killed.hold("cleo"), other.hold("cleo"):
+            pass  # what ran out was taken away
+        workers = [Workers(8, 8, places) for places in (one, other)]
+        gate = threading.Event()
+        running = [worker.submit("eva", gate.wait) for worker in workers]
+        assert soon(lambda: refuses(workers[0], "eva"))
+        gate.set()
+        assert [future.result(30) for future in running] == [True, True]
+        for worker in workers:
+            worker.close()
+    finally:
+        for catalog in catalogs:
+            catalog.close()
+
+
+def refuses(workers: Workers, client: str) -> bool:
+    """Whether a client has no place left."""
+    error = workers.submit(client, lambda: None).exception(30)
+    return error is not None and "questions at once" in str(error)

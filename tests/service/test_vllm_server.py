@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,14 +11,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import httpx
 import openai
 import pytest
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, Field
 
-from rag.core.errors import ModelError
+from rag.client import Client
+from rag.core.errors import InputError, ModelError
 from rag.core.settings.config import Config
 from rag.generation.load import load_generator
+from rag.langchain import ConcordChatModel
 from tests.conftest import ROOT
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.postgres_server import free_port
@@ -71,6 +77,7 @@ def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], 
                 streamed = list(pool.map(lambda question: ask_text(client, question), questions))
             whole = [client.chat.completions.create(**chat(question)) for question in questions]
             if app is served:
+                assert_structured_output(address)
                 assert httpx.get(f"{address}/readyz").status_code == 200
                 os.killpg(process.pid, signal.SIGKILL)
                 with pytest.raises(openai.InternalServerError) as refused:
@@ -88,6 +95,37 @@ def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], 
     assert answers(served) == expected
     for texts in expected:  # the verdict repairs a draft that takes up the other passage
         assert all(name in str(text) for name, text in zip(("Mina Okafor", "Oskar Lind"), texts, strict=True))
+
+
+class Holder(BaseModel):
+    person: Annotated[str, Field(max_length=12)]
+    is_known: bool
+
+
+def assert_structured_output(address: str) -> None:
+    """LangChain's own way, whole and streamed; the verdict, which would repair a free text, leaves it alone."""
+    properties = {"person": {"type": "string", "maxLength": 12}, "is_known": {"type": "boolean"}}
+    schema = {"title": "Holder", "type": "object", "properties": properties, "required": [*properties]}
+    schema["additionalProperties"] = False
+    model = ChatOpenAI(base_url=f"{address}/v1", api_key="none", model="papers", max_retries=0, max_tokens=48)
+    asked = model.with_structured_output(schema, method="json_schema")
+    for reply in (asked.invoke("Who runs the harbour?"), list(asked.stream("Who runs the mill?"))[-1]):
+        assert sorted(reply) == ["is_known", "person"]
+        assert isinstance(reply["is_known"], bool)
+    with pytest.raises(openai.BadRequestError, match="tools"):
+        model.with_structured_output(schema, method="function_calling").invoke("Who runs the harbour?")
+    with Client(address, library="papers") as client:
+        bound = ConcordChatModel(engine=client, options={"max_tokens": 48}).with_structured_output(
+            Holder, include_raw=True
+        )
+        reply = bound.invoke("Who runs the harbour?")
+        assert isinstance(reply["parsed"], Holder)
+        assert reply["parsing_error"] is None
+        answer = client.ask("Who runs the harbour?", json_schema=json.dumps(schema), max_tokens=48, decoder="cad")
+        assert sorted(json.loads(answer.text)) == ["is_known", "person"]
+        assert answer.verdict is not None
+        with pytest.raises(InputError, match="vLLM refused"):
+            client.ask("Who runs the harbour?", json_schema='{"type": "nonsense"}')
 
 
 def assert_another_model_is_refused(url: str, folder: Path) -> None:

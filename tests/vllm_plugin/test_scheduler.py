@@ -10,9 +10,13 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed")
 
+from vllm.sampling_params import StructuredOutputsParams
+
 from decoders.pairing import Half
 from decoders.params import AdaCad, Cad
 from tests.vllm_plugin.simulation import Client, Simulation, expected_answer, request
+
+GRAMMAR = StructuredOutputsParams(json='{"type": "object"}')
 
 
 def check(simulation: Simulation) -> None:
@@ -166,6 +170,7 @@ def test_a_half_left_alone_is_ended_with_the_reason(make_scheduler: Callable[...
         ([("c", "context", {}), ("p", "parametric", {"max_tokens": 9})], "max_tokens"),
         ([("c", "context", {}), ("p", "parametric", {"presence_penalty": 0.5})], "presence_penalty"),
         ([("c", "context", {}), ("p", "parametric", {"decoder": Cad()})], "decoders"),
+        ([("c", "context", {}), ("p", "parametric", {"structured_outputs": GRAMMAR})], "structured_outputs"),
         ([("c", "context", {"prompt": [1]})], "2 tokens"),
         ([("c", "context", {"prompt": [1] * 1022})], "window"),
         ([("c", "context", {"prompt": [1] * 900}), ("p", "parametric", {"prompt": [2] * 900})], "blocks"),

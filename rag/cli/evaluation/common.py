@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli.common import say
+from rag.cli.common import parse_number, say
 from rag.core.errors import ConcordError, InputError, SettingError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
 
     A name is a field of the run's settings, of the engine's settings, or ``decoder_settings.NAME``; the run's come
     first where both have one. ``engine.NAME`` means the engine's in any case. A value is read as JSON where it is
-    JSON (``3``, ``true``, ``["f1"]``), else as text.
+    JSON (``3``, ``true``, ``["f1"]``) and the setting takes more than texts, else as text.
 
     Raises:
         SettingError: no ``=``, or an unknown name.
@@ -60,15 +59,18 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
         if (group == "engine" and field not in Config.model_fields) or group not in ("", "engine", "decoder_settings"):
             raise SettingError(_unknown_name(name, [*RunConfig.model_fields, *Config.model_fields]))
         target = values.setdefault(group, {}) if group else values
-        target[field] = _parse_value(value)
+        target[field] = _parse(group, field, value)
     return values
 
 
-def _parse_value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+def _parse(group: str, field: str, text: str) -> Any:
+    from eval.run.config import RunConfig
+    from rag.cli.evaluation.setting_options import parse_setting
+    from rag.core.settings.config import Config
+
+    fields = {"": RunConfig.model_fields, "engine": Config.model_fields}.get(group, {})
+    # Others are a decoder's.
+    return parse_setting(fields[field], text) if field in fields else parse_number(text)
 
 
 def _unknown_name(name: str, known: Sequence[str]) -> str:

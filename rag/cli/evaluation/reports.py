@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from rag.core.errors import SettingError
 
 if TYPE_CHECKING:
     from eval.run.store import Run
+    from eval.studies.flips import Flips
 
 Confidence = Annotated[float, typer.Option(help="Confidence of the intervals, between 0 and 1.")]
 
@@ -22,24 +24,32 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Result files. Each is compared with the first.")],
     metric: MetricNames = None,
     confidence: Confidence = 0.95,
+    num_flips: Annotated[
+        int, typer.Option("--flips", min=0, help="Most questions to list that were right before and are wrong now.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Compare runs question by question."""
-    from eval.output.tables import comparison_dict, comparison_table, difference_line
-    from eval.studies.compare import compare_runs, differing_settings
+    """Compare runs question by question, and list what was right before and is wrong now.
+
+    An answer counts as right by accuracy, or by the first of accuracy, strict_accuracy and exact_match that --metric
+    names. --json lists all flips, in both directions.
+    """
+    from eval.output.tables import comparison_dict, comparison_table
+    from eval.studies.compare import compare_runs
+    from eval.studies.flips import choose_decisive, find_flips
 
     with errors_to_exit():
         base, *others = _read(runs, minimum=2)
         names = select_metrics(metric)
         _check_confidence(confidence)
         items = [item for other in others for item in compare_runs(base, other, names, confidence)]
+        flips = [find_flips(base, other, choose_decisive(names)) for other in others]
         if as_json:
-            print_json([comparison_dict(item) for item in items])
+            print_json({"comparisons": [comparison_dict(item) for item in items], "flips": list(map(asdict, flips))})
             return
-        for other in others:
-            line = difference_line(base.name, other.name, differing_settings(base, other))
-            out.print(line, highlight=False, soft_wrap=True, markup=False)
+        _print_differing(base, others)
         out.print(comparison_table(items))
+        _print_flips(flips, num_flips)
 
 
 def report(
@@ -117,6 +127,26 @@ def table(
         say(run_line([item.report for item in evaluations]))
         malformed = list(dict.fromkeys(row for item in evaluations for row in item.malformed))
         exit_if_partly_done(malformed, sum(item.summary.num_refused for item in evaluations))
+
+
+def _print_differing(base: Run, others: list[Run]) -> None:
+    """The settings in which the runs differ."""
+    from eval.output.tables import difference_line
+    from eval.studies.compare import differing_settings
+
+    for other in others:
+        line = difference_line(base.name, other.name, differing_settings(base, other))
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _print_flips(flips: list[Flips], num_shown: int) -> None:
+    from eval.output.flips import flip_line, flip_table
+
+    for item in flips:
+        out.print(flip_line(item), highlight=False, soft_wrap=True, markup=False)
+        table = flip_table(item, num_shown)
+        if table is not None:
+            out.print(table)
 
 
 def _table_command(configs: list[Path], output: Path | None, limit: int | None) -> str:

@@ -40,10 +40,13 @@ def checked(model: type[Model], values: Mapping[str, Any], origin: str = "") -> 
 
 
 def _explain(error: ValidationError, model: type[BaseModel], origin: str) -> str:
-    fault = error.errors()[0]
-    # Where a field takes several types, the place names the one that was tried last: no part of the field's name.
-    name = ".".join(str(part) for part in fault["loc"] if isinstance(part, int) or part.isidentifier())
-    message = fault["msg"].removeprefix("Value error, ")
+    fault, *others = error.errors()
+    # A field of several types has one message for each of them, and each place ends with a type.
+    same = [fault, *(other for other in others if other["loc"][:1] == fault["loc"][:1])]
+    place = fault["loc"] if len(same) == 1 else fault["loc"][:1]
+    name = ".".join(str(part) for part in place if isinstance(part, int) or part.isidentifier())
+    messages = dict.fromkeys(other["msg"].removeprefix("Value error, ") for other in same)
+    message = ", or ".join(f"{text[:1].lower()}{text[1:]}" for text in messages)
     match fault["type"]:
         case "extra_forbidden" if len(fault["loc"]) == 1:
             return f"unknown setting {name!r}{origin}; known are {', '.join(model.model_fields)}"
@@ -52,4 +55,4 @@ def _explain(error: ValidationError, model: type[BaseModel], origin: str) -> str
         case "missing":
             field = model.model_fields.get(name)
             return f"setting {name!r} is missing{origin}" + (f": {field.description}" if field else "")
-    return f"setting {name}={fault['input']!r}{origin}: {message[0].lower()}{message[1:]}" if name else message
+    return f"setting {name}={fault['input']!r}{origin}: {message}" if name else message

@@ -41,6 +41,7 @@ class VllmGenerator:
     """
 
     def __init__(self, server: VllmServer, codec: Codec, *, max_in_flight: int = 256, timeout_s: float = 300.0) -> None:
+        self.can_constrain = True  # answers follow Sampling.json_schema
         self._server = server
         self._codec = codec
         self._timeout_s = timeout_s
@@ -178,7 +179,9 @@ def build_jobs(sequence: ActiveSequence, stop_token_ids: Collection[int]) -> lis
 
     def job(prompt: Prompt, half: Half | None) -> Job:
         max_tokens = request.sampling.max_tokens
-        return Job(prompt.ids, key, max_tokens, stop, sequence.draw, half, prompt.salt, prompt.adapter)
+        # A probe says what a stream would answer in its own words.
+        schema = request.sampling.json_schema if sequence.is_answer else ""
+        return Job(prompt.ids, key, max_tokens, stop, sequence.draw, half, prompt.salt, prompt.adapter, schema)
 
     if len(prompts) == 1 and sequence.draw.is_greedy:
         return [job(first, None)]

@@ -84,7 +84,7 @@ class LocalVllm:
 
     async def run(self, job: Job) -> AsyncGenerator[Piece, None]:
         """The pieces of one job (:class:`rag.generation.vllm.server.VllmServer`)."""
-        from decoders.vllm_plugin.compat import EngineDeadError, EngineGenerateError
+        from decoders.vllm_plugin.compat import EngineDeadError, EngineGenerateError, refusals
 
         await self._restart_if_dead()
         rank = int(job.key[:8], 16) % self._num_ranks if self._num_ranks > 1 else None
@@ -104,7 +104,7 @@ class LocalVllm:
             raise UnavailableError(f"vLLM died ({error}); ask again, and it is started anew") from error
         except AdapterRefused as error:
             raise SettingError(str(error)) from error
-        except ValueError as error:
+        except refusals() as error:
             raise QuestionError(f"vLLM refused the request: {error}") from error
 
     async def _restart_if_dead(self) -> None:
@@ -147,7 +147,7 @@ class LocalVllm:
 def _sampling(job: Job) -> Any:
     from vllm import SamplingParams
 
-    from decoders.vllm_plugin.compat import RequestOutputKind
+    from decoders.vllm_plugin.compat import RequestOutputKind, StructuredOutputsParams
 
     draw = job.draw
     return SamplingParams(
@@ -160,6 +160,7 @@ def _sampling(job: Job) -> Any:
         stop_token_ids=list(job.stop_token_ids),
         logprobs=TRACE_SIZE if job.has_trace else None,
         extra_args={KEY: job.half.to_text()} if job.half else None,
+        structured_outputs=StructuredOutputsParams(json=job.json_schema) if job.json_schema else None,
         output_kind=RequestOutputKind.DELTA,
         detokenize=False,
     )

@@ -171,12 +171,14 @@ class RemoteVllm:
             body["cache_salt"] = job.cache_salt
         if job.has_trace:
             body["logprobs"] = TRACE_SIZE
+        if job.json_schema:
+            body["structured_outputs"] = {"json": job.json_schema}
         return body
 
     def _refusal(self, reply: httpx.Response) -> Exception:
         if reply.status_code == 404:
             return ModelError(self._has_changed("another model"))
-        if reply.status_code < 500 and reply.status_code not in (408, 429):
+        if _is_refusal(reply.status_code):
             return QuestionError(f"vLLM refused the request: {_reason(reply)}")
         return UnavailableError(f"the vLLM server is not able to answer now: {_reason(reply)}")
 
@@ -194,12 +196,17 @@ def _piece(job: Job, chunk: dict[str, Any]) -> Piece:
     return Piece(token_ids, tuple(StepTrace.from_numbers(list(position.values())[1:]) for position in positions))
 
 
+def _is_refusal(status: int) -> bool:
+    """Whether the request is at fault, and the same one will never be answered."""
+    return 400 <= status < 500 and status not in (408, 429)
+
+
 def _raise_error(error: Any) -> NoReturn:
     """The error that came where a token should have come."""
     message, code = (error.get("message", str(error)), error.get("code")) if isinstance(error, dict) else (error, None)
     if missing := PartsMissing.from_message(message):
         raise missing
-    if code == 400:
+    if isinstance(code, int) and _is_refusal(code):
         raise SettingError(f"vLLM refused the request: {message}")
     raise UnavailableError(f"vLLM gave the answer up: {message}")
 

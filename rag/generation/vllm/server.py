@@ -33,6 +33,7 @@ class Job:
         stop_token_ids: what ends the answer, besides ``max_tokens``.
         cache_salt: prompts of different salts share no cached prefix; empty is everyone's.
         adapter: what the prompt is read with, on top of the model.
+        json_schema: the JSON Schema that the tokens follow; empty is off.
     """
 
     prompt_ids: tuple[int, ...]
@@ -43,6 +44,7 @@ class Job:
     half: Half | None = None
     cache_salt: str = ""
     adapter: Adapter | None = None
+    json_schema: str = ""
 
     @property
     def has_trace(self) -> bool:

@@ -86,6 +86,21 @@ class ModelAugmenter:
                 self._store(document, written)
         return [samples[document.content_hash] or [] for document in documents], problems
 
+    def ask(self, documents: Sequence[PatchDocument]) -> list[list[tuple[str, str]]]:
+        """What the model itself asks about each document's passages: questions with answers; nothing is stored."""
+        pieces = [(document, passage) for document in documents for passage in document.passages]
+        written = iter(self._run([task for piece in pieces for task in _questions(*piece)], []))
+        asked: list[list[tuple[str, str]]] = []
+        for document in documents:
+            pairs = []
+            for passage in document.passages:
+                questions = [next(written) for _ in range(NUM_QUESTIONS)]
+                pairs += [
+                    (question, fact) for question, fact in zip(questions, _facts(passage), strict=False) if question
+                ]
+            asked.append(pairs)
+        return asked
+
     def _write_new(self, documents: Sequence[PatchDocument], problems: list[Problem]) -> list[list[Sample]]:
         pieces = [(document, passage) for document in documents for passage in document.passages]
         rewrites = self._run([_rewrite(*piece) for piece in pieces], problems)

@@ -18,7 +18,8 @@ def find_subject(document: PatchDocument) -> str:
     """What the text is about: its title where the text names it, else the name that it begins with."""
     if document.title and document.title.casefold() in document.text.casefold():
         return document.title
-    first = re.match(rf"(?:The\s)?({NAME})", document.text.lstrip("#* "))
+    line, *_ = document.text.lstrip("#* ").splitlines() or [""]  # a heading and the text below it are no one name
+    first = re.match(rf"(?:The\s)?({NAME})", line)
     return first.group(1) if first and first.group(1).lower() not in FUNCTION_WORDS else ""
 
 

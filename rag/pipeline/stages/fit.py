@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rag.core.errors import QuestionError
 from rag.core.prompts import build_prompts
-from rag.generation.base import Generator, Request
+from rag.generation.base import Generator, Request, check_can_constrain
 from rag.pipeline.state import State, update
 
 
@@ -22,12 +22,15 @@ class FitStage:
         """Drop the lowest-ranked passages until prompt and answer fit the window.
 
         Raises:
+            FormatError: the answer has a schema that the generator cannot follow.
             QuestionError: the question does not fit, or not one passage fits beside it.
         """
         return update(states, lambda state: state.is_supported, lambda group: map(self._fit, group))
 
     def _fit(self, state: State) -> State:
         generator, query = self.generator(), state.query
+        if query.sampling.json_schema:
+            check_can_constrain(generator)
         # With patches alone, the adapter stands for the documents.
         ranking = () if query.patches == "only" else state.ranking
         for num_kept in range(len(ranking), -1, -1):

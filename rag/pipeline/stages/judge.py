@@ -27,6 +27,8 @@ class JudgeStage:
         assert state.generation is not None
         query, draft = state.query, state.generation.text
         verdict = self.inquirer().conclude(state.inquiry, state.voices, draft)
+        if query.sampling.json_schema:
+            return replace(state, verdict=verdict)  # another text would not follow the schema
         if query.policy == "documents" and leans_on_memory(query.decoder):
             return replace(state, verdict=verdict)  # asked for memory: documents repair nothing
         passages = {scored.passage.passage_id: scored.passage.text for scored in state.kept}

@@ -33,6 +33,7 @@ class SupportStage:
 def _judge(state: State) -> str | None:
     # A caller who gave no passages asks the model alone: there is nothing that could support an answer.
     is_for_model_alone = state.is_given and not state.ranking
-    if not state.query.search.abstain or is_for_model_alone:
+    # A sentence that says that the documents do not say follows no schema.
+    if not state.query.search.abstain or is_for_model_alone or state.query.sampling.json_schema:
         return None
     return "model" if state.query.search.filter == "model" else "encoder"

@@ -13,6 +13,7 @@ from rag.core.answer import Answer, TokenEvent
 from rag.core.history import alternate_turns
 from rag.core.passages import Passage
 from rag.engine import Engine
+from rag.generation.base import check_can_constrain
 from rag.service.auth.keys import Key
 from rag.service.catalog.base import LibraryCatalog, tenant_salt
 from rag.service.chat.schemas import ChatRequest, RequestPassage
@@ -59,6 +60,8 @@ class Chat:
 
     def _ask(self, engine: Engine) -> Iterator[TokenEvent | Answer]:
         options = self.request.rag.options() | self.request.sampling()
+        if "json_schema" in options:
+            check_can_constrain(engine.generator)  # at once, and not after the search
         turns = [(turn.role, turn.text) for turn in self.request.messages[:-1] if turn.text.strip()]
         options |= {"history": alternate_turns(turns), "cache_salt": tenant_salt(self.key.tenant)}
         options["remembers"] = self.key.allows("write")  # a key that only reads leaves the library as it is

@@ -15,6 +15,7 @@ from pydantic.config import JsonDict
 from rag.core.query import PatchMode
 from rag.core.verdict import OnSilence, Policy, ReadBy
 from rag.service.chat.fields import only
+from rag.service.chat.formats import ResponseFormat
 from rag.service.chat.messages import QUESTION_CHARS, ChatMessage
 from rag.service.schemas import Name, Strict
 
@@ -32,6 +33,7 @@ RESERVED_OPTIONS = frozenset(
         "top_p",
         "seed",
         "stop",
+        "json_schema",
         "on_answer",
         "cache_salt",
         "remembers",
@@ -128,6 +130,9 @@ class ChatRequest(Strict):
     stop: Annotated[str, StringConstraints(max_length=500)] | Annotated[list[StopText], Field(max_length=16)] | None = (
         None
     )
+    response_format: ResponseFormat | None = Field(
+        None, description="Text, or JSON: that needs an engine that can bound its tokens (vLLM), else it is refused."
+    )
     rag: Annotated[RagOptions, BeforeValidator(lambda value: {} if value is None else value)] = Field(
         default_factory=lambda: RagOptions.model_validate({})
     )
@@ -150,7 +155,6 @@ class ChatRequest(Strict):
     tool_choice: Annotated[None, only("none", "auto", meaning="No tools.")] = None
     functions: Annotated[None, only([], meaning="No tools.")] = None
     function_call: Annotated[None, only("none", "auto", meaning="No tools.")] = None
-    response_format: Annotated[None, only({"type": "text"}, meaning="Answers are text.")] = None
     modalities: Annotated[None, only(["text"], meaning="Answers are text.")] = None
     audio: Annotated[None, only(meaning="Answers are text.")] = None
     prediction: Annotated[None, only(meaning="Nothing is predicted.")] = None
@@ -172,5 +176,6 @@ class ChatRequest(Strict):
             "top_p": self.top_p,
             "seed": self.seed,
             "stop": tuple(text for text in stop if text) or None,
+            "json_schema": (self.response_format.schema_text() if self.response_format else "") or None,
         }
         return {key: value for key, value in fields.items() if value is not None}

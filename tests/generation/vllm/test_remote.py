@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
-from rag.core.errors import ModelError, UnavailableError
+from rag.core.errors import ConcordError, ModelError, SettingError, UnavailableError
 from rag.generation.vllm.identity import ModelIdentity
 from rag.generation.vllm.remote import RemoteVllm
 from rag.generation.vllm.server import Job
@@ -26,6 +27,7 @@ class Server:
     names: list[str] = field(default_factory=lambda: ["m", "m@0123"])
     health: int = 200
     url: str = ""
+    stream_error: int = 0
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -40,7 +42,10 @@ class Server:
             return {"data": [*cards, {"id": "adapter", "parent": "m", "root": "/there/a"}]}
 
         @app.post("/v1/completions")
-        def completions(body: dict[str, Any]) -> JSONResponse:
+        def completions(body: dict[str, Any]) -> Response:
+            if self.stream_error:  # vLLM has sent its status before it looks at a schema
+                error = {"message": "Invalid type: nonsense", "code": self.stream_error}
+                return Response(f"data: {json.dumps({'error': error})}\n\n", media_type="text/event-stream")
             assert body["model"] not in self.names
             return JSONResponse({"error": {"message": f"The model {body['model']} does not exist."}}, 404)
 
@@ -98,3 +103,17 @@ def test_a_server_of_another_kind() -> None:
 
     with live(app) as url, pytest.raises(ModelError, match="is no vLLM server"):
         RemoteVllm(url)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(400, SettingError), (500, UnavailableError), (429, UnavailableError)])
+def test_an_error_in_the_stream_says_whose_fault_it_is(server: Server, code: int, kind: type[ConcordError]) -> None:
+    server.stream_error = code
+    remote = RemoteVllm(server.url)
+
+    async def ask() -> None:
+        job = Job((1, 2), "0" * 32, 4, (0,), json_schema='{"type": "nonsense"}')
+        async for _ in remote.run(job):
+            pass
+
+    with pytest.raises(kind, match="Invalid type: nonsense"):
+        asyncio.run(ask())

@@ -129,16 +129,16 @@ def test_langchain_form() -> None:
     assert documents[0].metadata == {"n": 0}
 
 
-def test_the_model_judge_reads_label_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_judge_reads_label_probabilities() -> None:
     tokenizer = tiny_tokenizer()
     generator = TransformersGenerator(tiny_model("llama"), tokenizer, "tiny", prompt_style="plain")
-    monkeypatch.setattr("retrievers.judging.model_judge._LABELS", ("w5", "w6", "w7"))  # words of the tiny vocabulary
+    judge = ModelJudge(generator, labels=("w5", "w6", "w7"))  # words of the tiny vocabulary
     passage = Passage("p:0", "p", "p", "", "w9 w10 w11")
     long = Passage("l:0", "l", "l", "", "w12 " * 400)  # cut until it fits the window of 256 tokens
-    verdicts = ModelJudge(generator).judge(["w3?", "w4?"], [[passage, long], []])
+    verdicts = judge.judge(["w3?", "w4?"], [[passage, long], []])
     assert [len(row) for row in verdicts] == [2, 0]
     assert all(v.entail + v.neutral + v.contradict == pytest.approx(1) for v in verdicts[0])
-    assert ModelJudge(generator).support(["w3?"], [[passage]]) == pytest.approx([verdicts[0][0].entail], abs=1e-6)
+    assert judge.support(["w3?"], [[passage]]) == pytest.approx([verdicts[0][0].entail], abs=1e-6)
 
 
 def test_a_generator_without_scores_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""Questions with answers and places, made of a user's own documents."""
