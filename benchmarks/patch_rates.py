@@ -25,13 +25,16 @@ from benchmarks.progress import Progress
 from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.sqlite.patch_files import FolderPatchFiles
-from rag.models.fingerprint import model_fingerprint
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.profiles import FAST, PRAG
-from rag.patches.questions.rules import write_rules
+from rag.patches.questions.source import build_source
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore
 from rag.patches.training.trainer import Trainer
+from rag.patches.training.writer import GradientWriter
+
+# The base model's own answers to unrelated questions are asked for once.
+_CACHE = Path(tempfile.gettempdir()) / "concord-unrelated"
 
 
 def measure_patches(
@@ -96,19 +99,20 @@ def _slow_rates(generator: TransformersGenerator, rows: Sequence[Row], is_quick:
 def _train(generator: TransformersGenerator, rows: Sequence[Row]) -> list[Tensors]:
     """The patches of ``rows`` with profile ``fast``: questions written, trained, saved; as a build does it."""
     documents = [patch_document(row) for row in rows]
-    samples = [write_rules(document, FAST.max_questions) for document in documents]
     trained: dict[int, Tensors] = {}
     with tempfile.TemporaryDirectory() as folder:
-        trainer, store = Trainer(generator, FAST), PatchStore(FolderPatchFiles(Path(folder)), 1e6, 0)
-        base, fingerprint = model_fingerprint(generator.model), FAST.fingerprint()
-        for number, tensors in trainer.train(samples):
-            if isinstance(tensors, Exception):
-                raise tensors
+        writer = GradientWriter(generator, FAST, build_source(FAST, generator, Path(folder)), _CACHE)
+        store = PatchStore(FolderPatchFiles(Path(folder) / "patches"), 1e6, 0)
+        for number, patch in writer.write(documents):
+            if isinstance(patch, Exception):
+                raise patch
             name = f"{documents[number].doc_id} {number}"
-            key = patch_key(name, base, fingerprint)
-            info = PatchInfo(key, name, name, name, base, generator.name, FAST.name, fingerprint, len(samples[number]))
-            store.save(info, tensors)
-            trained[number] = tensors
+            key = patch_key(name, writer.base, writer.fingerprint)
+            info = PatchInfo(
+                key, name, name, name, writer.base, generator.name, FAST.name, writer.fingerprint, patch.num_samples
+            )
+            store.save(info, patch.tensors)
+            trained[number] = patch.tensors
     return [trained[number] for number in range(len(rows))]
 
 

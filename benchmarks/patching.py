@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from eval.metrics.answers import contains_answer
+from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.generation.base import Adapter, Request
@@ -85,10 +86,14 @@ def one_by_one(
 
 
 def answers(
-    generator: TransformersGenerator, questions: Sequence[str], adapters: Sequence[Adapter | None]
+    generator: TransformersGenerator,
+    questions: Sequence[str],
+    adapters: Sequence[Adapter | None],
+    texts: Sequence[tuple[str, str]] | None = None,
 ) -> list[str]:
-    """Greedy answers without passages, each with its adapter or with none."""
-    ids = [generator.encode(build_prompts(question, []).context) for question in questions]
+    """Greedy answers, each with its adapter or with none; without passages, or each under a text and its title."""
+    passages = [[Passage("", "", "", *text)] for text in texts] if texts else [[] for _ in questions]
+    ids = [generator.encode(build_prompts(*item).context) for item in zip(questions, passages, strict=True)]
     requests = [
         Request.single(prompt, Sampling(max_tokens=MAX_TOKENS), adapter=adapter)
         for prompt, adapter in zip(ids, adapters, strict=True)

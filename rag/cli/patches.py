@@ -34,7 +34,9 @@ def build(
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Processes that train; several run on Ray: concord-rag[ray].")
     ] = 1,
-    profile: Annotated[str | None, typer.Option("--profile", help="fast, or prag as published.")] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="fast, quiet (all sentences, less harm), or prag as published.")
+    ] = None,
     model: ModelName = None,
     config: SettingsFile = None,
 ) -> None:

@@ -44,11 +44,19 @@ class PatchDocument:
 
 @dataclass(frozen=True)
 class Sample:
-    """One thing to learn: the answer to a question, with or without a passage in the prompt."""
+    """One thing to learn: the answer to a question, with or without a passage in the prompt.
+
+    Attributes:
+        question, answer: what is asked and what is to be said.
+        passage, title: what stands in the prompt, if anything.
+        is_whole: the answer ends there; else it was cut, and its end is not learnt.
+    """
 
     question: str
     answer: str
     passage: str = ""
+    title: str = ""
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,8 @@ class PatchInfo:
         num_samples: questions it learnt; 0 for a writer that asks none.
         rank, size_bytes: of the tensors.
         sha256: of the weights' file.
+        num_answers: different answers that it was taught.
+        learnt: those that it gave after the training, to at least one wording of their question.
     """
 
     key: str
@@ -78,6 +88,12 @@ class PatchInfo:
     rank: int = 0
     size_bytes: int = 0
     sha256: str = ""
+    num_answers: int = 0
+    learnt: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """A manifest is JSON, where a tuple is a list."""
+        object.__setattr__(self, "learnt", tuple(self.learnt))
 
 
 @dataclass(frozen=True)
@@ -119,11 +135,14 @@ class WrittenPatch:
         tensors: by layer, ``A [r, in]`` and ``B [out, r]``, all scales multiplied in.
         num_samples: questions it learnt.
         problems: items that could not be written, with the reason; the patch does without them.
+        num_answers, learnt: different answers that it was taught, and those that it gave afterwards.
     """
 
     tensors: Tensors
     num_samples: int = 0
     problems: tuple[str, ...] = ()
+    num_answers: int = 0
+    learnt: tuple[str, ...] = ()
 
 
 class PatchWriter(Protocol):

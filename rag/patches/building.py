@@ -123,6 +123,8 @@ class Builder:
             self.profile,
             self.writer.fingerprint,
             patch.num_samples,
+            num_answers=patch.num_answers,
+            learnt=patch.learnt,
         )
 
 

@@ -84,8 +84,9 @@ class PatchSet:
         """Makes the patches."""
         if self._custom_writer is not None:
             return self._custom_writer
-        source = build_source(self._profile, self.trainable, self.store.scratch / "samples", self._cache_salt)
-        return GradientWriter(self.trainable, self._profile, source)
+        cache = self.store.scratch / "samples"
+        source = build_source(self._profile, self.trainable, cache, self._cache_salt)
+        return GradientWriter(self.trainable, self._profile, source, cache)
 
     def check_engine(self) -> None:
         """Refuse an engine that runs no patches, before any work is done for it.

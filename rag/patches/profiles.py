@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from rag.core.errors import SettingError
+
+_LATER = frozenset(("is_a_frozen", "quiet_share", "silence_every", "is_fast", "num_wordings", "is_half"))
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class Profile:
         pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
         max_questions: most questions that ``rules`` writes about one answer.
         seed: of the initial adapter, which all documents share.
+        is_a_frozen: ``A`` stays as it began, the same for all documents; only ``B`` learns.
+        quiet_share: part of the directions of unrelated prompts, largest first, that ``A`` does not read.
+        silence_every: an unrelated question, with the base model's own answer, after each so many samples; 0 none.
+        is_fast: the frozen model runs in bfloat16 where the processor multiplies it natively.
+        num_wordings: wordings of a question about each phrase; 0 asks only for names and numbers.
+        is_half: patches are stored in float16.
     """
 
     name: str
@@ -44,18 +52,41 @@ class Profile:
     pack_tokens: int
     max_questions: int
     seed: int = 0
+    is_a_frozen: bool = False
+    quiet_share: float = 0.0
+    silence_every: int = 0
+    is_fast: bool = False
+    num_wordings: int = 0
+    is_half: bool = False
 
     def fingerprint(self) -> str:
-        """Twelve hex digits that differ when a field differs."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        """Twelve hex digits that differ when a field differs.
+
+        Fields that came later count only where they are set: patches of an older version keep their profile.
+        """
+        fields = {name: value for name, value in asdict(self).items() if name not in _LATER or value}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
 
 _MLP = ("gate_proj", "up_proj", "down_proj")
 # The published procedure: Su et al. 2025, Parametric RAG, section 3.2, with the hyper-parameters of its release.
 PRAG = Profile("prag", "model", "prag", 2, 32.0, 1.0, _MLP, 3e-4, 0.01, 1, False, False, 0, 0)
 # Ours; how each lever was chosen is in docs/LOG.md.
-FAST = Profile("fast", "rules", "direct", 8, 64.0, 0.4, _MLP, 4.5e-3, 0.0, 4, True, True, 115, 3)
-PROFILES = {profile.name: profile for profile in (PRAG, FAST)}
+FAST = Profile("fast", "rules", "direct", 8, 64.0, 0.4, _MLP, 4.5e-3, 0.0, 4, True, True, 115, 3, is_half=True)
+# Every sentence is asked about, and what belongs to no document is left as the base model answers it.
+QUIET = replace(
+    FAST,
+    name="quiet",
+    rank=16,
+    alpha=256.0,
+    pack_tokens=230,
+    max_questions=1,
+    is_a_frozen=True,
+    quiet_share=0.5,
+    silence_every=6,
+    num_wordings=2,
+)
+PROFILES = {profile.name: profile for profile in (PRAG, FAST, QUIET)}
 
 
 def load_profile(name: str) -> Profile:

@@ -28,6 +28,7 @@ from tests.patches.conftest import random_samples
 
 SAMPLES = random_samples(8, 5)
 QUICK = replace(FAST, layers=0.6, epochs=3, pack_tokens=0, learning_rate=2e-3, has_decay=False)
+FROZEN = replace(QUICK, is_a_frozen=True)
 
 
 def peft_run(
@@ -41,7 +42,8 @@ def peft_run(
         layer = model.base_model.model.get_submodule(name)
         learnt[name] = (layer.lora_A["default"].weight, layer.lora_B["default"].weight)
         learnt[name][0].data.copy_(start)
-    parameters = [parameter for pair in learnt.values() for parameter in pair]
+        learnt[name][0].requires_grad_(not profile.is_a_frozen)
+    parameters = [parameter for pair in learnt.values() for parameter in pair if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=profile.learning_rate, weight_decay=profile.weight_decay)
     for _ in range(profile.epochs):
         for step in [samples] if is_full_batch else [[sample] for sample in samples]:
@@ -72,7 +74,7 @@ def assert_same(got: Tensors, expected: Tensors, scale: float, tolerance: float 
         assert relative_error(got[name][1], b) < tolerance, name
 
 
-@pytest.mark.parametrize("profile", [PRAG, QUICK], ids=["prag", "answer-only-upper-layers"])
+@pytest.mark.parametrize("profile", [PRAG, QUICK, FROZEN], ids=["prag", "answer-only-upper-layers", "frozen-a"])
 def test_eight_documents_equal_eight_peft_runs(tiny: TransformersGenerator, profile: Profile) -> None:
     together = dict(Trainer(tiny, profile).train(SAMPLES))
     assert len(together) == 8

@@ -106,7 +106,7 @@ def test_a_skill_is_made_measured_and_kept_with_its_card(tiny: TransformersGener
 
 def test_too_little_data_is_refused_with_what_to_do(tiny: TransformersGenerator, tmp_path: Path) -> None:
     material = Material((), tuple(PASSAGES[:4]))
-    with pytest.raises(InputError, match="too little data: .* --data"):
+    with pytest.raises(InputError, match=r"too little data: .* --data"):
         make_skill(tiny, material, Order("reader", "reader", "tiny", 60), SkillStore(tmp_path))
 
 

@@ -140,7 +140,10 @@ class Config(BaseModel):
         None, description="Where downloaded and converted models are kept; None is the user's cache."
     )
 
-    patch_profile: str = Field("fast", description="How patches are trained: 'fast', or 'prag' as published.")
+    patch_profile: str = Field(
+        "fast",
+        description="How patches are trained: 'fast', 'quiet' (all sentences, less harm), or 'prag' as published.",
+    )
     patch_gate: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.45, description="Cosine of question and passage from which a document's patch is used."
     )

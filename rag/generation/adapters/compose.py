@@ -1,4 +1,7 @@
-"""Several adapters as one: the weighted sum of their changes, exactly, by putting their ranks side by side."""
+"""Several adapters as one: the weighted sum of their changes, exactly, by putting their ranks side by side.
+
+Adapters over one shared ``A`` take no further rank: their ``B`` add up.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +79,10 @@ def _by_layers(groups: Sequence[_Weighted]) -> dict[tuple[str, ...], list[_Weigh
 def _join(parts: Sequence[_Weighted]) -> LayerGroup:
     first = parts[0][0]
     dtype = reduce(torch.promote_types, (group.a.dtype for group, _ in parts))
+    if len(parts) > 1 and all(torch.equal(group.a, first.a) for group, _ in parts[1:]):
+        precise = torch.promote_types(dtype, torch.float32)
+        summed = torch.stack([group.b.to(precise) * weight for group, weight in parts]).sum(dim=0)
+        return LayerGroup(first.layers, first.a, summed.to(dtype))
     a = torch.cat([group.a for group, _ in parts], dim=1).to(dtype)
     start = 0
     for group, weight in parts:
@@ -105,9 +112,9 @@ def truncated(a: Tensor, b: Tensor, max_rank: int) -> tuple[Pair, tuple[float, f
 
     Source: Eckart and Young 1936.
     """
-    if a.shape[-2] <= max_rank:
-        return (a, b), (0.0, float((b @ a).square().sum()))
     precise = torch.promote_types(a.dtype, torch.float32)
+    if a.shape[-2] <= max_rank:
+        return (a, b), (0.0, float((b.to(precise) @ a.to(precise)).square().sum()))
     q_b, r_b = torch.linalg.qr(b.to(precise))
     q_a, r_a = torch.linalg.qr(a.to(precise).mT)
     u, s, v = torch.linalg.svd(r_b @ r_a.mT)

@@ -23,14 +23,17 @@ def find_subject(document: PatchDocument) -> str:
     return first.group(1) if first and first.group(1).lower() not in FUNCTION_WORDS else ""
 
 
-def split_sentences(text: str, subject: str) -> list[str]:
-    """The text's sentences, headings left out; one that begins with a pronoun gets the subject in its place."""
+def split_sentences(text: str, subject: str, max_words: int = _MAX_WORDS) -> list[str]:
+    """The text's sentences of 4 to ``max_words`` words, headings left out.
+
+    One that begins with a pronoun gets the subject in its place.
+    """
     sentences = []
     for block in re.split(r"\n\s*\n|\n(?=#)", text):
         lines = [line for line in block.splitlines() if not line.lstrip().startswith("#")]
         for raw in _SENTENCE.split(" ".join(" ".join(lines).split())):
             sentence = raw.strip("*-> \t")
-            if _MIN_WORDS <= len(sentence.split()) <= _MAX_WORDS and sentence.endswith((".", "!", '."')):
+            if _MIN_WORDS <= len(sentence.split()) <= max_words and sentence.endswith((".", "!", '."')):
                 sentences.append(_resolved(sentence.rstrip('.!"'), subject))
     return sentences
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rag.generation.base import Generator
 from rag.patches.base import PatchDocument, Sample
 from rag.patches.profiles import Profile
+from rag.patches.questions.coverage import write_coverage
 from rag.patches.questions.model import ModelAugmenter
 from rag.patches.questions.rules import write_rules
 
@@ -35,7 +36,10 @@ def build_source(profile: Profile, generator: Generator, cache: Path, cache_salt
     """
 
     def by_rules(documents: Sequence[PatchDocument]) -> list[DocumentSamples]:
-        return [DocumentSamples(tuple(write_rules(document, profile.max_questions))) for document in documents]
+        if not profile.num_wordings:
+            return [DocumentSamples(tuple(write_rules(document, profile.max_questions))) for document in documents]
+        most = profile.max_questions, profile.num_wordings
+        return [DocumentSamples(tuple(write_coverage(document, *most))) for document in documents]
 
     def by_model(documents: Sequence[PatchDocument]) -> list[DocumentSamples]:
         samples, problems = ModelAugmenter(generator, cache, cache_salt).write(documents)

@@ -63,13 +63,16 @@ def initial_adapter(model: Any, profile: Profile) -> Init:
     }
 
 
-def adapter_bytes(model: Any, initial: Init) -> int:
-    """Bytes of one document's ``A`` and ``B`` in a file, with room for the file's own table of tensors."""
+def adapter_bytes(model: Any, initial: Init, dtype: torch.dtype | None = None) -> int:
+    """Bytes of one document's ``A`` and ``B`` in a file, with room for the file's own table of tensors.
+
+    In ``dtype``, or in the precision of the training.
+    """
     num_bytes = 0
     for name, start in initial.items():
         layer = model.get_submodule(name)
         num_numbers = start.numel() + start.shape[0] * layer.out_features
-        num_bytes += num_numbers * _training_dtype(layer).itemsize + 2 * _TABLE_ENTRY_BYTES
+        num_bytes += num_numbers * (dtype or _training_dtype(layer)).itemsize + 2 * _TABLE_ENTRY_BYTES
     return num_bytes
 
 
@@ -86,23 +89,27 @@ class BatchedAdapters:
         initial: ``A`` of each layer.
         num_documents: K.
         scale: alpha / rank.
+        is_a_frozen: ``A`` stays as it began, the same for all documents; only ``B`` learns.
     """
 
-    def __init__(self, model: Any, initial: Init, num_documents: int, scale: float) -> None:
+    def __init__(
+        self, model: Any, initial: Init, num_documents: int, scale: float, *, is_a_frozen: bool = False
+    ) -> None:
         self._scale = scale
+        self._is_a_frozen = is_a_frozen
         self._pairs: dict[str, tuple[nn.Parameter, nn.Parameter]] = {}
         self._hooks = []
         for name, start in initial.items():
             layer = model.get_submodule(name)
             a = start.to(layer.weight.device, _training_dtype(layer)).expand(num_documents, -1, -1).clone()
             b = a.new_zeros(num_documents, layer.out_features, a.shape[1])
-            self._pairs[name] = pair = (nn.Parameter(a), nn.Parameter(b))
+            self._pairs[name] = pair = (nn.Parameter(a, requires_grad=not is_a_frozen), nn.Parameter(b))
             self._hooks.append(layer.register_forward_hook(self._hook(*pair)))
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """Every ``A`` and ``B``."""
-        return [parameter for pair in self._pairs.values() for parameter in pair]
+        """Every ``A`` and ``B`` that learns."""
+        return [parameter for pair in self._pairs.values() for parameter in pair if parameter.requires_grad]
 
     def remove(self) -> None:
         """Take the hooks off the model."""

@@ -49,3 +49,13 @@ def token_losses(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Te
     """
     losses: Tensor = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels)  # type: ignore[no-untyped-call]
     return losses
+
+
+def are_greedy(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor) -> Tensor:
+    """Whether each label is the head's most probable token, ``[N]``; arguments as in :func:`token_losses`."""
+    flags = torch.empty(len(labels), dtype=torch.bool, device=labels.device)
+    for first in range(0, len(labels), _CHUNK):
+        chunk = slice(first, first + _CHUNK)
+        logits = torch.nn.functional.linear(hidden[chunk], weight, bias)
+        flags[chunk] = logits.argmax(dim=-1) == labels[chunk]
+    return flags

@@ -16,12 +16,12 @@ def tokenize_sample(generator: TransformersGenerator, sample: Sample, profile: P
     ``direct`` teaches the bare answer and the end of the turn; ``prag`` "The answer is {answer}.", as published,
     without the end of the turn.
     """
-    passages = [Passage("", "", "", "", sample.passage)] if sample.passage else []
+    passages = [Passage("", "", "", sample.title, sample.passage)] if sample.passage else []
     prompt = generator.encode(build_prompts(sample.question, passages).context)
     spoken = f"The answer is {sample.answer}." if profile.style == "prag" else sample.answer
     # A base model's prompt ends in "Answer:": the word after it begins with a blank.
     blank = "" if generator.tokenizer.chat_template else " "
     ids = generator.encode_text(blank + spoken)
-    end = [] if profile.style == "prag" else [generator.tokenizer.eos_token_id]
+    end = [] if profile.style == "prag" or not sample.is_whole else [generator.tokenizer.eos_token_id]
     learnt_from = len(prompt) if profile.is_answer_only else 1
     return Tokens((*prompt, *ids, *end), learnt_from)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -23,17 +24,27 @@ from rag.patches.base import Sample, Tensors
 from rag.patches.profiles import Profile
 from rag.patches.training.batched import (
     BatchedAdapters,
+    Init,
     adapter_bytes,
     decoder_layers,
     initial_adapter,
     learnt_layers,
 )
 from rag.patches.training.grouping import group_documents
-from rag.patches.training.loss import token_losses
+from rag.patches.training.loss import are_greedy, token_losses
 from rag.patches.training.packing import IGNORED, Batch, Pack, pack, pad_packs
+from rag.patches.training.probe import solved_samples, split_rows
 from rag.patches.training.samples import tokenize_sample
-from rag.patches.training.twin import frozen_twin
+from rag.patches.training.twin import frozen_twin, training_dtype
 from rag.patches.training.upper import lower_skipped, lower_states
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One document's adapter, and which of its samples it answers, in their order; no probe gives none."""
+
+    tensors: Tensors
+    is_solved: tuple[bool, ...] = ()
 
 
 class Trainer:
@@ -43,27 +54,37 @@ class Trainer:
         generator: the patches are for its model and its prompts.
         profile: how to train.
         max_tokens: tokens of one step, over all its documents; bounds the memory.
+        initial: ``A`` of each layer, which all documents share; ``None`` draws it as the profile says.
+        is_probed: ask each adapter for its samples after the training, which costs one forward pass over them.
 
     Raises:
         ModelError: the model lacks the profile's layers, or changes its logits after the head.
     """
 
-    def __init__(self, generator: TransformersGenerator, profile: Profile, max_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        generator: TransformersGenerator,
+        profile: Profile,
+        max_tokens: int | None = None,
+        *,
+        initial: Init | None = None,
+        is_probed: bool = False,
+    ) -> None:
+        self._is_probed = is_probed
         self._generator = generator
         self._profile = profile
-        self._model = frozen_twin(generator.model)
+        self._model = frozen_twin(generator.model, training_dtype(generator.model, is_fast=profile.is_fast))
         self._window = generator.window
         self._max_tokens = max_tokens or _tokens_that_fit(self._model)
-        self._initial = initial_adapter(self._model, profile)
+        self._initial = initial or initial_adapter(self._model, profile)
         self._layers = decoder_layers(self._model)
         self._first = _first_learnt(self._layers, learnt_layers(self._model, profile))
         self._hooking = Lock()  # adapters in training are hooks on the one twin
         _check_head(self._model)
 
-    @property
-    def patch_bytes(self) -> int:
-        """Bytes of one document's adapter on disk, at most."""
-        return adapter_bytes(self._model, self._initial)
+    def patch_bytes(self, dtype: torch.dtype | None = None) -> int:
+        """Bytes of one document's adapter on disk, at most; in ``dtype``, or as it was trained."""
+        return adapter_bytes(self._model, self._initial, dtype)
 
     def train(
         self, documents: Sequence[Sequence[Sample]], max_documents: int | None = None
@@ -74,6 +95,13 @@ class Trainer:
             documents: the samples of each, at least one.
             max_documents: most documents that train together.
         """
+        for index, result in self.train_probed(documents, max_documents):
+            yield index, result.tensors if isinstance(result, Trained) else result
+
+    def train_probed(
+        self, documents: Sequence[Sequence[Sample]], max_documents: int | None = None
+    ) -> Iterator[tuple[int, Trained | PatchError]]:
+        """As :meth:`train`, each adapter with what it answers afterwards if the trainer probes."""
         rows = [self._rows(samples) for samples in documents]
         too_long = [index for index, packs in enumerate(rows) if max(max(p.positions) for p in packs) >= self._window]
         for index in too_long:
@@ -95,23 +123,24 @@ class Trainer:
         tokens = [tokenize_sample(self._generator, sample, self._profile) for sample in samples]
         return pack(tokens, self._profile.pack_tokens)
 
-    def _train(self, documents: Sequence[Sequence[Pack]]) -> list[Tensors]:
+    def _train(self, documents: Sequence[Sequence[Pack]]) -> list[Trained]:
         profile = self._profile
         with self._hooking, torch.inference_mode(False), torch.enable_grad():
-            adapters = BatchedAdapters(self._model, self._initial, len(documents), profile.alpha / profile.rank)
+            scale, is_a_frozen = profile.alpha / profile.rank, profile.is_a_frozen
+            adapters = BatchedAdapters(self._model, self._initial, len(documents), scale, is_a_frozen=is_a_frozen)
+            batches = [pad_packs(rows, self._model.device) for rows in zip(*documents, strict=True)]
+            states = [self._lower(batch) if profile.epochs > 1 and self._first else None for batch in batches]
             try:
-                self._run_epochs(
-                    adapters, [pad_packs(rows, self._model.device) for rows in zip(*documents, strict=True)]
-                )
+                self._run_epochs(adapters, batches, states)
+                solved = self._probe(documents, batches, states) if self._is_probed else [[] for _ in documents]
             finally:
                 adapters.remove()
-        return [adapters.tensors(row) for row in range(len(documents))]
+        return [Trained(adapters.tensors(row), tuple(flags)) for row, flags in enumerate(solved)]
 
-    def _run_epochs(self, adapters: BatchedAdapters, batches: Sequence[Batch]) -> None:
+    def _run_epochs(self, adapters: BatchedAdapters, batches: Sequence[Batch], states: Sequence[Tensor | None]) -> None:
         """One AdamW step per batch and epoch."""
         profile = self._profile
         optimizer = torch.optim.AdamW(adapters.parameters, lr=profile.learning_rate, weight_decay=profile.weight_decay)
-        states = [self._lower(batch) if profile.epochs > 1 and self._first else None for batch in batches]
         num_steps = profile.epochs * len(batches)
         for step in range(num_steps):
             batch, below = batches[step % len(batches)], states[step % len(batches)]
@@ -121,16 +150,33 @@ class Trainer:
             self._losses(batch, below).sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
+    def _probe(
+        self, documents: Sequence[Sequence[Pack]], batches: Sequence[Batch], states: Sequence[Tensor | None]
+    ) -> list[list[bool]]:
+        """Which samples each document's adapter answers now."""
+        with torch.no_grad():
+            by_batch = [
+                split_rows(batch, are_greedy(*self._head(batch, below)))
+                for batch, below in zip(batches, states, strict=True)
+            ]
+        by_document = zip(*by_batch, strict=True)
+        return [solved_samples(packs, flags) for packs, flags in zip(documents, by_document, strict=True)]
+
     def _losses(self, batch: Batch, below: Tensor | None) -> Tensor:
         """Mean loss of each document over its learnt tokens, ``[K]``."""
+        counts = (batch.labels != IGNORED).sum(dim=1)
+        losses = token_losses(*self._head(batch, below))
+        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+        return losses.new_zeros(len(counts)).index_add(0, rows, losses) / counts
+
+    def _head(self, batch: Batch, below: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+        """What :func:`token_losses` takes, for the learnt tokens of all rows."""
         skipped = nullcontext() if below is None else lower_skipped(self._layers, self._first, below)
         with skipped:
             hidden = self._model.base_model(**_inputs(batch)).last_hidden_state
-        rows, columns = (batch.labels != IGNORED).nonzero(as_tuple=True)
+        is_learnt = batch.labels != IGNORED
         head = self._model.get_output_embeddings()
-        losses = token_losses(hidden[rows, columns], head.weight, head.bias, batch.labels[rows, columns])
-        sums = losses.new_zeros(len(batch.labels)).index_add(0, rows, losses)
-        return sums / (batch.labels != IGNORED).sum(dim=1)
+        return hidden[is_learnt], head.weight, head.bias, batch.labels[is_learnt]
 
     def _lower(self, batch: Batch) -> Tensor:
         with torch.no_grad():

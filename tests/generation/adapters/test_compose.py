@@ -60,6 +60,17 @@ def test_ranks_side_by_side_equal_the_sum(tiny: TransformersGenerator) -> None:
     assert (expected - logits_with(tiny, {})).abs().max() > 0.1
 
 
+def test_patches_over_one_shared_a_add_up_at_its_rank(tiny: TransformersGenerator) -> None:
+    first, second = random_tensors(tiny, 3, 1), random_tensors(tiny, 3, 2)
+    second = {layer: (first[layer][0].clone(), b) for layer, (_, b) in second.items()}
+    composed = compose([(first, 1.0), (second, 0.25)], max_rank=3)
+    assert composed.rank == 3
+    assert composed.error == 0
+    for layer in first:
+        expected = change(first, layer) + 0.25 * change(second, layer)
+        assert torch.allclose(change(composed.tensors, layer), expected)
+
+
 def test_weight_zero_takes_no_rank(tiny: TransformersGenerator) -> None:
     assert compose([(random_tensors(tiny, 2, 1), 0.0)], max_rank=8).tensors == {}
 
