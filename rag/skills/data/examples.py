@@ -53,9 +53,9 @@ class Recipe:
     """
 
     shares: Mapping[ExampleKind, float] = field(
-        default_factory=lambda: {"agreeing": 0.22, "altered": 0.33, "foreign": 0.13, "open": 0.14, "among": 0.18}
+        default_factory=lambda: {"agreeing": 0.3, "altered": 0.38, "foreign": 0.12, "open": 0.05, "among": 0.15}
     )
-    written: float = 0.5
+    written: float = 0.4
     max_passages: int = 3
 
 
