@@ -1,6 +1,6 @@
 """What one GPU does without vLLM: contrastive pairs in the transformers generator, and the training of patches.
 
-    python benchmarks/gpu.py [--quick] [--model NAME] [--parts patches rates tokens] [--shapes 1b 8b] [--out FILE]
+    python benchmarks/gpu.py [--quick] [--model NAME] [--parts patches skills rates tokens] [--shapes 8b] [--out FILE]
 
 ``rates``: tokens per second of plain decoding (one prompt per answer), of two streams unmixed, and of cad, adacad and
 ckplug, at several batch sizes; beside them the library's own ``generate`` and the readable loop of one question at a
@@ -12,8 +12,10 @@ With ``--shapes`` the weights are random and of that shape: speed and memory of 
 ``patches``: documents per minute with profile ``fast`` (questions, training, files) against the released procedure,
 and accuracy from the patch alone on the invented facts of ``data/patch_facts.jsonl``, in bfloat16 and in float32.
 
-A further part is one function and one entry of ``PARTS``. Training of LoRA adapters other than patches (skills: all
-seven projections, answers only) belongs there as soon as the engine trains them.
+``skills``: tokens and examples per second of the trainer of skills (all seven projections, replies only), by the size
+of a step.
+
+A further part is one function and one entry of ``PARTS``.
 
 Runs on a CPU too, for a trial. Prints tables, then one JSON object on the last line; ``--out`` keeps it, step by step.
 A step is seconds to a minute; none starts after ``--minutes``, and what was left out is listed under ``skipped``.
@@ -52,6 +54,7 @@ from benchmarks.pair_rates import (
 )
 from benchmarks.patch_rates import measure_patches
 from benchmarks.progress import Progress
+from benchmarks.skill_training import measure_training
 from rag.generation.transformers import rows
 from rag.generation.transformers.generator import TransformersGenerator
 
@@ -229,8 +232,16 @@ def patches(bench: Bench, figures: dict[str, Any], progress: Progress) -> None:
             _free()
 
 
+def skills(bench: Bench, figures: dict[str, Any], progress: Progress) -> None:
+    """Training of one adapter by many examples."""
+    sizes = (512,) if bench.is_quick else (4096, 16384, 65536)
+    measure_training(bench.generator(bench.dtype), sizes, figures, progress)
+    _free()
+
+
 PARTS: dict[str, Callable[[Bench, dict[str, Any], Progress], None]] = {
     "patches": patches,
+    "skills": skills,
     "rates": rates,
     "tokens": tokens,
 }
@@ -251,8 +262,8 @@ def show(figures: dict[str, Any]) -> None:
     console.print(", ".join(f"{name} {figures[name]}" for name in ("device", "torch", "transformers", "dtype")))
     for model, by_model in figures.get("rates", {}).items():
         console.print(_rate_table(model, by_model))
-    rest: dict[str, Any] = {name: figures[name] for name in ("tokens", "patches") if name in figures}
-    table = Table("figure", "measured", title="tokens and patches")
+    rest: dict[str, Any] = {name: figures[name] for name in ("tokens", "patches", "skills") if name in figures}
+    table = Table("figure", "measured", title="tokens, patches and skills")
     for name, value in _flat(rest):
         table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
     if rest:
