@@ -80,8 +80,8 @@ def main() -> None:
     if not args.data.is_file():
         raise SystemExit(f"no conflict pairs at {args.data}; give a file with --data")
     max_tokens = args.max_tokens or (10 if args.quick else 14)
-    # The decoders' own answers: a verdict would repair them.
-    engine = {"model": args.model, "verdict": False}
+    # The decoders' own answers: a verdict would repair them, and a reader would answer in the model's place.
+    engine = {"model": args.model, "verdict": False, "skill": "none"}
     base = {"dataset": "nq_synth", "max_tokens": max_tokens, "batch_size": 25, "engine": engine}
     console = Console(width=132)
     with tempfile.TemporaryDirectory() as scratch:

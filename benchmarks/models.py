@@ -75,7 +75,7 @@ def measure(name: str, data: Path, num_pairs: int) -> dict[str, Any]:
         "dataset": "nq_synth",
         "data": str(data),
         "max_tokens": MAX_TOKENS,
-        "engine": {"model": name, "verdict": False},
+        "engine": {"model": name, "verdict": False, "skill": "none"},
     }
     SentenceEncoder(Config()).encode(["what a real process has loaded too"])
     with tempfile.TemporaryDirectory() as scratch, Engines(Path(scratch), limit=num_pairs) as engines:

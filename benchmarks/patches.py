@@ -99,7 +99,12 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         Engine.open(
-            folder, model=args.model, device=args.device, max_tokens=MAX_TOKENS, patch_profile=args.profile
+            folder,
+            model=args.model,
+            device=args.device,
+            max_tokens=MAX_TOKENS,
+            patch_profile=args.profile,
+            skill="none",
         ) as engine,
     ):
         engine.add([Document(row["text"], metadata={"source": row["title"], "title": row["title"]}) for row in rows])

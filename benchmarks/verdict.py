@@ -108,8 +108,8 @@ def measure(engine: Engine, name: str, num_rows: int, keys: Sequence[str], resul
 def open_engine(name: str) -> Iterator[Engine | None]:
     """The engine of a configuration over an empty library; ``None`` if its model is not at hand."""
     settings: dict[str, Any] = {}
-    if name == "default_bare" and "skills" in Engine.__init__.__globals__["Config"].model_fields:
-        settings["skills"] = "off"
+    if name == "default_bare":
+        settings["skill"] = "none"
     if name == "qwen0.5b":
         script = DATA.parent / "models" / "fetch.py"
         done = subprocess.run([sys.executable, str(script), name], capture_output=True, text=True, check=False)

@@ -182,7 +182,12 @@ def ask(engine: Engine, items: Sequence[Item], decoders: Mapping[str, Options]) 
         given_state(
             # Without a verdict, which would repair what a decoder wrote.
             engine.query(
-                item.question, max_tokens=MAX_TOKENS, conflict_report=name == "memory", verdict=False, **options
+                item.question,
+                max_tokens=MAX_TOKENS,
+                conflict_report=name == "memory",
+                verdict=False,
+                skill="none",
+                **options,
             ),
             rank_passages(item.passages),
         )
