@@ -197,6 +197,6 @@ def _report(made: Made) -> None:
         say("training stopped early: the held-out loss no longer fell", "dim")
     err.print(f"saved to {made.skill.folder}", style="green", highlight=False)
     if card.is_default:
-        say("it answers from now on; --skill none answers without it", "green")
+        say(f"it {'judges' if card.kind == 'judge' else 'answers'} from now on; --skill none leaves it out", "green")
     else:
         say(f"it was not measured to be better, so it is used only by name: --skill {card.name}", "yellow")

@@ -15,10 +15,13 @@ from rag.core.errors import InputError, ModelError
 from rag.generation.adapters.adapter import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.training.packing import Tokens
+from rag.skills.data.gather import write_rows
+from rag.skills.data.judging import JudgementMaker
 from rag.skills.store import SkillStore
 from rag.skills.training.batches import pad, plan_batches
 from rag.skills.training.checkpoint import load_checkpoint
 from rag.skills.training.make import Material, Order, make_skill
+from rag.skills.training.measure import measure_judge
 from rag.skills.training.settings import Training
 from rag.skills.training.trainer import SkillTrainer
 from tests.skills.test_data import PASSAGES
@@ -122,3 +125,14 @@ def test_the_command_names_what_is_missing(tmp_path: Path) -> None:
         result = CliRunner().invoke(app, ["skill", "train", *arguments])
         assert result.exit_code == 2
         assert text in " ".join(result.output.split())
+
+
+def test_a_judge_that_always_says_the_same_is_no_gain(
+    tiny: TransformersGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judgements = list(JudgementMaker(write_rows(PASSAGES)).draw(60, seed=0))
+    monkeypatch.setattr(
+        type(tiny), "score", lambda self, prompts, labels, adapter=None: [(1.0, 0.0, 0.0) for _ in prompts]
+    )
+    figures = measure_judge(tiny, judgements, None)
+    assert figures == {"right": 0.333, "supports": 1.0, "contradicts": 0.0, "nothing": 0.0}

@@ -44,18 +44,15 @@ def measure_reader(
 def measure_judge(
     generator: TransformersGenerator, judgements: Sequence[Judgement], adapter: Adapter | None
 ) -> dict[str, float]:
-    """Share of right labels, over all, and by label."""
+    """Share of right labels by label, and their mean: one that always says the same gets a third."""
     prompts = [encode_prompt(generator, item) for item in judgements]
     scores = generator.score(prompts, JUDGE_LABELS, adapter=adapter)
-    is_right = [
-        max(zip(row, JUDGE_LABELS, strict=True))[1] == item.label for row, item in zip(scores, judgements, strict=True)
-    ]
-    by_label = {
-        label: _mean(right for right, item in zip(is_right, judgements, strict=True) if item.label == label)
-        for label in JUDGE_LABELS
-    }
-    figures: Mapping[str, float | None] = {"right": _mean(is_right), **by_label}
-    return {name: round(value, 3) for name, value in figures.items() if value is not None}
+    chosen = [max(zip(row, JUDGE_LABELS, strict=True))[1] for row in scores]
+    pairs = [(said, item.label) for said, item in zip(chosen, judgements, strict=True)]
+    shares = {label: _mean([said == label for said, right in pairs if right == label]) for label in JUDGE_LABELS}
+    by_label = {label: value for label, value in shares.items() if value is not None}
+    figures = {"right": sum(by_label.values()) / max(1, len(by_label)), **by_label}
+    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def is_better(kind: str, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
