@@ -1,11 +1,11 @@
-"""What the reader and the judge change: right answers, refusals, names of the wrong passage, and memory.
+"""What the reader changes: right answers, refusals, names of the wrong passage, and memory.
 
     python benchmarks/skills.py [--quick] [--model NAME] [--skill NAME] [--sets NAME ...] [--pairs N] [--data FOLDER]
 
 Every set is asked in three arms: the passage agrees with the common answer, contradicts it, or belongs to another
 question; each with and without the reader, by plain decoding and by adacad. ``squad2`` asks about the articles that the
-shipped reader was not trained on, with and without an answer in the passage. ``judge`` tells gold passages from those
-that were found beside them; without a judge for the model it is left out. The verdict is off: it would repair answers.
+shipped reader was not trained on, with and without an answer in the passage. The verdict is
+off, since it repairs answers, except in the rows ``product`` (as the engine answers) and ``product_bare`` (the same without skills).
 
 The rows: nq_synth all; of squad_pairs and musique_pairs those whose passages hold no sentence of an article that the
 shipped reader learnt from. Prints tables, then one JSON object on the last line. ``--quick``: 24 pairs of nq_synth and
@@ -92,12 +92,14 @@ def main() -> None:
 
 
 def build_methods(skill: str, *, with_adacad: bool) -> dict[str, dict[str, Any]]:
-    """The settings of each row of the table."""
+    """The settings of each row of the table. ``product`` is as the engine answers: default decoder, with a verdict."""
     methods: dict[str, dict[str, Any]] = {}
     for prefix, name in (("", "none"), ("reader", skill)):
         for decoder in ("plain", "adacad") if with_adacad else ("plain",):
             parts = [part for part in (prefix, decoder if decoder != "plain" or not prefix else "") if part]
-            methods["_".join(parts)] = {"decoder": decoder, "engine": {"skill": name}}
+            methods["_".join(parts)] = {"decoder": decoder, "engine": {"skill": name, "verdict": False}}
+    methods["product_bare"] = {"engine": {"skill": "none", "verdict": True}}
+    methods["product"] = {"engine": {"skill": skill, "verdict": True}}
     return methods
 
 
@@ -135,7 +137,7 @@ def measure_pairs(
 ) -> dict[str, dict[str, float]]:
     """The figures of each method on one set."""
     base: dict[str, Any] = {"dataset": "nq_synth", "data": str(pairs), "max_tokens": MAX_TOKENS, "batch_size": 16}
-    engine = {"model": model, "verdict": False}
+    engine = {"model": model}
     table = TableConfig(
         base=base,
         rows=tuple(
