@@ -4,8 +4,8 @@
 
 Every set is asked in three arms: the passage agrees with the common answer, contradicts it, or belongs to another
 question; each with and without the reader, by plain decoding and by adacad. ``squad2`` asks about the articles that the
-shipped reader was not trained on, with and without an answer in the passage. The verdict is
-off, since it repairs answers, except in the rows ``product`` (as the engine answers) and ``product_bare`` (the same without skills).
+shipped reader was not trained on, with and without an answer in the passage. The verdict is off, since it repairs
+answers, except in the rows ``product`` (as the engine answers) and ``product_bare`` (the same without skills).
 
 The rows: nq_synth all; of squad_pairs and musique_pairs those whose passages hold no sentence of an article that the
 shipped reader learnt from. Prints tables, then one JSON object on the last line. ``--quick``: 24 pairs of nq_synth and
