@@ -26,6 +26,7 @@ from rag.service.routes import chat as routes_chat
 from rag.service.routes import health as routes_health
 from rag.service.routes import libraries as routes_libraries
 from rag.service.routes import patches as routes_patches
+from rag.service.routes import skills as routes_skills
 from rag.service.routes import survey as routes_survey
 from rag.service.schemas import ErrorReply
 from rag.service.settings import ServiceSettings
@@ -71,7 +72,7 @@ def create_app(
     )
     app.state.concord = state
     problems.install(app, settings.root)
-    for routes in (routes_chat, routes_libraries, routes_patches, routes_survey, routes_health):
+    for routes in (routes_chat, routes_libraries, routes_patches, routes_skills, routes_survey, routes_health):
         app.include_router(routes.router)
     agents = mount_agents(app, state)
     mount_page(app)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from rag.patches.base import BuildReport, PatchInfo
 from rag.service.names import NAME_PATTERN
+from rag.skills.store import Skill
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 MAX_TEXT_CHARS = 2_000_000
@@ -175,6 +176,41 @@ class PatchList(BaseModel):
 
     data: list[PatchInfo]
     num_patched: int = Field(description="Documents whose present text has a patch for this model.")
+    object: Literal["list"] = "list"
+
+
+class SkillInfo(BaseModel):
+    """A skill, as its card says."""
+
+    name: str = Field(description="What 'rag.skill' of a chat takes.")
+    kind: str
+    base_name: str = Field(description="The model that it was made for.")
+    license: str
+    size_bytes: int
+    is_default: bool = Field(description="It answers to its model without being asked for.")
+    before: dict[str, float] = Field(description="Figures of the model, measured on documents that were held out.")
+    after: dict[str, float] = Field(description="The same with the skill.")
+
+    @classmethod
+    def of(cls, skill: Skill) -> SkillInfo:
+        """What a caller may know: no folders of this machine."""
+        card = skill.card
+        return cls(
+            name=card.name,
+            kind=card.kind,
+            base_name=card.base_name,
+            license=card.license,
+            size_bytes=skill.size_bytes,
+            is_default=card.is_default,
+            before=dict(card.before),
+            after=dict(card.after),
+        )
+
+
+class SkillList(BaseModel):
+    """The skills of the service's machine."""
+
+    data: list[SkillInfo]
     object: Literal["list"] = "list"
 
 

@@ -180,10 +180,18 @@ def test_patches_are_listed_and_removed(page: Any) -> None:
     view = go(page, "Patches")
     assert "0 of 3 documents" in view.inner_text()
     view.locator("text=Build what is missing").click()
-    page.wait_for_selector(".document-list li")
-    number = view.locator(".document-list li").count()
+    page.wait_for_selector(".document-list:not(.skills) li")
+    number = view.locator(".document-list:not(.skills) li").count()
     view.locator(".document-list button").first.click()
-    until(page, f"document.querySelectorAll('#view .document-list li').length === {number - 1}")
+    patches = "document.querySelectorAll('#view .document-list:not(.skills) li').length"
+    until(page, f"{patches} === {number - 1}")
+
+
+def test_skills_are_listed_with_what_they_were_measured_to_do(page: Any) -> None:
+    text = go(page, "Patches").locator(".skills").inner_text()
+    assert "reader" in text
+    assert "answers by default" in text
+    assert "follows altered passages: 20 % to" in text
 
 
 def test_an_empty_library_and_a_service_that_is_gone_are_said_in_words(page: Any) -> None:

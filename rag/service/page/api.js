@@ -63,6 +63,7 @@ export const removePatch = (name, key) => request("DELETE", `${library(name)}/pa
 export const jobs = async () => (await json("GET", "v1/jobs")).data;
 export const cancelJob = (id) => json("DELETE", `v1/jobs/${encodeURIComponent(id)}`);
 export const patches = (name) => json("GET", `${library(name)}/patches`);
+export const skills = async () => (await json("GET", "v1/skills")).data;
 export const buildPatches = (name) => json("POST", `${library(name)}/patches`, { body: {} });
 export const job = (id) => json("GET", `v1/jobs/${encodeURIComponent(id)}`);
 

@@ -1,17 +1,18 @@
-// The patches of the library, by document.
+// The patches of the library, by document, and the skills of the service.
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { isOpen, JobLine, openJob } from "./jobs.js";
 import { report } from "./notice.js";
 import { longList } from "./survey.js";
+import { skillSection } from "./skills.js";
 
 export const title = "Documents as patches";
 export const followsDocuments = true;
 
 export async function render({ library }) {
-  const [documents, patches] = await Promise.all([api.documents(library), patchesOf(library)]);
-  if (patches.reason) return [h("p", { className: "lead" }, patches.reason)];
+  const [documents, patches, skills] = await Promise.all([api.documents(library), patchesOf(library), api.skills()]);
+  if (patches.reason) return [h("p", { className: "lead" }, patches.reason), ...skillSection(skills)];
   const build = h("button", { type: "button", hidden: patches.num_patched >= documents.length }, "Build what is missing");
   const job = h("div");
   build.onclick = () => run(job, build, () => api.buildPatches(library));
@@ -21,6 +22,7 @@ export async function render({ library }) {
     h("p", { className: "lead" }, `A patch is what a model has learnt from a document. ${patches.num_patched} of ${documents.length} documents have one for the model of this service.`),
     h("div", { className: "survey" }, build, job),
     ...(rows.length ? [longList(h("ul", { className: "document-list" }), rows, 100)] : []),
+    ...skillSection(skills),
   ];
 }
 
