@@ -22,7 +22,8 @@ def test_the_dial_moves_answers_from_documents_to_memory(
     passages = [[Passage("p:0", "p", "s", "", fact["conflicting_context"])] for fact in chosen]
 
     def share(key: str, **options: Any) -> float:
-        answers = engine.answer_with(questions, passages, max_tokens=14, verdict=False, **options)
+        # Without the reader: with it, plain decoding follows the documents already, and no dial can add to that.
+        answers = engine.answer_with(questions, passages, max_tokens=14, verdict=False, skill="none", **options)
         hits = [contains_answer(a.text, [fact[key]]) for a, fact in zip(answers, chosen, strict=True)]
         return sum(hits) / len(hits)
 
