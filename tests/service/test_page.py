@@ -113,8 +113,9 @@ def test_an_answer_shows_the_conflict(answered: Any) -> None:
     assert "Hensley" in verdict.locator(".of-documents").inner_text()
     assert "Armstrong" in verdict.locator(".of-memory").inner_text()
     tints = answer.locator(".token").evaluate_all("all => all.map(t => Number(t.style.getPropertyValue('--jsd')))")
+    # The reader answers with the name alone: memory wants another one at every token, more at some than at others.
     assert max(tints) > 0.3
-    assert min(tints) < 0.1
+    assert min(tints) < max(tints)
     assert "knows otherwise" in answered.inner_text("#announcer")
 
 
