@@ -177,7 +177,9 @@ def test_an_engine_without_adapters(tmp_path: Path, tiny: TransformersGenerator,
 
 
 def test_vllm_here_is_started_with_room(tmp_path: Path, save: Callable[..., None]) -> None:
-    config = Config(cache_dir=tmp_path, engine="vllm")
+    shipped_for = Config(cache_dir=tmp_path, engine="vllm")
+    assert make_room(shipped_for).engine_options["enable_lora"] is True
+    config = shipped_for.updated(model="another")
     assert make_room(config) == config
     assert make_room(config.updated(skill="reader")).engine_options["enable_lora"] is True
     save()

@@ -101,7 +101,7 @@ def test_kill_9_leaves_one_whole_skill(tmp_path: Path) -> None:
         time.sleep(delay_ms / 1000)
         child.send_signal(signal.SIGKILL)
         child.wait()
-        (skill,) = SkillStore(tmp_path).ls()
+        (skill,) = SkillStore(tmp_path, tmp_path / "none").ls()
         tensors, _ = read_tensors(skill)
         assert float(tensors["model.layers.0.mlp.up_proj"][0][0, 0]) == skill.card.seed
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rag.pipeline.state import State, update_by
+from rag.skills.choose import AUTO, NONE
 from rag.skills.serving import SkillSet
 
 
@@ -13,7 +14,8 @@ from rag.skills.serving import SkillSet
 class SkillStage:
     """Sets ``skill`` of questions that have passages in their prompt.
 
-    A question to the model alone, or to patches alone, is answered without: a reader reads passages.
+    A question to the model alone, or to patches alone, is answered without: a reader reads passages. So is one that
+    wants JSON, unless it names a skill: readers learnt to answer in a few words.
     """
 
     skills: Callable[[], SkillSet]
@@ -34,4 +36,6 @@ class SkillStage:
 
 def _wish(state: State) -> str | None:
     has_passages = state.is_supported and bool(state.ranking) and state.query.patches != "only"
-    return state.query.skill if has_passages and state.query.skill != "none" else None
+    wish, wants_json = state.query.skill, bool(state.query.sampling.json_schema)
+    is_wanted = wish != NONE and not (wish == AUTO and wants_json)
+    return wish if has_passages and is_wanted else None
