@@ -35,6 +35,7 @@ def database(postgres: str) -> str:
 def service(database: str, tmp_path: Path) -> Iterator[httpx.Client]:
     """A service whose libraries are in PostgreSQL; it has no library 'town'."""
     with live(tiny_app(tmp_path / "data", database=database)) as url, httpx.Client(base_url=url, timeout=60) as http:
+        http.delete("/v1/libraries/town")  # another file's, in the database that all tests share
         yield http
         http.delete("/v1/libraries/town")
 
