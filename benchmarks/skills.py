@@ -41,7 +41,7 @@ from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
 from rag.core.replies import first_line
 from rag.core.settings.config import Config
-from rag.core.verdict import NOT_STATED
+from rag.generation.base import Generation
 from rag.generation.load import load_generator
 from rag.generation.request import ActiveSkill, Request
 from rag.skills.serving import SkillSet
@@ -180,58 +180,51 @@ class Bench:
         self._arms: dict[str, ActiveSkill | None] = {"plain": None, "reader": self._reader}
 
     def squad2(self, data: Path, number: int) -> dict[str, dict[str, float]]:
-        """F1 on answerable questions, and how well the probability of a refusal tells the unanswerable ones."""
+        """F1 on answerable questions, and how well the margin of a refusal tells the unanswerable ones."""
         asked = held_out_questions(data)
         answerable = spread([item for item in asked if item[2]], number)
         unanswerable = spread([item for item in asked if not item[2]], number)
         results = {}
         for name, skill in self._arms.items():
-            replies = [first_line(text) for text in self._reply(answerable, skill)]
-            scores = self._refusals([*answerable, *unanswerable], skill)
+            prompts = [
+                self._generator.encode(build_prompts(question, (passage,)).context)
+                for question, passage, _ in (*answerable, *unanswerable)
+            ]
+            generations = self._generate(prompts, skill)
+            replies = [first_line(item.text) for item in generations[: len(answerable)]]
+            margins = [refusal_margin(item) for item in generations]
+            overlaps = [f1(text, item[2]) for text, item in zip(replies, answerable, strict=True)]
             results[name] = {
-                "f1": round(
-                    float(np.mean([f1(text, item[2]) for text, item in zip(replies, answerable, strict=True)])), 3
-                ),
+                "f1": round(float(np.mean(overlaps)), 3),
                 "refused_answerable": round(float(np.mean([abstains(text) for text in replies])), 3),
-                "refusal_auc": round(area_under_curve(scores[len(answerable) :], scores[: len(answerable)]), 3),
+                "refusal_auc": round(area_under_curve(margins[len(answerable) :], margins[: len(answerable)]), 3),
             }
         return results
 
     def closed_book(self) -> dict[str, dict[str, float]]:
-        """Right answers without documents. The parametric stream never has a skill, whatever reads the passages."""
+        """Right answers without documents: as they are served, without a skill, and with the reader forced on them."""
         facts = rows(FACTS)
+        prompts = [self._generator.encode(build_prompts(fact["question"], ()).parametric) for fact in facts]
         results = {}
-        for name in ("plain", "reader"):
-            prompts = [self._generator.encode(build_prompts(fact["question"], ()).parametric) for fact in facts]
-            texts = self._generate(prompts, None)
-            right = [contains_answer(text, fact["answers"]) for text, fact in zip(texts, facts, strict=True)]
+        for name, skill in (("served", None), ("reader_forced", self._reader)):
+            replies = self._generate(prompts, skill)
+            right = [contains_answer(item.text, fact["answers"]) for item, fact in zip(replies, facts, strict=True)]
             results[name] = {"accuracy": round(float(np.mean(right)), 3)}
         return results
 
-    def _reply(self, items: Sequence[tuple[str, Passage, tuple[str, ...]]], skill: ActiveSkill | None) -> list[str]:
-        return self._generate([self._prompt(item) for item in items], skill)
-
-    def _prompt(self, item: tuple[str, Passage, tuple[str, ...]]) -> tuple[int, ...]:
-        return self._generator.encode(build_prompts(item[0], (item[1],)).context)
-
-    def _generate(self, prompts: Sequence[tuple[int, ...]], skill: ActiveSkill | None) -> list[str]:
-        sampling = Sampling(max_tokens=MAX_TOKENS, stop=self._generator.default_stop)
+    def _generate(self, prompts: Sequence[tuple[int, ...]], skill: ActiveSkill | None) -> list[Generation]:
+        """Greedy by value: drawing from one token, the engine reports the probability of each."""
+        stop = self._generator.default_stop
+        sampling = Sampling(max_tokens=MAX_TOKENS, temperature=1.0, sample_top_k=1, stop=stop)
         adapter = skill.adapter if skill else None
-        requests = [Request.single(prompt, sampling, adapter=adapter) for prompt in prompts]
-        return [generation.text for generation in self._generator.generate(requests)]
+        return self._generator.generate([Request.single(prompt, sampling, adapter=adapter) for prompt in prompts])
 
-    def _refusals(
-        self, items: Sequence[tuple[str, Passage, tuple[str, ...]]], skill: ActiveSkill | None
-    ) -> list[float]:
-        """The probability that a reply begins as the refusal does: the first word that no answer shares."""
-        words = NOT_STATED.split()
-        start = self._generator.encode_text(words[0])
-        prompts = [(*self._prompt(item), *start) for item in items]
-        first = [(*self._prompt(item),) for item in items]
-        adapter = skill.adapter if skill else None
-        begins = self._generator.score(first, (words[0], "It"), adapter=adapter)
-        goes_on = self._generator.score(prompts, (f" {words[1]}", " first"), adapter=adapter)
-        return [one[0] * two[0] for one, two in zip(begins, goes_on, strict=True)]
+
+def refusal_margin(generation: Generation) -> float:
+    """How sure a reply refuses, 0 to 1, or how sure it answers, 0 to -1: the mean probability of its tokens."""
+    values = [step.context_logprob for step in generation.steps if step.context_logprob is not None]
+    confidence = float(np.exp(np.mean(values))) if values else 1.0
+    return confidence if abstains(first_line(generation.text)) else -confidence
 
 
 def held_out_questions(data: Path) -> list[tuple[str, Passage, tuple[str, ...]]]:
