@@ -221,7 +221,7 @@ def test_a_key_that_only_reads_sees_all_and_is_told_what_it_may_not(
         go(page, "Conflicts").locator("text=Compare all documents").click()
         page.wait_for_selector("#notice >> text=needs a key with write")
         go(page, "Graph")
-        assert page.locator(".graph .node").count() > 3
+        until(page, "document.querySelectorAll('.graph .node').length > 3")
 
 
 def test_markdown_in_answers_is_shown_and_runs_nothing(page: Any) -> None:
