@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rag.core.errors import SkillError
+from rag.models.defaults import GENERATOR
 from rag.skills.card import JUDGE, READER, check_name
 from rag.skills.store import Skill, SkillStore, is_path, open_skill
 
@@ -50,9 +51,16 @@ def find_default(store: SkillStore, base: str, kind: str = READER) -> Skill | No
     return next((skill for skill in fitting if skill.card.is_default), None)
 
 
-def has_default(store: SkillStore, kind: str = READER) -> bool:
-    """Whether any model has a skill of this kind that is used without being asked for."""
-    return any(skill.card.kind == kind and skill.card.is_default for skill in store.ls())
+def may_answer(skill: Skill, model: str, kind: str) -> bool:
+    """Whether a skill might be used unasked, before anything of the model is read.
+
+    Those that ship are for the default model, the user's own for any: the fingerprint of a large one takes time.
+
+    Args:
+        model: as the user named it.
+    """
+    is_for_model = not skill.is_shipped or model in ("default", GENERATOR.name)
+    return skill.card.is_default and skill.card.kind == kind and is_for_model
 
 
 def _check(skill: Skill, base: str, base_name: str, kind: str) -> None:

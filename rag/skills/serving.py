@@ -13,7 +13,7 @@ from rag.generation.base import AdapterRunner, Generator
 from rag.generation.load import generator_fingerprint
 from rag.generation.request import ActiveSkill
 from rag.skills.card import JUDGE, READER
-from rag.skills.choose import AUTO, NONE, choose_skill, has_default
+from rag.skills.choose import AUTO, NONE, choose_skill, may_answer
 from rag.skills.store import Skill, SkillStore, read_tensors, skills_folder
 
 
@@ -65,7 +65,8 @@ class SkillSet:
 
     def _may_run(self, kind: str) -> bool:
         """Nothing is asked of the model where no skill could be meant, or the engine takes no adapters."""
-        return has_default(self.store, kind) and isinstance(self._generator(), AdapterRunner)
+        is_meant = any(may_answer(skill, self._config.model, kind) for skill in self.store.ls())
+        return is_meant and isinstance(self._generator(), AdapterRunner)
 
     def _choose(self, wanted: str, kind: str) -> ActiveSkill | None:
         if wanted == AUTO and not self._may_run(kind):

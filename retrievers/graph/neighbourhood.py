@@ -8,6 +8,8 @@
 Together they are a :class:`retrievers.graph.index.GraphIndex` whose counts are those of the whole library. So a passage
 in it has the score that a scan of the whole library gives it, unless something outside is a better seed of its chain.
 
+One file of over 300 lines: the steps share one reading of the index, and none is of use without the others.
+
 Shapes: P passages of the neighbourhood, F texts (question and clauses), D vector length.
 """
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from rag.core.prompts import build_prompts
 from rag.core.query import Sampling
-from rag.core.replies import first_line
+from rag.core.replies import first_line, is_refusal
 from rag.core.verdict import NOT_STATED
 from rag.generation.adapters.adapter import Adapter
 from rag.generation.request import Request
@@ -32,11 +32,10 @@ def measure_reader(
     figures = {
         "agreeing": _mean(contains(reply, item.reply) for item, reply in pairs if item.kind == "agreeing"),
         "altered": _mean(contains(reply, item.reply) for item, reply in pairs if item.kind == "altered"),
-        "foreign_refused": _mean(_is_refusal(reply) for item, reply in pairs if item.kind == "foreign"),
-        "answered": _mean(not _is_refusal(reply) for item, reply in pairs if item.reply != NOT_STATED),
+        "foreign_refused": _mean(is_refusal(reply) for item, reply in pairs if item.kind == "foreign"),
+        "answered": _mean(not is_refusal(reply) for item, reply in pairs if item.reply != NOT_STATED),
         "f1": _mean(overlap(reply, item.reply) for item, reply in pairs if item.reply != NOT_STATED),
-        "closed_book": _closed_book(generator, None),
-        "closed_book_with_skill": _closed_book(generator, adapter),
+        "closed_book": _closed_book(generator, adapter),
     }
     return {name: round(value, 3) for name, value in figures.items() if value is not None}
 
@@ -58,13 +57,12 @@ def measure_judge(
 def is_better(kind: str, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
     """Whether a skill shall be used without being asked for.
 
-    A reader must gain on passages that agree and on altered ones, and must not cost a point of what the model answers
-    without passages. A judge must gain.
+    A reader must gain on passages that agree and on altered ones, a judge over its labels. What the model answers
+    without passages does not count: no row without passages has a skill.
     """
     if kind == "judge":
         return after["right"] > before["right"]
-    gains = all(after[name] > before[name] for name in ("agreeing", "altered", "f1"))
-    return gains and after["closed_book"] >= before["closed_book"] - 0.01
+    return all(after[name] > before[name] for name in ("agreeing", "altered", "f1"))
 
 
 def _closed_book(generator: TransformersGenerator, adapter: Adapter | None) -> float | None:
@@ -86,10 +84,6 @@ def _answer(generator: TransformersGenerator, prompts: Sequence[tuple[int, ...]]
     sampling = Sampling(max_tokens=_MAX_TOKENS, stop=generator.default_stop)
     requests = [Request.single(prompt, sampling, adapter=adapter) for prompt in prompts]
     return [first_line(generation.text) for generation in generator.generate(requests)]
-
-
-def _is_refusal(reply: str) -> bool:
-    return NOT_STATED.rstrip(".").casefold() in reply.casefold()
 
 
 def _mean(values: Iterator[float | bool] | Sequence[float | bool]) -> float | None:

@@ -132,10 +132,11 @@ class _Run:
         loss = self._loss(pad(batch, self._model.device))
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.adapter.parameters, self._training.max_norm)
-        if not math.isfinite(loss.item()):
+        value = loss.item()
+        if not math.isfinite(value):
             raise ModelError(f"the loss is no number at step {step + 1}; lower the learning rate")
         self._optimizer.step()
-        return loss.item()
+        return value
 
     def _loss(self, batch: Padded) -> torch.Tensor:
         """Mean cross entropy of the learnt tokens."""
