@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import PatchDocument
+from rag.patches.profiles import FAST
 from rag.patches.questions.coverage import write_coverage
 from rag.patches.questions.phrasing import phrase_questions
 from rag.patches.questions.rules import write_rules
+from rag.patches.questions.source import build_source
 from rag.patches.questions.spans import find_spans
 
 
@@ -50,6 +55,14 @@ def test_no_paragraph_is_too_plain() -> None:
     samples = write_coverage(document, 3, 2)
     assert {"spring", "coat"} <= {sample.answer for sample in samples}
     assert all(sample.answer.casefold() not in sample.question.casefold() for sample in samples)
+
+
+def test_fast_asks_about_phrases_where_there_is_no_name(tmp_path: Path, tiny: TransformersGenerator) -> None:
+    plain = PatchDocument("d", "", "It rains a lot here in the spring. Bring a coat with you.", "h")
+    named = PatchDocument("e", "", "The mill was built by Aron Pell in 1764.", "k")
+    of_plain, of_named = build_source(FAST, tiny, tmp_path)([plain, named])
+    assert {"spring", "coat"} <= {sample.answer for sample in of_plain.samples}
+    assert list(of_named.samples) == write_rules(named, FAST.max_questions)
 
 
 def test_every_answer_is_met_before_any_is_met_twice() -> None:

@@ -36,10 +36,7 @@ def build_source(profile: Profile, generator: Generator, cache: Path, cache_salt
     """
 
     def by_rules(documents: Sequence[PatchDocument]) -> list[DocumentSamples]:
-        if not profile.num_wordings:
-            return [DocumentSamples(tuple(write_rules(document, profile.max_questions))) for document in documents]
-        most = profile.max_questions, profile.num_wordings
-        return [DocumentSamples(tuple(write_coverage(document, *most))) for document in documents]
+        return [DocumentSamples(tuple(_write(document, profile))) for document in documents]
 
     def by_model(documents: Sequence[PatchDocument]) -> list[DocumentSamples]:
         samples, problems = ModelAugmenter(generator, cache, cache_salt).write(documents)
@@ -52,3 +49,10 @@ def build_source(profile: Profile, generator: Generator, cache: Path, cache_salt
         ]
 
     return by_rules if profile.writer == "rules" else by_model
+
+
+def _write(document: PatchDocument, profile: Profile) -> list[Sample]:
+    """What the rules ask; about every phrase where the profile says so, or where the text has no name and no number."""
+    if profile.num_wordings:
+        return write_coverage(document, profile.max_questions, profile.num_wordings)
+    return write_rules(document, profile.max_questions) or write_coverage(document, 0, 1)
