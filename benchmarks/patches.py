@@ -18,7 +18,7 @@ hand. ``harm``: with another document's patch forced, ``reading_kept`` is the ac
 document in the prompt, over that without a patch; ``unrelated_identical`` is ``unrelated_identical_forced``.
 
 ``--quick`` asks all 60 facts, so that the order of the controls can be read from it. It spends less on the timings:
-one padded step, one trimmed document, two batched ones, 13 unrelated questions, 100 stored patches, six paragraphs.
+one padded step, one trimmed document, two batched ones, 13 unrelated questions, 100 stored patches, four paragraphs.
 
 Prints a table, then one JSON object on the last line.
 """
@@ -78,7 +78,7 @@ from rag.patches.store.patch_store import PatchStore
 from rag.patches.training.trainer import Trainer
 
 NUM_STORED, NUM_COMPOSED = 1000, 4
-NUM_QUICK = 6  # real paragraphs of a quick run
+NUM_QUICK = 4  # real paragraphs of a quick run
 _err = Console(stderr=True)
 
 
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--model", default="default", help="generator")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of squad2")
-    parser.add_argument("--paragraphs", type=int, help="real paragraphs (40; quick: 6); 0 leaves them out")
+    parser.add_argument("--paragraphs", type=int, help="real paragraphs (40; quick: 4); 0 leaves them out")
     parser.add_argument("--only", choices=("speed", "knowledge", "serving", "real"), help="one part")
     parser.add_argument("--profile", default="fast", choices=("fast", "quiet"), help="how patches are trained")
     parser.add_argument("--split", default="test", choices=("dev", "test"), help="dev: settings are chosen on it")
