@@ -132,9 +132,9 @@ def ask(
     return mean(contains_answer(text, right) for text, (_, right, _) in zip(spoken, asked, strict=True))
 
 
-def mean(flags: Iterable[bool]) -> float:
+def mean(flags: Iterable[float]) -> float:
     """Share of the true ones, three digits."""
-    return round(statistics.fmean(map(float, flags)), 3)
+    return round(statistics.fmean(flags), 3)
 
 
 if __name__ == "__main__":
