@@ -227,8 +227,8 @@ class Engine:
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
                 ``patches`` (``off``, ``auto``: passages and patches, ``only``: patches without passages),
-                ``skill`` (``auto``, ``none``, a skill's name or folder), ``read_by`` (``encoder``, ``skill``),
-                and the fields of :class:`rag.core.query.Search` and :class:`rag.core.query.Sampling`.
+                ``skill`` (``auto``, ``none``, a skill's name or folder), ``read_by`` (``encoder``, ``skill``,
+                ``both``), and the fields of :class:`rag.core.query.Search` and :class:`rag.core.query.Sampling`.
 
         Raises:
             QuestionError, SettingError, LibraryError, ModelError: see :mod:`rag.core.errors`.

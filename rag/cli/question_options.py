@@ -102,7 +102,7 @@ ReadByName = Annotated[
     str | None,
     typer.Option(
         "--read-by",
-        help=f"What reads each passage alone: {' or '.join(get_args(ReadBy))}.",
+        help=f"What reads each passage alone: {', '.join(get_args(ReadBy))}.",
         show_default=False,
         rich_help_panel=_VERDICT,
     ),

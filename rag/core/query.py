@@ -133,8 +133,8 @@ class Query:
         on_silence: what is said where the documents say nothing; needs the verdict.
         skill: what the passages are read with: ``auto`` (the reader that was measured to be better for this model, if
             there is one), ``none``, a skill's name, or its folder.
-        read_by: what reads each passage alone for the verdict: ``encoder`` (and rules), or ``skill`` where the answer
-            has one.
+        read_by: what reads each passage alone for the verdict: ``encoder`` (and rules), ``skill`` where the answer has
+            one, or ``both``.
         cache_salt: whose prompts may share a cached prefix; empty means everyone's.
         remembers: passages that support the answer may be put into the question cache.
     """
@@ -151,7 +151,7 @@ class Query:
     policy: Policy = "documents"
     on_silence: OnSilence = "say"
     skill: str = "auto"
-    read_by: ReadBy = "encoder"
+    read_by: ReadBy = "both"
     cache_salt: str = ""
     remembers: bool = True
 

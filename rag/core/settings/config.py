@@ -120,8 +120,9 @@ class Config(BaseModel):
         "if there is one; 'none'; a skill's name ('concord skill ls'); or its folder.",
     )
     read_by: ReadBy = Field(
-        "encoder",
-        description="What reads each passage alone for the verdict: 'encoder' and rules, or the 'skill' of the answer.",
+        "both",
+        description="What reads each passage alone for the verdict: 'encoder' and rules; the 'skill' of the answer; or "
+        "'both', the skill first. Without a skill the encoder reads.",
     )
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.08, description="Conflict score at which memory and documents count as disagreeing."
