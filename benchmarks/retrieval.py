@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.graph_figures import pagerank_figures, walker_hits
+from benchmarks.graph_figures import pagerank_figures, walker_figures
 from benchmarks.judging import answerable_auc, filter_auc, rewriting
 from benchmarks.question_cache import question_cache_figures
 from benchmarks.recall import TOP_K, ms_per_question, stages
@@ -82,7 +82,7 @@ def main() -> None:
         for each in sets.values():
             each.library.close()
     say("walking PathQuestion")
-    result["pathquestion_hits_at_1"], result["pathquestion_questions"] = walker_hits(args.data, encoder, args.quick)
+    result |= walker_figures(args.data, encoder, args.quick)
     if not args.quick:
         result |= scale_figures(data=args.data)
     result["all_minus"] = differences
