@@ -38,6 +38,7 @@ from rag.library.base import Library
 from rag.library.encoder import CheckedEncoder
 from rag.library.find import find_documents
 from rag.library.open import open_library
+from rag.library.vectors.store import MakeStore
 from rag.models.sentence_encoder import EmbeddingsEncoder, SentenceEncoder
 from rag.pipeline.build import build, build_search
 from rag.pipeline.components import Components
@@ -62,6 +63,7 @@ class Engine:
         *,
         encoder: Encoder | None = None,
         retriever: BaseRetriever | None = None,
+        vector_store: MakeStore | None = None,
         generator: Generator | Callable[[], Generator] | None = None,
         cache_salt: str = "",
     ) -> None:
@@ -71,7 +73,7 @@ class Engine:
             library: where passages are kept.
             config: the settings.
             encoder: replaces the configured encoder.
-            retriever: as for :meth:`open`.
+            retriever, vector_store: as for :meth:`open`.
             generator: as for :meth:`open`, or a function that is called whenever the generator is needed.
             cache_salt: requests carry it: two tenants' engines on one generator share no rows and no prefixes.
         """
@@ -83,7 +85,13 @@ class Engine:
         self._cache_salt = cache_salt
         self._adding = RLock()  # one change of the library at a time; questions are answered meanwhile
         self.components = Components(
-            library, config, self._encoder, retriever=retriever, generator=generator, cache_salt=cache_salt
+            library,
+            config,
+            self._encoder,
+            retriever=retriever,
+            vector_store=vector_store,
+            generator=generator,
+            cache_salt=cache_salt,
         )
 
     @classmethod
@@ -95,6 +103,7 @@ class Engine:
         config: Config | None = None,
         embeddings: Embeddings | None = None,
         retriever: BaseRetriever | None = None,
+        vector_store: MakeStore | None = None,
         generator: Generator | None = None,
         **settings: Any,
     ) -> Engine:
@@ -106,6 +115,8 @@ class Engine:
             config: all settings at once; ``settings`` change single ones.
             embeddings: any LangChain ``Embeddings``; replaces the configured encoder.
             retriever: any LangChain retriever; replaces the library's own.
+            vector_store: makes a LangChain vector store that the library's vectors are searched in, from the
+                embeddings to use and a name that is this library's alone.
             generator: any :class:`rag.generation.base.Generator`; replaces the configured model.
             **settings: fields of :class:`rag.core.settings.config.Config`.
 
@@ -115,7 +126,9 @@ class Engine:
         config = config.updated(**settings) if config else Config.load(**settings)
         library = open_library(path, must_exist=must_exist)
         encoder = EmbeddingsEncoder(embeddings) if embeddings else None
-        return cls(library, config, encoder=encoder, retriever=retriever, generator=generator)
+        return cls(
+            library, config, encoder=encoder, retriever=retriever, vector_store=vector_store, generator=generator
+        )
 
     def __enter__(self) -> Engine:
         return self
@@ -155,8 +168,10 @@ class Engine:
 
         Raises:
             LibraryError: the library was made with another encoder.
-            StorageError: the disk is full, or another process is writing.
+            StorageError: the disk is full, another process is writing, or the vector store is down.
         """
+        if self.components.vectors is not None:
+            self.components.vectors.check_reachable()
         stream = [items] if isinstance(items, (str, Path, Document)) else items
         with self._adding:
             ingestor = Ingestor(
@@ -168,7 +183,9 @@ class Engine:
                 folders=folders,
                 sync=sync,
             )
-            return ingestor.add(stream)
+            report = ingestor.add(stream)
+            self._write_vectors()
+            return report
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id; a folder removes every document below it.
@@ -179,6 +196,7 @@ class Engine:
         chosen = find_documents(self.library, sources)
         with self._adding, self.library.writing():
             self.library.remove(list(chosen))
+        self._write_vectors()
         return list(chosen.values())
 
     def documents(self) -> list[DocumentInfo]:
@@ -197,6 +215,7 @@ class Engine:
             findings = self.library.check(self._encoder, is_readable, is_repairing=is_repairing)
             if is_repairing:
                 self.graph.indexer.update()
+                self._write_vectors(is_anew=True)
             return findings
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
@@ -309,6 +328,12 @@ class Engine:
     def patches(self) -> PatchSet:
         """The library's documents as LoRA patches."""
         return self.components.patches
+
+    def _write_vectors(self, *, is_anew: bool = False) -> None:
+        """Bring the vector store elsewhere, if there is one, up to the library."""
+        if self.components.vectors is not None:
+            with self._adding, self.library.writing():
+                self.components.vectors.write(is_anew=is_anew)
 
     def _check_readable(self) -> None:
         if not self._has_own_retrievers:
