@@ -10,6 +10,8 @@ Longer than other modules: it is the whole public surface, with the docstrings t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -22,10 +24,11 @@ from langchain_core.retrievers import BaseRetriever
 from kg.types import Extractor
 from rag.core.answer import Answer, TokenEvent
 from rag.core.encoding import Encoder
-from rag.core.errors import LibraryError
+from rag.core.errors import LibraryError, SettingError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
 from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
+from rag.core.process.ray_workers import RayWorkers
 from rag.core.process.threads import configure_threads_before_torch
 from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
@@ -33,6 +36,7 @@ from rag.core.settings.config import Config
 from rag.core.settings.options import build_query
 from rag.generation.base import Generator
 from rag.ingest.add import Ingestor
+from rag.ingest.ray_add import on_workers
 from rag.ingest.source import Source
 from rag.library.base import Library
 from rag.library.encoder import CheckedEncoder
@@ -80,6 +84,7 @@ class Engine:
         configure_threads_before_torch()  # a program that is not ours has not set them
         self.library = library
         self.config = config
+        self._own_encoder = encoder
         self._encoder = CheckedEncoder(encoder or SentenceEncoder(config), library)
         self._has_own_retrievers = retriever is None
         self._cache_salt = cache_salt
@@ -150,6 +155,7 @@ class Engine:
         *,
         sync: bool = False,
         folders: Sequence[str] | None = None,
+        workers: int = 1,
     ) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; what cannot be read is reported, not fatal.
 
@@ -165,8 +171,11 @@ class Engine:
             sync: remove documents below the named folders whose file is gone. Otherwise the report names them.
             folders: the folders of sources that are names only, such as uploads; nothing is looked for on this machine
                 then. By default the folders among ``items``.
+            workers: processes that read and encode; several run on Ray, on the cluster that ``RAY_ADDRESS`` names or on
+                this machine. The library must be within their reach.
 
         Raises:
+            SettingError: Ray is not installed or has no room for so many workers.
             LibraryError: the library was made with another encoder.
             StorageError: the disk is full, another process is writing, or the vector store is down.
         """
@@ -182,6 +191,7 @@ class Engine:
                 entry_writer=RuleEntryWriter(),
                 folders=folders,
                 sync=sync,
+                workers=self._add_workers(workers),
             )
             report = ingestor.add(stream)
             self._write_vectors()
@@ -328,6 +338,14 @@ class Engine:
     def patches(self) -> PatchSet:
         """The library's documents as LoRA patches."""
         return self.components.patches
+
+    def _add_workers(self, num_workers: int) -> Callable[[], AbstractContextManager[RayWorkers]] | None:
+        if num_workers < 1:
+            raise SettingError(f"workers={num_workers}; expected 1 or more")
+        if num_workers == 1:
+            return None
+        encoder = self._own_encoder or SentenceEncoder(self.config)
+        return partial(on_workers, num_workers, self.library, encoder, self.config, RuleEntryWriter())
 
     def _write_vectors(self, *, is_anew: bool = False) -> None:
         """Bring the vector store elsewhere, if there is one, up to the library."""
