@@ -135,6 +135,17 @@ Retrieval = Annotated[
         rich_help_panel=_SEARCH,
     ),
 ]
+Rounds = Annotated[
+    int | None,
+    typer.Option(
+        "--rounds",
+        min=1,
+        max=3,
+        help="Rounds of retrieval: 2 and 3 follow names from document to document. Slow.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]
 Rewrite = Annotated[
     str | None,
     typer.Option(

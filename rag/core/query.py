@@ -96,6 +96,7 @@ class Search:
 
     Attributes:
         retrieval: the retriever.
+        rounds: of retrieval, 1 to 3.
         rewrite: who makes the questions that are searched for.
         filter: who judges the passages that were found.
         abstain: answer that the documents do not say, where none supports an answer.
@@ -103,6 +104,7 @@ class Search:
     """
 
     retrieval: RetrievalKind = "hybrid"
+    rounds: int = 1
     rewrite: RewriteKind = "rules"
     filter: FilterKind = "off"
     abstain: bool = False
@@ -111,6 +113,7 @@ class Search:
     def __post_init__(self) -> None:
         for name, kinds in (("retrieval", RetrievalKind), ("rewrite", RewriteKind), ("filter", FilterKind)):
             check(self, name, getattr(self, name) in get_args(kinds), f"one of {', '.join(get_args(kinds))}")
+        check(self, "rounds", _is_whole(self.rounds) and 1 <= self.rounds <= 3, "1, 2 or 3")
         for name in ("abstain", "question_cache"):
             check(self, name, isinstance(getattr(self, name), bool), "True or False")
 

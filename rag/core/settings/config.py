@@ -78,6 +78,16 @@ class Config(BaseModel):
         "hybrid",
         description="'graph' follows names from passage to passage, 'hybrid' adds words where they help.",
     )
+    rounds: Annotated[int, Field(ge=1, le=3)] = Field(
+        1,
+        description="Rounds of retrieval: 2 and 3 ask sub-questions about the names that passages bring in, for "
+        "questions whose parts stand in several documents. Slow.",
+    )
+    vector_store: str = Field(
+        "",
+        description="Where vectors are searched: 'module:function', a function of LangChain embeddings and a name that "
+        "gives a LangChain vector store. Empty: the library's own index.",
+    )
     rewrite: RewriteKind = Field(
         "rules", description="'rules' makes follow-ups stand alone; 'model' asks the generator for facets too."
     )
