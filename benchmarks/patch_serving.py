@@ -64,7 +64,7 @@ def main() -> None:
     options.add_argument("--quick", action="store_true", help="30 sets instead of 200")
     options.add_argument("--model", default="default")
     options.add_argument("--port", type=int, default=18430)
-    options.add_argument("--sets", type=int, default=200, help="sets of patches; several hundred show whether it grows on")
+    options.add_argument("--sets", type=int, default=200, help="as many show whether memory grows on")
     chosen = options.parse_args()
     num_sets = 30 if chosen.quick else chosen.sets
     local = load_generator(Config(model=chosen.model))
@@ -144,9 +144,7 @@ def _requests(generator: TransformersGenerator, parts: Sequence[PackedTensors], 
     return requests
 
 
-def _ask(
-    remote: VllmGenerator, requests: Sequence[Request], server: psutil.Process
-) -> tuple[list[Any], list[float]]:
+def _ask(remote: VllmGenerator, requests: Sequence[Request], server: psutil.Process) -> tuple[list[Any], list[float]]:
     """The answers, and the MiB that the server took before the first and after each batch."""
     answers, sizes = [], [_mib(server)]
     for start in range(0, len(requests), _BATCH):
