@@ -126,7 +126,8 @@ def _random_part(generator: TransformersGenerator, seed: int) -> PackedTensors:
     for name, module in generator.model.named_modules():
         if name.rpartition(".")[2] in ("gate_proj", "up_proj", "down_proj"):
             a = torch.randn(_RANK, module.in_features, generator=noise) * 0.03
-            tensors[name] = a, torch.randn(module.out_features, _RANK, generator=noise) * 0.03
+            b = torch.randn(module.out_features, _RANK, generator=noise) * 0.03
+            tensors[name] = a.half(), b.half()  # as patches are stored
     return pack(tensors)
 
 
