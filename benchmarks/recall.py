@@ -16,6 +16,7 @@ from kg.pagerank import Transition
 from rag.models.sentence_encoder import RecentEncoder, SentenceEncoder
 from retrievers.base import BatchRetriever
 from retrievers.dense.retriever import DenseRetriever
+from retrievers.depth import DepthSettings, deepen
 from retrievers.fusion import FusedRetriever
 from retrievers.graph.ppr import ppr_scores, seeds_by_name
 from retrievers.graph.rank import GraphSettings
@@ -25,6 +26,7 @@ from retrievers.sparse import SparseRetriever
 
 TOP_K = 5
 QUICK_TIMED_STEP = 3
+TIMED_STEP = 10
 
 
 def stages(test_set: TestSet, data: Path, shared: RecentEncoder) -> tuple[dict[str, float], dict[str, list[float]]]:
@@ -66,6 +68,28 @@ def stages(test_set: TestSet, data: Path, shared: RecentEncoder) -> tuple[dict[s
     means |= {"all_even": float(np.mean(recalls["all"][::2])), "all_odd": float(np.mean(recalls["all"][1::2]))}
     tests = {stage: paired_test(values, recalls["all"]).interval for stage, values in recalls.items() if stage != "all"}
     return means, {stage: [item.value, item.low, item.high] for stage, item in tests.items()}
+
+
+def rounds_figures(test_set: TestSet, shared: RecentEncoder, encoder: SentenceEncoder) -> dict[str, float]:
+    """Recall of the odd and of all questions after two and three rounds, and the added time of a question."""
+    graph = GraphRetriever(library=test_set.library, encoder=shared)
+    hybrid = HybridRetriever(graph=graph, sparse=SparseRetriever(library=test_set.library))
+    first = hybrid.search(test_set.questions, DepthSettings().num_candidates)
+    result: dict[str, float] = {}
+    for rounds in (2, 3):
+        documents = [
+            [scored.passage.doc_id for scored in deepen(question, ranking, shared, rounds).ranking[:TOP_K]]
+            for question, ranking in zip(test_set.questions, first, strict=True)
+        ]
+        values = recall(test_set.gold, documents)
+        result[f"rounds_{rounds}"] = float(np.mean(values))
+        result[f"rounds_{rounds}_odd"] = float(np.mean(values[1::2]))
+        times = [
+            seconds(lambda q=question, r=ranking, n=rounds: deepen(q, r, encoder, n))  # type: ignore[misc]
+            for question, ranking in zip(test_set.questions[::TIMED_STEP], first[::TIMED_STEP], strict=True)
+        ]
+        result[f"rounds_{rounds}_added_ms"] = round(1000 * float(np.median(times)), 1)
+    return result
 
 
 def top_documents(retriever: BatchRetriever, test_set: TestSet) -> list[list[str]]:

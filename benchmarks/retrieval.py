@@ -3,10 +3,10 @@
     python benchmarks/retrieval.py [--quick] [--data FOLDER]
 
 Prints progress to stderr, tables, then one JSON object on the last line. ``--quick`` asks the walker every eighth
-question and squad2 every ninth, and takes times over every third question. It leaves out the figures of 100,000
-passages (those of ``benchmarks/scale.py``), of the cache without the filter, and of the generator (model judge and
-rewriter). All other figures are the full ones. ``all_minus`` has the paired difference of the whole pipeline from
-every stage, with its 95 % interval: an interval that contains 0 shows no order.
+question and squad2 every ninth, and takes times over every third question. It leaves out further rounds, the figures
+of 100,000 passages (those of ``benchmarks/scale.py``), of the cache without the filter, and of the generator (model
+judge and rewriter). All other figures are the full ones. ``all_minus`` has the paired difference of the whole pipeline
+from every stage, with its 95 % interval: an interval that contains 0 shows no order.
 
 The settings were chosen on the even-numbered questions (0, 2, ...). ``all_odd`` is the figure of the others, and so are
 ``filter_auc`` and ``answerable_auc``. Needs the data sets next to the checkout.
@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.graph_figures import pagerank_figures, walker_hits
+from benchmarks.graph_figures import pagerank_figures, walker_figures
 from benchmarks.judging import answerable_auc, filter_auc, rewriting
 from benchmarks.question_cache import question_cache_figures
-from benchmarks.recall import TOP_K, ms_per_question, stages
+from benchmarks.recall import TOP_K, ms_per_question, rounds_figures, stages
 from benchmarks.scale import measure as scale_figures
 from benchmarks.sets import DATA, load
 from rag.core.settings.config import Config
@@ -68,6 +68,8 @@ def main() -> None:
             result[name], differences[name] = stages(sets[name], args.data, shared)
             result[f"{name}_ms_per_question"] = ms_per_question(sets[name], encoder, args.quick)
             result.setdefault("filter_auc", {})[name] = filter_auc(sets[name], shared, generator)
+            if not args.quick:
+                result[f"{name}_rounds"] = rounds_figures(sets[name], shared, encoder)
             if generator is not None:
                 result.setdefault("rewriting", {})[name] = rewriting(sets[name], encoder, generator)
         say("recall, support and memory on squad2")
@@ -82,7 +84,7 @@ def main() -> None:
         for each in sets.values():
             each.library.close()
     say("walking PathQuestion")
-    result["pathquestion_hits_at_1"], result["pathquestion_questions"] = walker_hits(args.data, encoder, args.quick)
+    result |= walker_figures(args.data, encoder, args.quick)
     if not args.quick:
         result |= scale_figures(data=args.data)
     result["all_minus"] = differences

@@ -1,12 +1,14 @@
 """How well passages are read alone, and the weights of that reading.
 
     python benchmarks/verdict_reading.py [--rows N] [--with-model] [--fit] [--folder FOLDER]
+    python benchmarks/verdict_reading.py --readers [--rows N]
 
 Even-numbered rows are for fitting, odd-numbered ones for the figures. Sets: nq_synth (agreeing, conflicting, and the
 passage of another row, which answers nothing), squad2 (answerable, and unanswerable with the passage that it was made
 for), ramdocs (each document; those of noise answer nothing). ``--fit`` writes ``rag/conflicts/data/reading.json``.
 ``--with-model`` also asks the default generator, of the passages that answer. ``--folder`` keeps the numbers of each
-passage, so that a second run only fits.
+passage, so that a second run only fits. ``--readers`` compares the values of the setting ``read_by``: the encoder, the
+reader skill of the default model, and both.
 
 Prints, by set: share of answering passages read right, and share of passages called silent. One JSON object last.
 """
@@ -18,7 +20,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,9 +39,12 @@ from rag.cli.common import counting_bar
 from rag.conflicts.memory.calibration import logistic_fit
 from rag.conflicts.memory.recall import first_line
 from rag.conflicts.reading.evidence import logistic, passage_numbers, score, span_numbers, top_signs
+from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
+from rag.conflicts.reading.skill_reader import SkillReader, read_replies
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
+from rag.engine import Engine
 from rag.generation.base import Generation, Generator
 from rag.generation.load import load_generator
 from rag.models.sentence_encoder import SentenceEncoder
@@ -94,9 +99,13 @@ def main() -> None:
     parser.add_argument("--with-model", action="store_true", help="ask the default generator too")
     parser.add_argument("--fit", action="store_true", help=f"write {TARGET.name}")
     parser.add_argument("--folder", type=Path, help="where the numbers of each passage are kept")
+    parser.add_argument("--readers", action="store_true", help="compare the encoder, the skill and both")
     args = parser.parse_args()
     if not DATA.is_dir():
         raise SystemExit(f"no data sets at {DATA}")
+    if args.readers:
+        compare_readers([item for item in items(args.rows) if item.is_test])
+        return
     with tempfile.TemporaryDirectory() as scratch:
         chosen = [item for item in items(args.rows) if item.answers or not args.with_model]
         numbers = collect(chosen, args.folder or Path(scratch), with_model=args.with_model)
@@ -197,6 +206,47 @@ def _numbers(item: Item, sheet: Sheet, generations: Sequence[Generation]) -> Num
         [is_right(span.text, item.answers) for span, _ in page.candidates],
         passage_numbers(item.question, page, f"{item.title}\n{item.text}", ()),
     )
+
+
+def compare_readers(chosen: Sequence[Item]) -> None:
+    """Shares read right and called silent by each reader; a table and a JSON line."""
+    found = read_by_each(chosen)
+    table = Table("set", "passages", *(f"{name}: right, silent" for name in found), title="odd-numbered rows")
+    result: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(item.name for item in chosen):
+        result[name] = {"passages": sum(item.name == name for item in chosen)}
+        for reader, answers in found.items():
+            group = [(item, text) for item, text in zip(chosen, answers, strict=True) if item.name == name]
+            result[name][reader] = {
+                "right": float(np.mean([bool(text) and is_right(text, item.answers) for item, text in group])),
+                "silent": float(np.mean([not text for _, text in group])),
+            }
+        cells = (f"{result[name][reader]['right']:.3f}, {result[name][reader]['silent']:.3f}" for reader in found)
+        table.add_row(name, str(result[name]["passages"]), *cells)
+    Console(width=110).print(table)
+    print(json.dumps(result))
+
+
+def read_by_each(chosen: Sequence[Item]) -> dict[str, list[str]]:
+    """What each reader answers from each passage; empty where it is silent."""
+    found: dict[str, list[str]] = {"encoder": [], "skill": [], "both": []}
+    with tempfile.TemporaryDirectory() as folder, Engine.open(folder) as engine, counting_bar("Reading") as show:
+        parts = engine.components
+        skill, reader = parts.skills.reader("auto"), Reader(parts.encoder)
+        if skill is None:
+            raise SystemExit("there is no reader skill for the default model; 'concord skill ls' lists the skills")
+        asker = SkillReader(parts.generator(), skill)
+        for start in range(0, len(chosen), BATCH):
+            batch = chosen[start : start + BATCH]
+            sheets = reader.prepare([item.question for item in batch], [[item.passage] for item in batch])
+            replies = asker.generator.generate([asker.requests(s.question, s.passages)[0] for s in sheets])
+            for sheet, reply in zip(sheets, replies, strict=True):
+                by_skill = read_replies(sheet.question, sheet.passages, [reply])
+                by_both = merge_readings(by_skill, reader.read(replace(sheet, counts=(1,)), [reply]))
+                for name, readings in zip(found, (reader.read(sheet), by_skill, by_both), strict=True):
+                    found[name].append(readings[0].answer)
+            show(start + len(batch), len(chosen))
+    return found
 
 
 def is_right(text: str, answers: Sequence[str]) -> bool:

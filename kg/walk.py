@@ -37,7 +37,7 @@ class Path:
 class Walker:
     """Answers questions by walking a graph; arguments as for :class:`kg.plan.Planner`."""
 
-    def __init__(self, graph: KnowledgeGraph, encoder: TextEncoder, max_hops: int = 2, max_plans: int = 1024) -> None:
+    def __init__(self, graph: KnowledgeGraph, encoder: TextEncoder, max_hops: int = 3, max_plans: int = 1024) -> None:
         self._graph = graph
         self.planner = Planner(graph, encoder, max_hops, max_plans)
 

@@ -10,6 +10,8 @@ Longer than other modules: it is the whole public surface, with the docstrings t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -22,10 +24,11 @@ from langchain_core.retrievers import BaseRetriever
 from kg.types import Extractor
 from rag.core.answer import Answer, TokenEvent
 from rag.core.encoding import Encoder
-from rag.core.errors import LibraryError
+from rag.core.errors import LibraryError, SettingError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
 from rag.core.process.lazy import lazy_property
 from rag.core.process.progress import Progress
+from rag.core.process.ray_workers import RayWorkers
 from rag.core.process.threads import configure_threads_before_torch
 from rag.core.query import Query
 from rag.core.reports import AddReport, DocumentInfo
@@ -33,11 +36,13 @@ from rag.core.settings.config import Config
 from rag.core.settings.options import build_query
 from rag.generation.base import Generator
 from rag.ingest.add import Ingestor
+from rag.ingest.ray_add import on_workers
 from rag.ingest.source import Source
 from rag.library.base import Library
 from rag.library.encoder import CheckedEncoder
 from rag.library.find import find_documents
 from rag.library.open import open_library
+from rag.library.vectors.store import MakeStore
 from rag.models.sentence_encoder import EmbeddingsEncoder, SentenceEncoder
 from rag.pipeline.build import build, build_search
 from rag.pipeline.components import Components
@@ -62,6 +67,7 @@ class Engine:
         *,
         encoder: Encoder | None = None,
         retriever: BaseRetriever | None = None,
+        vector_store: MakeStore | None = None,
         generator: Generator | Callable[[], Generator] | None = None,
         cache_salt: str = "",
     ) -> None:
@@ -71,19 +77,26 @@ class Engine:
             library: where passages are kept.
             config: the settings.
             encoder: replaces the configured encoder.
-            retriever: as for :meth:`open`.
+            retriever, vector_store: as for :meth:`open`.
             generator: as for :meth:`open`, or a function that is called whenever the generator is needed.
             cache_salt: requests carry it: two tenants' engines on one generator share no rows and no prefixes.
         """
         configure_threads_before_torch()  # a program that is not ours has not set them
         self.library = library
         self.config = config
+        self._own_encoder = encoder
         self._encoder = CheckedEncoder(encoder or SentenceEncoder(config), library)
         self._has_own_retrievers = retriever is None
         self._cache_salt = cache_salt
         self._adding = RLock()  # one change of the library at a time; questions are answered meanwhile
         self.components = Components(
-            library, config, self._encoder, retriever=retriever, generator=generator, cache_salt=cache_salt
+            library,
+            config,
+            self._encoder,
+            retriever=retriever,
+            vector_store=vector_store,
+            generator=generator,
+            cache_salt=cache_salt,
         )
 
     @classmethod
@@ -95,6 +108,7 @@ class Engine:
         config: Config | None = None,
         embeddings: Embeddings | None = None,
         retriever: BaseRetriever | None = None,
+        vector_store: MakeStore | None = None,
         generator: Generator | None = None,
         **settings: Any,
     ) -> Engine:
@@ -106,6 +120,8 @@ class Engine:
             config: all settings at once; ``settings`` change single ones.
             embeddings: any LangChain ``Embeddings``; replaces the configured encoder.
             retriever: any LangChain retriever; replaces the library's own.
+            vector_store: makes a LangChain vector store that the library's vectors are searched in, from the
+                embeddings to use and a name that is this library's alone.
             generator: any :class:`rag.generation.base.Generator`; replaces the configured model.
             **settings: fields of :class:`rag.core.settings.config.Config`.
 
@@ -115,7 +131,9 @@ class Engine:
         config = config.updated(**settings) if config else Config.load(**settings)
         library = open_library(path, must_exist=must_exist)
         encoder = EmbeddingsEncoder(embeddings) if embeddings else None
-        return cls(library, config, encoder=encoder, retriever=retriever, generator=generator)
+        return cls(
+            library, config, encoder=encoder, retriever=retriever, vector_store=vector_store, generator=generator
+        )
 
     def __enter__(self) -> Engine:
         return self
@@ -137,6 +155,7 @@ class Engine:
         *,
         sync: bool = False,
         folders: Sequence[str] | None = None,
+        workers: int = 1,
     ) -> AddReport:
         """Add files, folders (recursively) and LangChain documents; what cannot be read is reported, not fatal.
 
@@ -152,11 +171,16 @@ class Engine:
             sync: remove documents below the named folders whose file is gone. Otherwise the report names them.
             folders: the folders of sources that are names only, such as uploads; nothing is looked for on this machine
                 then. By default the folders among ``items``.
+            workers: processes that read and encode; several run on Ray, on the cluster that ``RAY_ADDRESS`` names or on
+                this machine. The library must be within their reach.
 
         Raises:
+            SettingError: Ray is not installed or has no room for so many workers.
             LibraryError: the library was made with another encoder.
-            StorageError: the disk is full, or another process is writing.
+            StorageError: the disk is full, another process is writing, or the vector store is down.
         """
+        if self.components.vectors is not None:
+            self.components.vectors.check_reachable()
         stream = [items] if isinstance(items, (str, Path, Document)) else items
         with self._adding:
             ingestor = Ingestor(
@@ -167,8 +191,11 @@ class Engine:
                 entry_writer=RuleEntryWriter(),
                 folders=folders,
                 sync=sync,
+                workers=self._add_workers(workers),
             )
-            return ingestor.add(stream)
+            report = ingestor.add(stream)
+            self._write_vectors()
+            return report
 
     def remove(self, sources: Iterable[str | Path]) -> list[DocumentInfo]:
         """Remove documents by source or doc_id; a folder removes every document below it.
@@ -179,6 +206,7 @@ class Engine:
         chosen = find_documents(self.library, sources)
         with self._adding, self.library.writing():
             self.library.remove(list(chosen))
+        self._write_vectors()
         return list(chosen.values())
 
     def documents(self) -> list[DocumentInfo]:
@@ -197,6 +225,7 @@ class Engine:
             findings = self.library.check(self._encoder, is_readable, is_repairing=is_repairing)
             if is_repairing:
                 self.graph.indexer.update()
+                self._write_vectors(is_anew=True)
             return findings
 
     def retrieve(self, questions: Sequence[str], top_k: int | None = None) -> list[list[ScoredPassage]]:
@@ -227,8 +256,8 @@ class Engine:
             on_answer: called with the index and the answer as each is finished.
             **options: ``decoder`` and its settings (``alpha``, ``floor``, ``profile`` ...), ``top_k``, ``history``,
                 ``patches`` (``off``, ``auto``: passages and patches, ``only``: patches without passages),
-                ``skill`` (``auto``, ``none``, a skill's name or folder), ``read_by`` (``encoder``, ``skill``),
-                and the fields of :class:`rag.core.query.Search` and :class:`rag.core.query.Sampling`.
+                ``skill`` (``auto``, ``none``, a skill's name or folder), ``read_by`` (``encoder``, ``skill``,
+                ``both``), and the fields of :class:`rag.core.query.Search` and :class:`rag.core.query.Sampling`.
 
         Raises:
             QuestionError, SettingError, LibraryError, ModelError: see :mod:`rag.core.errors`.
@@ -309,6 +338,20 @@ class Engine:
     def patches(self) -> PatchSet:
         """The library's documents as LoRA patches."""
         return self.components.patches
+
+    def _add_workers(self, num_workers: int) -> Callable[[], AbstractContextManager[RayWorkers]] | None:
+        if num_workers < 1:
+            raise SettingError(f"workers={num_workers}; expected 1 or more")
+        if num_workers == 1:
+            return None
+        encoder = self._own_encoder or SentenceEncoder(self.config)
+        return partial(on_workers, num_workers, self.library, encoder, self.config, RuleEntryWriter())
+
+    def _write_vectors(self, *, is_anew: bool = False) -> None:
+        """Bring the vector store elsewhere, if there is one, up to the library."""
+        if self.components.vectors is not None:
+            with self._adding, self.library.writing():
+                self.components.vectors.write(is_anew=is_anew)
 
     def _check_readable(self) -> None:
         if not self._has_own_retrievers:

@@ -33,6 +33,7 @@ def ask(
     read_by: asked.ReadByName = None,
     top_k: asked.TopK = None,
     retrieval: asked.Retrieval = None,
+    rounds: asked.Rounds = None,
     rewrite: asked.Rewrite = None,
     judge: asked.Filter = None,
     abstain: asked.Abstain = None,
@@ -58,8 +59,8 @@ def ask(
     settings = {"model": model, "engine": engine, "encoder": encoder, "patch_portable": is_portable or None}
     decoding = {"decoder": decoder, "alpha": parse_optional_number(alpha), "patches": patches}
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-    search = {"top_k": parse_optional_number(top_k), "retrieval": retrieval, "rewrite": rewrite, "filter": judge}
-    checks = {"abstain": abstain, "question_cache": question_cache}
+    search = {"top_k": parse_optional_number(top_k), "retrieval": retrieval, "rounds": rounds, "rewrite": rewrite}
+    checks = {"filter": judge, "abstain": abstain, "question_cache": question_cache}
     verdicts = {"verdict": verdict, "policy": policy, "on_silence": on_silence, "read_by": read_by}
     settings, reading = _place_skill(settings, skill)
     with errors_to_exit():

@@ -21,6 +21,10 @@ def add(
     sync: Annotated[
         bool, typer.Option("--sync", help="Follow the folders: remove documents whose file is gone from them.")
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", min=1, help="Processes that read and encode; several run on Ray: concord-rag[ray]."),
+    ] = 1,
     as_json: AsJson = False,
     encoder: EncoderName = None,
     config: SettingsFile = None,
@@ -28,6 +32,7 @@ def add(
     """Add documents. Unchanged files are left alone, changed ones replace their passages.
 
     What cannot be read is listed with the reason, and all else is added (exit code 1). Moved files keep one document.
+    Several workers share the files, and this process publishes; RAY_ADDRESS names a cluster to run them on.
     """
     from rag.cli import render
 
@@ -35,7 +40,7 @@ def add(
         open_engine(library, config, must_exist=False, encoder=encoder) as engine,
         progress_bar("reading", has_names=True) as progress,
     ):
-        report = engine.add(list(paths), progress, sync=sync)
+        report = engine.add(list(paths), progress, sync=sync, workers=workers)
     err.print(render.add_report(report), soft_wrap=True)
     if as_json:
         print_json(asdict(report))

@@ -102,7 +102,7 @@ ReadByName = Annotated[
     str | None,
     typer.Option(
         "--read-by",
-        help=f"What reads each passage alone: {' or '.join(get_args(ReadBy))}.",
+        help=f"What reads each passage alone: {', '.join(get_args(ReadBy))}.",
         show_default=False,
         rich_help_panel=_VERDICT,
     ),
@@ -131,6 +131,17 @@ Retrieval = Annotated[
     typer.Option(
         "--retrieval",
         help="How passages are found: hybrid, dense, sparse or graph.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]
+Rounds = Annotated[
+    int | None,
+    typer.Option(
+        "--rounds",
+        min=1,
+        max=3,
+        help="Rounds of retrieval: 2 and 3 follow names from document to document. Slow.",
         show_default=False,
         rich_help_panel=_SEARCH,
     ),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from rag.conflicts.memory.calibration import Calibration, knows
 from rag.conflicts.memory.recall import memory_requests, read_memory
+from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
 from rag.conflicts.reading.relevance import silence_strays
 from rag.conflicts.reading.skill_reader import SkillReader, read_replies
@@ -21,7 +22,7 @@ from rag.conflicts.verdict.grouping import group_readings
 from rag.conflicts.verdict.judge import Evidence, judge
 from rag.conflicts.verdict.memory import relate_memory
 from rag.core.passages import Passage
-from rag.core.verdict import Memory, Position, Reading, Verdict
+from rag.core.verdict import Memory, Position, ReadBy, Reading, Verdict
 from rag.generation.base import Generation, Generator
 from rag.generation.request import ActiveSkill, Request
 
@@ -64,12 +65,18 @@ class Inquirer:
         passages: Sequence[Sequence[Passage]],
         cache_salt: str = "",
         skill: ActiveSkill | None = None,
+        read_by: ReadBy = "both",
     ) -> list[Inquiry]:
-        """One inquiry for each question, in their order; ``skill`` reads the passages instead of the encoder."""
-        if skill is None:
+        """One inquiry for each question, in their order; without a skill the encoder reads the passages alone."""
+        if skill is None or read_by == "encoder":
             sheets = self.reader.prepare(questions, passages, cache_salt=cache_salt)
+        elif read_by == "both":
+            sheets = [self._with_skill(sheet, cache_salt, skill) for sheet in self.reader.prepare(questions, passages)]
         else:
-            sheets = [self._sheet(*item, cache_salt, skill) for item in zip(questions, passages, strict=True)]
+            sheets = [
+                self._with_skill(Sheet(question, tuple(row), ()), cache_salt, skill)
+                for question, row in zip(questions, passages, strict=True)
+            ]
         return [
             Inquiry(sheet, tuple(memory_requests(self.generator, sheet.question, cache_salt=cache_salt)))
             for sheet in sheets
@@ -78,11 +85,7 @@ class Inquirer:
     def conclude(self, inquiry: Inquiry, replies: Sequence[Generation], draft: str = "") -> Verdict:
         """The verdict from the replies to ``inquiry.requests``, in their order, and from the answer's draft."""
         sheet, num_read = inquiry.sheet, len(inquiry.sheet.requests)
-        if sheet.skill is None:
-            read = self.reader.read(sheet, replies[:num_read], draft)
-        else:
-            read = read_replies(sheet.question, sheet.passages, replies[:num_read])
-        read = silence_strays(read, sheet.question, sheet.passages)
+        read = silence_strays(self._read(sheet, replies[:num_read], draft), sheet.question, sheet.passages)
         readings = [_with_date(reading, sheet) for reading in read]
         texts = {passage.passage_id: passage.text for passage in sheet.passages}
         positions = group_readings(readings, sheet.question, copies=find_copies(texts))
@@ -91,9 +94,17 @@ class Inquirer:
         claim = assumption.claim if assumption else ""
         return judge(Evidence(sheet.question, positions, memory, claim, texts))
 
-    def _sheet(self, question: str, passages: Sequence[Passage], cache_salt: str, skill: ActiveSkill) -> Sheet:
-        requests = SkillReader(self.generator, skill).requests(question, passages, cache_salt=cache_salt)
-        return Sheet(question, tuple(passages), (), requests, skill=skill)
+    def _with_skill(self, sheet: Sheet, cache_salt: str, skill: ActiveSkill) -> Sheet:
+        """The sheet with one request for each passage, to the skill."""
+        requests = SkillReader(self.generator, skill).requests(sheet.question, sheet.passages, cache_salt=cache_salt)
+        return replace(sheet, requests=requests, counts=(1,) * len(requests), skill=skill)
+
+    def _read(self, sheet: Sheet, replies: Sequence[Generation], draft: str) -> tuple[Reading, ...]:
+        """What each passage answers, by what the sheet was prepared for."""
+        if sheet.skill is None:
+            return self.reader.read(sheet, replies, draft)
+        by_skill = read_replies(sheet.question, sheet.passages, replies)
+        return merge_readings(by_skill, self.reader.read(sheet, replies)) if sheet.pages else by_skill
 
     def _recall(self, question: str, replies: Sequence[Generation], positions: Sequence[Position]) -> Memory | None:
         if not replies:

@@ -96,6 +96,7 @@ class Search:
 
     Attributes:
         retrieval: the retriever.
+        rounds: of retrieval, 1 to 3.
         rewrite: who makes the questions that are searched for.
         filter: who judges the passages that were found.
         abstain: answer that the documents do not say, where none supports an answer.
@@ -103,6 +104,7 @@ class Search:
     """
 
     retrieval: RetrievalKind = "hybrid"
+    rounds: int = 1
     rewrite: RewriteKind = "rules"
     filter: FilterKind = "off"
     abstain: bool = False
@@ -111,6 +113,7 @@ class Search:
     def __post_init__(self) -> None:
         for name, kinds in (("retrieval", RetrievalKind), ("rewrite", RewriteKind), ("filter", FilterKind)):
             check(self, name, getattr(self, name) in get_args(kinds), f"one of {', '.join(get_args(kinds))}")
+        check(self, "rounds", _is_whole(self.rounds) and 1 <= self.rounds <= 3, "1, 2 or 3")
         for name in ("abstain", "question_cache"):
             check(self, name, isinstance(getattr(self, name), bool), "True or False")
 
@@ -133,8 +136,8 @@ class Query:
         on_silence: what is said where the documents say nothing; needs the verdict.
         skill: what the passages are read with: ``auto`` (the reader that was measured to be better for this model, if
             there is one), ``none``, a skill's name, or its folder.
-        read_by: what reads each passage alone for the verdict: ``encoder`` (and rules), or ``skill`` where the answer
-            has one.
+        read_by: what reads each passage alone for the verdict: ``encoder`` (and rules), ``skill`` where the answer has
+            one, or ``both``.
         cache_salt: whose prompts may share a cached prefix; empty means everyone's.
         remembers: passages that support the answer may be put into the question cache.
     """
@@ -151,7 +154,7 @@ class Query:
     policy: Policy = "documents"
     on_silence: OnSilence = "say"
     skill: str = "auto"
-    read_by: ReadBy = "encoder"
+    read_by: ReadBy = "both"
     cache_salt: str = ""
     remembers: bool = True
 

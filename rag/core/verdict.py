@@ -12,12 +12,9 @@ VerdictKind = Literal[
 Relation = Literal["agrees", "contradicts", "unsure", "silent"]
 Policy = Literal["documents", "newest", "majority", "balanced", "all", "memory"]
 OnSilence = Literal["say", "memory", "ask"]
-ReadBy = Literal["encoder", "skill"]
+ReadBy = Literal["encoder", "skill", "both"]
 
-# What an answer says where the documents hold none; a reader skill learnt to reply exactly this.
-NOT_STATED = "The documents do not say."
-
-# What an answer says where the documents are silent, and what a reader is taught to reply.
+# What an answer says where the documents are silent; a reader skill learnt to reply exactly this.
 NOT_STATED = "The documents do not say."
 
 

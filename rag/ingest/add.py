@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -13,15 +13,16 @@ from langchain_core.documents import Document
 from rag.core.encoding import Vectors, passage_text
 from rag.core.passages import Passage
 from rag.core.process.progress import Progress
+from rag.core.process.ray_workers import RayWorkers
 from rag.core.reports import AddCost, AddReport, FailedSource
 from rag.core.settings.config import Config
-from rag.ingest.blocks import ParsedDocument
 from rag.ingest.follow import Changes, LiveDocument, compare, is_below, is_file_gone
 from rag.ingest.gather import Gathered, Item, gather
 from rag.ingest.parsing.limits import Limits
 from rag.ingest.parsing.parser import Parser
 from rag.ingest.parts import PartStore, document_name
-from rag.ingest.prepare import NUM_AHEAD, Prepared, Preparer
+from rag.ingest.prepare import NUM_AHEAD, Encoded, Prepared, Preparer
+from rag.ingest.ray_add import RayPreparer
 from rag.ingest.source import Source, content_hash
 from rag.ingest.splitter import DocumentSplitter
 from rag.library.base import Library, Staged
@@ -74,7 +75,9 @@ class Ingestor:
         entry_writer: EntryWriter,
         folders: Sequence[str] | None = None,
         sync: bool = False,
+        workers: Callable[[], AbstractContextManager[RayWorkers]] | None = None,
     ) -> None:
+        self._workers = workers
         self._library = library
         self._encoder = encoder
         self._config = config
@@ -104,18 +107,14 @@ class Ingestor:
     def add(self, items: Iterable[Item]) -> AddReport:
         """See :meth:`rag.engine.Engine.add`."""
         started = time.perf_counter()
-        config = self._config
-        limits = Limits(config.parse_timeout_s, config.parse_memory_mib, config.parse_expansion_mib)
-        with self._library.writing(), Parser(limits) as parser, PartStore() as parts:
+        with self._library.writing(), PartStore() as parts, ExitStack() as stack:
             self._library.check_encoder(self._encoder.name)
             if self._library.hashes(is_live=False):
                 self._prepare()  # drops what another model embedded
             self._live, self._staged = self._library.hashes(is_live=True), self._library.hashes(is_live=False)
             self._resumed = set(self._staged)
             num_before = self._library.num_passages
-            # Uploads are read one by one: their job notes which of them it is at.
-            num_ahead = NUM_AHEAD if self._has_paths else 0
-            preparer = Preparer(parser, self._content_hash, self._is_known, num_ahead)
+            preparer = self._preparer(stack)
             for chunk in _chunks(items):
                 self._add_chunk(gather(chunk), preparer, parts)
             self._flush()
@@ -129,7 +128,19 @@ class Ingestor:
             self._remove([*formers, *(self._changes.gone if self._is_syncing else ())])
         return self._report(num_before, time.perf_counter() - started)
 
-    def _add_chunk(self, gathered: Gathered, preparer: Preparer, parts: PartStore) -> None:
+    def _preparer(self, stack: ExitStack) -> Preparer | RayPreparer:
+        """What reads sources, here or on workers; it ends with the stack."""
+        if self._workers is not None:
+            self._prepare()  # the workers compare their encoder with the library's
+            workers = stack.enter_context(self._workers())
+            return RayPreparer(workers, self._content_hash, self._is_known)
+        config = self._config
+        limits = Limits(config.parse_timeout_s, config.parse_memory_mib, config.parse_expansion_mib)
+        parser = stack.enter_context(Parser(limits))
+        # Uploads are read one by one: their job notes which of them it is at.
+        return Preparer(parser, self._content_hash, self._is_known, NUM_AHEAD if self._has_paths else 0)
+
+    def _add_chunk(self, gathered: Gathered, preparer: Preparer | RayPreparer, parts: PartStore) -> None:
         self._num_sources += len(gathered.sources)
         self._progress.start(self._num_sources)
         self._failed += gathered.failed
@@ -163,7 +174,12 @@ class Ingestor:
             self._doc_ids.pop(doc_id, None)
             return
         if prepared.document is not None:
-            self._queue(source, prepared.document, prepared.key)
+            self._queue(source, self._splitter.split(source, prepared.document), prepared.key)
+            self._resumed.discard(doc_id)
+            self._staged[doc_id] = prepared.key
+        if prepared.encoded is not None:
+            self._splitter.note(source, prepared.encoded.notes, prepared.encoded.passages)
+            self._stage(source, prepared.encoded, prepared.key)
             self._resumed.discard(doc_id)
             self._staged[doc_id] = prepared.key
         self._outcomes[source.name] = "replaced" if doc_id in self._live else "added"
@@ -217,8 +233,13 @@ class Ingestor:
     def _content_hash(self, content: bytes, source: Source) -> str:
         return content_hash(content, source, self._splitter.settings, self._encoder.name)
 
-    def _queue(self, source: Source, document: ParsedDocument, key: str) -> None:
-        passages = self._splitter.split(source, document)
+    def _stage(self, source: Source, encoded: Encoded, key: str) -> None:
+        """Stage what a worker made, at once: it took long."""
+        pending = _Pending(source.doc_id, source.name, key, encoded.passages)
+        self._num_embedded += len(encoded.passages)
+        self._library.stage([pending.staged(encoded.vectors, encoded.entries, self._entry_writer.version)])
+
+    def _queue(self, source: Source, passages: list[Passage], key: str) -> None:
         self._pending[source.doc_id] = _Pending(source.doc_id, source.name, key, passages)
         if sum(len(pending.passages) for pending in self._pending.values()) >= _FLUSH_PASSAGES:
             self._flush()

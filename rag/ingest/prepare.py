@@ -7,7 +7,9 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from rag.core.encoding import Vectors
 from rag.core.errors import SourceError
+from rag.core.passages import Passage
 from rag.ingest.blocks import ParsedDocument
 from rag.ingest.parsing.parser import Parser
 from rag.ingest.parts import read_parts
@@ -18,19 +20,34 @@ NUM_AHEAD = 2
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A document after a worker split and encoded it: its passages, their vectors ``[P, D]`` and graph entries.
+
+    ``notes`` are the reader's.
+    """
+
+    passages: list[Passage]
+    vectors: Vectors
+    entries: list[bytes]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A source after it was read.
 
     Attributes:
         key: hash of its content; empty where it could not be read.
-        document: what is in it; ``None`` where it is known already, or could not be read.
+        document: what is in it; ``None`` where it is known already, could not be read, or is encoded.
         reason: why it could not be read.
+        encoded: what a worker made of it.
     """
 
     source: Source
     key: str = ""
     document: ParsedDocument | None = None
     reason: str = ""
+    encoded: Encoded | None = None
 
 
 class Preparer:

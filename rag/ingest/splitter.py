@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
 from rag.core.settings.config import Config
@@ -38,10 +40,14 @@ class DocumentSplitter:
         Raises:
             SettingError: passages are to be longer than the encoder reads.
         """
-        self._notes += [f"{source.name}: {note}" for note in document.notes]
         passages = split(source, document, self._lengths, self._tokens)
-        self._languages.look_at(passages)
+        self.note(source, document.notes, passages)
         return passages
+
+    def note(self, source: Source, notes: Sequence[str], passages: Sequence[Passage]) -> None:
+        """Take note of what the reader said of a document, and of its language."""
+        self._notes += [f"{source.name}: {note}" for note in notes]
+        self._languages.look_at(passages)
 
     @lazy_property
     def _tokens(self) -> TokenReader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rag.pipeline.components import Components
 from rag.pipeline.run import Pipeline
+from rag.pipeline.stages.deepen import DeepenStage
 from rag.pipeline.stages.filter import FilterStage
 from rag.pipeline.stages.fit import FitStage
 from rag.pipeline.stages.generate import GenerateStage
@@ -25,6 +26,7 @@ def build_search(parts: Components) -> tuple[Stage, ...]:
         RewriteStage(parts.rewriter),
         RecallStage(parts.question_cache, parts.encoder),
         RetrieveStage(parts.retriever),
+        DeepenStage(parts.encoder),
         FilterStage(parts.filter),
         SupportStage(parts.filter, parts.config.abstain_below),
         RememberStage(parts.question_cache, parts.encoder),

@@ -23,6 +23,8 @@ from rag.core.settings.config import Config
 from rag.generation.base import Generator
 from rag.generation.load import generator_fingerprint, load_generator
 from rag.library.base import Library
+from rag.library.vectors.index import VectorStoreIndex
+from rag.library.vectors.store import MakeStore, load_make_store
 from rag.models.cache import calibrations_folder
 from rag.models.sentence_encoder import RecentEncoder
 from rag.skills.choose import NONE
@@ -51,6 +53,7 @@ class Components:
         config: the settings.
         encoder: the one that the library was made with.
         retriever: a LangChain retriever that replaces all of the library's own.
+        vector_store: makes the LangChain vector store that names candidates; by default that of the settings, if any.
         generator: replaces the configured model; a function is called whenever the generator is needed.
         cache_salt: of the requests that patches and extractors send to the generator.
     """
@@ -62,12 +65,14 @@ class Components:
         encoder: Encoder,
         *,
         retriever: BaseRetriever | None = None,
+        vector_store: MakeStore | None = None,
         generator: Generator | Callable[[], Generator] | None = None,
         cache_salt: str = "",
     ) -> None:
         self._library = library
         self._foreign_retriever = retriever
         self._foreign_generator = generator
+        self._make_store = vector_store
         self.cache_salt = cache_salt
         self._opened_cache: QuestionCache | None = None
         self._mutex = RLock()  # two threads' first questions must not open the cache twice
@@ -133,7 +138,15 @@ class Components:
     @lazy_property
     def graph(self) -> GraphRetriever:
         """Retrieval along the library's knowledge graph; the graph is kept between questions."""
-        return GraphRetriever(library=self._library, encoder=self.encoder, extractors=self.extractors)
+        return GraphRetriever(
+            library=self._library, encoder=self.encoder, extractors=self.extractors, dense=self.vectors
+        )
+
+    @lazy_property
+    def vectors(self) -> VectorStoreIndex | None:
+        """The vector store that holds the library's vectors, if one was given or is among the settings."""
+        make = self._make_store or (load_make_store(self.config.vector_store) if self.config.vector_store else None)
+        return None if make is None else VectorStoreIndex(self._library, make, self.encoder)
 
     @lazy_property
     def extractors(self) -> Sequence[Extractor]:
@@ -189,7 +202,7 @@ class Components:
 
     @lazy_property
     def _dense(self) -> BaseRetriever:
-        return DenseRetriever(library=self._library, encoder=self.encoder)
+        return DenseRetriever(library=self._library, encoder=self.encoder, dense=self.vectors)
 
     @lazy_property
     def _sparse(self) -> SparseRetriever:

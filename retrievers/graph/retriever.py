@@ -49,6 +49,7 @@ class GraphRetriever(BatchRetriever):
         settings: the weights.
         reach: how far a question reaches into the index.
         is_exhaustive: score every passage, from a graph in memory.
+        dense: names the candidates; by default the library's index.
     """
 
     library: Library
@@ -57,6 +58,7 @@ class GraphRetriever(BatchRetriever):
     settings: GraphSettings = GraphSettings()
     reach: Reach = Reach()
     is_exhaustive: bool = False
+    dense: Any = None  # rag.library.base.DenseIndex
     _whole: WholeGraph = PrivateAttr()
     _indexer: GraphIndexer = PrivateAttr()
 
@@ -130,7 +132,7 @@ class GraphRetriever(BatchRetriever):
         parts = np.split(vectors, np.cumsum([len(clauses) for clauses in texts])[:-1])
         if not self._has_index():
             return self._scan(queries, parts)
-        hits = iter(self.library.dense_index().candidates(vectors, self.reach.nearest))
+        hits = iter((self.dense or self.library.dense_index()).candidates(vectors, self.reach.nearest))
         nearest = [self._nearest([next(hits) for _ in clauses]) for clauses in texts]
         out = []
         for query, part, near, also in zip(queries, parts, nearest, others or [()] * len(queries), strict=True):

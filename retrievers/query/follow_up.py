@@ -1,7 +1,8 @@
 """Follow-up questions: replace a reference by the name from the conversation. Rules for English only.
 
 A question that stands alone is not changed. The rules apply in two cases: a pronoun refers to something outside the
-question, or the question has a few words and no name.
+question, or the question is a few words that continue another ("And the mayor?", "Why?"). In doubt nothing is changed:
+a question without its name is still searched for by its words, one with a wrong name is another question.
 
 Source: ours.
 """
@@ -21,7 +22,23 @@ _ANSWER_WORDS = 8
 _PRONOUN = re.compile(
     r"\b(?P<their>his|its|their)\b|\b(?P<they>he|she|him|her|it|they|them)\b|\b(?P<there>there)\b", re.IGNORECASE
 )
-_ELLIPSIS = re.compile(r"^(?:and|but|or|so|what about|how about|also|why|when|where|who|which one)\b", re.IGNORECASE)
+_CONTINUES = re.compile(r"^(?:and|but|or|so|what about|how about|also|which one)\b", re.IGNORECASE)
+_ASKS = re.compile(r"^(?:(?:since|until|by|from) )?(?:why|when|where|who|how)\b", re.IGNORECASE)
+_ASKING_WORDS = 2
+# A pronoun behind so many words refers to one of them, more often than not.
+_FAR = 8
+_AUXILIARY = r"(?:am|is|are|was|were|do|does|did|has|have|had|will|would|can|could|may|might|must|should|shall)(?:n't)?"
+_AFTER_AUXILIARY = re.compile(rf"\b{_AUXILIARY}\s+$", re.IGNORECASE)
+# A noun phrase: "the price", "most of", "which country"; not "which is", "what did".
+_PHRASE = re.compile(
+    rf"\b(?:the|an?|these|those|most|some|each|every)\s+\w+|\b(?:what|which|whose)\s+(?!{_AUXILIARY}\b|\w+ed\b)\w+",
+    re.IGNORECASE,
+)
+_EARLIER_CLAUSE = re.compile(r"\b(?:the|an?|these|those|most|some)\s+\w[^,]*,", re.IGNORECASE)
+_CONJUNCTION = re.compile(
+    r"\b(?:before|after|when|while|as|because|if|since|until|once|that|assuming|although|though)\s+$", re.IGNORECASE
+)
+_IS_SUBJECT_THERE = re.compile(rf"\s+{_AUXILIARY}\b", re.IGNORECASE)
 # "It" and "there" that refer to nothing: weather, time, "is it true that", "how long does it take", "is there a".
 _EXPLETIVE_IT = re.compile(
     r"\bit\s+(?:\w+ly\s+)?(?:rain|snow|hail|freez|thunder|storm|pour|drizzl|take|takes|took|cost|seem|appear|matter|"
@@ -29,15 +46,17 @@ _EXPLETIVE_IT = re.compile(
     r"|\b(?:is|was|isn't|wasn't|be|been|make|makes)\s+it\s+(?:(?:not|still|ever|really|very|so|too|always)\s+)?"
     r"(?:true|false|right|wrong|possible|impossible|likely|unlikely|necessary|important|legal|illegal|allowed|safe|"
     r"common|normal|known|said|worth|time|cold|hot|warm|dark|late|early|raining|snowing|that|who|because|the\s+case|"
-    r"easy|hard|difficult|better|best)\b"
+    r"easy|easier|hard|harder|difficult|better|best)\b"
     r"|\b(?:is|was)\s+it\b(?=.*\b(?:who|that|which)\b)"
     r"|\bwhat\s+(?:time|day|date|year)\s+(?:is|was)\s+it\b"
-    r"|\bhow\s+(?:long|much|many|often|far)\b.*\bit\s+takes?\b",
+    r"|\bhow\s+(?:long|much|many|often|far)\b.*\bit\s+takes?\b"
+    r"|\bhow\s+far\s+(?:is|was)\s+it\b|\b(?:is|was)\s+it\s+(?:called|to)\b"
+    r"|\bit\s+(?:is|was)\s+(?:\w+ly\s+)?(?:assumed|believed|known|said|thought|estimated|claimed|held)\b",
     re.IGNORECASE,
 )
 _EXISTENTIAL_THERE = re.compile(
     r"\b(?:is|are|was|were|isn't|aren't|will|would|can|could|may|might|must|should|has|have|had)\s+there\b"
-    r"|\bthere\s+(?:is|are|was|were|will|would|has|have|had|be|exists?|exist)\b",
+    r"|\bthere\s+(?:\w+ly\s+)?(?:is|are|was|were|will|would|has|have|had|be|exists?|exist)\b",
     re.IGNORECASE,
 )
 
@@ -71,17 +90,46 @@ def _find_reference(question: str) -> re.Match[str] | None:
         is_expletive = match.group().lower() in ("it", "there") and any(a <= match.start() < b for a, b in expletives)
         # "When did Edda say she would leave?": the name stands in the question itself.
         is_answered_inside = any(start < match.start() for start in names)
-        if not is_expletive and not is_answered_inside:
+        if not is_expletive and not is_answered_inside and not _refers_inside(question, match):
             return match
     return None
 
 
+def _refers_inside(question: str, reference: re.Match[str]) -> bool:
+    """Whether a pronoun refers to a word of its own question, by where it stands."""
+    before, pronoun = question[: reference.start()], reference.group()
+    if before.strip() and pronoun[0].isupper():  # a word of a title: "It'll Be Me"
+        return True
+    if reference["there"]:
+        return False
+    if _AFTER_AUXILIARY.search(
+        before
+    ):  # what is asked about: "When was she", "the operators are warned, what may they"
+        return _EARLIER_CLAUSE.search(before) is not None
+    first = question.split()[0].lower()
+    is_far = len(before.split()) >= _FAR
+    if reference["their"]:
+        is_doer = first in ("what", "which") and re.search(rf"\b{_AUXILIARY}\b", before, re.IGNORECASE) is None
+        return is_far or is_doer or (first == "who" and pronoun == "their") or _is_own(question, reference)
+    is_subject = pronoun in ("he", "she", "they") or _CONJUNCTION.search(before) is not None
+    if is_subject or _IS_SUBJECT_THERE.match(question, reference.end()):
+        return _PHRASE.search(before) is not None or (first == "who" and not _CONJUNCTION.search(before))
+    return is_far and pronoun in ("it", "them") and _PHRASE.search(before) is not None
+
+
+def _is_own(question: str, reference: re.Match[str]) -> bool:
+    return question[reference.end() :].lstrip().startswith("own ")
+
+
 def _is_elliptic(question: str) -> bool:
-    """Whether the question is a few words that need the conversation and contain no name."""
-    is_short = len(question.split()) <= _SHORT
-    return (
-        is_short and _ELLIPSIS.match(question) is not None and next(iter(capitalised_names_in(question)), None) is None
-    )
+    """Whether the question is a few words that need the conversation and contain no name.
+
+    "Who invented paper?" has few words and no name, and needs no conversation.
+    """
+    num_words = len(question.split())
+    is_continued = num_words <= _SHORT and _CONTINUES.match(question) is not None
+    is_bare = num_words <= _ASKING_WORDS and _ASKS.match(question) is not None
+    return (is_continued or is_bare) and next(iter(capitalised_names_in(question)), None) is None
 
 
 def _replace(question: str, reference: re.Match[str], name: str) -> str:

@@ -75,7 +75,9 @@ def test_only_rows_with_passages_have_the_skill(engine: Engine, save: Callable[.
     assert context.adapter is not None
     assert parametric == without.request.streams[PARAMETRIC]
     assert context.ids != without.request.streams[CONTEXT].ids  # the skill's own instruction
-    assert all(prompt.adapter is None for voice in state.voice_requests for prompt in voice.used.values())
+    voices = [prompt for voice in state.voice_requests for prompt in voice.used.values()]
+    assert {context.adapter} == {prompt.adapter for prompt in voices[: len(PASSAGES)]}
+    assert {prompt.adapter for prompt in voices[len(PASSAGES) :]} == {None}  # what asks the model's memory
 
 
 def test_the_answer_says_which_skill_spoke(engine: Engine, save: Callable[..., None]) -> None:
@@ -131,12 +133,19 @@ def test_the_skill_reads_each_passage_alone(engine: Engine, save: Callable[..., 
     (answer,) = engine.answer_with([QUESTION], [PASSAGES], read_by="skill")
     assert answer.verdict is not None
     assert answer.verdict.kind == "silent"  # what a random model says stands in no passage
+    by_both, by_encoder = (
+        engine.answer_with([QUESTION], [PASSAGES], read_by=name)[0].verdict for name in ("both", "encoder")
+    )
+    assert by_both is not None
+    assert by_encoder is not None
+    assert [position.answer for position in by_both.positions] == [position.answer for position in by_encoder.positions]
 
 
 def test_without_a_skill_the_encoder_reads(engine: Engine) -> None:
-    (one,) = engine.answer_with([QUESTION], [PASSAGES], read_by="skill")
-    (other,) = engine.answer_with([QUESTION], [PASSAGES])
-    assert one.verdict == other.verdict
+    one, *others = (
+        engine.answer_with([QUESTION], [PASSAGES], read_by=name)[0].verdict for name in ("encoder", "skill", "both")
+    )
+    assert others == [one, one]
 
 
 def test_a_skill_that_is_trained_again_is_used_at_once(engine: Engine, save: Callable[..., None]) -> None:

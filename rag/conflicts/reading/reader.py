@@ -45,7 +45,7 @@ class Sheet:
         pages: the sentences and the candidates of each passage.
         requests: for the generator, those of the first passage first; empty where it is not asked.
         counts: how many of the requests belong to each passage.
-        skill: what reads the passages instead of rules and the encoder; there are no ``pages`` then.
+        skill: what the requests ask, if it is one. Where it reads the passages alone, there are no ``pages``.
     """
 
     question: str

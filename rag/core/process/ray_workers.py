@@ -17,11 +17,15 @@ from rag.core.errors import ConcordError, SettingError
 
 @dataclass(frozen=True)
 class WorkerNeeds:
-    """How many workers, and the share of the machine that each one takes."""
+    """How many workers, and the share of the machine that each one takes.
+
+    ``restarts``: so often a worker that died is started again, and what it was at is done again by it.
+    """
 
     workers: int
     cpus: float = 1.0
     gpus: float = 0.0
+    restarts: int = 0
 
 
 class RayWorkers:
@@ -54,6 +58,21 @@ class RayWorkers:
             for result in run(lambda worker, item: getattr(worker, method).remote(item), items):
                 yield value(result)
 
+    def stream(self, method: str, items: Iterable[Any]) -> Iterator[Any]:
+        """What the workers give, as it comes; an item is taken when a worker is free.
+
+        Raises:
+            ConcordError: a worker failed, or died more often than it may.
+        """
+        pool = importlib.import_module("ray.util").ActorPool(self._workers)
+        with _deaths_explained(self._ray):
+            for item in items:
+                if not pool.has_free():
+                    yield value(pool.get_next_unordered())
+                pool.submit(lambda worker, item: getattr(worker, method).remote(item), item)
+            while pool.has_next():
+                yield value(pool.get_next_unordered())
+
 
 @contextmanager
 def ray_workers(kind: type, arguments: tuple[Any, ...], needs: WorkerNeeds) -> Iterator[RayWorkers]:
@@ -68,7 +87,8 @@ def ray_workers(kind: type, arguments: tuple[Any, ...], needs: WorkerNeeds) -> I
         SettingError: Ray is not installed, or lacks what the workers need.
     """
     with _running_ray(needs) as ray:
-        remote = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(kind)
+        options = {"max_restarts": needs.restarts, "max_task_retries": needs.restarts}
+        remote = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, **options)(kind)
         workers = [remote.remote(*arguments) for _ in range(needs.workers)]
         try:
             yield RayWorkers(ray, workers)

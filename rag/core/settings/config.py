@@ -78,6 +78,16 @@ class Config(BaseModel):
         "hybrid",
         description="'graph' follows names from passage to passage, 'hybrid' adds words where they help.",
     )
+    rounds: Annotated[int, Field(ge=1, le=3)] = Field(
+        1,
+        description="Rounds of retrieval: 2 and 3 ask sub-questions about the names that passages bring in, for "
+        "questions whose parts stand in several documents. Slow.",
+    )
+    vector_store: str = Field(
+        "",
+        description="Where vectors are searched: 'module:function', a function of LangChain embeddings and a name that "
+        "gives a LangChain vector store. Empty: the library's own index.",
+    )
     rewrite: RewriteKind = Field(
         "rules", description="'rules' makes follow-ups stand alone; 'model' asks the generator for facets too."
     )
@@ -120,8 +130,9 @@ class Config(BaseModel):
         "if there is one; 'none'; a skill's name ('concord skill ls'); or its folder.",
     )
     read_by: ReadBy = Field(
-        "encoder",
-        description="What reads each passage alone for the verdict: 'encoder' and rules, or the 'skill' of the answer.",
+        "both",
+        description="What reads each passage alone for the verdict: 'encoder' and rules; the 'skill' of the answer; or "
+        "'both', the skill first. Without a skill the encoder reads.",
     )
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.08, description="Conflict score at which memory and documents count as disagreeing."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rag.conflicts.inquiry import Inquirer, Inquiry
+from rag.core.verdict import ReadBy
 from rag.generation.request import ActiveSkill
 from rag.pipeline.state import State, update_by
 
@@ -21,18 +22,18 @@ class InquireStage:
         """Questions of one tenant with one skill are prepared together."""
         return update_by(states, _group, self._inquire)
 
-    def _inquire(self, group: tuple[str, ActiveSkill | None], states: list[State]) -> list[State]:
+    def _inquire(self, group: tuple[str, ActiveSkill | None, ReadBy], states: list[State]) -> list[State]:
         passages = [[scored.passage for scored in state.kept] for state in states]
         inquiries = self.inquirer().prepare([state.question for state in states], passages, *group)
         return [_with_inquiry(state, inquiry) for state, inquiry in zip(states, inquiries, strict=True)]
 
 
-def _group(state: State) -> tuple[str, ActiveSkill | None] | None:
-    """The tenant, and the skill that reads each passage alone; ``None`` where nothing is asked."""
+def _group(state: State) -> tuple[str, ActiveSkill | None, ReadBy] | None:
+    """The tenant, the skill, and what reads each passage alone; ``None`` where nothing is asked."""
     query = state.query
     if not query.verdict or state.request is None or not state.kept:
         return None
-    return query.cache_salt, state.skill if query.read_by == "skill" else None
+    return query.cache_salt, state.skill, query.read_by
 
 
 def _with_inquiry(state: State, inquiry: Inquiry) -> State:

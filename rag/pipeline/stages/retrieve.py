@@ -10,14 +10,12 @@ from langchain_core.retrievers import BaseRetriever
 from rag.core.query import RetrievalKind
 from rag.core.retrieval import Found, Trace
 from rag.pipeline.state import State, update_by
-from rag.pipeline.top_k import top_k
+from rag.pipeline.top_k import num_candidates
 from retrievers.base import build_stage_ranking
+from retrievers.depth import DepthSettings
 from retrievers.distinct import find_distinct, unite_copies
 from retrievers.query.length_class import length_class
 from retrievers.query.rewrite import fuse_rankings
-
-# The filter chooses among more passages than the answer gets.
-_MIN_CANDIDATES = 10
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,9 @@ def _plan(state: State) -> tuple[RetrievalKind, int] | None:
     """Retriever and depth, or nothing to do."""
     if state.has_ranking:
         return None
-    depth = top_k(state)
-    return state.query.search.retrieval, depth if state.query.search.filter == "off" else max(depth, _MIN_CANDIDATES)
+    depth = num_candidates(state)
+    search = state.query.search
+    return search.retrieval, depth if search.rounds == 1 else max(depth, DepthSettings().num_candidates)
 
 
 def _fuse(state: State, results: Sequence[Found], depth: int) -> State:

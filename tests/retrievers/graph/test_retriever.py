@@ -145,4 +145,4 @@ def test_no_question_waits_for_the_encoding_of_another(library: SqliteLibrary, e
     meeting.ask = lambda: retriever.graph
     retriever.find([question], 3)
     meeting.ask = None
-    assert meeting.num_answered == 2  # the question's own vector, and the wording of the paths
+    assert meeting.num_answered == 3  # the question's own vector, its words, and the wording of the paths
