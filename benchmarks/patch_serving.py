@@ -1,6 +1,6 @@
 """Patches through one ``concord serve-llm``: as many different sets of patches as questions.
 
-    python benchmarks/patch_serving.py [--quick] [--model NAME] [--port 18430]
+    python benchmarks/patch_serving.py [--quick | --sets N] [--model NAME] [--port 18430]
 
 Starts a server and asks it ``num_sets`` questions, each with another set of one to four patches. The patches are random
 and strong, so that each set has its own answer; among the questions are pairs, plain prompts and prompts without
@@ -8,6 +8,8 @@ patches. Every answer is compared with the transformers engine's. Keys:
 
     wrong                 answers that differ from it, where rounding does not decide
     memory_growth_mib     of all processes of the server, over the second half of the questions
+    memory_by_quarter     MiB that it grew by in each quarter of the questions: what it took before the first, then four
+                          numbers; a leak would keep them equal
     disk_growth_bytes     of the library's and the server's folders, which is none: nothing is written
     first_token           median ms to the first token without and with a loaded patch, in turn, and their ratio
     compose_ms            composing four patches in this process
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -61,8 +64,9 @@ def main() -> None:
     options.add_argument("--quick", action="store_true", help="30 sets instead of 200")
     options.add_argument("--model", default="default")
     options.add_argument("--port", type=int, default=18430)
+    options.add_argument("--sets", type=int, default=200, help="as many show whether memory grows on")
     chosen = options.parse_args()
-    num_sets = 30 if chosen.quick else 200
+    num_sets = 30 if chosen.quick else chosen.sets
     local = load_generator(Config(model=chosen.model))
     assert isinstance(local, TransformersGenerator)
     parts = [_random_part(local, seed) for seed in range(_NUM_PARTS)]
@@ -70,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, _server(chosen.model, chosen.port, Path(folder)) as process:
         remote = load_generator(Config(model=chosen.model, engine=f"http://127.0.0.1:{chosen.port}"))
         assert isinstance(remote, VllmGenerator)
-        answers, growth = _ask(remote, requests, process)
+        answers, sizes = _ask(remote, requests, process)
         first_token = _first_token(remote, requests)
         written = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
         remote.close()
@@ -78,7 +82,8 @@ def main() -> None:
         "num_sets": num_sets,
         "wrong": _count_wrong(local, requests, answers),
         "distinct_answers": len(set(answers)),
-        "memory_growth_mib": round(growth, 1),
+        "memory_growth_mib": round(sizes[-1] - sizes[len(sizes) // 2], 1),
+        "memory_by_quarter": _by_quarter(sizes),
         "disk_growth_bytes": written,
         "first_token": first_token,
         "compose_ms": _compose_ms(parts),
@@ -121,7 +126,8 @@ def _random_part(generator: TransformersGenerator, seed: int) -> PackedTensors:
     for name, module in generator.model.named_modules():
         if name.rpartition(".")[2] in ("gate_proj", "up_proj", "down_proj"):
             a = torch.randn(_RANK, module.in_features, generator=noise) * 0.03
-            tensors[name] = a, torch.randn(module.out_features, _RANK, generator=noise) * 0.03
+            b = torch.randn(module.out_features, _RANK, generator=noise) * 0.03
+            tensors[name] = a.half(), b.half()  # as patches are stored
     return pack(tensors)
 
 
@@ -139,15 +145,24 @@ def _requests(generator: TransformersGenerator, parts: Sequence[PackedTensors], 
     return requests
 
 
-def _ask(remote: VllmGenerator, requests: Sequence[Request], server: psutil.Process) -> tuple[list[Any], float]:
-    """The answers, and how many MiB the server grew by while it gave the second half of them."""
-    answers, sizes = [], []
+def _ask(remote: VllmGenerator, requests: Sequence[Request], server: psutil.Process) -> tuple[list[Any], list[float]]:
+    """The answers, and the MiB that the server took before the first and after each batch."""
+    answers, sizes = [], [_mib(server)]
     for start in range(0, len(requests), _BATCH):
         answers += [answer.token_ids for answer in remote.generate(requests[start : start + _BATCH])]
-        processes = [server, *server.children(recursive=True)]
-        sizes.append(sum(process.memory_info().rss for process in processes) / 2**20)
+        sizes.append(_mib(server))
         print(f"  {len(answers)} of {len(requests)} answers, the server takes {sizes[-1]:.0f} MiB", flush=True)
-    return answers, sizes[-1] - sizes[len(sizes) // 2]
+    return answers, sizes
+
+
+def _mib(server: psutil.Process) -> float:
+    return sum(process.memory_info().rss for process in (server, *server.children(recursive=True))) / 2**20
+
+
+def _by_quarter(sizes: Sequence[float]) -> list[float]:
+    """The first size, and the growth over each quarter of what follows."""
+    ends = [sizes[round((len(sizes) - 1) * quarter / 4)] for quarter in range(5)]
+    return [round(ends[0], 1), *(round(after - before, 1) for before, after in itertools.pairwise(ends))]
 
 
 def _count_wrong(local: TransformersGenerator, requests: Sequence[Request], answers: Sequence[Any]) -> int:

@@ -17,6 +17,9 @@ asked from the patch alone with their own human questions, and the same controls
 hand. ``harm``: with another document's patch forced, ``reading_kept`` is the accuracy on the invented facts with their
 document in the prompt, over that without a patch; ``unrelated_identical`` is ``unrelated_identical_forced``.
 
+``portability``: the same patches, from the patch alone, on the base and on a fine-tuned successor (the base with the
+reader that ships merged in); ``kept`` is the accuracy there over that on the base.
+
 ``--quick`` asks all 60 facts, so that the order of the controls can be read from it. It spends less on the timings:
 one padded step, one trimmed document, two batched ones, 13 unrelated questions, 100 stored patches, four paragraphs.
 
@@ -51,6 +54,7 @@ from benchmarks.patch_paragraphs import (
     load_paragraphs,
     other_paragraph,
 )
+from benchmarks.patch_portability import portability
 from benchmarks.patching import (
     MAX_TOKENS,
     PADDED,
@@ -90,7 +94,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of squad2")
     parser.add_argument("--paragraphs", type=int, help="real paragraphs (40; quick: 4); 0 leaves them out")
-    parser.add_argument("--only", choices=("speed", "knowledge", "serving", "real"), help="one part")
+    parser.add_argument("--only", choices=("speed", "knowledge", "portability", "serving", "real"), help="one part")
     parser.add_argument("--profile", default="fast", choices=("fast", "quiet"), help="how patches are trained")
     parser.add_argument("--split", default="test", choices=("dev", "test"), help="dev: settings are chosen on it")
     args = parser.parse_args()
@@ -116,6 +120,11 @@ def main() -> None:
             check_built(engine, len(rows))
         if args.only in (None, "knowledge"):
             figures |= knowledge(engine, rows, known[:8], unrelated)
+        if args.only in (None, "portability") and args.model == "default":  # the reader was made for that model
+            keys = {info.title: info.key for info in engine.patches.ls()}
+            adapters = [alone(engine, keys[row["title"]]) for row in rows]
+            with timed({}, "on the base and on its successor"):
+                figures["portability"] = portability(trainable(engine), rows, adapters)
         if args.only in (None, "serving"):
             figures |= serving(engine, Path(folder) / "many", NUM_STORED // (10 if args.quick else 1))
         if args.only in (None, "real"):
@@ -400,6 +409,9 @@ ROWS = (
     ("unrelated identical, forced", "harm.unrelated_identical", 2, ">= 0.90"),
     ("reading kept, foreign patch forced", "harm.reading_kept", 2, ">= 0.90"),
     ("bytes of a patch", "bytes_per_patch", 0, "half of 2,400,000"),
+    ("on a successor, without a patch", "portability.successor.without", 3, ""),
+    ("... with the document's own", "portability.successor.right", 3, ""),
+    ("... over that on the base", "portability.kept", 2, ""),
     ("real paragraphs per minute", "docs_per_minute.real", 1, ">= 20"),
     ("... refused", "num_refused", 0, "0"),
     ("... accuracy without a patch", "real_accuracy.base", 3, "<= 0.05"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from rag.core.answer import PatchUse
 from rag.core.errors import LibraryError, PatchError, SettingError, StorageError
 from rag.core.process.lazy import lazy_property
 from rag.generation import adapter_folder as folders
+from rag.generation.adapters.adapter import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.library.adapter_folders import MANIFEST, PARTIAL
 from rag.library.sqlite.patch_files import FolderPatchFiles
@@ -220,6 +222,21 @@ def test_a_store_out_of_reach(engine: Engine, monkeypatch: pytest.MonkeyPatch) -
         engine.ask("Who is the harbour master?", patches="only")
 
 
+def test_a_rank_over_the_engines_limit(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.patches.build()
+
+    def refuse(self: TransformersGenerator, adapter: Adapter) -> None:
+        raise SettingError(f"the patches have rank {adapter.rank}, and vLLM takes up to 1")
+
+    monkeypatch.setattr(TransformersGenerator, "check_adapter", refuse)
+    answer = engine.ask("Who is the harbour master?", patches="auto")
+    assert answer.patches == ()
+    assert answer.citations
+    assert re.fullmatch(r"Answered without patches: the patches have rank \d+, and vLLM takes up to 1\.", answer.notice)
+    with pytest.raises(SettingError, match="takes up to 1"):
+        engine.ask("Who is the harbour master?", patches="only")
+
+
 def test_patches_of_another_model(tmp_path: Path, embeddings: Any, tiny: TransformersGenerator, engine: Engine) -> None:
     engine.patches.build()
     model = tiny_model("llama")
@@ -376,6 +393,7 @@ def count_trained(engine: Engine) -> list[int]:
 BUILDER = """
 import sys
 from rag.engine import Engine
+from rag.generation.adapters.adapter import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from tests.conftest import HashEmbeddings
 from tests.generation.conftest import tiny_model, tiny_tokenizer

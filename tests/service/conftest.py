@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from rag.service.auth.keys import KeyFile
+from tests.service.parts import LlmServer
 from tests.service.tiny import tiny_app
 
 
@@ -86,3 +87,11 @@ def as_tenant(keyed: tuple[str, dict[str, str]], who: str) -> httpx.Client:
 
 def chat(question: str, model: str = "papers", **fields: Any) -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": question}], **fields}
+
+
+@pytest.fixture(scope="package")
+def llm_server() -> Iterator[LlmServer]:
+    """Not started yet, or left running by the test before; a test that needs it starts it and may kill it."""
+    server = LlmServer()
+    yield server
+    server.kill()

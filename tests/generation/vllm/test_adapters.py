@@ -203,6 +203,22 @@ def test_rank_over_the_limit_and_cut_rank() -> None:
     asyncio.run(run())
 
 
+def test_a_server_that_was_started_anew_with_other_weights() -> None:
+    """Of the same shape, tokenizer and name: only the fingerprint of the weights tells them apart."""
+
+    async def run() -> None:
+        adapters, wanted = EngineAdapters(Engine()), adapter(1)
+        await send(adapters, wanted)
+        with pytest.raises(AdapterRefused, match=r"other weights \(tuned\) than this server runs now \(base\)"):
+            async with adapters.hold(Recipe.describe(wanted, "", "tuned")):
+                pass
+        for base in ("base", ""):
+            async with adapters.hold(Recipe.describe(wanted, "", base)):
+                pass
+
+    asyncio.run(run())
+
+
 def test_a_number_that_two_names_have() -> None:
     held = HeldAdapters(max_rank=8, max_bytes=2**20)
     held.put("a", part(1))

@@ -94,11 +94,16 @@ class EngineAdapters:
 
         Raises:
             PartsMissing: some of its parts have to be sent first.
-            AdapterRefused: the engine runs no adapters, or none of this rank.
+            AdapterRefused: the engine runs no adapters, or none of this rank, or other weights than it was meant for.
         """
         from decoders.vllm_plugin.compat import LoRARequest
 
         await self._check_enabled()
+        if recipe.base and self._base and recipe.base != self._base:
+            raise AdapterRefused(
+                f"the patches or the skill were chosen for a model with other weights ({recipe.base}) than this server "
+                f"runs now ({self._base}); start the asking side anew"
+            )
         held = self._held.get(recipe.name)
         if held is None or _has_failed(held.placing):
             held = self._held[recipe.name] = _Held(recipe, asyncio.ensure_future(self._place(recipe)))

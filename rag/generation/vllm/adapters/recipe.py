@@ -53,16 +53,18 @@ class Recipe:
         parts: digest (:attr:`rag.generation.adapters.packed.PackedTensors.digest`) and weight.
         max_rank: rank at which the sum is cut.
         salt: names the tenant; parts that one tenant sent are unknown to the others.
+        base: fingerprint of the weights that the adapter was chosen for; empty where it is not known.
     """
 
     parts: tuple[tuple[str, float], ...]
     max_rank: int
     salt: str = ""
+    base: str = ""
 
     @classmethod
-    def describe(cls, adapter: Adapter, salt: str) -> Recipe:
+    def describe(cls, adapter: Adapter, salt: str, base: str = "") -> Recipe:
         """The recipe of an adapter."""
-        return cls(tuple((part.tensors.digest, part.weight) for part in adapter.parts), adapter.max_rank, salt)
+        return cls(tuple((part.tensors.digest, part.weight) for part in adapter.parts), adapter.max_rank, salt, base)
 
     @cached_property
     def name(self) -> str:
@@ -96,7 +98,7 @@ class Recipe:
         try:
             value = json.loads(text)
             parts = tuple((str(digest), float(weight)) for digest, weight in value["parts"])
-            recipe = cls(parts, int(value["max_rank"]), str(value["salt"]))
+            recipe = cls(parts, int(value["max_rank"]), str(value["salt"]), str(value.get("base", "")))
         except (ValueError, LookupError, TypeError) as error:
             raise AdapterRefused(f"{KEY} must be a JSON object with parts, max_rank and salt: {error!r}") from error
         if not 0 < len(parts) <= _MAX_PARTS or recipe.max_rank < 1 or not all(abs(w) < 1e6 for _, w in parts):

@@ -13,11 +13,14 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load
 
+from rag.core.process.heap import trim_heap
 from rag.generation.adapters.packed import PackedTensors, name_tensors, parse_tensors
 from rag.generation.vllm.adapters.held import HeldAdapters
 from rag.generation.vllm.adapters.recipe import IN_MEMORY, AdapterRefused
 
 _MIB = 2**20
+# An adapter is thousands of small tensors that come and go between those that stay. The C library keeps the gaps.
+_RELEASES_PER_TRIM = 8
 
 
 class WorkerAdapters:
@@ -35,6 +38,7 @@ class WorkerAdapters:
         self._layers: dict[str, tuple[int, int]] = lora.list_layers()
         self._held = HeldAdapters(lora.max_rank, int(max_mib * _MIB))
         self._loaded: dict[int, str] = {}
+        self._num_released = 0
         lora.replace_loading(self._load)
 
     @property
@@ -65,6 +69,9 @@ class WorkerAdapters:
     def release(self, lora_id: int) -> None:
         """Undo one :meth:`hold`."""
         self._held.release(lora_id)
+        self._num_released += 1
+        if self._num_released % _RELEASES_PER_TRIM == 0:
+            trim_heap()
 
     def _check(self, tensors: PackedTensors) -> None:
         for group in tensors.groups:
