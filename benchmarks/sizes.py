@@ -5,7 +5,7 @@ of the graph, staging, publishing, and the vector index. It is served by a proce
 (``python benchmarks/sizes.py PLACE QUESTIONS``), whose memory is compared with what it took once its model was loaded.
 With ``--hold`` it stays until its input ends: so several processes serve one library at once.
 
-Times are of the processor, all threads together.
+Times are of the processor, all threads together; of the clock where a database does a part of the work.
 """
 
 from __future__ import annotations
@@ -161,20 +161,21 @@ def serve(place: str, questions: Sequence[str], max_scanned: int) -> dict[str, A
 
     encoder = SentenceEncoder(Config())
     encoder.encode(["warm"])
+    clock = time.perf_counter if is_address(place) else time.process_time
     before_mib = reset_peak_mb()
     before_uss, before_pss = memory_mib()
-    started = time.process_time()
+    started = clock()
     library = open_library(place, must_exist=True)
     num_passages = library.num_passages
-    open_s = time.process_time() - started
+    open_s = clock() - started
     retriever = build_retriever(library, encoder)
     retriever.search(questions[:1], TOP_K)
-    first_answer_s = time.process_time() - started
+    first_answer_s = clock() - started
     rankings, times = [], []
     for question in questions:
-        started = time.process_time()
+        started = clock()
         rankings.append(retriever.search([question], TOP_K)[0])
-        times.append(1000 * (time.process_time() - started))
+        times.append(1000 * (clock() - started))
     figures = {
         "open_s": round(open_s, 3),
         "first_answer_s": round(first_answer_s, 2),
