@@ -3,7 +3,8 @@
 A library is filled without parsing and encoding, so ``build_passages_per_s`` is what the library itself costs: entries
 of the graph, staging, publishing, and the vector index. It is served by a process of its own
 (``python benchmarks/sizes.py PLACE QUESTIONS``), whose memory is compared with what it took once its model was loaded.
-With ``--hold`` it stays until its input ends: so several processes serve one library at once.
+With ``--processes 4`` that many serve one library at once; ``--hold``, which they get, lets one stay until its input
+ends.
 
 Times are of the processor, all threads together; of the clock where a database does a part of the work.
 """
@@ -223,8 +224,14 @@ def main() -> None:
     parser.add_argument("questions", help="JSON list")
     parser.add_argument("--max-scanned", type=int, default=MAX_SCANNED, help="largest library to scan too")
     parser.add_argument("--hold", action="store_true", help="stay until the input ends")
+    parser.add_argument("--processes", type=int, default=0, help="memory of so many processes on this library, alone")
     args = parser.parse_args()
-    print(json.dumps(serve(args.place, json.loads(args.questions), args.max_scanned)), flush=True)
+    questions = json.loads(args.questions)
+    if args.processes:
+        figures = process_figures(args.place, questions, args.processes)
+    else:
+        figures = serve(args.place, questions, args.max_scanned)
+    print(json.dumps(figures), flush=True)
     if args.hold:
         sys.stdin.read()
 
