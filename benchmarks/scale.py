@@ -10,9 +10,9 @@ Prints progress on stderr and one JSON object on stdout. The passages are those 
 there are enough: from the second edition on, every capitalised word gets its own ending, so that names, words
 and entities multiply as they do in a larger library. Encoding all of them would take most of an hour on two cores, so
 the first edition is encoded for real and a later passage gets the vector of its original moved by noise (to a cosine
-of about .94). Questions are real and encoded for real: those of hotpotqa and musique. ``--quick`` starts from the
-first 1,500 passages, adds 10,000 through the engine instead of 100,000, and reads graphs of 2,000 and 20,000 passages;
-searches are over 100,000 in both modes.
+of about .94). Questions are real and encoded for real: those of hotpotqa and musique. Searches are
+over 100,000 passages in both modes; ``quick_left_out`` says what ``--quick`` does less of. ``processes`` is the memory
+of four processes that serve one library of 100,000 (:func:`benchmarks.sizes.process_figures`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from benchmarks.sizes import fill, size_figures
+from benchmarks.sizes import MAX_SCANNED, fill, process_figures, size_figures
 from rag.core.encoding import Encoder, passage_text
 from rag.core.settings.config import Config
 from rag.engine import Engine
@@ -55,6 +55,18 @@ DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 NUM_PASSAGES = 100_000
 SIZES = (1_000, 10_000, NUM_PASSAGES, 1_000_000)
 NUM_ASKED = 60
+# What --quick does less of: originals, questions by size, questions of the other searches, passages added, scanned, and
+# the sizes of the graphs in memory.
+QUICK_ORIGINALS, QUICK_ASKED, QUICK_STEP, QUICK_ADDED, QUICK_SCANNED = 1500, 30, 5, 3_000, 10_000
+QUICK_GRAPHS = (1_000, 5_000)
+LEFT_OUT = (
+    "1,000,000 passages",
+    f"recall_at_5_of_unbounded above {QUICK_SCANNED:,} passages",
+    f"originals after the first {QUICK_ORIGINALS:,}",
+    f"passages added through the engine after the first {QUICK_ADDED:,}",
+    f"graphs in memory above {QUICK_GRAPHS[1]:,} passages",
+    f"all but {QUICK_ASKED} questions by size, and four of five of the others",
+)
 NOISE = 0.36
 _NAME = re.compile(r"\b[A-Z][a-z]{3,}\b")
 
@@ -101,33 +113,39 @@ def measure(
 ) -> dict[str, Any]:
     """All figures; times in seconds or milliseconds of wall time unless said, sizes in bytes or MB as the keys say."""
     encoder = SentenceEncoder(Config())
-    rows = read_rows(data / "2wiki" / "corpus.jsonl")[: 1500 if quick else None]
+    rows = read_rows(data / "2wiki" / "corpus.jsonl")[: QUICK_ORIGINALS if quick else None]
     say(f"encoding {len(rows)} passages")
     embeddings = EditionEmbeddings(rows, encoder)
     questions = [
         row["question"] for name in ("hotpotqa", "musique") for row in read_rows(data / name / "questions.jsonl")
     ]
-    sizes = (2_000, 20_000) if quick else (10_000, NUM_PASSAGES)
+    sizes = QUICK_GRAPHS if quick else (10_000, NUM_PASSAGES)
     result: dict[str, Any] = {"num_passages": NUM_PASSAGES, "num_originals": len(rows), "quick": quick}
+    if quick:
+        result["quick_left_out"] = LEFT_OUT
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         home = (cache or folder) / ("quick" if quick else "full")
-        asked = questions[:: len(questions) // NUM_ASKED][:NUM_ASKED]
+        num_asked, max_scanned = (QUICK_ASKED, QUICK_SCANNED) if quick else (NUM_ASKED, MAX_SCANNED)
+        asked = questions[:: len(questions) // num_asked][:num_asked]
 
         def at_sizes(places: dict[int, str]) -> dict[str, Any]:
-            return size_figures(places, lambda n: editions(rows, n), embeddings.embed_documents, encoder.name, asked)
+            return size_figures(
+                places, lambda n: editions(rows, n), embeddings.embed_documents, encoder.name, asked, max_scanned
+            )
 
         sized = SIZES[:-1] if quick else SIZES
         result |= at_sizes({size: str(home / str(size)) for size in sized})
+        result["processes"] = process_figures(str(home / str(NUM_PASSAGES)), asked)
         if postgres:
             result["postgres"] = at_sizes({NUM_PASSAGES: postgres})
-        num_added = 10_000 if quick else NUM_PASSAGES
+        num_added = QUICK_ADDED if quick else NUM_PASSAGES
         say(f"adding {num_added} passages")
         filled(folder / "added", rows, num_added, embeddings, result).close()
         shutil.copytree(home / str(NUM_PASSAGES), folder / "large")  # it loses documents below
         (folder / "large" / INDEX_FILE).unlink(missing_ok=True)  # building it is timed
         with closing(open_library(folder / "large")) as library:
-            result |= search_figures(library, encoder, questions)
+            result |= search_figures(library, encoder, questions[:: QUICK_STEP if quick else 1])
             result |= removal_figures(library, encoder)
         result |= graph_figures(folder, rows, sizes, embeddings)
     return result
@@ -266,7 +284,7 @@ def say(line: str) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="some five minutes; two with a filled --cache")
+    parser.add_argument("--quick", action="store_true", help="under three minutes on two idle cores")
     parser.add_argument("--cache", type=Path, help="keep the libraries here for the next run")
     parser.add_argument("--postgres", help="postgresql://.../DATABASE/LIBRARY, measured too; it is filled and kept")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")

@@ -3,13 +3,17 @@
 A library is filled without parsing and encoding, so ``build_passages_per_s`` is what the library itself costs: entries
 of the graph, staging, publishing, and the vector index. It is served by a process of its own
 (``python benchmarks/sizes.py PLACE QUESTIONS``), whose memory is compared with what it took once its model was loaded.
+With ``--processes 4`` that many serve one library at once; ``--hold``, which they get, lets one stay until its input
+ends.
 
-Times are of the processor, all threads together.
+Times are of the processor, all threads together; of the clock where a database does a part of the work.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -39,7 +43,7 @@ from retrievers.sparse import SparseRetriever
 TOP_K = 5
 _BATCH = 1000
 # A scan of everything keeps the library in memory: 8 kB a passage.
-_MAX_SCANNED = 100_000
+MAX_SCANNED = 100_000
 Embed = Callable[[list[str]], Sequence[Any]]
 
 
@@ -49,6 +53,7 @@ def size_figures(
     embed: Embed,
     encoder_name: str,
     questions: Sequence[str],
+    max_scanned: int = MAX_SCANNED,
 ) -> dict[str, dict[str, Any]]:
     """Every figure as an object by number of passages.
 
@@ -58,6 +63,7 @@ def size_figures(
         embed: vectors of texts.
         encoder_name: of the encoder that the vectors go with.
         questions: what is asked.
+        max_scanned: libraries up to this size are compared with a scan of all passages.
     """
     figures: dict[str, dict[str, Any]] = {}
     for size, place in places.items():
@@ -69,7 +75,7 @@ def size_figures(
         report["bytes_per_passage"] = round(library.size_bytes / size)
         report["bytes_by_part"] = bytes_by_part(place, size)
         library.close()
-        for name, value in (report | serve_apart(place, questions)).items():
+        for name, value in (report | serve_apart(place, questions, max_scanned)).items():
             figures.setdefault(name, {})[str(size)] = value
     return figures
 
@@ -104,40 +110,82 @@ def build_passage(document: Document) -> Passage:
     return Passage(f"{source}:0", source, source, document.metadata["title"], document.page_content)
 
 
-def serve_apart(place: str, questions: Sequence[str]) -> dict[str, Any]:
+def serve_apart(place: str, questions: Sequence[str], max_scanned: int) -> dict[str, Any]:
     """:func:`serve` in a process of its own."""
-    command = [sys.executable, __file__, place, json.dumps(list(questions))]
+    command = [*_command(place, questions), "--max-scanned", str(max_scanned)]
     reply = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     figures: dict[str, Any] = json.loads(reply.splitlines()[-1])
     return figures
 
 
-def serve(place: str, questions: Sequence[str]) -> dict[str, Any]:
+def process_figures(place: str, questions: Sequence[str], num_processes: int = 4) -> dict[str, Any]:
+    """Memory of processes that serve one library at once, above what each had with its model loaded, MiB.
+
+    They hold the encoder and the retriever of an API process, and no generator. ``uss``: pages of this process alone.
+    ``pss``: its share of the others too. Each has answered all questions before the next one starts.
+    """
+    running, figures = [], []
+    try:
+        for _ in range(num_processes):
+            command = [*_command(place, questions), "--max-scanned", "0", "--hold"]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            running.append(process)
+            assert process.stdout is not None
+            figures.append(json.loads(process.stdout.readline()))
+    finally:
+        for process in running:
+            process.communicate()  # ends its input
+    first, last = figures[0], figures[-1]
+    return {
+        "num_processes": num_processes,
+        "first_uss_mib": first["uss_mib"],
+        "last_uss_mib": last["uss_mib"],
+        "last_pss_mib": last["pss_mib"],
+        "last_peak_mib": last["peak_mib"],
+    }
+
+
+def _command(place: str, questions: Sequence[str]) -> list[str]:
+    return [sys.executable, __file__, place, json.dumps(list(questions))]
+
+
+def memory_mib() -> tuple[float, float]:
+    """Unique and proportional set size of this process."""
+    text = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
+    kib = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
+    return (kib["Private_Clean"] + kib["Private_Dirty"]) / 1024, kib["Pss"] / 1024
+
+
+def serve(place: str, questions: Sequence[str], max_scanned: int) -> dict[str, Any]:
     """Open a library and ask; then the same from a scan of all passages, if they fit into memory."""
     from benchmarks.scale import peak_mb, reset_peak_mb
 
     encoder = SentenceEncoder(Config())
     encoder.encode(["warm"])
+    clock = time.perf_counter if is_address(place) else time.process_time
     before_mib = reset_peak_mb()
-    started = time.process_time()
+    before_uss, before_pss = memory_mib()
+    started = clock()
     library = open_library(place, must_exist=True)
     num_passages = library.num_passages
-    open_s = time.process_time() - started
+    open_s = clock() - started
     retriever = build_retriever(library, encoder)
     retriever.search(questions[:1], TOP_K)
-    first_answer_s = time.process_time() - started
+    first_answer_s = clock() - started
     rankings, times = [], []
     for question in questions:
-        started = time.process_time()
+        started = clock()
         rankings.append(retriever.search([question], TOP_K)[0])
-        times.append(1000 * (time.process_time() - started))
+        times.append(1000 * (clock() - started))
     figures = {
         "open_s": round(open_s, 3),
         "first_answer_s": round(first_answer_s, 2),
         "search_ms": {"median": round(float(np.median(times)), 1), "p95": round(float(np.percentile(times, 95)), 1)},
         "peak_mib": round(peak_mb() - before_mib),
+        "uss_mib": round(memory_mib()[0] - before_uss),
+        "pss_mib": round(memory_mib()[1] - before_pss),
     }
-    if num_passages <= _MAX_SCANNED and not is_address(place):
+    if num_passages <= max_scanned and not is_address(place):
         scanned = build_retriever(library, encoder, is_exhaustive=True).search(questions, TOP_K)
         figures["recall_at_5_of_unbounded"] = round(float(np.mean(list(map(overlap, rankings, scanned)))), 4)
     library.close()
@@ -169,5 +217,24 @@ def overlap(ranking: Sequence[Any], other: Sequence[Any]) -> float:
     return len(names & {scored.passage.passage_id for scored in other}) / max(len(other), 1)
 
 
+def main() -> None:
+    """Serve, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("place", help="folder or address of a library")
+    parser.add_argument("questions", help="JSON list")
+    parser.add_argument("--max-scanned", type=int, default=MAX_SCANNED, help="largest library to scan too")
+    parser.add_argument("--hold", action="store_true", help="stay until the input ends")
+    parser.add_argument("--processes", type=int, default=0, help="memory of so many processes on this library, alone")
+    args = parser.parse_args()
+    questions = json.loads(args.questions)
+    if args.processes:
+        figures = process_figures(args.place, questions, args.processes)
+    else:
+        figures = serve(args.place, questions, args.max_scanned)
+    print(json.dumps(figures), flush=True)
+    if args.hold:
+        sys.stdin.read()
+
+
 if __name__ == "__main__":
-    print(json.dumps(serve(sys.argv[1], json.loads(sys.argv[2]))))
+    main()

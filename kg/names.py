@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kg.caseless import caseless_spans
 from rag.core.english import FUNCTION_WORDS
@@ -129,8 +130,7 @@ def _sub_runs(signs: str) -> Iterator[str]:
             yield signs[first:last]
 
 
-@dataclass(frozen=True)
-class _Word:
+class _Word(NamedTuple):  # cheaper to make than a frozen dataclass: there is one for every word
     text: str
     start: int
     end: int

@@ -66,7 +66,9 @@ class GraphEntry:
         Raises:
             ValueError: the bytes are damaged.
         """
-        num_mentions, num_titles = (int(count) for count in np.frombuffer(body, "<u4", 2))
+        if len(body) < 8:
+            raise ValueError(f"an entry of {len(body)} bytes: expected 8 or more")
+        num_mentions, num_titles = int.from_bytes(body[:4], "little"), int.from_bytes(body[4:8], "little")
         end = 8 + 8 * (num_mentions + num_titles)
         names = np.frombuffer(body, "<i8", num_mentions + num_titles, 8)
         words = np.frombuffer(body, "<u4", -1, end) if end < len(body) else np.zeros(0, dtype="<u4")

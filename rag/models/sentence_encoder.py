@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _BATCH = 32
+# On a CPU a batch holds so many characters: larger ones do not fit into the processor's caches.
+_BATCH_CHARS = 2000
 
 
 @one_at_a_time
@@ -36,7 +38,11 @@ def load_encoder(config: Config) -> tuple[SentenceTransformer, str]:
     with quiet(), as_model_error(name):
         from sentence_transformers import SentenceTransformer
 
-        return SentenceTransformer(folder, device=resolve_device(config.device)), folder
+        from rag.models.packed import pack
+
+        model = SentenceTransformer(folder, device=resolve_device(config.device))
+        pack(model)
+        return model, folder
 
 
 def encoder_name(config: Config) -> str:
@@ -53,8 +59,19 @@ class SentenceEncoder(Embeddings):
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """``[len(texts), D]`` unit vectors."""
+        model = self._loaded[0]
+        batches = batches_by_length(texts) if model.device.type == "cpu" else [list(range(len(texts)))]
+        rows = [self._encode([texts[i] for i in batch]) for batch in batches]
+        if not rows:
+            return self._encode([])
+        vectors = np.empty((len(texts), rows[0].shape[1]), dtype=np.float32)
+        for batch, part in zip(batches, rows, strict=True):
+            vectors[batch] = part
+        return vectors
+
+    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         vectors: NDArray[np.float32] = self._loaded[0].encode(
-            list(texts),
+            texts,
             batch_size=_BATCH,
             normalize_embeddings=True,
             convert_to_numpy=True,
@@ -81,6 +98,19 @@ class SentenceEncoder(Embeddings):
     @lazy_property
     def _loaded(self) -> tuple[SentenceTransformer, str]:
         return load_encoder(self._config)
+
+
+def batches_by_length(texts: Sequence[str]) -> list[list[int]]:
+    """Indexes of ``texts`` in batches of similar length, longest first; little of a batch is padding then."""
+    batches: list[list[int]] = []
+    room = 0  # texts that still go into the last batch
+    for index in sorted(range(len(texts)), key=lambda i: -len(texts[i])):
+        if not room:
+            batches.append([])
+            room = max(1, min(_BATCH, _BATCH_CHARS // max(len(texts[index]), 1)))
+        batches[-1].append(index)
+        room -= 1
+    return batches
 
 
 class EmbeddingsEncoder:

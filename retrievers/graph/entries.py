@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from kg.extract import NameExtractor
@@ -51,6 +52,7 @@ def name_key(name: str) -> int:
     return _hash(name, KEY_BITS)
 
 
+@lru_cache(maxsize=2**14)
 def word_key(stem: str) -> int:
     """The number of a word stem; of a million stems, one in 4,000 shares its number with another."""
     return _hash(stem, WORD_BITS)

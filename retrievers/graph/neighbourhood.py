@@ -35,6 +35,8 @@ from retrievers.graph.index import MAX_QUESTION_WORDS, GraphIndex, Scores
 from retrievers.graph.rank import GraphSettings, best_chains, local_parts
 from retrievers.graph.store import stored_extractions
 
+_TABLE_SIZE = 2**16
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -229,12 +231,15 @@ def _sorted_counts(counts: Mapping[int, int]) -> tuple[Keys, Scores]:
 def _build_rows(keys: Keys, rows: Sequence[Keys]) -> csr_matrix:
     """``[len(rows), len(keys)]`` of ones where a row holds a key; ``keys`` are ascending."""
     held = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
-    columns = np.minimum(np.searchsorted(keys, held), max(len(keys) - 1, 0))
-    is_known = keys[columns] == held if len(keys) else np.zeros(len(held), dtype=bool)
-    ends = np.concatenate([[0], np.cumsum(is_known)])[
-        np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    ]
-    return csr_matrix((np.ones(int(ends[-1])), columns[is_known], ends), shape=(len(rows), len(keys)))
+    # Few of the numbers are among the keys: a table by their last bits tells most of the others apart at once.
+    has_bits = np.zeros(_TABLE_SIZE, dtype=bool)
+    has_bits[keys & (_TABLE_SIZE - 1)] = True
+    likely = np.flatnonzero(has_bits[held & (_TABLE_SIZE - 1)])
+    columns = np.searchsorted(keys, held[likely])
+    is_known = keys[np.minimum(columns, len(keys) - 1)] == held[likely] if len(keys) else np.zeros(0, dtype=bool)
+    columns, known = columns[is_known], likely[is_known]
+    ends = np.searchsorted(known, np.concatenate([[0], np.cumsum([len(row) for row in rows])]))
+    return csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(rows), len(keys)))
 
 
 class PassageRows(Sequence[Passage]):

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from rag.core.errors import ModelError
 from rag.core.query import Message
 from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.generation.load import load_generator
+from rag.models.packed import PackedLinear
 from rag.models.resolve import resolve_encoder
 from rag.models.sentence_encoder import load_encoder
 from tests.generation.conftest import tiny_model, tiny_tokenizer
@@ -46,6 +48,12 @@ def test_an_unknown_model_is_one_line(name: str) -> None:
             load(Config(model=name, encoder=name))
         assert name in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_the_default_encoder_is_packed() -> None:
+    model, _ = load_encoder(Config(device="cpu"))
+    assert any(isinstance(layer, PackedLinear) for layer in model.modules())
+    assert not any(type(layer) is torch.nn.Linear for layer in model[0].auto_model.encoder.modules())
 
 
 def test_an_encoder_is_no_generator() -> None:
