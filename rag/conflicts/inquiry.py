@@ -14,7 +14,7 @@ from rag.conflicts.memory.recall import memory_requests, read_memory
 from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
 from rag.conflicts.reading.relevance import silence_strays
-from rag.conflicts.reading.skill_reader import SkillReader, read_replies
+from rag.conflicts.reading.skill_reader import SkillReader, complete, read_replies
 from rag.conflicts.values.dates import document_date, statement_date
 from rag.conflicts.verdict.assumptions import find_assumption
 from rag.conflicts.verdict.copies import find_copies
@@ -88,7 +88,8 @@ class Inquirer:
         read = silence_strays(self._read(sheet, replies[:num_read], draft), sheet.question, sheet.passages)
         readings = [_with_date(reading, sheet) for reading in read]
         texts = {passage.passage_id: passage.text for passage in sheet.passages}
-        positions = group_readings(readings, sheet.question, copies=find_copies(texts))
+        grouped = group_readings(readings, sheet.question, copies=find_copies(texts))
+        positions = tuple(_with_whole_answer(position, sheet.question) for position in grouped)
         memory = self._recall(sheet.question, replies[num_read:], positions)
         assumption = find_assumption(sheet.question)
         claim = assumption.claim if assumption else ""
@@ -112,6 +113,12 @@ class Inquirer:
         recall, calibration = read_memory(question, replies), self.calibration()
         chance, is_calibrated = knows(recall, calibration), calibration is not None
         return relate_memory(recall.answer, chance, positions, question, is_calibrated=is_calibrated)
+
+
+def _with_whole_answer(position: Position, question: str) -> Position:
+    """With the date or number as its sentence gives it; the readings keep their own wording."""
+    quote = next(reading.quote for reading in position.readings if reading.answer)
+    return replace(position, answer=complete(question, position.answer, quote))
 
 
 def _with_date(reading: Reading, sheet: Sheet) -> Reading:

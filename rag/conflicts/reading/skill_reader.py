@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kg.stems import stems
-from rag.conflicts.reading.spans import Sentence, coverage, split_sentences
+from rag.conflicts.answers.same import normalize
+from rag.conflicts.reading.spans import Sentence, coverage, find_spans, split_sentences
 from rag.conflicts.verdict.question import read_question
 from rag.core.passages import Passage
 from rag.core.prompts import build_prompts
@@ -83,6 +84,20 @@ def find_quote(question: str, passage: Passage, answer: str) -> str:
     verbatim = (sentence.text for sentence in near if exact.search(sentence.text))
     by_words = (sentence.text for sentence in near if new and new <= set(stems(sentence.text)))
     return next(verbatim, "") or next(by_words, "")
+
+
+def complete(question: str, answer: str, quote: str) -> str:
+    """The whole date or the number with its unit, as the sentence gives it, where the answer is a part of one.
+
+    A reader that learnt short answers says "1963" of "on June 11, 1963".
+
+    >>> complete("When was the town founded?", "1963", "The town was founded on June 11, 1963.")
+    'June 11, 1963'
+    """
+    words = normalize(answer)
+    spans = (span for span in find_spans(question, Sentence(quote, 0, len(quote))) if span.kind in ("date", "number"))
+    wider = [span.text for span in spans if words and f" {words} " in f" {normalize(span.text)} "]
+    return max((answer, *wider), key=lambda text: len(normalize(text).split()))
 
 
 def _heads(passage: Passage) -> list[Sentence]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.conflicts.reading.skill_reader import find_quote, read_replies
+from rag.conflicts.reading.skill_reader import complete, find_quote, read_replies
 from rag.core.passages import Passage
 from rag.core.verdict import NOT_STATED
 from rag.generation.base import Generation
@@ -37,6 +37,21 @@ PASSAGE = Passage("p:0", "p", "p.txt", "Port Selwick", TEXT, 0, "page 2", "Harbo
 )
 def test_an_answer_stands_in_a_sentence(question: str, answer: str, quote: str) -> None:
     assert find_quote(question, PASSAGE, answer) == quote
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "whole"),
+    [
+        ("When did she take office?", "2003", "April 2003"),
+        ("When did she take office?", "April 2003", "April 2003"),
+        ("How long is the quay?", "1,200", "1,200 m"),
+        ("How long is the quay?", "12", "12"),
+        ("Who is the harbour master?", "Edda", "Edda"),
+    ],
+)
+def test_dates_and_numbers_are_given_whole(question: str, answer: str, whole: str) -> None:
+    sentence = "Edda Lindqvist has run the quay, which is 1,200 m long, since April 2003."
+    assert complete(question, answer, sentence) == whole
 
 
 @pytest.mark.parametrize("reply", [NOT_STATED, "the documents do not say", f"{NOT_STATED}\nEdda Lindqvist", "", " . "])
