@@ -41,7 +41,7 @@ from rag.conflicts.memory.recall import first_line
 from rag.conflicts.reading.evidence import logistic, passage_numbers, score, span_numbers, top_signs
 from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
-from rag.conflicts.reading.skill_reader import SkillReader, read_replies
+from rag.conflicts.reading.skill_reader import SkillReader, read_reply
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
 from rag.engine import Engine
@@ -241,7 +241,7 @@ def read_by_each(chosen: Sequence[Item]) -> dict[str, list[str]]:
             sheets = reader.prepare([item.question for item in batch], [[item.passage] for item in batch])
             replies = asker.generator.generate([asker.requests(s.question, s.passages)[0] for s in sheets])
             for sheet, reply in zip(sheets, replies, strict=True):
-                by_skill = read_replies(sheet.question, sheet.passages, [reply])
+                by_skill = [read_reply(sheet.question, sheet.passages[0], reply)]
                 by_both = merge_readings(by_skill, reader.read(replace(sheet, counts=(1,)), [reply]))
                 for name, readings in zip(found, (reader.read(sheet), by_skill, by_both), strict=True):
                     found[name].append(readings[0].answer)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 from rag.conflicts.memory.calibration import Calibration, knows
 from rag.conflicts.memory.recall import memory_requests, read_memory
 from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
 from rag.conflicts.reading.relevance import silence_strays
-from rag.conflicts.reading.skill_reader import SkillReader, complete, read_replies
+from rag.conflicts.reading.skill_reader import SkillReader, complete, read_reply
 from rag.conflicts.values.dates import document_date, statement_date
 from rag.conflicts.verdict.assumptions import find_assumption
 from rag.conflicts.verdict.copies import find_copies
@@ -96,16 +97,22 @@ class Inquirer:
         return judge(Evidence(sheet.question, positions, memory, claim, texts))
 
     def _with_skill(self, sheet: Sheet, cache_salt: str, skill: ActiveSkill) -> Sheet:
-        """The sheet with one request for each passage, to the skill."""
-        requests = SkillReader(self.generator, skill).requests(sheet.question, sheet.passages, cache_salt=cache_salt)
-        return replace(sheet, requests=requests, counts=(1,) * len(requests), skill=skill)
+        """The sheet with one request to the skill for each passage that may answer."""
+        asked = [self.reader.may_answer(sheet, place) for place in range(len(sheet.passages))]
+        chosen = tuple(compress(sheet.passages, asked))
+        requests = SkillReader(self.generator, skill).requests(sheet.question, chosen, cache_salt=cache_salt)
+        return replace(sheet, requests=requests, counts=tuple(map(int, asked)), skill=skill)
 
     def _read(self, sheet: Sheet, replies: Sequence[Generation], draft: str) -> tuple[Reading, ...]:
         """What each passage answers, by what the sheet was prepared for."""
         if sheet.skill is None:
             return self.reader.read(sheet, replies, draft)
-        by_skill = read_replies(sheet.question, sheet.passages, replies)
-        return merge_readings(by_skill, self.reader.read(sheet, replies)) if sheet.pages else by_skill
+        remaining = iter(replies)
+        by_skill = [
+            read_reply(sheet.question, passage, next(remaining) if count else None)
+            for passage, count in zip(sheet.passages, sheet.counts, strict=True)
+        ]
+        return merge_readings(by_skill, self.reader.read(sheet, replies)) if sheet.pages else tuple(by_skill)
 
     def _recall(self, question: str, replies: Sequence[Generation], positions: Sequence[Position]) -> Memory | None:
         if not replies:

@@ -56,7 +56,7 @@ def is_acronym(short: Sequence[Word], long: Sequence[Word]) -> bool:
     significant = [word for word in long if word.key not in _JOINING]
     if len(letters) == 2 and not all(word.is_capital for word in significant):
         return False
-    return letters.lower() in ("".join(w.key[0] for w in significant), "".join(w.key[0] for w in long))
+    return letters.lower() in ("".join(w.key[:1] for w in significant), "".join(w.key[:1] for w in long))
 
 
 def drop_titles(words: Sequence[Word]) -> tuple[Word, ...]:

@@ -23,8 +23,6 @@ from rag.conflicts.reading.evidence import logistic
 from rag.core.errors import ModelError, SourceError, StorageError
 from rag.generation.base import Generator
 
-# From here on the model knows: chosen on development rows, where saying "contradicts" wrongly costs most.
-KNOWS_FROM = 0.5
 _UNCALIBRATED_MOST = 0.45
 _BATCH = 25
 _RIDGE = 1.0
@@ -77,7 +75,7 @@ class Calibration:
 
 def knows(recall: Recall, calibration: Calibration | None) -> float:
     """The probability that a recalled answer is right. Without a calibration or signs: a cautious guess below .5."""
-    if not recall.answer or recall.signs is None:
+    if not recall.answer or recall.signs is None or recall.is_echo:
         return 0.0
     if calibration is None:
         # A geometric mean of the tokens' probability, held down where the wordings disagree.

@@ -78,11 +78,13 @@ class Recall:
         answer: the greedy answer to the product's own prompt; empty if it declined.
         signs: of its knowing; ``None`` where the engine tells no probabilities.
         others: the answers to the other wordings.
+        is_echo: the answer is the question again, without anything new.
     """
 
     answer: str
     signs: Signs | None
     others: tuple[str, ...]
+    is_echo: bool = False
 
 
 def memory_prompts(question: str) -> tuple[tuple[Message, ...], ...]:
@@ -112,7 +114,7 @@ def memory_requests(generator: Generator, question: str, *, cache_salt: str = ""
 def read_memory(question: str, generations: Sequence[Generation]) -> Recall:
     """What the model recalls, from the generations of :func:`memory_requests`."""
     first = generations[0]
-    answers = [first_line(generation.text) for generation in generations]
+    answers = [_whole_words(generation) for generation in generations]
     logprobs = [_logprobs(generation.steps) for generation in generations]
     if not all(logprobs):
         return Recall(answers[0], None, tuple(answers[1:]))
@@ -131,7 +133,15 @@ def read_memory(question: str, generations: Sequence[Generation]) -> Recall:
         is_number=float(any(char.isdigit() for char in answers[0])),
         echo=sum(word in asked for word in content) / len(content) if content else 1.0,
     )
-    return Recall(answers[0], signs, tuple(answers[1:]))
+    is_echo = set(content) <= asked and len(set(content)) > len(asked) / 2
+    return Recall(answers[0], signs, tuple(answers[1:]), is_echo)
+
+
+def _whole_words(generation: Generation) -> str:
+    """The first line; a number at its end that the limit of tokens may have cut ("was 20" of 2014) is left out."""
+    answer = first_line(generation.text)
+    is_cut = generation.finish_reason == "length" and "\n" not in generation.text.strip()
+    return answer.rpartition(" ")[0] if is_cut and answer[-1:].isdigit() else answer
 
 
 def answer_words(question: str, answer: str) -> frozenset[str]:

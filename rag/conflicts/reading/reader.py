@@ -33,6 +33,9 @@ _NUM_PROMPTED = 4
 _COVERAGE_SHARE = 0.3
 _MAX_SPANS = 120
 _MAX_TOKENS = 12
+# Passages that answer with a lower probability are not read by a skill. They are half of those that belong to another
+# question, and one in fourteen of RAMDocs'. Chosen on rows of ``benchmarks/verdict_reading.py``.
+_ASKED_FROM = 0.2
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,12 @@ class Reader:
             self._read(sheet.question, passage, page, replies, draft)
             for passage, page, replies in zip(sheet.passages, sheet.pages, opinions, strict=True)
         )
+
+    def may_answer(self, sheet: Sheet, place: int) -> bool:
+        """Whether a passage is worth a reading by the generator; ``True`` where the encoder has not read it."""
+        if not sheet.pages:
+            return True
+        return answer_probability(sheet.question, sheet.passages[place], sheet.pages[place]) >= _ASKED_FROM
 
     def _pages(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[Page]:
         """All pages of all questions, in order."""

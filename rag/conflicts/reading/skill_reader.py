@@ -53,16 +53,16 @@ class SkillReader:
         )
 
 
-def read_replies(question: str, passages: Sequence[Passage], generations: Sequence[Generation]) -> tuple[Reading, ...]:
-    """What each passage answers, from the generations of :meth:`SkillReader.requests`; empty where it is silent."""
-    return tuple(_read(question, one, generation) for one, generation in zip(passages, generations, strict=True))
+def read_reply(question: str, passage: Passage, generation: Generation | None) -> Reading:
+    """What a passage answers, from its generation of :meth:`SkillReader.requests`; an empty answer where it is silent.
 
-
-def _read(question: str, passage: Passage, generation: Generation) -> Reading:
+    Args:
+        generation: ``None`` where the skill was not asked; then the passage is silent.
+    """
     silent = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "")
     silent = replace(silent, confidence=0.0, date=passage.date, location=passage.location)
-    answer = first_line(generation.text)
-    if not answer or is_refusal(answer):
+    answer = first_line(generation.text) if generation else ""
+    if generation is None or not answer or is_refusal(answer):
         return silent
     quote = find_quote(question, passage, answer)
     return replace(silent, answer=answer, quote=quote, confidence=_confidence(generation)) if quote else silent

@@ -50,6 +50,12 @@ def test_it_learns_what_tells(calibration: Calibration) -> None:
     assert (calibration.num_facts, calibration.num_known, calibration.auc) == (60, 30, 1.0)
 
 
+def test_an_echo_is_no_knowledge(calibration: Calibration) -> None:
+    recall = Recall("Paris", SURE, ("Paris",) * 3)
+    assert knows(recall, calibration) > 0.9
+    assert knows(replace(recall, is_echo=True), calibration) == 0.0
+
+
 def test_the_fit_is_at_the_optimum() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(80, 3))

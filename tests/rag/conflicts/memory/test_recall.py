@@ -59,6 +59,25 @@ def test_figures_and_echoes_are_told() -> None:
     assert read("Paris", "a", "b", "c").echo == 0
 
 
+def test_a_number_that_the_limit_cut_is_left_out() -> None:
+    cut = replace(generation("It was laid in 201", -0.1), finish_reason="length")
+    whole = generation("It was laid in 2014", -0.1)
+    assert read_memory(QUESTION, [cut, whole, whole, whole]).answer == "It was laid in"
+    assert read_memory(QUESTION, [whole, cut, cut, cut]).answer == "It was laid in 2014"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "is_echo"),
+    [
+        ("Who was the first president of France?", "The first president of France was", True),
+        ("Who was the first president of France?", "The first president of France was Bonaparte", False),
+        ("Is the Loire or the Seine longer?", "the Loire", False),
+    ],
+)
+def test_the_question_again_is_an_echo(question: str, answer: str, is_echo: bool) -> None:
+    assert read_memory(question, [generation(answer, -0.1)] * 4).is_echo is is_echo
+
+
 def test_an_engine_without_probabilities_gives_no_signs() -> None:
     silent = [
         Generation("Paris", (5,), (Step("t", 5, 0.0, None, None, None, None, None, None, None, 1.0, 0.0),), "stop")

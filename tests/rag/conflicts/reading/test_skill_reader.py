@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.conflicts.reading.skill_reader import complete, find_quote, read_replies
+from rag.conflicts.reading.skill_reader import complete, find_quote, read_reply
 from rag.core.passages import Passage
 from rag.core.verdict import NOT_STATED
 from rag.generation.base import Generation
@@ -56,12 +56,12 @@ def test_dates_and_numbers_are_given_whole(question: str, answer: str, whole: st
 
 @pytest.mark.parametrize("reply", [NOT_STATED, "the documents do not say", f"{NOT_STATED}\nEdda Lindqvist", "", " . "])
 def test_a_refusal_is_silence(reply: str) -> None:
-    (reading,) = read_replies("Who is the harbour master?", [PASSAGE], [Generation(reply, (), (), "stop")])
+    reading = read_reply("Who is the harbour master?", PASSAGE, Generation(reply, (), (), "stop"))
     assert (reading.answer, reading.quote, reading.confidence) == ("", "", 0.0)
 
 
 def test_a_reading_knows_its_place() -> None:
-    (reading,) = read_replies("Who is it?", [PASSAGE], [Generation("Edda Lindqvist.\nShe ...", (), (), "stop")])
+    reading = read_reply("Who is it?", PASSAGE, Generation("Edda Lindqvist.\nShe ...", (), (), "stop"))
     assert reading.answer == "Edda Lindqvist"
     assert reading.quote == "The harbour master is Edda Lindqvist."
     assert (reading.doc_id, reading.location, reading.date) == ("p", "page 2", "2003-05-01")
