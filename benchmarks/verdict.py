@@ -49,7 +49,7 @@ from benchmarks.sets import DATA, area_under_curve
 from benchmarks.verdict_cases import Case
 from eval.metrics.answers import contains_answer, normalize
 from rag.cli.common import counting_bar
-from rag.conflicts.reading.reader import Reader, answer_probability
+from rag.conflicts.reading.reader import Reader
 from rag.core.answer import Answer
 from rag.engine import Engine
 
@@ -172,7 +172,7 @@ def silent(engine: Engine, num_rows: int) -> Result:
     for case, item in zip(chosen, answer(engine, chosen), strict=True):
         by_arm.setdefault(case.arm, []).append(item.verdict.memory.relation == "silent")
     sheets = Reader(engine.components.encoder).prepare([c.question for c in squad], [c.passages for c in squad])
-    sure = [answer_probability(sheet.question, sheet.passages[0], sheet.pages[0]) for sheet in sheets]
+    sure = [sheet.chances[0] for sheet in sheets]
     pairs = list(zip(squad, sure, strict=True))
     threshold = float(np.quantile([value for case, value in pairs if case.arm == "answerable"], ADVERSARIAL_AT))
     figures = {

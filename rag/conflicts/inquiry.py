@@ -98,7 +98,7 @@ class Inquirer:
 
     def _with_skill(self, sheet: Sheet, cache_salt: str, skill: ActiveSkill) -> Sheet:
         """The sheet with one request to the skill for each passage that may answer."""
-        asked = [self.reader.may_answer(sheet, place) for place in range(len(sheet.passages))]
+        asked = sheet.may_answer
         chosen = tuple(compress(sheet.passages, asked))
         requests = SkillReader(self.generator, skill).requests(sheet.question, chosen, cache_salt=cache_salt)
         return replace(sheet, requests=requests, counts=tuple(map(int, asked)), skill=skill)

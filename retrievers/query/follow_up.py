@@ -102,9 +102,8 @@ def _refers_inside(question: str, reference: re.Match[str]) -> bool:
         return True
     if reference["there"]:
         return False
-    if _AFTER_AUXILIARY.search(
-        before
-    ):  # what is asked about: "When was she", "the operators are warned, what may they"
+    # What is asked about: "When was she"; but "the operators are warned, what may they".
+    if _AFTER_AUXILIARY.search(before):
         return _EARLIER_CLAUSE.search(before) is not None
     first = question.split()[0].lower()
     is_far = len(before.split()) >= _FAR

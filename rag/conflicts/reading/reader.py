@@ -33,8 +33,7 @@ _NUM_PROMPTED = 4
 _COVERAGE_SHARE = 0.3
 _MAX_SPANS = 120
 _MAX_TOKENS = 12
-# Passages that answer with a lower probability are not read by a skill. They are half of those that belong to another
-# question, and one in fourteen of RAMDocs'. Chosen on rows of ``benchmarks/verdict_reading.py``.
+# Passages that answer with a lower probability are not read by a skill: it would find nothing there, at a price.
 _ASKED_FROM = 0.2
 
 
@@ -46,6 +45,7 @@ class Sheet:
         question: as it stands without the conversation.
         passages: in the order of the ranking.
         pages: the sentences and the candidates of each passage.
+        chances: the probability of each page that its passage answers at all, as the encoder sees it.
         requests: for the generator, those of the first passage first; empty where it is not asked.
         counts: how many of the requests belong to each passage.
         skill: what the requests ask, if it is one. Where it reads the passages alone, there are no ``pages``.
@@ -56,7 +56,13 @@ class Sheet:
     pages: tuple[Page, ...]
     requests: tuple[Request, ...] = ()
     counts: tuple[int, ...] = ()
+    chances: tuple[float, ...] = ()
     skill: ActiveSkill | None = None
+
+    @property
+    def may_answer(self) -> list[bool]:
+        """Which passages are worth a reading by a skill; all, where the encoder has read none."""
+        return [chance >= _ASKED_FROM for chance in self.chances] if self.pages else [True] * len(self.passages)
 
 
 class Reader:
@@ -85,7 +91,9 @@ class Reader:
             own = tuple(islice(pages, len(row)))
             requests = [self._requests(question, page, cache_salt) for page in own]
             counts = tuple(map(len, requests))
-            sheets.append(Sheet(question, tuple(row), own, tuple(r for group in requests for r in group), counts))
+            chances = tuple(answer_probability(question, *pair) for pair in zip(row, own, strict=True))
+            asked = tuple(request for group in requests for request in group)
+            sheets.append(Sheet(question, tuple(row), own, asked, counts, chances))
         return sheets
 
     def read(self, sheet: Sheet, generations: Sequence[Generation] = (), draft: str = "") -> tuple[Reading, ...]:
@@ -99,15 +107,9 @@ class Reader:
         remaining = iter(generations)
         opinions = [tuple(islice(remaining, count)) for count in sheet.counts]
         return tuple(
-            self._read(sheet.question, passage, page, replies, draft)
-            for passage, page, replies in zip(sheet.passages, sheet.pages, opinions, strict=True)
+            self._read(sheet.question, *item, draft)
+            for item in zip(sheet.passages, sheet.pages, sheet.chances, opinions, strict=True)
         )
-
-    def may_answer(self, sheet: Sheet, place: int) -> bool:
-        """Whether a passage is worth a reading by the generator; ``True`` where the encoder has not read it."""
-        if not sheet.pages:
-            return True
-        return answer_probability(sheet.question, sheet.passages[place], sheet.pages[place]) >= _ASKED_FROM
 
     def _pages(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[Page]:
         """All pages of all questions, in order."""
@@ -135,7 +137,13 @@ class Reader:
         return (Request.single(ids, sampling, cache_salt=cache_salt),)
 
     def _read(
-        self, question: str, passage: Passage, page: Page, generations: Sequence[Generation], draft: str
+        self,
+        question: str,
+        passage: Passage,
+        page: Page,
+        answers: float,
+        generations: Sequence[Generation],
+        draft: str,
     ) -> Reading:
         silent = Reading(passage.passage_id, passage.doc_id, passage.source, passage.title, "")
         silent = replace(silent, confidence=0.0, date=passage.date, location=passage.location)
@@ -144,7 +152,6 @@ class Reader:
         reply = first_line(generations[0].text) if generations else _first_sentence(draft)
         shares = softmax(score_spans(question, page, reply))
         best = max(range(len(shares)), key=shares.__getitem__)
-        answers = answer_probability(question, passage, page)
         if answers < self._silent_below:
             return replace(silent, confidence=answers * shares[best])
         span, index = page.candidates[best]

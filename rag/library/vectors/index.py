@@ -20,6 +20,8 @@ from rag.library.vectors.record import Record, read_record, write_record
 from rag.library.vectors.store import MakeStore, PassageStore
 
 _BATCH = 256
+# The whole record is written after so many passages. What is interrupted before is written again.
+_RECORDED = 10_000
 # Vectors that are compared here while the store lacks them.
 _MAX_PENDING = 20_000
 
@@ -78,12 +80,13 @@ class VectorStoreIndex:
         is_doubtful = is_anew or not record.is_complete
         record = replace(record, is_complete=False)
         write_record(self._library, record)
-        for batch in _batches(np.setdiff1d(record.ids, live)):
+        for batch in _batches(np.setdiff1d(record.ids, live), _BATCH):
             self._store.delete(batch)
         ids = np.zeros(0, np.int64) if is_anew else np.intersect1d(record.ids, live)
-        for batch in _batches(np.setdiff1d(live, ids)):
-            self._add(batch, is_doubtful=is_doubtful)
-            ids = np.union1d(ids, batch)
+        for part in _batches(np.setdiff1d(live, ids), _RECORDED):
+            for batch in _batches(part, _BATCH):
+                self._add(batch, is_doubtful=is_doubtful)
+            ids = np.union1d(ids, part)
             write_record(self._library, replace(record, ids=ids))
         write_record(self._library, Record(record.store, generation, ids))
 
@@ -131,6 +134,6 @@ def _cosines(query: Vectors, ids: RowIds, vectors: Vectors) -> dict[int, float]:
     return dict(zip(ids.tolist(), (vectors @ query).tolist(), strict=True)) if len(ids) else {}
 
 
-def _batches(ids: Sequence[int] | RowIds) -> Iterator[list[int]]:
-    for start in range(0, len(ids), _BATCH):
-        yield [int(row_id) for row_id in ids[start : start + _BATCH]]
+def _batches(ids: Sequence[int] | RowIds, size: int) -> Iterator[list[int]]:
+    for start in range(0, len(ids), size):
+        yield [int(row_id) for row_id in ids[start : start + size]]
