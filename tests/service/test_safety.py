@@ -261,9 +261,15 @@ def test_questions_at_once_are_counted_over_processes(postgres: str) -> None:
         with killed.hold("cleo"), killed.hold("cleo"), other.hold("cleo"):
             pass  # what ran out was taken away
         workers = [Workers(8, 8, places) for places in (one, other)]
-        gate = threading.Event()
-        running = [worker.submit("eva", gate.wait) for worker in workers]
-        assert soon(lambda: refuses(workers[0], "eva"))
+        gate, both_run = threading.Event(), threading.Barrier(3, timeout=30)
+
+        def work() -> bool:
+            both_run.wait()
+            return gate.wait(30)
+
+        running = [worker.submit("eva", work) for worker in workers]
+        both_run.wait()  # a probe before that would take the second one's place
+        assert refuses(workers[0], "eva")
         gate.set()
         assert [future.result(30) for future in running] == [True, True]
         for worker in workers:
