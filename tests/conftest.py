@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 from langchain_core.embeddings import Embeddings
 
-from rag.core.process.threads import configure_threads, num_threads
+from rag.core.process.threads import available_cpus, configure_threads, num_threads
 
 # No test may reach a model hub: everything comes from packages or is made here.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -32,6 +32,9 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 # Before torch is imported. Processes that tests start inherit it.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # pytest -n: the processes share the processors
+    share = available_cpus() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
 configure_threads()
 _NUM_THREADS = num_threads()
 
