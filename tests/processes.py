@@ -8,7 +8,17 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["eval.run.evaluation", "rag.engine", "rag.ingest.add", "tests.conftest"])
+_CONTEXT.set_forkserver_preload(
+    [
+        "eval.run.evaluation",
+        "rag.engine",
+        "rag.ingest.add",
+        "rag.models.gguf.convert",
+        "rag.service.app",
+        "tests.conftest",
+        "tests.service.tiny",
+    ]
+)
 
 
 def start(target: Callable[..., object], *arguments: Any) -> BaseProcess:

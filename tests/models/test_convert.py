@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from rag.core.errors import ModelError
 from rag.models.cache import cached_folders, read_origin
 from rag.models.gguf.convert import convert
 from rag.models.records import converted_folder
+from tests.conftest import ROOT
 from tests.models.conftest import write_gguf
-
-ROOT = Path(__file__).resolve().parents[2]
-CONVERT = "import sys; from pathlib import Path; from rag.models.gguf.convert import convert\n"
-CONVERT += "print(convert(Path(sys.argv[1]), Path(sys.argv[2])))"
-# Stops for ever where the weights are being written, as a process that is about to be killed there.
-STOP_IN_WRITE = "import transformers, time\n"
-STOP_IN_WRITE += "original = transformers.PreTrainedModel.save_pretrained\n"
-STOP_IN_WRITE += "def stop(model, folder, **options):\n"
-STOP_IN_WRITE += "    original(model, folder, **options); print('writing', flush=True); time.sleep(600)\n"
-STOP_IN_WRITE += "transformers.PreTrainedModel.save_pretrained = stop\n"
+from tests.processes import start
 
 
-def start(gguf: Path, models: Path, before: str = "") -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", before + CONVERT, str(gguf), str(models)]
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def convert_alone(gguf: Path, models: Path, folder: Connection) -> None:
+    """For a process of its own, which tells the folder."""
+    folder.send(convert(gguf, models))
+
+
+def stop_in_write(gguf: Path, models: Path, writing: Connection) -> None:
+    """Stops where the weights are being written, as a process that is about to be killed there."""
+    original = PreTrainedModel.save_pretrained
+
+    def stop(model: Any, folder: Any, **options: Any) -> None:
+        original(model, folder, **options)
+        writing.send("writing")
+        time.sleep(600)
+
+    PreTrainedModel.save_pretrained = stop
+    convert(gguf, models)
 
 
 def test_the_converted_weights_are_those_of_the_file(llama_gguf: Path, llama: Any, tmp_path: Path) -> None:
@@ -100,10 +105,12 @@ def test_a_cache_that_cannot_be_written_is_one_line(llama_gguf: Path, tmp_path: 
 
 @pytest.mark.real
 def test_two_processes_make_one_folder(llama_gguf: Path, tmp_path: Path) -> None:
-    processes = [start(llama_gguf, tmp_path) for _ in range(2)]
-    outputs = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    folders = {Path(output.strip()) for output, _ in outputs}
+    pipes = [Pipe(duplex=False) for _ in range(2)]
+    processes = [start(convert_alone, llama_gguf, tmp_path, sender) for _, sender in pipes]
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    folders = {receiver.recv() for receiver, _ in pipes}
     assert folders == set(cached_folders(tmp_path))
     assert len(folders) == 1
     assert not list(tmp_path.glob(".partial-*"))
@@ -112,17 +119,17 @@ def test_two_processes_make_one_folder(llama_gguf: Path, tmp_path: Path) -> None
 @pytest.mark.real
 def test_a_kill_leaves_nothing_half(llama_gguf: Path, tmp_path: Path) -> None:
     """One process is killed with all weights written; another that waits for it converts the file itself."""
-    killed = start(llama_gguf, tmp_path, STOP_IN_WRITE)
-    assert killed.stdout is not None
-    assert killed.stdout.readline() == "writing\n"
+    writing, folder_made = Pipe(duplex=False), Pipe(duplex=False)
+    killed = start(stop_in_write, llama_gguf, tmp_path, writing[1])
+    assert writing[0].poll(120)
     assert cached_folders(tmp_path) == []
-    waiting = start(llama_gguf, tmp_path)
+    waiting = start(convert_alone, llama_gguf, tmp_path, folder_made[1])
     time.sleep(1)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    output, errors = waiting.communicate(timeout=120)
-    assert waiting.returncode == 0, errors
-    folder = Path(output.strip())
+    killed.kill()
+    killed.join()
+    waiting.join(120)
+    assert waiting.exitcode == 0
+    folder = folder_made[0].recv()
     assert cached_folders(tmp_path) == [folder]
     assert not list(tmp_path.glob(".partial-*"))
     AutoModelForCausalLM.from_pretrained(folder)
@@ -130,9 +137,12 @@ def test_a_kill_leaves_nothing_half(llama_gguf: Path, tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_no_library_draws_a_bar_of_its_own(llama_gguf: Path, tmp_path: Path) -> None:
-    process = start(llama_gguf, tmp_path)
-    _, errors = process.communicate(timeout=120)
-    assert errors.splitlines() == ["Converting tiny.gguf (once)"]
+    script = "import sys; from pathlib import Path; from rag.models.gguf.convert import convert\n"
+    script += "convert(Path(sys.argv[1]), Path(sys.argv[2]))"
+    command = [sys.executable, "-c", script, str(llama_gguf), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == ["Converting tiny.gguf (once)"]
 
 
 def test_an_architecture_that_cannot_be_converted_is_named(tmp_path: Path, llama: Any) -> None:

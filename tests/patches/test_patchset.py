@@ -5,9 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,9 +33,10 @@ from rag.patches.profiles import FAST
 from rag.patches.questions.source import build_source
 from rag.patches.training.trainer import Trainer
 from rag.patches.training.writer import GradientWriter
-from tests.conftest import ROOT
+from tests.conftest import HashEmbeddings
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.patches.conftest import random_samples, random_tensors
+from tests.processes import start
 
 TEXTS = {
     "harbour": "The harbour master is Edda Quist. The harbour was opened in 1764.",
@@ -390,19 +388,11 @@ def count_trained(engine: Engine) -> list[int]:
     return counts
 
 
-BUILDER = """
-import sys
-from rag.engine import Engine
-from rag.generation.adapters.adapter import Adapter
-from rag.generation.transformers.generator import TransformersGenerator
-from tests.conftest import HashEmbeddings
-from tests.generation.conftest import tiny_model, tiny_tokenizer
-tiny = TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")
-engine = Engine.open(sys.argv[1], embeddings=HashEmbeddings(), generator=tiny)
-print("ready", flush=True)
-engine.patches.build(jobs=1)
-print("done", flush=True)
-"""
+def build_patches(library: str) -> None:
+    """For a process of its own, which makes the same tiny model."""
+    tiny = TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")
+    with Engine.open(library, embeddings=HashEmbeddings(), generator=tiny) as engine:
+        engine.patches.build(jobs=1)
 
 
 @pytest.mark.real
@@ -412,16 +402,13 @@ def test_a_killed_build_goes_on(tmp_path: Path, embeddings: Any, tiny: Transform
     library = tmp_path / "library"
     with opened(library, embeddings, tiny) as engine:
         engine.add(write_docs(tmp_path / "docs", texts))
-    command = [sys.executable, "-c", BUILDER, str(library)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    deadline = time.monotonic() + 60
+    process = start(build_patches, str(library))
+    deadline = time.monotonic() + 180
     while len(list((library / "patches").glob(f"[!.]*/{MANIFEST}"))) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     with opened(library, embeddings, tiny) as engine:
         done = {info.doc_id for info in engine.patches.ls()}
         assert 3 <= len(done) < 30

@@ -6,35 +6,34 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.conftest import ROOT
+from tests.processes import start
 from tests.service.conftest import chat, soon
 from tests.service.test_job_queues import connect
+from tests.service.tiny import serve
 
 pytestmark = pytest.mark.real
 NUM_KILLS = int(os.environ.get("CONCORD_TEST_KILLS", "2"))
 
 
 @contextmanager
-def service(root: Path, port: int, *database: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.service.tiny", str(root), str(port), *database]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+def service(root: Path, port: int, *database: str) -> Iterator[BaseProcess]:
+    process = start(serve, root, port, *database)
     try:
         assert soon(lambda: is_up(port), 180.0)  # a busy machine is slow, not wrong
         yield process
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
 
 
 def free_port() -> int:
@@ -83,8 +82,9 @@ def test_what_is_acknowledged_survives(tmp_path: Path, database: tuple[str, ...]
     assert len(acknowledged) >= NUM_KILLS
     with service(tmp_path, port, *database) as process:
         assert soon(lambda: set(acknowledged) <= documents(port), 60.0), set(acknowledged) - documents(port)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) in (0, -signal.SIGTERM)  # a signal that asks is answered in order
+        process.terminate()
+        process.join(20)
+        assert process.exitcode in (0, -signal.SIGTERM)  # a signal that asks is answered in order
 
 
 def upload_until_killed(port: int, life: int, acknowledged: list[str]) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+import rag.ingest.parsing.parser as parsing
 from rag.ingest.parts import read_parts
 from rag.ingest.source import Source
 from rag.service.app import _resume
@@ -23,7 +22,7 @@ from rag.service.jobs.queue import FairQueue, Ticket
 from rag.service.jobs.store import Upload
 from rag.service.problems import Problem
 from rag.service.state import State
-from tests.conftest import ROOT
+from tests.processes import start
 from tests.service.conftest import live, soon
 from tests.service.tiny import tiny_app
 
@@ -259,56 +258,46 @@ def test_the_task_that_takes_jobs_up_outlives_any_error(app: Any, monkeypatch: p
     asyncio.run(asyncio.wait_for(watch(), 20))
 
 
-_KILLER = """
-import os, signal, sys, threading
-from pathlib import Path
-import rag.ingest.parsing.parser as parsing
-from tests.service.tiny import tiny_app
-from tests.service.conftest import soon
-from rag.service.jobs.store import Upload
+def work_until_killed(root: Path, names: Sequence[str] = ()) -> None:
+    """Queue a file of each name, and another job, if there are names; work on all jobs. Poison kills the process."""
+    load, may_read = parsing.read_document, threading.Event()
 
-load, may_read = parsing.read_document, threading.Event()
-def deadly(source, content, *rest):
-    may_read.wait()
-    if b"poison" in content:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return load(source, content, *rest)
-parsing.read_document = deadly
-state = tiny_app(Path(sys.argv[1])).state.concord
-if len(sys.argv) > 2:
-    state.catalog.create("default", "papers")
-    names = sys.argv[2].split(",")
-    uploads = [Upload(name, ".txt", f"{name} w10".encode()) for name in names]
-    state.jobs.add("default", "papers", uploads)
-    state.jobs.add("default", "papers", [Upload("next.txt", ".txt", b"w20")])
-state.jobs.resume()
-may_read.set()
-assert soon(lambda: all(job.status not in ("queued", "running") for job in state.jobs.newest("default")), 60)
-state.close()
-"""
+    def deadly(source: Source, content: bytes, *rest: Any) -> Any:
+        may_read.wait()
+        if b"poison" in content:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return load(source, content, *rest)
+
+    parsing.read_document = deadly
+    state: State = tiny_app(root).state.concord
+    if names:
+        state.catalog.create("default", LIBRARY)
+        state.jobs.add("default", LIBRARY, [text(name) for name in names])
+        state.jobs.add("default", LIBRARY, [text("next.txt")])
+    state.jobs.resume()
+    may_read.set()
+    assert soon(lambda: all(job.status not in ("queued", "running") for job in state.jobs.newest("default")), 60)
+    state.close()
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("names", ["poison.txt", "first.txt,poison.txt,last.txt"])
-def test_a_file_that_kills_the_worker_twice(tmp_path: Path, names: str) -> None:
+@pytest.mark.parametrize("names", [("poison.txt",), ("first.txt", "poison.txt", "last.txt")], ids=len)
+def test_a_file_that_kills_the_worker_twice(tmp_path: Path, names: Sequence[str]) -> None:
     """Its job names it, the other files of its job are added, and the next job has its turn."""
 
-    def live_once(*more: str) -> int:
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        return subprocess.run(
-            [sys.executable, "-c", _KILLER, str(tmp_path), *more], env=environment, timeout=120
-        ).returncode
+    def live_once(*more: str) -> int | None:
+        process = start(work_until_killed, tmp_path, more)
+        process.join(120)
+        return process.exitcode
 
-    assert [live_once(names), live_once(), live_once()] == [-signal.SIGKILL, -signal.SIGKILL, 0]
+    assert [live_once(*names), live_once(), live_once()] == [-signal.SIGKILL, -signal.SIGKILL, 0]
     records = [json.loads(path.read_text()) for path in (tmp_path / ".jobs").glob("*/job.json")]
-    job = next(
-        record for record in records if record["num_sources"] == len(names.split(",")) and "poison" in str(record)
-    )
+    job = next(record for record in records if record["num_sources"] == len(names) and "poison" in str(record))
     other = next(record for record in records if record is not job)
     assert other["status"] == "done"
     assert [failure["source"] for failure in job["report"]["failed"]] == ["poison.txt"]
     assert "twice" in job["report"]["failed"][0]["reason"]
-    if "," in names:
+    if len(names) > 1:
         assert (job["status"], job["report"]["added"]) == ("done", ["first.txt", "last.txt"])
     else:
         assert job["status"] == "failed"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,10 +17,11 @@ from rag.engine import Engine
 from rag.library.sqlite.library import SqliteLibrary
 from rag.models.sentence_encoder import EmbeddingsEncoder
 from rag.patches.base import BuildReport
-from tests.conftest import ROOT, HashEmbeddings
+from tests.conftest import HashEmbeddings
 from tests.postgres_server import free_port
+from tests.processes import start
 from tests.service.conftest import as_tenant, chat, fill, live, soon
-from tests.service.tiny import CONFIG, load_tiny, tiny_app
+from tests.service.tiny import CONFIG, load_tiny, serve, tiny_app
 
 pytestmark = pytest.mark.real
 TEXTS = {
@@ -216,8 +214,7 @@ def many(num: int) -> dict[str, str]:
 def test_a_build_goes_on_after_a_kill(tmp_path: Path) -> None:
     """Acknowledged, then kill -9: another process on that root ends the job, and keeps what was built."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.service.tiny", str(tmp_path), str(port)]
-    process = subprocess.Popen(command, cwd=ROOT)
+    process = start(serve, tmp_path, port)
     url = f"http://127.0.0.1:{port}"
     try:
         assert soon(lambda: answers(url), 180.0)
@@ -226,8 +223,8 @@ def test_a_build_goes_on_after_a_kill(tmp_path: Path) -> None:
             job = http.post(PATCHES, json={}).json()
             assert soon(lambda: http.get(PATCHES).json()["num_patched"] > 0, 180.0)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     with live(tiny_app(tmp_path)) as url, httpx.Client(base_url=url, timeout=30) as http:
         assert soon(lambda: http.get(f"/v1/jobs/{job['id']}").json()["status"] == "done", 180.0)
         report = http.get(f"/v1/jobs/{job['id']}").json()["patch_report"]

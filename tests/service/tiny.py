@@ -1,11 +1,7 @@
-"""A service over a tiny random model and a crude encoder: everything is real but the size.
-
-Run it with ROOT PORT, or ROOT PORT DATABASE.
-"""
+"""A service over a tiny random model and a crude encoder: everything is real but the size."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +28,15 @@ def tiny_app(root: Path, load: Any = load_tiny, config: Config = CONFIG, **setti
     return create_app(ServiceSettings(root, **settings), config, load, encoder)
 
 
-if __name__ == "__main__":
+def serve(root: Path, port: int, database: str = "") -> None:
+    """Answer on this port of the loopback until a signal comes: for a process of its own."""
     import uvicorn
 
-    settings = {"database": sys.argv[3], "job_lease_s": 2.0} if len(sys.argv) > 3 else {}
-    uvicorn.run(tiny_app(Path(sys.argv[1]), **settings), port=int(sys.argv[2]), log_level="warning")
+    settings = {"database": database, "job_lease_s": 2.0} if database else {}
+    uvicorn.run(tiny_app(root, **settings), port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    import sys
+
+    serve(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
