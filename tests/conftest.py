@@ -39,6 +39,29 @@ configure_threads()
 _NUM_THREADS = num_threads()
 
 
+# The files that take longest, longest first. Others that load models come next, then the rest: the processes of
+# pytest -n then end together. The order decides nothing else.
+LONGEST = (
+    "tests/vllm_plugin/test_vllm.py",
+    "tests/eval/test_real.py",
+    "tests/deploy/test_processes.py",
+    "tests/docs/test_samples.py",
+    "tests/eval/test_ray.py",
+    "tests/service/test_page.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files, by :data:`LONGEST`; within a file, and among files of one rank, the order stays."""
+    loading = {item.path for item in items if item.get_closest_marker("real")}
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.relative_to(ROOT).as_posix()
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST) + (item.path not in loading)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(autouse=True)
 def threads(request: pytest.FixtureRequest) -> None:
     """All cores for real models; one for tiny ones, whose matrices run slower on several, and far slower on a busy

@@ -172,16 +172,18 @@ def test_the_judge_judges_and_reads_nothing(
     assert answer.skill == ""
 
 
-def test_an_engine_without_adapters(tmp_path: Path, tiny: TransformersGenerator, save: Callable[..., None]) -> None:
+@pytest.mark.parametrize("is_same", [True, False], ids=["its model", "another model"])
+def test_an_engine_without_adapters(tmp_path: Path, base: str, save: Callable[..., None], is_same: bool) -> None:
     """Nobody asked for a skill: it is left out. Somebody did: that is refused."""
     save()
 
     class Foreign:
         name = "foreign"
 
+    Foreign.base = base if is_same else "another"  # type: ignore[attr-defined]
     skills = SkillSet(Config(cache_dir=tmp_path), lambda: Foreign())  # type: ignore[arg-type,return-value]
     assert skills.reader("auto") is None
-    with pytest.raises((SettingError, SkillError)):
+    with pytest.raises(SettingError if is_same else SkillError, match="runs no skills" if is_same else "model"):
         skills.reader("reader")
 
 
