@@ -12,11 +12,12 @@ _CONTEXT.set_forkserver_preload(
     [
         "eval.run.evaluation",
         "rag.engine",
+        "rag.cli.evaluation",
         "rag.ingest.add",
         "rag.models.gguf.convert",
         "rag.service.app",
         "tests.conftest",
-        "tests.service.tiny",
+        "tests.service.tiny_worker",
     ]
 )
 

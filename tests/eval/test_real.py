@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +22,7 @@ from eval.run.runner import RunJob
 from eval.run.store import read_run
 from eval.run.summary import summarize
 from rag.cli.evaluation import eval_app
+from tests.processes import start
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -36,17 +34,15 @@ def concord_eval(*args: object) -> Result:
     return CliRunner().invoke(eval_app, [*map(str, args)], catch_exceptions=False)
 
 
-def _command(*args: object) -> list[str]:
-    return [sys.executable, "-c", "from rag.cli.evaluation import eval_app; eval_app()", *map(str, args)]
+def run_alone(*args: str) -> None:
+    """The command in a process of its own. One thread: several of them on two busy cores otherwise wait for each
+    other's spinning threads."""
+    torch.set_num_threads(1)
+    eval_app([*args])
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _environment() -> dict[str, str]:
-    # One thread: several start-ups on two busy cores otherwise wait for each other's spinning threads.
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +204,7 @@ def test_killed_and_resumed_the_aggregates_are_the_same(samples: Path, tmp_path:
     assert concord_eval("run", config, "-o", whole).exit_code == 0
     sizes = []
     for _ in range(num_kills):
-        kill_after_progress(_command("run", config, "-o", cut), cut, rng.uniform(0.0, 0.3))
+        kill_after_progress(["run", str(config), "-o", str(cut)], cut, rng.uniform(0.0, 0.3))
         sizes.append(len(read_run(cut).records))
     print(f"{num_kills} kills, with {sizes} of {len(rows)} questions answered")
     assert sizes == sorted(set(sizes))
@@ -218,17 +214,17 @@ def test_killed_and_resumed_the_aggregates_are_the_same(samples: Path, tmp_path:
     assert figures[0] == figures[1]
 
 
-def kill_after_progress(command: list[str], path: Path, extra_s: float) -> None:
-    """Start ``command``; kill it ``extra_s`` after it has written something new to ``path``."""
+def kill_after_progress(arguments: list[str], path: Path, extra_s: float) -> None:
+    """Start the command; kill it ``extra_s`` after it has written something new to ``path``."""
     num_lines = max(1, _num_lines(path))  # the first is the header
-    process = subprocess.Popen(command, cwd=ROOT, env=_environment(), stderr=subprocess.DEVNULL)
+    process = start(run_alone, *arguments)
     deadline = time.monotonic() + 120
-    while process.poll() is None and _num_lines(path) <= num_lines:
+    while process.is_alive() and _num_lines(path) <= num_lines:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     time.sleep(extra_s)
-    process.send_signal(signal.SIGKILL)
-    process.wait(30)
+    process.kill()
+    process.join(30)
 
 
 def _num_lines(path: Path) -> int:

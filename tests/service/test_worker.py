@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +15,12 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT
+from tests.processes import start
 from tests.service.conftest import chat, fill, live, soon
 from tests.service.test_job_queues import connect
 from tests.service.test_patches import PATCHES, QUESTION, TEXTS, many
 from tests.service.tiny import tiny_app
-from tests.service.tiny_worker import tiny_worker
+from tests.service.tiny_worker import tiny_worker, work
 
 pytestmark = pytest.mark.real
 
@@ -41,16 +41,13 @@ def service(database: str, tmp_path: Path) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def killed_at_the_end(database: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.service.tiny_worker", database, "1.5"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def killed_at_the_end(database: str) -> Iterator[None]:
+    process = start(work, database, 1.5)
     try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
+        yield
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
 
 
 def job_of(http: httpx.Client, job_id: str) -> dict[str, Any]:

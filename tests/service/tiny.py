@@ -34,9 +34,3 @@ def serve(root: Path, port: int, database: str = "") -> None:
 
     settings = {"database": database, "job_lease_s": 2.0} if database else {}
     uvicorn.run(tiny_app(root, **settings), port=port, log_level="warning")
-
-
-if __name__ == "__main__":
-    import sys
-
-    serve(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

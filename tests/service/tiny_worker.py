@@ -1,8 +1,6 @@
-"""A worker over the tiny model of :mod:`tests.service.tiny`. Run it with DATABASE LEASE_SECONDS."""
+"""A worker over the tiny model of :mod:`tests.service.tiny`."""
 
 from __future__ import annotations
-
-import sys
 
 from rag.models.sentence_encoder import EmbeddingsEncoder
 from rag.service.jobs.worker import PatchWorker
@@ -15,7 +13,6 @@ def tiny_worker(database: str, lease_s: float = 30.0) -> PatchWorker:
     return PatchWorker(database, CONFIG, load_tiny, encoder, lease_s=lease_s)
 
 
-if __name__ == "__main__":
-    worker = tiny_worker(sys.argv[1], float(sys.argv[2]))
-    print("ready", flush=True)
-    worker.run()
+def work(database: str, lease_s: float) -> None:
+    """Build until a signal comes: for a process of its own."""
+    tiny_worker(database, lease_s).run()

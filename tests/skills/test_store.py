@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
+from itertools import count
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from rag.generation.transformers.generator import TransformersGenerator
 from rag.generation.transformers.lora import RowAdapters
 from rag.skills.card import SkillCard, read_card
 from rag.skills.store import Skill, SkillStore, open_skill, read_tensors
-from tests.conftest import ROOT
+from tests.processes import start
 from tests.skills.conftest import MODULES, make_card, peft_model, random_skill
 
 IDS = torch.tensor([list(range(20, 50))])
@@ -71,36 +70,24 @@ def test_a_kill_between_the_two_moves_leaves_the_old_skill(
     assert [skill.folder for skill in store.ls()] == [folder]
 
 
-_CHILD = """
-import sys
-from pathlib import Path
-import torch
-from rag.skills.card import SkillCard
-from rag.skills.store import SkillStore
-store = SkillStore(Path(sys.argv[1]))
-seed = 0
-while True:
-    seed += 1
-    tensors = {"model.layers.0.mlp.up_proj": (torch.full((2, 8), float(seed)), torch.ones(8, 2))}
-    store.save(tensors, SkillCard("reader", "reader", "0" * 16, "tiny", 0, (), seed=seed))
-    print(seed, flush=True)
-"""
+def save_again_and_again(folder: Path, number: Connection) -> None:
+    """For a process of its own: save one skill after the other, and send the number of each."""
+    store = SkillStore(folder)
+    for seed in count(1):
+        tensors = {"model.layers.0.mlp.up_proj": (torch.full((2, 8), float(seed)), torch.ones(8, 2))}
+        store.save(tensors, SkillCard("reader", "reader", "0" * 16, "tiny", 0, (), seed=seed))
+        number.send(seed)
 
 
 @pytest.mark.real
 def test_kill_9_leaves_one_whole_skill(tmp_path: Path) -> None:
     for delay_ms in (1, 7, 23):
-        child = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, str(tmp_path)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        assert child.stdout is not None
-        child.stdout.readline()
+        received, sent = Pipe(duplex=False)
+        child = start(save_again_and_again, tmp_path, sent)
+        assert received.poll(120)
         time.sleep(delay_ms / 1000)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.kill()
+        child.join()
         (skill,) = SkillStore(tmp_path, tmp_path / "none").ls()
         tensors, _ = read_tensors(skill)
         assert float(tensors["model.layers.0.mlp.up_proj"][0][0, 0]) == skill.card.seed
