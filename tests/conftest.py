@@ -42,12 +42,17 @@ _NUM_THREADS = num_threads()
 # The files that take longest, longest first. Others that load models come next, then the rest: the processes of
 # pytest -n then end together. The order decides nothing else.
 LONGEST = (
+    "tests/real/test_token_identity.py",
     "tests/vllm_plugin/test_vllm.py",
     "tests/eval/test_real.py",
     "tests/deploy/test_processes.py",
-    "tests/docs/test_samples.py",
     "tests/eval/test_ray.py",
+    "tests/retrievers/graph/test_retriever.py",
+    "tests/cli/test_app.py",
     "tests/service/test_page.py",
+    "tests/service/test_worker.py",
+    "tests/patches/test_ray_build.py",
+    "tests/docs/test_samples.py",
 )
 
 
