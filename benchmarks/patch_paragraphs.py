@@ -1,7 +1,8 @@
 """Real paragraphs for the patch benchmark: squad2, split by title, each with its own human questions.
 
 The titles in alphabetical order: every second one is for testing, the others for choosing settings. No setting, and no
-rule of the question writer, was chosen on a paragraph of the test titles.
+rule of the question writer, was chosen on a paragraph of the test titles. *Computational complexity theory* is left
+out: the reader that ships learnt it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from rag.patches.base import PatchDocument
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "squad2"
 TEST_TITLES = (
-    "Computational complexity theory",
     "Force",
     "Harvard University",
     "Immune system",

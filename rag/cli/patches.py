@@ -35,7 +35,8 @@ def build(
         int, typer.Option("--workers", min=1, help="Processes that train; several run on Ray: concord-rag[ray].")
     ] = 1,
     profile: Annotated[
-        str | None, typer.Option("--profile", help="fast, quiet (all sentences, less harm), or prag as published.")
+        str | None,
+        typer.Option("--profile", help="fast, recite (says the sentence that answers), quiet, or prag as published."),
     ] = None,
     model: ModelName = None,
     config: SettingsFile = None,
