@@ -14,7 +14,7 @@ from rag.conflicts.memory.calibration import Calibration, knows
 from rag.conflicts.memory.recall import memory_requests, read_memory
 from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
-from rag.conflicts.reading.relevance import silence_strays
+from rag.conflicts.reading.relevance import MIN_SHARE, MIN_SHARE_OF_SKILL, silence_strays
 from rag.conflicts.reading.skill_reader import SkillReader, complete, read_reply
 from rag.conflicts.values.dates import document_date, statement_date
 from rag.conflicts.verdict.assumptions import find_assumption
@@ -86,7 +86,9 @@ class Inquirer:
     def conclude(self, inquiry: Inquiry, replies: Sequence[Generation], draft: str = "") -> Verdict:
         """The verdict from the replies to ``inquiry.requests``, in their order, and from the answer's draft."""
         sheet, num_read = inquiry.sheet, len(inquiry.sheet.requests)
-        read = silence_strays(self._read(sheet, replies[:num_read], draft), sheet.question, sheet.passages)
+        min_share = MIN_SHARE_OF_SKILL if sheet.skill else MIN_SHARE
+        read = self._read(sheet, replies[:num_read], draft)
+        read = silence_strays(read, sheet.question, sheet.passages, min_share)
         readings = [_with_date(reading, sheet) for reading in read]
         texts = {passage.passage_id: passage.text for passage in sheet.passages}
         grouped = group_readings(readings, sheet.question, copies=find_copies(texts))

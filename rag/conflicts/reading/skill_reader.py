@@ -28,6 +28,11 @@ MAX_TOKENS = 32
 # Greedy by value. Drawing from one token, an engine reports the probabilities that it would leave out for a greedy
 # request of a single stream.
 _SAMPLING = Sampling(max_tokens=MAX_TOKENS, temperature=1.0, sample_top_k=1)
+_QUALIFIER = re.compile(
+    r"(?<!\w)(?:about|around|approximately|approx\.|roughly|circa|ca?\.|nearly|almost|over|under|at least|at most|"
+    r"(?:more|fewer|less) than)\s*$",
+    re.IGNORECASE,
+)
 _YES_NO = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
 
 
@@ -89,15 +94,26 @@ def find_quote(question: str, passage: Passage, answer: str) -> str:
 def complete(question: str, answer: str, quote: str) -> str:
     """The whole date or the number with its unit, as the sentence gives it, where the answer is a part of one.
 
-    A reader that learnt short answers says "1963" of "on June 11, 1963".
+    A reader that learnt short answers says "1963" of "on June 11, 1963", and leaves out that a number is a rough one.
 
     >>> complete("When was the town founded?", "1963", "The town was founded on June 11, 1963.")
     'June 11, 1963'
+    >>> complete("How many people live there?", "50,000", "There live about 50,000.")
+    'about 50,000'
     """
     words = normalize(answer)
     spans = (span for span in find_spans(question, Sentence(quote, 0, len(quote))) if span.kind in ("date", "number"))
     wider = [span.text for span in spans if words and f" {words} " in f" {normalize(span.text)} "]
-    return max((answer, *wider), key=lambda text: len(normalize(text).split()))
+    return _with_qualifier(max((answer, *wider), key=lambda text: len(normalize(text).split())), quote)
+
+
+def _with_qualifier(answer: str, quote: str) -> str:
+    """A number or a date with the word before it that says how exact it is."""
+    start = quote.find(answer)
+    if start < 0 or not any(char.isdigit() for char in answer):
+        return answer
+    qualifier = _QUALIFIER.search(quote[:start])
+    return quote[qualifier.start() : start] + answer if qualifier else answer
 
 
 def _heads(passage: Passage) -> list[Sentence]:

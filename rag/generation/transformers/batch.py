@@ -22,6 +22,7 @@ from rag.generation.codec import Codec
 from rag.generation.request import Request
 from rag.generation.sequences import Choice, Collector
 from rag.generation.transformers.bands import Row
+from rag.generation.transformers.heads import Heads
 from rag.generation.transformers.jobs import Failed, Job, JobEvent, Scored, ScoreJob, fail, job_prompts, num_rows
 from rag.generation.transformers.labels import label_probabilities
 from rag.generation.transformers.merged import MergedModels
@@ -41,10 +42,18 @@ class RunningBatch:
         codec: decodes tokens and says which ones end an answer.
         max_rows: rows of one forward; a job that needs more runs alone.
         merged: copies of the model for rows that share a skill.
+        heads: what prompts begin with.
     """
 
-    def __init__(self, model: PreTrainedModel, codec: Codec, max_rows: int, merged: MergedModels | None = None) -> None:
-        self.rows = RowBatch(model, merged)
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        codec: Codec,
+        max_rows: int,
+        merged: MergedModels | None = None,
+        heads: Heads | None = None,
+    ) -> None:
+        self.rows = RowBatch(model, merged, heads)
         self.sequences: list[RowSequence] = []
         self._codec = codec
         self._max_rows = max_rows

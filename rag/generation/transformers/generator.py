@@ -22,6 +22,7 @@ from rag.generation.request import check_fits
 from rag.generation.transformers.architecture import check_architecture, end_ids, model_window
 from rag.generation.transformers.batch import RunningBatch
 from rag.generation.transformers.driver import Driver
+from rag.generation.transformers.heads import Heads, find_heads
 from rag.generation.transformers.jobs import Scored, ScoreJob
 from rag.generation.transformers.labels import first_tokens
 from rag.generation.transformers.lora import check_adapter
@@ -57,8 +58,9 @@ class TransformersGenerator:
         self._codec = Codec(tokenizer, name, prompt_style, end_ids(model, tokenizer))
         self.window = window or model_window(model)
         self.default_stop = self._codec.default_stop
-        merged = MergedModels(model)  # outlives the running batch, which ends when nobody waits
-        self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows, merged))
+        # These outlive the running batch, which ends when nobody waits.
+        merged, heads = MergedModels(model), Heads(lambda: find_heads(self._codec.encode, model))
+        self._driver = Driver(lambda: RunningBatch(model, self._codec, max_rows, merged, heads))
 
     @property
     def model(self) -> PreTrainedModel:

@@ -20,6 +20,7 @@ from rag.generation.base import Prompt
 from rag.generation.transformers.attention import enable_bands
 from rag.generation.transformers.bands import Band, Row, rearrange
 from rag.generation.transformers.cache import BufferedLayer, banded_cache
+from rag.generation.transformers.heads import Heads
 from rag.generation.transformers.lora import RowAdapters
 from rag.generation.transformers.merged import MergedModels
 
@@ -37,10 +38,12 @@ class RowBatch:
     Args:
         model: reads the rows.
         merged: its copies for rows that share a skill; they outlive the batch.
+        heads: what prompts begin with; they outlive the batch too.
     """
 
-    def __init__(self, model: PreTrainedModel, merged: MergedModels | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, merged: MergedModels | None = None, heads: Heads | None = None) -> None:
         self._model = model
+        self._heads = heads or Heads()
         self._is_banded = enable_bands(model)
         parameters = inspect.signature(model.forward).parameters
         self._has_position_ids = "position_ids" in parameters
@@ -63,8 +66,7 @@ class RowBatch:
         bands: list[Band] = []
         keys = [self._adapters.batch_key(prompt.adapter) for prompt in prompts]
         for group in group_by_length([len(prompt.ids) for prompt in prompts], keys):
-            cache = DynamicCache()
-            out = self._read([prompts[i] for i in group], cache)
+            out, cache = self._read([prompts[i] for i in group])
             logits.update(zip(group, out, strict=True))
             layers = [BufferedLayer.adopt(layer) for layer in cache.layers]
             bands.append(Band(layers, [rows[i] for i in group]))
@@ -121,14 +123,34 @@ class RowBatch:
         self._adapters.keep(row.adapter for band in self._bands for row in band.rows)
         return placed
 
-    def _read(self, prompts: Sequence[Prompt], cache: DynamicCache) -> Tensor:
+    def _read(self, prompts: Sequence[Prompt]) -> tuple[Tensor, DynamicCache]:
+        """The logits and the cache of prompts that are read together; what all begin with is read once for good."""
+        head = self._heads.share(prompts, self._read_head)
+        if head is None:
+            cache = DynamicCache()
+            return self._read_after(prompts, 0, cache), cache
+        start, cache = len(head.ids), head.open(len(prompts))
+        logits = self._read_after(prompts, start, cache)
+        longest = max(len(prompt.ids) for prompt in prompts)
+        head.close_gaps(cache, [longest - len(prompt.ids) for prompt in prompts])
+        return logits, cache
+
+    def _read_head(self, prompt: Prompt) -> list[tuple[Tensor, Tensor]]:
+        cache = DynamicCache()
+        self._read_after([prompt], 0, cache)
+        return [(layer.keys, layer.values) for layer in cache.layers]
+
+    def _read_after(self, prompts: Sequence[Prompt], start: int, cache: DynamicCache) -> Tensor:
+        """Read prompts whose first ``start`` tokens are in the cache."""
         device = self._model.device
-        length = max(len(prompt.ids) for prompt in prompts)
+        rests = [prompt.ids[start:] for prompt in prompts]
+        length = max(map(len, rests))
         # Token 0 as padding: it is masked out, and every vocabulary has it.
-        padded = [[0] * (length - len(prompt.ids)) + list(prompt.ids) for prompt in prompts]
-        sizes = torch.tensor([len(prompt.ids) for prompt in prompts], device=device)
-        mask = torch.arange(length, device=device)[None, :] >= length - sizes[:, None]
-        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
+        padded = [[0] * (length - len(rest)) + list(rest) for rest in rests]
+        sizes = torch.tensor([len(rest) for rest in rests], device=device)
+        mask = torch.arange(-start, length, device=device)[None, :] >= length - sizes[:, None]
+        mask[:, :start] = True
+        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, start:]
         with self._adapters.applied([prompt.adapter for prompt in prompts]) as model:
             return self._forward(model, torch.tensor(padded, device=device), mask, positions, cache)
 

@@ -23,6 +23,12 @@ def test_the_first_reader_goes_before_the_second_however_sure_that_is() -> None:
     )
 
 
+def test_beside_an_answer_of_the_first_reader_an_unsure_second_one_says_nothing() -> None:
+    unsure = replace(SECOND, confidence=0.2)
+    assert [reading.answer for reading in merge_readings([FIRST, SILENT], [SILENT, unsure])] == [FIRST.answer, ""]
+    assert merge_readings([SILENT, SILENT], [SILENT, unsure]) == (SILENT, unsure)
+
+
 def test_both_read_the_same_passages() -> None:
     with pytest.raises(ValueError, match="shorter"):
         merge_readings([FIRST], [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag.conflicts.reading.relevance import silence_strays, weigh_words
+from rag.conflicts.reading.relevance import MIN_SHARE_OF_SKILL, silence_strays, weigh_words
 from rag.core.passages import Passage
 from rag.core.verdict import Reading
 
@@ -31,6 +31,14 @@ def test_two_readings_of_one_thing_stay() -> None:
     passages = [GUIDE, passage("other", "In Port Selwick the lighthouse is 31 metres high.")]
     readings = [reading(GUIDE, "34 metres", GUIDE.text), reading(passages[1], "31 metres", passages[1].text)]
     assert all(item.answer for item in silence_strays(readings, QUESTION, passages))
+
+
+def test_a_skill_is_believed_that_reads_a_sentence_without_the_name() -> None:
+    passages = [GUIDE, Passage("other:0", "other", "other.txt", "", SURVEY.text)]
+    it = reading(passages[1], "31 metres", "The lighthouse is 31 metres high.")
+    readings = [reading(GUIDE, "34 metres", GUIDE.text), it]
+    assert silence_strays(readings, QUESTION, passages)[1].answer == ""
+    assert silence_strays(readings, QUESTION, passages, MIN_SHARE_OF_SKILL)[1].answer == "31 metres"
 
 
 def test_one_reading_stays_whatever_it_covers() -> None:
