@@ -1,6 +1,7 @@
 """Figures of size: 100,000 passages added, searched, removed from, and read into a graph.
 
     python benchmarks/scale.py [--quick] [--data FOLDER] [--cache FOLDER] [--postgres ADDRESS]
+    python benchmarks/scale.py --sizes 1000000 [--cache FOLDER]
 
 The default retrieval is measured at 1,000, 10,000, 100,000 and (without ``--quick``) 1,000,000 passages; those figures
 are objects by number of passages, of processor time (:mod:`benchmarks.sizes`). ``--cache`` keeps these libraries for
@@ -109,7 +110,11 @@ def editions(rows: list[dict[str, str]], size: int) -> Iterator[Document]:
 
 
 def measure(
-    quick: bool = False, data: Path = DATA, cache: Path | None = None, postgres: str | None = None
+    quick: bool = False,
+    data: Path = DATA,
+    cache: Path | None = None,
+    postgres: str | None = None,
+    only: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """All figures; times in seconds or milliseconds of wall time unless said, sizes in bytes or MB as the keys say."""
     encoder = SentenceEncoder(Config())
@@ -134,8 +139,10 @@ def measure(
                 places, lambda n: editions(rows, n), embeddings.embed_documents, encoder.name, asked, max_scanned
             )
 
-        sized = SIZES[:-1] if quick else SIZES
+        sized = only or (SIZES[:-1] if quick else SIZES)
         result |= at_sizes({size: str(home / str(size)) for size in sized})
+        if only:
+            return result
         result["processes"] = process_figures(str(home / str(NUM_PASSAGES)), asked)
         if postgres:
             result["postgres"] = at_sizes({NUM_PASSAGES: postgres})
@@ -287,11 +294,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="under three minutes on two idle cores")
     parser.add_argument("--cache", type=Path, help="keep the libraries here for the next run")
     parser.add_argument("--postgres", help="postgresql://.../DATABASE/LIBRARY, measured too; it is filled and kept")
+    parser.add_argument("--sizes", help="figures by size alone, at these numbers of passages, as in 10000,1000000")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     args = parser.parse_args()
     if not (args.data / "2wiki").is_dir():
         raise SystemExit(f"no data sets at {args.data}; give their folder with --data")
-    print(json.dumps(measure(args.quick, args.data, args.cache, args.postgres)))
+    only = tuple(map(int, args.sizes.split(","))) if args.sizes else ()
+    print(json.dumps(measure(args.quick, args.data, args.cache, args.postgres, only)))
 
 
 if __name__ == "__main__":

@@ -98,8 +98,11 @@ def fill(library: Library, documents: Iterator[Document], size: int, embed: Embe
         )
         spent += time.process_time() - started
         names += [passage.doc_id for passage in passages]
+        if len(names) % 50_000 == 0:
+            print(f"staged {len(names)} passages in {spent:.0f} s", file=sys.stderr, flush=True)
     started = time.process_time()
     library.publish(names, encoder_name)
+    print(f"published in {time.process_time() - started:.0f} s", file=sys.stderr, flush=True)
     library.dense_index().search(vectors[:1], 1)
     return round(size / (spent + time.process_time() - started))
 
