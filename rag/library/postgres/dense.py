@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pgvector import Vector
 from psycopg import Connection, sql
 
 from rag.core.encoding import Vectors
@@ -13,10 +14,12 @@ from rag.library.postgres.database import PostgresDatabase, get_meta, set_meta
 EXACT_LIMIT = 20_000
 # pgvector indexes vectors of at most this many dimensions.
 _MAX_INDEXED_DIMENSION = 2000
-_EF_SEARCH = 200
 _NEAREST = """
-SELECT p.id, -(p.vector{cast} <#> %(query)s{cast}) FROM passages p JOIN documents d ON d.id = p.document AND d.is_live
-ORDER BY p.vector{cast} <#> %(query)s{cast}{tie} LIMIT %(top_k)s
+SELECT q.number, n.id, n.score FROM unnest(%s::vector[]) WITH ORDINALITY AS q (vector, number) CROSS JOIN LATERAL (
+    SELECT p.id, -(p.vector{cast} <#> q.vector{cast}) AS score
+    FROM passages p JOIN documents d ON d.id = p.document AND d.is_live
+    ORDER BY p.vector{cast} <#> q.vector{cast}{tie} LIMIT %s
+) AS n
 """
 
 
@@ -31,9 +34,16 @@ class PgVectorIndex:
 
         Ties go by row id where there is no HNSW index.
         """
-        with self._database.snapshot() as db:
-            dimension = int(get_meta(db, "indexed_dimension") or 0)
-            return [_nearest(db, query, top_k, dimension) for query in queries]
+        facts = self._database.read(b"SELECT value FROM meta WHERE key = 'indexed_dimension'")
+        dimension = int(facts[0][0]) if facts else 0
+        statement = sql.SQL(_NEAREST).format(
+            cast=sql.SQL(f"::vector({dimension})" if dimension else ""),
+            tie=sql.SQL("" if dimension else ", p.id"),
+        )
+        nearest: list[list[tuple[int, float]]] = [[] for _ in queries]
+        for number, row_id, score in self._database.read(statement, [Vector(query) for query in queries], top_k):
+            nearest[number - 1].append((int(row_id), float(score)))
+        return nearest
 
     def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
         """Row ids of the same passages; the server has the vectors."""
@@ -61,17 +71,3 @@ def drop_hnsw(db: Connection[Any]) -> None:
     """Drop the index: another encoder may follow, with vectors of another length."""
     db.execute("DROP INDEX IF EXISTS passages_by_vector")
     db.execute("DELETE FROM meta WHERE key = 'indexed_dimension'")
-
-
-def _nearest(db: Connection[Any], query: Vectors, top_k: int, indexed_dimension: int) -> list[tuple[int, float]]:
-    """Row ids and inner products with a query ``[D]``, best first."""
-    if indexed_dimension:
-        # Without it an index stops after ef_search rows, staged ones among them.
-        db.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        db.execute(f"SET LOCAL hnsw.ef_search = {min(max(_EF_SEARCH, 2 * top_k), 1000)}")
-    statement = sql.SQL(_NEAREST).format(
-        cast=sql.SQL(f"::vector({indexed_dimension})" if indexed_dimension else ""),
-        tie=sql.SQL("" if indexed_dimension else ", p.id"),
-    )
-    rows = db.execute(statement, {"query": query, "top_k": top_k}).fetchall()
-    return [(int(row_id), float(score)) for row_id, score in rows]
