@@ -6,13 +6,16 @@ of the graph, staging, publishing, and the vector index. It is served by a proce
 With ``--processes 4`` that many serve one library at once; ``--hold``, which they get, lets one stay until its input
 ends.
 
-Times are of the processor, all threads together; of the clock where a database does a part of the work.
+Times are of the processor, all threads together; of the clock where a database does a part of the work. There
+``search_processor_ms`` has the processor time of this process (median) and of the server's sessions (mean), where the
+server runs on this machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -206,11 +209,13 @@ def serve(place: str, questions: Sequence[str], max_scanned: int) -> dict[str, A
     retriever = build_retriever(library, encoder)
     retriever.search(questions[:1], TOP_K)
     first_answer_s = clock() - started
-    rankings, times = [], []
+    rankings, times, own = [], [], []
+    served = server_seconds(place)
     for question in questions:
-        started = clock()
+        started, began = clock(), time.process_time()
         rankings.append(retriever.search([question], TOP_K)[0])
         times.append(1000 * (clock() - started))
+        own.append(1000 * (time.process_time() - began))
     figures = {
         "open_s": round(open_s, 3),
         "first_answer_s": round(first_answer_s, 2),
@@ -219,11 +224,31 @@ def serve(place: str, questions: Sequence[str], max_scanned: int) -> dict[str, A
         "uss_mib": round(memory_mib()[0] - before_uss),
         "pss_mib": round(memory_mib()[1] - before_pss),
     }
+    if served is not None:
+        server_ms = 1000 * ((server_seconds(place) or 0) - served) / len(questions)
+        processor_ms = {"client_median": round(float(np.median(own)), 1), "server_mean": round(server_ms, 1)}
+        figures["search_processor_ms"] = processor_ms
     if num_passages <= max_scanned:
         scanned = build_retriever(library, encoder, is_exhaustive=True).search(questions, TOP_K)
         figures["recall_at_5_of_unbounded"] = round(float(np.mean(list(map(overlap, rankings, scanned)))), 4)
     library.close()
     return figures
+
+
+def server_seconds(place: str) -> float | None:
+    """Processor time so far of the sessions of a database on this machine; ``None`` where there is none."""
+    if not is_address(place):
+        return None
+    import psycopg
+
+    from rag.library.postgres.address import Address
+
+    with psycopg.connect(Address.parse(place).conninfo) as db:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()"
+        files = [Path(f"/proc/{pid}/stat") for (pid,) in db.execute(query)]
+    # Fields 14 and 15: user and system time in hundredths of a second, after the name in brackets.
+    times = [file.read_text().rpartition(")")[2].split()[11:13] for file in files if file.exists()]
+    return sum(int(ticks) for pair in times for ticks in pair) / os.sysconf("SC_CLK_TCK") if times else None
 
 
 def bytes_by_part(place: str, size: int) -> dict[str, int]:

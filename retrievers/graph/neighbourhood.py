@@ -156,7 +156,7 @@ def _named(library: Library, names: Names, reach: Reach) -> Iterator[int]:
 def _listed(
     library: Library, titles: Iterable[int], names: Iterable[int], num_titled: int, num_named: int
 ) -> list[int]:
-    """Row ids of the passages with these titles, then of those with these names, at most so many of each; read at once."""
+    """Row ids of the passages with these titles, at most so many of each, then of those with these names."""
     limits = {~key: num_titled for key in titles} | dict.fromkeys(names, num_named)
     rows: dict[int, list[int]] = {key: [] for key in limits}
     for key, row_id in library.graph_tables().postings(list(limits), max(num_titled, num_named)):
