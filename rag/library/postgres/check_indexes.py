@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from rag.library.checking import Damage
 from rag.library.postgres.database import LIVE, get_meta, next_generation, set_meta
-from rag.library.postgres.dense import EXACT_LIMIT, build_hnsw, drop_hnsw
+from rag.library.postgres.dense import EXACT_LIMIT, build_index, drop_index
 from rag.library.postgres.word_lists import has_lists, list_all_words
 from rag.library.postgres.words import count_wrong, write_words
 
@@ -77,5 +77,5 @@ def check_dense_index(transaction: Transaction) -> Iterator[Damage]:
 
 def _index_vectors(transaction: Transaction) -> None:
     with transaction() as db:
-        drop_hnsw(db)
-        set_meta(db, "indexed_dimension", str(build_hnsw(db)))
+        drop_index(db)
+        set_meta(db, "indexed_dimension", str(build_index(db)))

@@ -26,7 +26,7 @@ from rag.library.postgres.address import Address
 from rag.library.postgres.check import find_damages
 from rag.library.postgres.connections import Connections
 from rag.library.postgres.database import LIVE, PostgresDatabase, get_meta, next_generation, set_meta
-from rag.library.postgres.dense import PgVectorIndex, drop_hnsw
+from rag.library.postgres.dense import PgVectorIndex, drop_index
 from rag.library.postgres.graph_tables import (
     PostgresGraphTables,
     enlist,
@@ -189,7 +189,7 @@ class PostgresLibrary(PostgresReader):
             was_indexed = is_current(db)
             _drop_extractions(db, _retire(db, list(doc_ids)))
             if not db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone():
-                drop_hnsw(db)
+                drop_index(db)
                 db.execute("DELETE FROM meta WHERE key IN ('encoder', 'encoder_probe')")
             next_generation(db)
             if was_indexed:

@@ -10,7 +10,6 @@ Shapes: N postings, P passages.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,31 +21,35 @@ from rag.library.postgres.word_lists import Postings, read_postings
 _K1, _B = 1.2, 0.75
 _MIN_IDF = 1e-6
 _LISTS = b"""
-SELECT true, b.word, b.body FROM unnest(tsvector_to_array(to_words(%s))) AS t (lexeme)
+SELECT cardinality(t.positions), b.word, b.body FROM unnest(to_words(%s)) AS t
 JOIN word_blocks b ON b.word = t.lexeme
-UNION ALL SELECT false, key, convert_to(value, 'UTF8') FROM meta WHERE key IN ('num_passages', 'num_words')
+UNION ALL SELECT 0, key, convert_to(value, 'UTF8') FROM meta WHERE key IN ('num_passages', 'num_words')
 """
 
 
 def bm25(database: PostgresDatabase, expression: str, top_k: int) -> list[tuple[int, float]]:
     """Row ids and scores of the best passages for quoted words joined by OR; ties go by row id.
 
+    Two words of one stem count twice, as in FTS5.
+
     Source: Robertson and Zaragoza (2009), with FTS5's idf ``ln((N - n + 0.5) / (n + 0.5))``, at least 1e-6.
     """
     words = " ".join(re.findall(r'"([^"]*)"', expression))
     lists: dict[str, list[bytes]] = {}
     totals: dict[str, int] = {}
-    for is_list, name, body in database.read(_LISTS, words):
-        if is_list:
+    repeats: dict[str, int] = {}
+    for number, name, body in database.read(_LISTS, words):
+        if number:
             lists.setdefault(name, []).append(body)
+            repeats[name] = number
         else:
             totals[name] = int(body)
     if not lists:
         return []
     num_passages, mean_words = totals["num_passages"], totals["num_words"] / max(totals["num_passages"], 1)
-    postings = [read_postings(lists[word]) for word in sorted(lists)]
-    scores = np.concatenate([_contributions(part, num_passages, mean_words) for part in postings])
-    return _best(np.concatenate([part["passage"] for part in postings]), scores, top_k)
+    postings = {word: read_postings(lists[word]) for word in sorted(lists)}
+    scores = [repeats[word] * _contributions(part, num_passages, mean_words) for word, part in postings.items()]
+    return _best(np.concatenate([part["passage"] for part in postings.values()]), np.concatenate(scores), top_k)
 
 
 def _contributions(postings: Postings, num_passages: int, mean_words: float) -> NDArray[np.float64]:
@@ -58,7 +61,7 @@ def _contributions(postings: Postings, num_passages: int, mean_words: float) -> 
     return contributions
 
 
-def _best(passages: NDArray[Any], scores: Sequence[float] | NDArray[np.float64], top_k: int) -> list[tuple[int, float]]:
+def _best(passages: NDArray[Any], scores: NDArray[np.float64], top_k: int) -> list[tuple[int, float]]:
     """The ``top_k`` best by the sum of their scores."""
     ids, rows = np.unique(passages.astype(np.int64), return_inverse=True)
     sums = np.bincount(rows, weights=scores)

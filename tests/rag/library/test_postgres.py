@@ -194,6 +194,11 @@ def test_sparse_scores_are_those_of_sqlite(address: str, tmp_path: Path, embeddi
         assert got == pytest.approx(expected, rel=1e-6)
         num_compared += len(got)
     assert num_compared > 100
+    repeated = '"church" OR "churches" OR "ferry" OR "ferries"'  # two words of one stem
+    for library in (there.library, here.library):
+        publish(library, staged("a", "The churches."), staged("b", "Ferries, and a ferry to the church."))
+    expected, got = (_by_name(library, library.match(repeated, 50)) for library in (here.library, there.library))
+    assert got == pytest.approx(expected, rel=1e-6)
 
 
 def _by_name(library: Any, hits: list[tuple[int, float]]) -> dict[str, float]:
