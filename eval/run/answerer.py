@@ -142,8 +142,6 @@ class EngineAnswerer:
 
     def _patchings(self, trials: Sequence[Trial], timings: Timings) -> list[Patching] | None:
         """The patches that each trial asks for; ``None`` where none does."""
-        from rag.patches.base import Patching
-
         if not any(trial.patched for trial in trials):
             return None
         with timings.stage("patch"):
@@ -153,7 +151,7 @@ class EngineAnswerer:
                 if trial.patched and not patches:
                     names = ", ".join(repr(passage.doc_id) for passage in trial.patched)
                     raise QuestionError(f"no patch can be made of {names}: too short or too plain to ask about")
-            return [Patching(self.engine.patches.adapter(patches), patches) for patches in chosen]
+            return [self.engine.patches.use(patches) for patches in chosen]
 
     def _find_patches(self, trials: Sequence[Trial]) -> dict[Passage, PatchUse | None]:
         """The patch of each document that ``trials`` name, made now where it is missing."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from rag.core.answer import PatchUse
 from rag.generation.adapters.adapter import Adapter, AdapterPart
 from rag.generation.adapters.packed import pack
-from rag.patches.base import PatchInfo, Tensors
+from rag.patches.base import PatchInfo, Recital, Tensors
 from rag.patches.base_model import check_base
 from rag.patches.store.patch_store import PatchStore
+
+_MAX_RECITALS = 4
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,20 @@ class AdapterBuilder:
         Raises:
             PatchError: a patch is gone or damaged, or was made for another model.
         """
-        used = [use for use in uses if use.weight != 0]
-        if not used:
-            return None
-        loaded = [(*self._load(use.key), use.weight) for use in used]
+        loaded = [(*self._load(use.key), use.weight) for use in uses if use.weight != 0]
+        return self._add_up(loaded) if loaded else None
+
+    def build_recitals(self, uses: Sequence[PatchUse]) -> tuple[Recital, ...]:
+        """Each patch for itself, at full weight; the most relevant first, as many as a prompt has room for.
+
+        Raises:
+            PatchError: as of :meth:`build`.
+        """
+        used = sorted((use for use in uses if use.weight != 0), key=lambda use: -use.weight)[:_MAX_RECITALS]
+        loaded = [(use, *self._load(use.key)) for use in used]
+        return tuple(Recital(use, info.title, self._add_up([(info, tensors, 1.0)])) for use, info, tensors in loaded)
+
+    def _add_up(self, loaded: Sequence[tuple[PatchInfo, Tensors, float]]) -> Adapter:
         # By the weights: a key is made from the document, which two machines may have learnt with other roundings.
         recipe = " ".join(f"{info.sha256}*{weight:.4f}" for info, _, weight in loaded) + f" rank {self.max_rank}"
         name = hashlib.sha256(recipe.encode()).hexdigest()[:32]

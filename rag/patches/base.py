@@ -176,16 +176,35 @@ class PatchWriter(Protocol):
 
 
 @dataclass(frozen=True)
-class Patching:
-    """The patches of one query, and the adapter that they make together.
+class Recital:
+    """A patch that says the sentence of its document that answers; what it says is read like a passage.
 
     Attributes:
+        use: which patch.
+        title: of its document.
+        adapter: the patch at full weight; each recites for itself.
+    """
+
+    use: PatchUse
+    title: str
+    adapter: Adapter
+
+
+@dataclass(frozen=True)
+class Patching:
+    """The patches of one query, and what they do for it.
+
+    Attributes:
+        adapter: the sum of those that answer, on the row that answers.
+        uses: all of them.
+        recitals: those that recite.
         notice: says which patches the answer does without, and why; else empty.
     """
 
     adapter: Adapter | None = None
     uses: tuple[PatchUse, ...] = ()
     notice: str = ""
+    recitals: tuple[Recital, ...] = ()
 
 
 class Patcher(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from rag.core.answer import PatchUse
@@ -217,7 +218,8 @@ class PatchSet:
         try:
             uses = tuple(self._chooser.choose(query, ranking, self._live_hashes()))
             patching = self._compose(uses, must_have=query.patches == "only")
-            self._check_adapter(patching.adapter)
+            for adapter in (patching.adapter, *(recital.adapter for recital in patching.recitals)):
+                self._check_adapter(adapter)
             return patching
         except (PatchError, StorageError, SettingError) as error:
             if query.patches == "only":
@@ -232,16 +234,26 @@ class PatchSet:
         """Patches as one adapter, named by what it is made of; ``None`` for none."""
         return self._adapters.build(uses)
 
+    def use(self, uses: Sequence[PatchUse]) -> Patching:
+        """What chosen patches do for a question, by the configured profile: answer together, or recite one by one.
+
+        Raises:
+            PatchError: a patch is gone or damaged, or was made for another model.
+        """
+        if self._custom_writer is None and self._profile.style == "recite":
+            return Patching(uses=tuple(uses), recitals=self._adapters.build_recitals(uses))
+        return Patching(self.adapter(uses), tuple(uses))
+
     def _compose(self, uses: tuple[PatchUse, ...], *, must_have: bool) -> Patching:
         """The adapter of those patches that are still there: one may be evicted after it was chosen."""
         try:
-            return Patching(self.adapter(uses), uses)
+            return self.use(uses)
         except PatchError as error:
             usable = tuple(use for use in uses if self._is_usable(use))
             if must_have and not usable:
                 raise
             lost = ", ".join(use.doc_id for use in uses if use not in usable)
-            return Patching(self.adapter(usable), usable, f"Answered without the patch of {lost}: {error}.")
+            return replace(self.use(usable), notice=f"Answered without the patch of {lost}: {error}.")
 
     def _check_adapter(self, adapter: Adapter | None) -> None:
         generator = self._generator()

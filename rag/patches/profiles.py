@@ -19,7 +19,7 @@ class Profile:
     Attributes:
         writer: who writes the samples: ``rules`` (deterministic) or ``model`` (the engine's own generator).
         style: ``prag`` trains on prompts with passages as published; ``direct`` on the engine's own prompt
-            without passages, which is what is asked later.
+            without passages, which is what is asked later; ``recite`` on whole sentences, which the model then reads.
         rank, alpha: of the adapter; its change is ``alpha / rank * B A``.
         layers: share of the model's layers that learn, counted from the top: 1.0 all of them.
         targets: names of the linear layers that learn.
@@ -27,7 +27,7 @@ class Profile:
         has_decay: the learning rate falls to 0 in equal steps; else it stays.
         is_answer_only: the loss counts the answer's tokens alone, and the end of the turn; else every token.
         pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
-        max_questions: most questions that ``rules`` writes about one answer.
+        max_questions: most questions that ``rules`` writes about one answer; of ``recite``, about one sentence.
         seed: of the initial adapter, which all documents share.
         is_a_frozen: ``A`` stays as it began, the same for all documents; only ``B`` learns.
         quiet_share: part of the directions of unrelated prompts, largest first, that ``A`` does not read.
@@ -39,7 +39,7 @@ class Profile:
 
     name: str
     writer: Literal["rules", "model"]
-    style: Literal["prag", "direct"]
+    style: Literal["prag", "direct", "recite"]
     rank: int
     alpha: float
     layers: float
@@ -86,7 +86,11 @@ QUIET = replace(
     silence_every=6,
     num_wordings=2,
 )
-PROFILES = {profile.name: profile for profile in (PRAG, FAST, QUIET)}
+# The sentence that answers is recited by the patch, then read like a passage: by the same reader, for the same verdict.
+RECITE = replace(
+    FAST, name="recite", style="recite", pack_tokens=230, epochs=6, max_questions=8, num_wordings=2, is_fast=True
+)
+PROFILES = {profile.name: profile for profile in (PRAG, FAST, QUIET, RECITE)}
 
 
 def load_profile(name: str) -> Profile:

@@ -38,9 +38,9 @@ def build(parts: Components) -> Pipeline:
     return Pipeline(
         search=build_search(parts),
         prepare=(
+            PatchStage(lambda: parts.patches, parts.generator),
             SkillStage(lambda: parts.skills),
             FitStage(parts.generator),
-            PatchStage(lambda: parts.patches),
             InquireStage(parts.inquirer),
         ),
         generate=GenerateStage(parts.generator),

@@ -35,6 +35,7 @@ class State:
         kept, dropped: passages of ``ranking`` that are in the prompt, and those that are not.
         skill: what the passages are read with; ``None`` for the model as it is.
         patching: the patches to answer with; ``None`` until somebody chose them.
+        recited: sentences that patches said, as passages of their documents.
         request: what the generator is asked; ``None`` if nothing is generated.
         generation: what it replied.
         voice_requests: short questions that go with ``request``, such as one for each passage alone; answered in the
@@ -58,6 +59,7 @@ class State:
     dropped: tuple[ScoredPassage, ...] = ()
     skill: ActiveSkill | None = None
     patching: Patching | None = None
+    recited: tuple[ScoredPassage, ...] = ()
     request: Request | None = None
     generation: Generation | None = None
     voice_requests: tuple[Request, ...] = ()
@@ -76,6 +78,11 @@ class State:
     def passages(self) -> list[Passage]:
         """The ranking without its scores."""
         return [scored.passage for scored in self.ranking]
+
+    @property
+    def readable(self) -> tuple[ScoredPassage, ...]:
+        """What may stand in the prompt, best first: passages, then what was recited; with patches alone the latter."""
+        return self.recited if self.query.patches == "only" else (*self.ranking, *self.recited)
 
     @property
     def is_from_cache(self) -> bool:

@@ -41,6 +41,12 @@ def write_rules(document: PatchDocument, max_questions: int) -> list[Sample]:
     return list(dict.fromkeys(in_turn))
 
 
+def gap_questions(sentence: str, subject: str) -> list[str]:
+    """The most direct question about each name and number of a sentence."""
+    samples = (_samples(gap, subject, is_only_one=False)[:1] for gap in find_gaps(sentence))
+    return [sample.question for found in samples for sample in found]
+
+
 def _samples(gap: Gap, subject: str, is_only_one: bool) -> list[Sample]:
     """The samples of an answer, most direct first; the only one of its kind is asked for by its kind, too."""
     is_free = gap.answer.casefold() not in subject.casefold()

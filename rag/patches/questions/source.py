@@ -11,6 +11,7 @@ from rag.patches.base import PatchDocument, Sample
 from rag.patches.profiles import Profile
 from rag.patches.questions.coverage import write_coverage
 from rag.patches.questions.model import ModelAugmenter
+from rag.patches.questions.recital import write_recital
 from rag.patches.questions.rules import write_rules
 
 
@@ -53,6 +54,8 @@ def build_source(profile: Profile, generator: Generator, cache: Path, cache_salt
 
 def _write(document: PatchDocument, profile: Profile) -> list[Sample]:
     """What the rules ask; about every phrase where the profile says so, or where the text has no name and no number."""
+    if profile.style == "recite":
+        return write_recital(document, profile.max_questions, profile.num_wordings)
     if profile.num_wordings:
         return write_coverage(document, profile.max_questions, profile.num_wordings)
     return write_rules(document, profile.max_questions) or write_coverage(document, 0, 1)

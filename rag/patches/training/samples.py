@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.core.passages import Passage
-from rag.core.prompts import build_prompts
+from rag.core.prompts import RECITAL, build_prompts
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import Sample
 from rag.patches.profiles import Profile
@@ -14,10 +14,11 @@ def tokenize_sample(generator: TransformersGenerator, sample: Sample, profile: P
     """The engine's own prompt for the question, then the answer as the profile words it.
 
     ``direct`` teaches the bare answer and the end of the turn; ``prag`` "The answer is {answer}.", as published,
-    without the end of the turn.
+    without the end of the turn; ``recite`` a sentence of the document, under an instruction of its own.
     """
     passages = [Passage("", "", "", sample.title, sample.passage)] if sample.passage else []
-    prompt = generator.encode(build_prompts(sample.question, passages).context)
+    instruction = RECITAL if profile.style == "recite" else ""
+    prompt = generator.encode(build_prompts(sample.question, passages, instruction=instruction).context)
     spoken = f"The answer is {sample.answer}." if profile.style == "prag" else sample.answer
     # A base model's prompt ends in "Answer:": the word after it begins with a blank.
     blank = "" if generator.tokenizer.chat_template else " "

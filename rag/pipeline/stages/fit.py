@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from rag.core.errors import QuestionError
 from rag.core.prompts import build_prompts
-from rag.generation.base import Generator, Request, check_can_constrain
+from rag.generation.adapters.adapter import add_adapters
+from rag.generation.base import Adapter, Generator, Request, check_can_constrain
 from rag.pipeline.state import State, update
 
 
@@ -31,8 +32,7 @@ class FitStage:
         generator, query = self.generator(), state.query
         if query.sampling.json_schema:
             check_can_constrain(generator)
-        # With patches alone, the adapter stands for the documents.
-        ranking = () if query.patches == "only" else state.ranking
+        ranking = state.readable
         for num_kept in range(len(ranking), -1, -1):
             kept = ranking[:num_kept]
             if ranking and not kept:
@@ -64,5 +64,11 @@ def _build_request(
         has_probes=query.conflict_report,
         cache_salt=query.cache_salt,
         # The parametric stream stays the base model: memory is the model's own.
-        context_adapter=state.skill.adapter if state.skill else None,
+        context_adapter=_adapter(state),
     )
+
+
+def _adapter(state: State) -> Adapter | None:
+    """The sum of the skill and the patches."""
+    patches = state.patching.adapter if state.patching else None
+    return add_adapters([state.skill.adapter if state.skill else None, patches])

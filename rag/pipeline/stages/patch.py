@@ -1,39 +1,78 @@
-"""Patch: choose the LoRA patches of a question and put them on the context stream."""
+"""Patch: choose the LoRA patches of a question, and let those recite that learnt to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from decoders.streams import CONTEXT
-from rag.generation.adapters.adapter import add_adapters
-from rag.generation.base import Request
-from rag.patches.base import Patcher, Patching
+from rag.core.passages import Passage, ScoredPassage
+from rag.core.prompts import RECITAL, build_prompts
+from rag.core.query import Sampling
+from rag.generation.base import Generation, Generator, Request
+from rag.patches.base import Patcher, Recital
 from rag.pipeline.state import State, update
+
+# A sentence; longer ones are cut.
+_MAX_TOKENS = 128
 
 
 @dataclass(frozen=True)
 class PatchStage:
-    """Sets ``patching`` where nobody did, and the request's adapter."""
+    """Sets ``patching`` where nobody did, and ``recited``.
+
+    A patch that recites is asked for the sentence of its document that answers. What it says is read like a passage,
+    by the same reader and for the same verdict. A sentence that does not answer is refused, so a patch that does not
+    belong to the question changes nothing.
+
+    Source: recite, then answer, after Sun et al. 2023; ours, that a document's patch recites.
+    """
 
     patcher: Callable[[], Patcher]
+    generator: Callable[[], Generator]
     name: str = "patch"
 
     def run(self, states: Sequence[State]) -> list[State]:
         """Queries that ask for patches, and states that came with them."""
-        return update(states, _is_patched, lambda group: map(self._patch, group))
+        chosen = update(states, _is_patched, lambda group: map(self._choose, group))
+        return update(chosen, _is_reciting, self._recite)
 
-    def _patch(self, state: State) -> State:
-        patching = state.patching or self.patcher().patch(state.query, state.ranking)
-        return replace(state, patching=patching, request=_with_adapter(state, patching))
+    def _choose(self, state: State) -> State:
+        return replace(state, patching=state.patching or self.patcher().patch(state.query, state.ranking))
+
+    def _recite(self, states: list[State]) -> list[State]:
+        """All recitals of all questions in one batch."""
+        requests = [self._request(state, recital) for state in states for recital in _recitals(state)]
+        said = iter(self.generator().generate(requests))
+        return [replace(state, recited=tuple(_read(state, said))) for state in states]
+
+    def _request(self, state: State, recital: Recital) -> Request:
+        generator = self.generator()
+        ids = generator.encode(build_prompts(state.question, (), instruction=RECITAL).context)
+        sampling = Sampling(max_tokens=_MAX_TOKENS, stop=generator.default_stop)
+        return Request.single(ids, sampling, cache_salt=state.query.cache_salt, adapter=recital.adapter)
 
 
 def _is_patched(state: State) -> bool:
-    return state.request is not None and (state.patching is not None or state.query.patches != "off")
+    return state.is_supported and (state.patching is not None or state.query.patches != "off")
 
 
-def _with_adapter(state: State, patching: Patching) -> Request:
-    # The parametric stream stays the base model: memory is the model's own.
-    assert state.request is not None
-    adapter = add_adapters([state.skill.adapter if state.skill else None, patching.adapter])
-    return state.request.with_adapter(CONTEXT, adapter)
+def _is_reciting(state: State) -> bool:
+    return bool(_recitals(state))
+
+
+def _recitals(state: State) -> tuple[Recital, ...]:
+    return state.patching.recitals if state.patching else ()
+
+
+def _read(state: State, said: Iterator[Generation]) -> Iterator[ScoredPassage]:
+    """What was recited, as passages of their documents; nothing that a passage in the prompt says already."""
+    by_document = {scored.passage.doc_id: scored.passage for scored in reversed(state.ranking)}
+    in_prompt = () if state.query.patches == "only" else state.passages
+    for recital in _recitals(state):
+        text = " ".join(next(said).text.split())
+        if text and not any(text in passage.text for passage in in_prompt):
+            doc_id, passage = recital.use.doc_id, by_document.get(recital.use.doc_id)
+            source, date = (passage.source, passage.date) if passage else (doc_id, "")
+            name = f"{doc_id}:recited"
+            recited = Passage(name, doc_id, source, recital.title, text, location="recited by its patch", date=date)
+            yield ScoredPassage(recited, recital.use.weight)

@@ -14,8 +14,8 @@ from rag.skills.serving import SkillSet
 class SkillStage:
     """Sets ``skill`` of questions that have passages in their prompt.
 
-    A question to the model alone, or to patches alone, is answered without: a reader reads passages. So is one that
-    wants JSON, unless it names a skill: readers learnt to answer in a few words.
+    A question to the model alone, or to patches that recite nothing, is answered without: a reader reads passages. So
+    is one that wants JSON, unless it names a skill: readers learnt to answer in a few words.
     """
 
     skills: Callable[[], SkillSet]
@@ -35,7 +35,7 @@ class SkillStage:
 
 
 def _wish(state: State) -> str | None:
-    has_passages = state.is_supported and bool(state.ranking) and state.query.patches != "only"
+    has_passages = state.is_supported and bool(state.readable)
     wish, wants_json = state.query.skill, bool(state.query.sampling.json_schema)
     is_wanted = wish != NONE and not (wish == AUTO and wants_json)
     return wish if has_passages and is_wanted else None
