@@ -209,7 +209,8 @@ def _by_name(library: Any, hits: list[tuple[int, float]]) -> dict[str, float]:
 @pytest.mark.real
 def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
-    vectors = rng.standard_normal((1500, 32)).astype(np.float32)
+    subjects = rng.standard_normal((40, 32))  # as texts have; an inverted file is for vectors that come in groups
+    vectors = (subjects[rng.integers(40, size=1500)] + 0.4 * rng.standard_normal((1500, 32))).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     queries = vectors[rng.choice(1500, 40)] + 0.1 * rng.standard_normal((40, 32)).astype(np.float32)
     library = PostgresLibrary.open(address)
