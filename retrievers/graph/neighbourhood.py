@@ -101,13 +101,13 @@ def read_neighbourhood(
     entries = _read_entries(library, ids)
     row_ids, vectors = library.vectors_by_id(entries)
     entries = {row_id: entries[row_id] for row_id in row_ids.tolist()}
-    words = _count_words(library, question.text)
-    index = _build(library, entries, names, words)
+    words, size = _count_words(library, question.text), library.num_passages
+    index = _build(library, entries, names, words, size)
     cosines = (question.vectors @ vectors.T).astype(np.float64)
     seeds = np.argsort(-_local(index, question, cosines, settings), kind="stable")[: settings.num_seeds]
     neighbours, counts = _neighbours(library, [entries[index.row_ids[row]] for row in seeds.tolist()], settings, reach)
     new = _read_entries(library, (row_id for row_id in neighbours if row_id not in entries))
-    index = _build(library, entries | new, Names(names.keys, {**counts, **names.counts}), words)
+    index = _build(library, entries | new, Names(names.keys, {**counts, **names.counts}), words, size)
     return _with_strongest(library, question, index, cosines, settings, reach)
 
 
@@ -150,9 +150,18 @@ def _named(library: Library, names: Names, reach: Reach) -> Iterator[int]:
     """Passages whose title is one of the names, and those of the names that few passages hold."""
     keys = list(dict.fromkeys(names.keys.values()))
     rare = [key for key in keys if names.counts[key] <= reach.named]
-    tables = library.graph_tables()
-    yield from (row_id for _, row_id in tables.postings([~key for key in keys], reach.titled))
-    yield from (row_id for _, row_id in tables.postings(rare, reach.named))
+    yield from _listed(library, keys, rare, reach.titled, reach.named)
+
+
+def _listed(
+    library: Library, titles: Iterable[int], names: Iterable[int], num_titled: int, num_named: int
+) -> list[int]:
+    """Row ids of the passages with these titles, at most so many of each, then of those with these names."""
+    limits = {~key: num_titled for key in titles} | dict.fromkeys(names, num_named)
+    rows: dict[int, list[int]] = {key: [] for key in limits}
+    for key, row_id in library.graph_tables().postings(list(limits), max(num_titled, num_named)):
+        rows[key].append(row_id)
+    return [row_id for key, limit in limits.items() for row_id in rows[key][:limit]]
 
 
 def _neighbours(
@@ -165,9 +174,7 @@ def _neighbours(
     shared = [key for key, count in counts.items() if 1 < count <= settings.max_shared]
     # A title that one passage alone holds is that of the seed.
     mentions = {key for seed in seeds for key in seed.mentions.tolist() if counts.get(key, 0) > 1}
-    found = tables.postings([~key for key in sorted(mentions)], reach.titled)
-    found = [*found, *tables.postings(shared, settings.max_shared)]
-    return list(dict.fromkeys(row_id for _, row_id in found)), counts
+    return list(dict.fromkeys(_listed(library, sorted(mentions), shared, reach.titled, settings.max_shared))), counts
 
 
 def _read_entries(library: Library, ids: Iterable[int]) -> dict[int, GraphEntry]:
@@ -188,9 +195,11 @@ def _count_words(library: Library, question: str) -> Words:
     return Words({stem: key for stem, key in keys.items() if key in counts}, counts)
 
 
-def _build(library: Library, entries: Mapping[int, GraphEntry], names: Names, words: Words) -> GraphIndex:
-    """The index of these passages; of names it has those that are counted, since no other can link anything."""
-    size = library.num_passages
+def _build(library: Library, entries: Mapping[int, GraphEntry], names: Names, words: Words, size: int) -> GraphIndex:
+    """The index of these passages of a library of ``size``.
+
+    Of names it has those that are counted, since no other can link anything.
+    """
     row_ids = np.fromiter(entries, dtype=np.int64, count=len(entries))
     passages = PassageRows(library, row_ids.tolist())
     known, counts = _sorted_counts(words.counts)

@@ -21,6 +21,7 @@ from rag.library.postgres.check_indexes import check_dense_index, check_sparse_i
 from rag.library.postgres.database import LIVE, next_generation
 from rag.library.postgres.graph_tables import unlist
 from rag.library.postgres.rows import passage_columns
+from rag.library.postgres.word_lists import list_words, unlist_words
 from rag.library.rows import content_key
 
 Transaction = Callable[[], AbstractContextManager[Connection[Any]]]
@@ -111,6 +112,8 @@ def _embed_again(
     vectors = encoder.encode([passage_text(*parts) for parts in texts.values()])
     with transaction() as db:
         unlist(db, list(texts))
+        unlist_words(db, list(texts))
+        (last,) = db.execute("SELECT max(id) FROM passages").fetchone() or (0,)
         db.cursor().executemany(
             "INSERT INTO passages "
             "(document, ordinal, start, location, heading, text, content, num_words, words, vector) "
@@ -122,6 +125,8 @@ def _embed_again(
             ],
         )
         db.execute("DELETE FROM passages WHERE id = ANY(%s)", (list(texts),))
+        rows = db.execute("SELECT id FROM passages WHERE id > %s ORDER BY id", (last,)).fetchall()
+        list_words(db, [row[0] for row in rows])
         next_generation(db)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from psycopg import Connection
 
 from rag.library.checking import Damage
-from rag.library.postgres.database import LIVE, SPARSE_INDEX, get_meta, next_generation, set_meta
-from rag.library.postgres.dense import EXACT_LIMIT, build_hnsw, drop_hnsw
+from rag.library.postgres.database import LIVE, get_meta, next_generation, set_meta
+from rag.library.postgres.dense import EXACT_LIMIT, build_index, drop_index
+from rag.library.postgres.word_lists import has_lists, list_all_words
 from rag.library.postgres.words import count_wrong, write_words
 
 Transaction = Callable[[], AbstractContextManager[Connection[Any]]]
@@ -19,24 +20,26 @@ _IS_INDEX = "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclas
 
 
 def check_sparse_index(transaction: Transaction) -> Iterator[Damage]:
-    """Each passage's words must be those of its text; BM25 needs their totals, and speed needs the index."""
+    """Each passage's words must be those of its text; BM25 needs their totals and their lists."""
     with transaction() as db:
         num_wrong = count_wrong(db)
         has_totals = _totals(db) == (get_meta(db, "num_passages"), get_meta(db, "num_words"))
-        has_index = _has_index(db, ".passages_by_word")
+        is_listed = has_lists(db)
     if num_wrong:
         yield Damage("sparse index", f"{num_wrong} passages are not in it as they are", partial(_split, transaction))
     if not has_totals:
         problem = "the totals of passages and words are wrong, and with them all scores"
         yield Damage("sparse index", problem, partial(_count_again, transaction))
-    if not has_index:
-        yield Damage("sparse index", "it is missing; searches read every passage", partial(_index_words, transaction))
+    if not is_listed and not num_wrong:  # else they are made anew with the words
+        problem = "its lists are not those of the passages' words"
+        yield Damage("sparse index", problem, partial(_list_again, transaction))
 
 
 def _split(transaction: Transaction) -> None:
     """Write all passages' words again."""
     with transaction() as db:
         write_words(db)
+        list_all_words(db)
         next_generation(db)
 
 
@@ -55,10 +58,9 @@ def _has_index(db: Connection[Any], name: str) -> bool:
     return db.execute(_IS_INDEX, (name,)).fetchone() == (True,)
 
 
-def _index_words(transaction: Transaction) -> None:
+def _list_again(transaction: Transaction) -> None:
     with transaction() as db:
-        db.execute("DROP INDEX IF EXISTS passages_by_word")
-        db.execute(SPARSE_INDEX)
+        list_all_words(db)
 
 
 def check_dense_index(transaction: Transaction) -> Iterator[Damage]:
@@ -75,5 +77,5 @@ def check_dense_index(transaction: Transaction) -> Iterator[Damage]:
 
 def _index_vectors(transaction: Transaction) -> None:
     with transaction() as db:
-        drop_hnsw(db)
-        set_meta(db, "indexed_dimension", str(build_hnsw(db)))
+        drop_index(db)
+        set_meta(db, "indexed_dimension", str(build_index(db)))

@@ -1,8 +1,12 @@
-"""Connections to one PostgreSQL database, shared by the libraries in it."""
+"""Connections to one PostgreSQL database, shared by the libraries in it.
+
+Two ways to use one: a transaction, and a single statement that reads (:meth:`Connections.read`). The statement is one
+round trip: it is its own transaction, and the connection remembers whose tables names mean.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,6 +18,7 @@ from psycopg_pool import ConnectionPool
 from rag.core.errors import LibraryError, StorageError
 from rag.library.postgres.address import Address
 
+Statement = bytes | sql.Composed
 # Makers of libraries and tables wait for each other: two at once would both find nothing.
 MAKING = 0x636F6E63
 _BUSY_TIMEOUT_S = 60.0
@@ -21,8 +26,25 @@ _CONNECT_TIMEOUT_S = 10
 _MAX_CONNECTIONS = 8
 _IDLE_S = 60.0
 _WAIT_S = 15.0
+# Iterative scans look past rows that are only staged. Libraries of earlier versions have HNSW, later ones IVFFlat. The
+# last setting is the cost of a page on a disk without moving parts. By the default, which is that of a turning one, 600
+# rows by id scan a whole table.
+_SETTINGS = (
+    "SET hnsw.iterative_scan = strict_order; SET hnsw.ef_search = 200; "
+    "SET ivfflat.iterative_scan = relaxed_order; SET ivfflat.probes = 40; SET random_page_cost = 1.1"
+)
 # Servers before version 14 have no such setting.
 _NO_TIMEOUT = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
+
+
+class Session(Connection[Any]):
+    """A connection of the pool.
+
+    Attributes:
+        schema: whose tables names mean outside transactions.
+    """
+
+    schema = ""
 
 
 class Connections:
@@ -40,13 +62,13 @@ class Connections:
             self._home = _ensure_extension(db, address)
         self._pool = ConnectionPool(
             address.conninfo,
+            connection_class=Session,
             kwargs={"connect_timeout": _CONNECT_TIMEOUT_S},
             configure=self._configure,
             min_size=0,
             max_size=_MAX_CONNECTIONS,
             max_idle=_IDLE_S,
             timeout=_WAIT_S,
-            check=ConnectionPool.check_connection,
             open=True,
         )
 
@@ -68,11 +90,31 @@ class Connections:
         Raises:
             StorageError: the server is out of reach, or failed.
         """
-        with self._explained(), suppress(*ignored), self._pool.connection() as db:
+        with self._explained(), suppress(*ignored), self._checked() as db:
             if is_snapshot:
                 db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             self.enter(db, schema)
             yield db
+
+    def read(self, schema: str, statement: Statement, values: Sequence[object] | None = None) -> list[Any]:
+        """Rows of one statement that changes nothing, sent as binary. What it reads belongs to one moment.
+
+        The server keeps the plan of a statement that is asked often.
+
+        Raises:
+            StorageError: the server is out of reach, or failed.
+        """
+        with self._explained():
+            for left in reversed(range(_MAX_CONNECTIONS + 1)):
+                with self._pool.connection() as db:
+                    try:
+                        with self._autocommit(db, schema):
+                            return db.cursor(binary=True).execute(statement, values).fetchall()
+                    except psycopg.OperationalError:
+                        # Cut while nobody used it: the pool drops it, and the next one may be whole.
+                        if not (db.broken and left):
+                            raise
+        raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
     def connection(self) -> Iterator[Connection[Any]]:
@@ -107,13 +149,43 @@ class Connections:
 
     def enter(self, db: Connection[Any], schema: str) -> None:
         """Have names mean the tables of ``schema``, and pgvector's, until the transaction ends."""
-        path = sql.SQL(", ").join(map(sql.Identifier, (schema, self._home)))
-        db.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+        db.execute(sql.SQL("SET LOCAL search_path TO {}").format(self._path(schema)))
 
-    def _configure(self, db: Connection[Any]) -> None:
+    def _path(self, schema: str) -> sql.Composed:
+        return sql.SQL(", ").join(map(sql.Identifier, (schema, self._home)))
+
+    @contextmanager
+    def _checked(self) -> Iterator[Session]:
+        """A connection that answers, and its transaction."""
+        for left in reversed(range(_MAX_CONNECTIONS + 1)):
+            with self._pool.connection() as db:
+                try:
+                    ConnectionPool.check_connection(db)
+                except psycopg.OperationalError:
+                    if not left:
+                        raise
+                    continue
+                yield db
+                return
+
+    def _configure(self, db: Session) -> None:
         self.enter(db, self._home)
         register_vector(db)
+        db.execute(_SETTINGS)
         db.commit()
+
+    @contextmanager
+    def _autocommit(self, db: Session, schema: str) -> Iterator[None]:
+        """Each statement is its own transaction, and its names mean the tables of ``schema``."""
+        db.autocommit = True
+        try:
+            if db.schema != schema:
+                db.execute(sql.SQL("SET search_path TO {}").format(self._path(schema)))
+                db.schema = schema
+            yield
+        finally:
+            if not db.closed:
+                db.autocommit = False
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

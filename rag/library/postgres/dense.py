@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pgvector import Vector
 from psycopg import Connection, sql
 
 from rag.core.encoding import Vectors
@@ -13,15 +14,18 @@ from rag.library.postgres.database import PostgresDatabase, get_meta, set_meta
 EXACT_LIMIT = 20_000
 # pgvector indexes vectors of at most this many dimensions.
 _MAX_INDEXED_DIMENSION = 2000
-_EF_SEARCH = 200
+_MAX_LISTS = 4096
 _NEAREST = """
-SELECT p.id, -(p.vector{cast} <#> %(query)s{cast}) FROM passages p JOIN documents d ON d.id = p.document AND d.is_live
-ORDER BY p.vector{cast} <#> %(query)s{cast}{tie} LIMIT %(top_k)s
+SELECT q.number, n.id, n.score FROM unnest(%s::vector[]) WITH ORDINALITY AS q (vector, number) CROSS JOIN LATERAL (
+    SELECT p.id, -(p.vector{cast} <#> q.vector{cast}) AS score
+    FROM passages p JOIN documents d ON d.id = p.document AND d.is_live
+    ORDER BY p.vector{cast} <#> q.vector{cast}{tie} LIMIT %s
+) AS n
 """
 
 
 class PgVectorIndex:
-    """Nearest passages by pgvector: exact for small libraries, HNSW for large ones."""
+    """Nearest passages by pgvector: exact for small libraries, an inverted file for large ones."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
@@ -29,49 +33,53 @@ class PgVectorIndex:
     def search(self, queries: Vectors, top_k: int) -> list[list[tuple[int, float]]]:
         """For each of ``queries`` ``[Q, D]`` at most ``top_k`` (row id, cosine) pairs, best first.
 
-        Ties go by row id where there is no HNSW index.
+        Ties go by row id.
         """
-        with self._database.snapshot() as db:
-            dimension = int(get_meta(db, "indexed_dimension") or 0)
-            return [_nearest(db, query, top_k, dimension) for query in queries]
+        facts = self._database.read(b"SELECT value FROM meta WHERE key = 'indexed_dimension'")
+        dimension = int(facts[0][0]) if facts else 0
+        statement = sql.SQL(_NEAREST).format(
+            cast=sql.SQL(f"::vector({dimension})" if dimension else ""),
+            tie=sql.SQL("" if dimension else ", p.id"),
+        )
+        nearest: list[list[tuple[int, float]]] = [[] for _ in queries]
+        for number, row_id, score in self._database.read(statement, [Vector(query) for query in queries], top_k):
+            nearest[number - 1].append((int(row_id), float(score)))
+        # An index that scans on gives the order of a part of its rows at a time.
+        return [sorted(hits, key=lambda hit: (-hit[1], hit[0])) for hits in nearest]
 
     def candidates(self, queries: Vectors, top_k: int) -> list[list[int]]:
         """Row ids of the same passages; the server has the vectors."""
         return [[row_id for row_id, _ in hits] for hits in self.search(queries, top_k)]
 
     def build_if_large(self, num_passages: int) -> None:
-        """Build the HNSW index once a scan of all vectors has become slow; the server keeps it up to date."""
+        """Build the index once a scan of all vectors has become slow; the server keeps it up to date."""
         with self._database.transaction() as db:
             if num_passages > EXACT_LIMIT and not get_meta(db, "indexed_dimension"):
-                set_meta(db, "indexed_dimension", str(build_hnsw(db)))
+                set_meta(db, "indexed_dimension", str(build_index(db)))
+                db.execute("ANALYZE passages, documents, graph_entries, graph_names, word_blocks")
 
 
-def build_hnsw(db: Connection[Any]) -> int:
-    """Build the index over all vectors, unless they are too long for one; their dimension, or 0."""
+def build_index(db: Connection[Any]) -> int:
+    """Build the index over all vectors, unless they are too long for one; their dimension, or 0.
+
+    An inverted file, not HNSW: where passages have many near copies, as editions of one text, HNSW's links stay among
+    the copies. It then missed some of the nearest passages of a question, whatever its settings for searching.
+    """
     row = db.execute("SELECT vector_dims(vector) FROM passages LIMIT 1").fetchone()
     dimension = int(row[0]) if row else 0
     if not 0 < dimension <= _MAX_INDEXED_DIMENSION:
         return 0
     db.execute("SET LOCAL maintenance_work_mem = '512MB'")
-    db.execute(f"CREATE INDEX passages_by_vector ON passages USING hnsw ((vector::vector({dimension})) vector_ip_ops)")
+    (size,) = db.execute("SELECT count(*) FROM passages").fetchone() or (0,)
+    num_lists = min(max(round(2 * size**0.5), 1), _MAX_LISTS)
+    db.execute(
+        f"CREATE INDEX passages_by_vector ON passages USING ivfflat ((vector::vector({dimension})) vector_ip_ops) "
+        f"WITH (lists = {num_lists})"
+    )
     return dimension
 
 
-def drop_hnsw(db: Connection[Any]) -> None:
+def drop_index(db: Connection[Any]) -> None:
     """Drop the index: another encoder may follow, with vectors of another length."""
     db.execute("DROP INDEX IF EXISTS passages_by_vector")
     db.execute("DELETE FROM meta WHERE key = 'indexed_dimension'")
-
-
-def _nearest(db: Connection[Any], query: Vectors, top_k: int, indexed_dimension: int) -> list[tuple[int, float]]:
-    """Row ids and inner products with a query ``[D]``, best first."""
-    if indexed_dimension:
-        # Without it an index stops after ef_search rows, staged ones among them.
-        db.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        db.execute(f"SET LOCAL hnsw.ef_search = {min(max(_EF_SEARCH, 2 * top_k), 1000)}")
-    statement = sql.SQL(_NEAREST).format(
-        cast=sql.SQL(f"::vector({indexed_dimension})" if indexed_dimension else ""),
-        tie=sql.SQL("" if indexed_dimension else ", p.id"),
-    )
-    rows = db.execute(statement, {"query": query, "top_k": top_k}).fetchall()
-    return [(int(row_id), float(score)) for row_id, score in rows]

@@ -28,8 +28,8 @@ class PostgresGraphTables(GraphTables):
 
     def is_complete(self, version: str) -> bool:
         """Whether every live passage has an entry of this version; costs the same at any size."""
-        with self._database.snapshot() as db:
-            return get_meta(db, STAMP) == _stamp(db, version)
+        facts = dict(self._rows("SELECT key, value FROM meta WHERE key = ANY(%s)", [STAMP, "generation"]))
+        return facts.get(STAMP) == f"{version} {facts.get('generation', 0)}"
 
     def missing(self, version: str) -> list[int]:
         """Row ids of live passages without an entry of this version. Reads the ids of the whole library."""
@@ -82,8 +82,7 @@ class PostgresGraphTables(GraphTables):
         return dict(self._rows("SELECT word, count FROM graph_words WHERE word = ANY(%s)", list(words)))
 
     def _rows(self, statement: str, *values: object) -> list[Any]:
-        with self._database.transaction() as db:
-            return db.cursor(binary=True).execute(statement.encode(), values).fetchall()
+        return self._database.read(statement.encode(), *values)
 
 
 def keep_entries(db: Connection[Any], version: str, entries: Iterable[tuple[int, bytes]]) -> None:

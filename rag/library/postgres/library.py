@@ -26,7 +26,7 @@ from rag.library.postgres.address import Address
 from rag.library.postgres.check import find_damages
 from rag.library.postgres.connections import Connections
 from rag.library.postgres.database import LIVE, PostgresDatabase, get_meta, next_generation, set_meta
-from rag.library.postgres.dense import PgVectorIndex, drop_hnsw
+from rag.library.postgres.dense import PgVectorIndex, drop_index
 from rag.library.postgres.graph_tables import (
     PostgresGraphTables,
     enlist,
@@ -40,6 +40,7 @@ from rag.library.postgres.question_store import PostgresQuestionStore
 from rag.library.postgres.reading import PostgresReader
 from rag.library.postgres.report_store import PostgresReportStore
 from rag.library.postgres.rows import passage_columns, storable
+from rag.library.postgres.word_lists import list_words, unlist_words
 from rag.library.postgres.writer import Writer
 from rag.library.rows import check_all_published
 
@@ -171,6 +172,7 @@ class PostgresLibrary(PostgresReader):
             db.execute("DELETE FROM documents WHERE NOT is_live")
             _drop_extractions(db, contents)
             new_ids = _passage_ids(db, names)
+            list_words(db, new_ids)
             enlist(db, new_ids)
             unlist(db, _imported(db, new_ids))
             set_meta(db, "encoder", encoder)
@@ -187,7 +189,7 @@ class PostgresLibrary(PostgresReader):
             was_indexed = is_current(db)
             _drop_extractions(db, _retire(db, list(doc_ids)))
             if not db.execute("SELECT 1 FROM documents WHERE is_live LIMIT 1").fetchone():
-                drop_hnsw(db)
+                drop_index(db)
                 db.execute("DELETE FROM meta WHERE key IN ('encoder', 'encoder_probe')")
             next_generation(db)
             if was_indexed:
@@ -220,7 +222,9 @@ def _columns(title: str, passage: Passage) -> tuple[str, bytes, int, str]:
 def _retire(db: Connection[Any], doc_ids: list[str]) -> list[bytes]:
     """Remove live documents; the contents of their passages."""
     is_named = "d.doc_id = ANY(%s)"
-    unlist(db, _passage_ids(db, doc_ids))
+    ids = _passage_ids(db, doc_ids)
+    unlist_words(db, ids)
+    unlist(db, ids)
     rows = db.execute(f"SELECT DISTINCT p.content FROM {LIVE} WHERE {is_named}", (doc_ids,)).fetchall()
     db.execute(f"DELETE FROM documents d WHERE {is_named} AND is_live", (doc_ids,))
     return [row[0] for row in rows]

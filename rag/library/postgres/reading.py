@@ -38,8 +38,8 @@ class PostgresReader(Library):
 
     def meta(self, key: str) -> str | None:
         """One of the facts about the library as a whole."""
-        with self.database.transaction() as db:
-            return get_meta(db, key)
+        rows = self._rows("SELECT value FROM meta WHERE key = %s", key)
+        return str(rows[0][0]) if rows else None
 
     @property
     def num_passages(self) -> int:
@@ -115,8 +115,7 @@ class PostgresReader(Library):
 
     def match(self, expression: str, top_k: int) -> list[tuple[int, float]]:
         """Best ``top_k`` passages for quoted words joined by OR: row ids and BM25 scores, higher is better."""
-        with self.database.transaction() as db:
-            return bm25(db, expression, top_k)
+        return bm25(self.database, expression, top_k)
 
     def extractions(self, extractor: str, ids: Sequence[int]) -> dict[int, bytes]:
         """What :meth:`keep_extractions` kept for these live passages, by row id; the others are left out."""
@@ -124,8 +123,7 @@ class PostgresReader(Library):
         return dict(self._select(ids, "p.id, e.body", join, extractor))
 
     def _rows(self, statement: str, *values: object) -> list[Any]:
-        with self.database.transaction() as db:
-            return db.cursor(binary=True).execute(statement.encode(), values).fetchall()
+        return self.database.read(statement.encode(), *values)
 
     def _select(self, ids: Sequence[int], columns: str, join: str = "", *values: object) -> list[Any]:
         """Columns of the live passages with these row ids, in no order."""

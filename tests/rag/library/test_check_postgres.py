@@ -70,8 +70,12 @@ def miscount_passages(engine: Engine) -> None:
     sql(engine, "UPDATE meta SET value = '7' WHERE key = 'num_passages'")
 
 
-def lose_word_index(engine: Engine) -> None:
-    sql(engine, "DROP INDEX passages_by_word")
+def unlist_word(engine: Engine) -> None:
+    sql(engine, "DELETE FROM word_blocks WHERE word = (SELECT min(word) FROM word_blocks)")
+
+
+def list_other_passage(engine: Engine) -> None:
+    sql(engine, "UPDATE word_blocks SET body = set_byte(body, 7, get_byte(body, 7) + 1)")
 
 
 def lose_vector_index(engine: Engine) -> None:
@@ -115,7 +119,8 @@ DAMAGES: dict[Callable[[Engine], None], set[str]] = {
     lose_words: {"sparse index"},
     miscount_words: {"sparse index"},
     miscount_passages: {"sparse index"},
-    lose_word_index: {"sparse index"},
+    unlist_word: {"sparse index"},
+    list_other_passage: {"sparse index"},
     lose_vector_index: {"vector index"},
     orphan_a_passage: {"passages"},
     damage_extraction: {"graph"},

@@ -26,6 +26,7 @@ from rag.library.postgres.address import Address
 from rag.library.postgres.catalog import PostgresCatalog
 from rag.library.postgres.library import PostgresLibrary
 from rag.library.question_store import NewItem
+from rag.library.sqlite.library import SqliteLibrary
 from retrievers.sparse import match_expression
 from tests.conftest import CORPUS
 from tests.postgres_server import PASSWORD
@@ -114,7 +115,7 @@ def test_layout_1_gets_places_and_words_of_all_scripts(address: str) -> None:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}".encode())
         db.execute("DROP FUNCTION to_words")
         db.execute("UPDATE passages SET words = to_tsvector('simple', text), num_words = 1")
-        db.execute("DROP TABLE graph_entries, graph_names, graph_words")
+        db.execute("DROP TABLE graph_entries, graph_names, graph_words, word_blocks")
         db.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
     library.close()
     library = PostgresLibrary.open(address)
@@ -122,6 +123,61 @@ def test_layout_1_gets_places_and_words_of_all_scripts(address: str) -> None:
     (passage,) = library.passages(ids).values()
     assert (passage.passage_id, passage.location, passage.heading, passage.date) == ("a:0", "", "", "")
     assert [row_id for row_id, _ in library.match('"ferries"', 9)] == [row_id for row_id, _ in scores]
+
+
+@pytest.mark.real
+def test_layout_3_gets_lists_of_words(address: str) -> None:
+    """As versions made it that searched words by the server's full-text index."""
+    library = PostgresLibrary.open(address)
+    publish(library, staged("a", "The ferries sail."), staged("b", "A ferry sails at noon."))
+    scores = library.match('"ferries" OR "noon"', 9)
+    with library.database.transaction() as db:
+        db.execute("DROP TABLE word_blocks")
+        db.execute("CREATE INDEX passages_by_word ON passages USING gin (words)")
+        db.execute("UPDATE meta SET value = '3' WHERE key = 'schema'")
+    library.close()
+    library = PostgresLibrary.open(address)
+    assert library.match('"ferries" OR "noon"', 9) == scores
+    assert len(scores) == 2
+
+
+@pytest.mark.real
+def test_word_lists_follow_many_small_changes(address: str, tmp_path: Path) -> None:
+    """FTS5 as the oracle, over blocks that are filled, cut, merged and emptied."""
+    here, there = SqliteLibrary.open(tmp_path / "l"), PostgresLibrary.open(address)
+    rng = np.random.default_rng(5)
+    words = [f"w{'abcdefghij'[i]}x" for i in range(10)]
+    for step in range(12):
+        texts = [" ".join(rng.choice(words, 1 + step)) for _ in range(25)]
+        documents = [staged(f"d{rng.integers(12)}", *texts), staged(f"e{step}", *texts[:3])]
+        gone = [f"d{rng.integers(12)}", f"e{step - 2}"]
+        for library in (here, there):
+            publish(library, *documents)
+            library.remove(gone)
+        expression = " OR ".join(f'"{word}"' for word in rng.choice(words, 3, replace=False))
+        expected, got = (_by_name(library, library.match(expression, 1000)) for library in (here, there))
+        assert got == pytest.approx(expected, rel=1e-6)
+    with there.database.transaction() as db:
+        assert db.execute("SELECT count(*) > 10 FROM word_blocks").fetchone() == (True,)
+    there.remove([document.doc_id for document in there.documents()])
+    with there.database.transaction() as db:
+        assert db.execute("SELECT count(*) FROM word_blocks").fetchone() == (0,)
+
+
+@pytest.mark.real
+def test_connections_that_were_cut_cost_no_question_its_answer(address: str) -> None:
+    library = PostgresLibrary.open(f"{address}?application_name=cut")
+    publish(library, staged("a", "apples"))
+    for ask in (lambda: library.match('"apples"', 5), lambda: library.live_ids()[0].tolist()):
+        for _ in range(3):  # as many as the pool has
+            with library.database.transaction(), library.database.transaction(), library.database.transaction():
+                pass
+        with psycopg.connect(library.database.address.conninfo, autocommit=True) as db:
+            db.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'cut' AND pid != pg_backend_pid()"
+            )
+        assert len(ask()) == 1
 
 
 @pytest.mark.real
@@ -138,6 +194,11 @@ def test_sparse_scores_are_those_of_sqlite(address: str, tmp_path: Path, embeddi
         assert got == pytest.approx(expected, rel=1e-6)
         num_compared += len(got)
     assert num_compared > 100
+    repeated = '"church" OR "churches" OR "ferry" OR "ferries"'  # two words of one stem
+    for library in (there.library, here.library):
+        publish(library, staged("a", "The churches."), staged("b", "Ferries, and a ferry to the church."))
+    expected, got = (_by_name(library, library.match(repeated, 50)) for library in (here.library, there.library))
+    assert got == pytest.approx(expected, rel=1e-6)
 
 
 def _by_name(library: Any, hits: list[tuple[int, float]]) -> dict[str, float]:
@@ -148,7 +209,8 @@ def _by_name(library: Any, hits: list[tuple[int, float]]) -> dict[str, float]:
 @pytest.mark.real
 def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
-    vectors = rng.standard_normal((1500, 32)).astype(np.float32)
+    subjects = rng.standard_normal((40, 32))  # as texts have; an inverted file is for vectors that come in groups
+    vectors = (subjects[rng.integers(40, size=1500)] + 0.4 * rng.standard_normal((1500, 32))).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     queries = vectors[rng.choice(1500, 40)] + 0.1 * rng.standard_normal((40, 32)).astype(np.float32)
     library = PostgresLibrary.open(address)
