@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 
 from rag.library.checking import Damage
-from rag.library.postgres.database import LIVE, get_meta, next_generation, set_meta
+from rag.library.postgres.database import LIVE, get_meta, next_generation
 from rag.library.postgres.dense import EXACT_LIMIT, build_index, drop_index
 from rag.library.postgres.word_lists import has_lists, list_all_words
 from rag.library.postgres.words import count_wrong, write_words
@@ -78,4 +78,4 @@ def check_dense_index(transaction: Transaction) -> Iterator[Damage]:
 def _index_vectors(transaction: Transaction) -> None:
     with transaction() as db:
         drop_index(db)
-        set_meta(db, "indexed_dimension", str(build_index(db)))
+        build_index(db)

@@ -15,6 +15,7 @@ EXACT_LIMIT = 20_000
 # pgvector indexes vectors of at most this many dimensions.
 _MAX_INDEXED_DIMENSION = 2000
 _MAX_LISTS = 4096
+_GROWTH = 4
 _NEAREST = """
 SELECT q.number, n.id, n.score FROM unnest(%s::vector[]) WITH ORDINALITY AS q (vector, number) CROSS JOIN LATERAL (
     SELECT p.id, -(p.vector{cast} <#> q.vector{cast}) AS score
@@ -52,34 +53,39 @@ class PgVectorIndex:
         return [[row_id for row_id, _ in hits] for hits in self.search(queries, top_k)]
 
     def build_if_large(self, num_passages: int) -> None:
-        """Build the index once a scan of all vectors has become slow; the server keeps it up to date."""
+        """Build the index once a scan of all vectors has become slow; the server keeps it up to date.
+
+        Its lists are those of the passages that there were. It is built anew when there are several times as many.
+        """
         with self._database.transaction() as db:
-            if num_passages > EXACT_LIMIT and not get_meta(db, "indexed_dimension"):
-                set_meta(db, "indexed_dimension", str(build_index(db)))
+            indexed = int(get_meta(db, "indexed_passages") or 0)
+            if num_passages > max(EXACT_LIMIT, _GROWTH * indexed):
+                drop_index(db)
+                build_index(db)
                 db.execute("ANALYZE passages, documents, graph_entries, graph_names, word_blocks")
 
 
-def build_index(db: Connection[Any]) -> int:
-    """Build the index over all vectors, unless they are too long for one; their dimension, or 0.
+def build_index(db: Connection[Any]) -> None:
+    """Build the index over all vectors, unless they are too long for one, and note its dimension and size.
 
     An inverted file, not HNSW: where passages have many near copies, as editions of one text, HNSW's links stay among
     the copies. It then missed some of the nearest passages of a question, whatever its settings for searching.
     """
-    row = db.execute("SELECT vector_dims(vector) FROM passages LIMIT 1").fetchone()
-    dimension = int(row[0]) if row else 0
-    if not 0 < dimension <= _MAX_INDEXED_DIMENSION:
-        return 0
-    db.execute("SET LOCAL maintenance_work_mem = '512MB'")
-    (size,) = db.execute("SELECT count(*) FROM passages").fetchone() or (0,)
-    num_lists = min(max(round(2 * size**0.5), 1), _MAX_LISTS)
-    db.execute(
-        f"CREATE INDEX passages_by_vector ON passages USING ivfflat ((vector::vector({dimension})) vector_ip_ops) "
-        f"WITH (lists = {num_lists})"
-    )
-    return dimension
+    row = db.execute("SELECT vector_dims(vector), (SELECT count(*) FROM passages) FROM passages LIMIT 1").fetchone()
+    dimension, size = map(int, row or (0, 0))
+    is_short = 0 < dimension <= _MAX_INDEXED_DIMENSION
+    set_meta(db, "indexed_dimension", str(dimension if is_short else 0))
+    set_meta(db, "indexed_passages", str(size))
+    if is_short:
+        num_lists = min(max(round(2 * size**0.5), 1), _MAX_LISTS)
+        db.execute("SET LOCAL maintenance_work_mem = '512MB'")
+        db.execute(
+            f"CREATE INDEX passages_by_vector ON passages USING ivfflat ((vector::vector({dimension})) vector_ip_ops) "
+            f"WITH (lists = {num_lists})"
+        )
 
 
 def drop_index(db: Connection[Any]) -> None:
     """Drop the index: another encoder may follow, with vectors of another length."""
     db.execute("DROP INDEX IF EXISTS passages_by_vector")
-    db.execute("DELETE FROM meta WHERE key = 'indexed_dimension'")
+    db.execute("DELETE FROM meta WHERE key IN ('indexed_dimension', 'indexed_passages')")

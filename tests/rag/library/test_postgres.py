@@ -236,7 +236,13 @@ def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyP
     indexed = library.dense_index().search(queries, 10)
     recall = np.mean([len({i for i, _ in hits} & set(row)) / 10 for hits, row in zip(indexed, expected, strict=True)])
     assert recall >= 0.97
-    library.remove(["a"])
+    size = int(library.meta("indexed_passages") or 0)
+    publish(library, _document("c", vectors[:100]))
+    assert library.meta("indexed_passages") == str(size)
+    monkeypatch.setattr(rag.library.postgres.dense, "_GROWTH", 1)
+    publish(library, _document("d", vectors[:100]))  # grown enough: divided anew
+    assert int(library.meta("indexed_passages") or 0) > size
+    library.remove(["a", "c", "d"])
     publish(library, staged("b", "vectors of another length"))
     assert len(library.dense_index().search(np.ones((1, 2), dtype=np.float32), 10)[0]) == 1
 
