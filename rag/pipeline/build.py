@@ -38,7 +38,7 @@ def build(parts: Components) -> Pipeline:
     return Pipeline(
         search=build_search(parts),
         prepare=(
-            PatchStage(lambda: parts.patches, parts.generator),
+            PatchStage(lambda: parts.patches, parts.generator, parts.encoder),
             SkillStage(lambda: parts.skills),
             FitStage(parts.generator),
             InquireStage(parts.inquirer),

@@ -20,6 +20,8 @@ from rag.patches.profiles import FAST, RECITE
 from rag.patches.questions.recital import MAX_WORDS, write_recital
 from rag.patches.training.samples import tokenize_sample
 from rag.pipeline.run import run_stages
+from rag.pipeline.stages import patch as patch_stage
+from rag.pipeline.stages.report import NOTHING_RECITED
 from rag.pipeline.state import State, given_state
 from rag.pipeline.timings import Timings
 from tests.patches.conftest import random_tensors
@@ -87,6 +89,7 @@ def engine(
         return info, random_tensors(tiny, 2, seed=len(info.title))
 
     monkeypatch.setattr(AdapterBuilder, "_load", load_random)
+    monkeypatch.setattr(patch_stage, "_LEAST_COSINE", -1.0)  # what it recites has nothing to do with a question
     texts = {"harbour": "The harbour master is Edda Quist.", "mill": "The tide mill has 14 rooms."}
     with opened(tmp_path / "library", embeddings, tiny, patch_profile="recite") as engine:
         engine.add(write_docs(tmp_path / "docs", texts))
@@ -130,3 +133,13 @@ def test_the_answer_shows_what_was_recited(engine: Engine) -> None:
     assert {citation.doc_id for citation in answer.citations} == {use.doc_id for use in answer.patches}
     assert {citation.location for citation in answer.citations} == {"recited by its patch"}
     assert answer.verdict is not None
+
+
+def test_what_has_nothing_to_do_with_the_question_is_not_read(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is then the model's own, as without patches, and says so."""
+    monkeypatch.setattr(patch_stage, "_LEAST_COSINE", 0.9)
+    assert prepare(engine, "only").kept == ()
+    answer = engine.ask(QUESTION, patches="only", decoder="plain")
+    assert (answer.citations, answer.verdict, answer.notice) == ((), None, NOTHING_RECITED)
+    (alone,) = engine.answer_with([QUESTION], [[]], decoder="plain")
+    assert answer.text == alone.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from rag.core.encoding import Encoder, passage_text
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.prompts import RECITAL, build_prompts
 from rag.core.query import Sampling
@@ -14,6 +15,9 @@ from rag.pipeline.state import State, update
 
 # A sentence; longer ones are cut.
 _MAX_TOKENS = 128
+# Of a question and what was recited for it. On eight development paragraphs, one right recital of 37 lies below, and
+# nine of ten that patches said to unrelated questions.
+_LEAST_COSINE = 0.25
 
 
 @dataclass(frozen=True)
@@ -21,14 +25,15 @@ class PatchStage:
     """Sets ``patching`` where nobody did, and ``recited``.
 
     A patch that recites is asked for the sentence of its document that answers. What it says is read like a passage,
-    by the same reader and for the same verdict. A sentence that does not answer is refused, so a patch that does not
-    belong to the question changes nothing.
+    by the same reader and for the same verdict. A sentence that has nothing to do with the question is left out, and
+    one that does not answer is refused, so a patch that does not belong to the question changes little.
 
     Source: recite, then answer, after Sun et al. 2023; ours, that a document's patch recites.
     """
 
     patcher: Callable[[], Patcher]
     generator: Callable[[], Generator]
+    encoder: Encoder
     name: str = "patch"
 
     def run(self, states: Sequence[State]) -> list[State]:
@@ -43,7 +48,21 @@ class PatchStage:
         """All recitals of all questions in one batch."""
         requests = [self._request(state, recital) for state in states for recital in _recitals(state)]
         said = iter(self.generator().generate(requests))
-        return [replace(state, recited=tuple(_read(state, said))) for state in states]
+        heard = [list(_as_passages(state, said)) for state in states]
+        pairs = [(state.question, one.passage) for state, row in zip(states, heard, strict=True) for one in row]
+        is_related = iter(self._compare(pairs))
+        return [
+            replace(state, recited=tuple(one for one in row if next(is_related)))
+            for state, row in zip(states, heard, strict=True)
+        ]
+
+    def _compare(self, pairs: Sequence[tuple[str, Passage]]) -> list[bool]:
+        """Whether each passage has to do with its question."""
+        if not pairs:
+            return []
+        asked = self.encoder.encode([question for question, _ in pairs])
+        said = self.encoder.encode([passage_text(passage.title, passage.text) for _, passage in pairs])
+        return [bool(cosine >= _LEAST_COSINE) for cosine in (asked * said).sum(axis=1)]
 
     def _request(self, state: State, recital: Recital) -> Request:
         generator = self.generator()
@@ -64,7 +83,7 @@ def _recitals(state: State) -> tuple[Recital, ...]:
     return state.patching.recitals if state.patching else ()
 
 
-def _read(state: State, said: Iterator[Generation]) -> Iterator[ScoredPassage]:
+def _as_passages(state: State, said: Iterator[Generation]) -> Iterator[ScoredPassage]:
     """What was recited, as passages of their documents; nothing that a passage in the prompt says already."""
     by_document = {scored.passage.doc_id: scored.passage for scored in reversed(state.ranking)}
     in_prompt = () if state.query.patches == "only" else state.passages

@@ -15,6 +15,7 @@ from rag.generation.base import Generation, Request
 from rag.pipeline.state import State
 
 MODEL_ALONE = "No document was read: this is the model's own answer."
+NOTHING_RECITED = "The patches say nothing about this: it is the model's own answer."
 ABSTENTION = "I do not know: the documents do not say."
 
 
@@ -83,6 +84,8 @@ def _conflict(conflict: Conflict, verdict: Verdict | None) -> Conflict:
 def _notice(state: State) -> str:
     is_patched = state.patching is not None and state.patching.uses
     alone = "" if state.kept or is_patched or state.query.patches == "only" else MODEL_ALONE
+    if state.patching is not None and state.patching.recitals and not state.kept:
+        alone = NOTHING_RECITED
     return " ".join(filter(None, (alone, state.patching.notice if state.patching else "")))
 
 
