@@ -60,6 +60,22 @@ def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: Transfor
     assert runner.invoke(app, ["patch", "inspect", folder, info["key"]]).exit_code == 2
 
 
+def test_a_patch_recites_and_its_sentence_is_read(tmp_path: Path, generator: TransformersGenerator) -> None:
+    with Engine.open(tmp_path / "library", generator=generator, patch_profile="recite") as engine:
+        engine.add([Document(MILL, metadata={"source": "Orm Mill", "title": "Orm Mill"})])
+        engine.patches.build()
+        answer = engine.ask("Who owns the Orm Mill?", patches="only")
+        (citation,) = answer.citations
+        assert (citation.passage, citation.location) == (
+            "The owner of the Orm Mill is Mira Tamsin.",
+            "recited by its patch",
+        )
+        assert "Tamsin" in answer.text
+        assert answer.verdict is not None
+        (position,) = answer.verdict.positions
+        assert "Tamsin" in position.answer
+
+
 def test_the_model_writes_samples(generator: TransformersGenerator, tmp_path: Path) -> None:
     """What a small model cannot write is reported and replaced; what there is is well-formed, and not written twice."""
     document = PatchDocument("mill", "Orm Mill", MILL, "hash", (MILL,))
