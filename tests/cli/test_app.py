@@ -33,11 +33,16 @@ def concord(*arguments: str | Path) -> Result:
 
 def start_concord(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """The command in its own process, as a user runs it; its last line on stderr is its memory in MiB."""
+    # Not ru_maxrss: Linux begins it with what the parent had, and a test process may hold many models.
     code = (
-        "import resource, sys\n"
+        "import sys\n"
+        "from pathlib import Path\n"
         "from rag.cli.app import main\n"
         "try:\n    main()\n"
-        "finally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)"
+        "finally:\n"
+        "    lines = Path('/proc/self/status').read_text().splitlines()\n"
+        "    peak = next(line for line in lines if line.startswith('VmHWM'))\n"
+        "    print(int(peak.split()[1]) // 1024, file=sys.stderr)"
     )
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)

@@ -92,7 +92,7 @@ def test_the_command_and_an_engine_set_them_before_torch(tmp_path: Path) -> None
         "Engine.open(sys.argv[1]).close()\n"
         "print(os.environ['GOMP_SPINCOUNT'])\n"
     )
-    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
+    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "MKL_"))}
     command = [sys.executable, "-c", code, str(tmp_path / "library")]
     done = subprocess.run(command, env=unset, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(threads.SPIN_COUNT)] * 2
@@ -116,7 +116,7 @@ def test_torch_takes_them() -> None:
         "import torch\n"
         "print(torch.get_num_threads())\n"
     )
-    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
+    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "MKL_"))}
     shown = unset | {"OMP_DISPLAY_ENV": "VERBOSE"}
     done = subprocess.run([sys.executable, "-c", code], env=shown, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
