@@ -13,6 +13,7 @@ from rag.patches.base import PatchInfo, Recital, Tensors
 from rag.patches.base_model import check_base
 from rag.patches.store.patch_store import PatchStore
 
+# As many sentences as a small model reads well beside each other.
 _MAX_RECITALS = 4
 
 
@@ -42,7 +43,7 @@ class AdapterBuilder:
         return self._add_up(loaded) if loaded else None
 
     def build_recitals(self, uses: Sequence[PatchUse]) -> tuple[Recital, ...]:
-        """Each patch for itself, at full weight; the most relevant first, as many as a prompt has room for.
+        """Each patch for itself, at full weight; the most relevant first, and no more than four.
 
         Raises:
             PatchError: as of :meth:`build`.

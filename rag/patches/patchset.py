@@ -241,7 +241,8 @@ class PatchSet:
             PatchError: a patch is gone or damaged, or was made for another model.
         """
         if self._custom_writer is None and self._profile.style == "recite":
-            return Patching(uses=tuple(uses), recitals=self._adapters.build_recitals(uses))
+            recitals = self._adapters.build_recitals(uses)
+            return Patching(uses=tuple(recital.use for recital in recitals), recitals=recitals)
         return Patching(self.adapter(uses), tuple(uses))
 
     def _compose(self, uses: tuple[PatchUse, ...], *, must_have: bool) -> Patching:

@@ -14,6 +14,7 @@ from rag.core.answer import PatchUse
 from rag.core.passages import Passage, ScoredPassage
 from rag.core.prompts import RECITAL, build_prompts
 from rag.generation.transformers.generator import TransformersGenerator
+from rag.patches import adapters
 from rag.patches.adapters import AdapterBuilder
 from rag.patches.base import PatchDocument
 from rag.patches.profiles import FAST, RECITE
@@ -116,6 +117,16 @@ def test_each_patch_recites_for_itself_and_is_read_like_a_passage(engine: Engine
     assert state.request.streams[CONTEXT].ids == engine.generator.encode(build_prompts(QUESTION, recited).context)
     assert state.request.streams[PARAMETRIC].ids == engine.generator.encode(build_prompts(QUESTION, ()).context)
     assert {prompt.adapter for prompt in state.request.streams.values()} == {None}  # the patches spoke before
+
+
+def test_the_most_relevant_recite_and_the_answer_names_no_others(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters, "_MAX_RECITALS", 1)
+    patching = prepare(engine, "only").patching
+    assert patching is not None
+    assert patching.uses == tuple(recital.use for recital in patching.recitals)
+    assert [use.weight for use in patching.uses] == [1.0]
 
 
 def test_what_a_passage_says_already_is_not_recited(engine: Engine) -> None:

@@ -15,8 +15,8 @@ from rag.pipeline.state import State, update
 
 # A sentence; longer ones are cut.
 _MAX_TOKENS = 128
-# Of a question and what was recited for it. On eight development paragraphs, one right recital of 37 lies below, and
-# nine of ten that patches said to unrelated questions.
+# Of a question and what was recited for it. On development paragraphs nearly all right recitals lie above, and most of
+# those that patches said to unrelated questions below.
 _LEAST_COSINE = 0.25
 
 
