@@ -17,8 +17,10 @@ from rag.core.verdict import Reading
 # A reading counts that covers at least this share of what the best one covers.
 MIN_SHARE = 0.6
 # The same for a reader skill, which may say that a passage does not answer: its answers are strays less often, and many
-# right ones stand in a sentence that says "he" or "it". Chosen on even-numbered rows of RAMDocs.
+# right ones stand in a sentence that says "he" or "it". Chosen on even-numbered rows of RAMDocs. Only where it is sure:
+# of a page of rules it says that "Licences" is the harbour master, with .64.
 MIN_SHARE_OF_SKILL = 0.3
+SURE_FROM = 0.8
 
 
 def silence_strays(
@@ -30,7 +32,8 @@ def silence_strays(
         readings: aligned with ``passages``.
         question: what they answer.
         passages: where they were read.
-        min_share: of what the best reading covers, 0 to 1; one that covers less is a stray.
+        min_share: of what the best reading covers, 0 to 1; one that is sure and covers less is a stray. Others need
+            at least ``MIN_SHARE``.
     """
     weights = weigh_words(question, passages)
     shares = [
@@ -39,9 +42,15 @@ def silence_strays(
     ]
     best = max(shares, default=0.0)
     return tuple(
-        replace(reading, answer="", quote="") if reading.answer and share < min_share * best else reading
+        replace(reading, answer="", quote="")
+        if reading.answer and share < _needed(reading, min_share) * best
+        else reading
         for reading, share in zip(readings, shares, strict=True)
     )
+
+
+def _needed(reading: Reading, min_share: float) -> float:
+    return min_share if reading.confidence >= SURE_FROM else max(min_share, MIN_SHARE)
 
 
 def weigh_words(question: str, passages: Sequence[Passage]) -> dict[str, float]:

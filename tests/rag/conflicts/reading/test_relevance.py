@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rag.conflicts.reading.relevance import MIN_SHARE_OF_SKILL, silence_strays, weigh_words
 from rag.core.passages import Passage
 from rag.core.verdict import Reading
@@ -39,6 +41,8 @@ def test_a_skill_is_believed_that_reads_a_sentence_without_the_name() -> None:
     readings = [reading(GUIDE, "34 metres", GUIDE.text), it]
     assert silence_strays(readings, QUESTION, passages)[1].answer == ""
     assert silence_strays(readings, QUESTION, passages, MIN_SHARE_OF_SKILL)[1].answer == "31 metres"
+    unsure = [replace(reading, confidence=0.6) for reading in readings]
+    assert silence_strays(unsure, QUESTION, passages, MIN_SHARE_OF_SKILL)[1].answer == ""
 
 
 def test_one_reading_stays_whatever_it_covers() -> None:
