@@ -30,6 +30,8 @@ _BATCH_CHARS = 2000
 # Fewer characters are encoded by one thread. A second one saves milliseconds on an idle machine, and costs tens of them
 # on a busy one.
 _SMALL_CHARS = 1000
+# A batch whose texts need more than so much padding is divided: that costs less than the padding.
+_PADDING_CHARS = 200
 
 
 @one_at_a_time
@@ -109,11 +111,13 @@ class SentenceEncoder(Embeddings):
 def batches_by_length(texts: Sequence[str]) -> list[list[int]]:
     """Indexes of ``texts`` in batches of similar length, longest first; little of a batch is padding then."""
     batches: list[list[int]] = []
-    room = 0  # texts that still go into the last batch
+    room = padding = longest = 0  # texts that still go into the last batch; its padding, and its longest text
     for index in sorted(range(len(texts)), key=lambda i: -len(texts[i])):
-        if not room:
+        padding += longest - len(texts[index])
+        if not room or padding > _PADDING_CHARS:
             batches.append([])
-            room = max(1, min(_BATCH, _BATCH_CHARS // max(len(texts[index]), 1)))
+            padding, longest = 0, len(texts[index])
+            room = max(1, min(_BATCH, _BATCH_CHARS // max(longest, 1)))
         batches[-1].append(index)
         room -= 1
     return batches
