@@ -19,7 +19,9 @@ Keys of the JSON object on the last line, each an object by configuration:
 * ramdocs_strict: all right answers and no wrong one, policy ``all``; ``details`` has the other policies.
 * answers: the smallest difference to the joint answer alone, over the sets; ``details`` has the share supported.
 * dial: ``benchmarks/verdict_dial.py``.
-* cost: time of a question over the same question without a verdict, three passages, both in one run.
+* cost: time of a question over the same question as version 0.1 asked it, without a verdict and without a skill, by the
+  same decoder and with probes; three passages, by turns. ``details`` has the cost over the same question without a
+  verdict alone, which is stricter: the skill's answers are short.
 
 ``details`` holds counts, confusion matrices and tokens.
 """
@@ -230,19 +232,29 @@ def is_supported(item: Answer, case: Case) -> bool:
 
 
 def cost(engine: Engine, num_rows: int) -> Result:
-    """cost: the same questions with and without a verdict, by turns."""
+    """cost: the same questions with a verdict, without one, and without one and a skill, by turns."""
     chosen = cases.hotpot_cases(max(num_rows // 2, 3))
-    spent, tokens = {True: 0.0, False: 0.0}, {True: 0, False: 0}
-    answer(engine, chosen[:1])  # models are loaded on first use
+    ways: dict[str, dict[str, Any]] = {
+        "verdict": {},
+        "no verdict": {"verdict": False},
+        "no verdict, no skill": {"verdict": False, "skill": "none"},
+    }
+    spent, tokens = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0)
+    for options in ways.values():
+        answer(engine, chosen[:1], **options)  # models are loaded on first use
     for case in chosen:
-        for has_verdict in (True, False):
+        for way, options in ways.items():
             started = time.perf_counter()
-            item = answer(engine, [case], verdict=has_verdict)[0]
-            spent[has_verdict] += time.perf_counter() - started
-            counts = item.tokens
-            tokens[has_verdict] += counts.context_prompt + counts.parametric_prompt + counts.generated + counts.voices
-    per_question = {"with": tokens[True] / len(chosen), "without": tokens[False] / len(chosen)}
-    return spent[True] / spent[False], {"questions": len(chosen), "tokens per question": per_question}
+            counts = answer(engine, [case], **options)[0].tokens
+            spent[way] += time.perf_counter() - started
+            tokens[way] += counts.context_prompt + counts.parametric_prompt + counts.generated + counts.voices
+    details = {
+        "questions": len(chosen),
+        "seconds per question": {way: round(value / len(chosen), 2) for way, value in spent.items()},
+        "tokens per question": {way: value / len(chosen) for way, value in tokens.items()},
+        "over no verdict": spent["verdict"] / spent["no verdict"],
+    }
+    return spent["verdict"] / spent["no verdict, no skill"], details
 
 
 def share(flags: Sequence[bool | float]) -> float | None:
