@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from rag.core.errors import UnavailableError
 
-# Passages of one step.
-STEP = 2000
 # How long opening waits for another process that is at it: small libraries are done by then.
 WAIT_S = 2.0
 _NOTE = re.compile(r"(\w+) from (\w+), passages up to (\d+)")

@@ -20,8 +20,10 @@ from rag.core.errors import StorageError
 from rag.core.process.progress import Report
 from rag.library.rows import content_key
 from rag.library.sqlite.layout import INDEXED, LAYOUT, LIVE, LOCK_FILE, SPARSE_TABLE
-from rag.library.upgrade import STEP, WAIT_S, Upgrade, busy_error
+from rag.library.upgrade import WAIT_S, Upgrade, busy_error
 
+# Passages of one step.
+STEP = 2000
 _NEXT = "passages_fts_next"
 
 
