@@ -30,8 +30,8 @@ from rag.library.postgres.word_lists import WORD_TABLES, list_words
 from rag.library.postgres.words import write_words
 from rag.library.upgrade import WAIT_S, Upgrade, busy_error
 
-# Passages of one step, a few seconds. Each step writes the unfilled blocks of its words again, so smaller steps take longer
-# in all and leave more dead rows.
+# Passages of one step, a few seconds. Each step writes the unfilled blocks of its words again, so smaller steps take
+# longer in all and leave more dead rows.
 STEP = 10_000
 
 
