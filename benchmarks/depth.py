@@ -4,8 +4,9 @@
 
 Parts: ``compression`` (the option ``compress``: answers of the default model with its reader, from all of the passages'
 text and from half of it), and three experiments that are no part of the product: ``atomic`` (questions of each passage
-as a second dense entry), ``thought`` (the model's own answer is searched for too), ``notes`` (rounds with notes, kept
-if the verifier finds them better, beside the product's rounds). Recall is at 5. Differences are paired, with their 95 %
+as a second dense entry), ``thought`` (the model's own answer is searched for too), ``notes`` and ``notes_by_model``
+(rounds with notes, kept if the verifier finds them better, beside the product's rounds; the nearest sentences are the
+notes, or the model writes them). Recall is at 5. Differences are paired, with their 95 %
 interval: an interval that contains 0 shows no order. Times depend on what else the machine does; those of one line were
 taken in turns.
 
@@ -40,7 +41,7 @@ from rag.generation.base import Generator
 from rag.generation.load import load_generator
 from rag.models.sentence_encoder import RecentEncoder, SentenceEncoder
 
-PARTS = ("compression", "atomic", "thought", "notes")
+PARTS = ("compression", "atomic", "thought", "notes", "notes_by_model")
 SETS = ("hotpotqa", "musique", "squad2")
 SHARES = (1.0, 0.5)
 QUICK_QUESTIONS, QUICK_STEP = 8, 8
@@ -51,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="under three minutes; few questions")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--questions", type=int, help="of each set; by default 100, for answers and notes 20")
+    parser.add_argument("--questions", type=int, help="of each set; by default 100, where the model writes 20")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     args = parser.parse_args()
     if not (args.data / "hotpotqa").is_dir():
@@ -82,8 +83,9 @@ class Benchmark:
             result["compression"] = compression_figures(self._data, self._encoder, self._generator, number, SHARES)
         measures: dict[str, tuple[int, tuple[str, ...], Callable[[TestSet], dict[str, Any]]]] = {
             "atomic": (100, SETS, lambda test_set: atomic_figures(test_set, self._shared, self._encoder)),
-            "thought": (100, SETS, lambda test_set: thought_figures(test_set, self._shared, self._generator)),
-            "notes": (20, SETS[:2], lambda test_set: notes_figures(test_set, self._shared, self._generator)),
+            "thought": (20, SETS, lambda test_set: thought_figures(test_set, self._shared, self._generator)),
+            "notes": (100, SETS[:2], lambda test_set: notes_figures(test_set, self._shared)),
+            "notes_by_model": (20, SETS[:2], lambda test_set: notes_figures(test_set, self._shared, self._generator)),
         }
         for part in (part for part in measures if part in parts):
             number, names, measure = measures[part]
@@ -112,9 +114,9 @@ def say(text: str) -> None:
 def show(result: dict[str, Any]) -> None:
     """One table for each part."""
     console = Console(width=132)
-    for part, title in (("atomic", "atomic questions"), ("thought", "a thought before"), ("notes", "notes")):
+    for part in PARTS[1:]:
         if part in result:
-            table = Table("way", *result[part], title=f"{title}: recall@5, difference, added ms")
+            table = Table("way", *result[part], title=f"{part}: recall@5, difference, added ms")
             ways = next(iter(result[part].values()))
             for way in (way for way, figures in ways.items() if isinstance(figures, dict) and "all" in figures):
                 table.add_row(way, *(show_cell(figures[way]) for figures in result[part].values()))

@@ -96,14 +96,22 @@ def thought_figures(test_set: TestSet, encoder: Encoder, generator: Generator) -
     return figures.summary(bases | {"hybrid of question and thought": "hybrid"})
 
 
-def notes_figures(test_set: TestSet, encoder: Encoder, generator: Generator) -> dict[str, Any]:
-    """Rounds with notes, kept by the verifier or always, beside the rounds of the product."""
+def notes_figures(test_set: TestSet, encoder: Encoder, generator: Generator | None = None) -> dict[str, Any]:
+    """Rounds with notes, kept by the verifier or always, beside the rounds of the product.
+
+    Args:
+        test_set: passages and questions.
+        encoder: with a memory.
+        generator: writes the notes; without one they are the nearest sentences.
+    """
     hybrid = build_hybrid(test_set, encoder)
     judge = EncoderJudge(encoder)
-    writers: dict[str, WriteNote] = {
-        "sentences": lambda question, ranking: note_by_sentences(question, ranking, encoder),
-        "model": lambda question, ranking: note_by_model(question, ranking, encoder, generator),
-    }
+
+    def write(question: str, ranking: Ranking) -> str:
+        if generator is None:
+            return note_by_sentences(question, ranking, encoder)
+        return note_by_model(question, ranking, encoder, generator)
+
     figures = Figures(test_set.gold)
     bases = {}
     for question in test_set.questions:
@@ -112,13 +120,12 @@ def notes_figures(test_set: TestSet, encoder: Encoder, generator: Generator) -> 
         started = time.perf_counter()
         rounds = deepen(question, first, encoder, MAX_ROUNDS).ranking
         figures.add("rounds by sub-questions", best(rounds), time.perf_counter() - started)
-        for name, write in writers.items():
-            for verifier in (judge, None):
-                way = f"notes by {name}, {'kept if better' if verifier else 'always kept'}"
-                bases[way] = "one round"
-                started = time.perf_counter()
-                ranking = with_notes(question, first, hybrid, write, verifier)
-                figures.add(way, best(ranking), time.perf_counter() - started)
+        for verifier in (judge, None):
+            way = f"notes, {'kept if better' if verifier else 'always kept'}"
+            bases[way] = "one round"
+            started = time.perf_counter()
+            ranking = with_notes(question, first, hybrid, write, verifier)
+            figures.add(way, best(ranking), time.perf_counter() - started)
     return figures.summary(bases | {"rounds by sub-questions": "one round"})
 
 
