@@ -11,7 +11,7 @@ interval: an interval that contains 0 shows no order. Times depend on what else 
 taken in turns.
 
 Prints progress to stderr, tables, then one JSON object on the last line. ``--quick`` takes few questions among a part
-of the passages. Needs the data sets next to the checkout.
+of the passages, and leaves out ``notes_by_model``. Needs the data sets next to the checkout.
 """
 
 from __future__ import annotations
@@ -44,21 +44,28 @@ from rag.models.sentence_encoder import RecentEncoder, SentenceEncoder
 PARTS = ("compression", "atomic", "thought", "notes", "notes_by_model")
 SETS = ("hotpotqa", "musique", "squad2")
 SHARES = (1.0, 0.5)
-QUICK_QUESTIONS, QUICK_STEP = 8, 8
+# Questions of each set: where a model writes, few.
+NUM_QUESTIONS = {"compression": 20, "atomic": 100, "thought": 20, "notes": 100, "notes_by_model": 20}
+QUICK_QUESTIONS = {"compression": 2, "atomic": 20, "thought": 4, "notes": 10, "notes_by_model": 2}
+# Of the passages that no question needs, only each such one.
+QUICK_STEP = 16
 
 
 def main() -> None:
     """Measure, print the tables and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="under three minutes; few questions")
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--questions", type=int, help="of each set; by default 100, where the model writes 20")
+    parser.add_argument("--only", nargs="*", choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--questions", type=int, help="of each set; by default 100, 20 where the model writes")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     args = parser.parse_args()
     if not (args.data / "hotpotqa").is_dir():
         raise SystemExit(f"no data sets at {args.data}; give their folder with --data")
+    if args.questions is not None and args.questions < 2:
+        raise SystemExit(f"--questions {args.questions}; expected 2 or more, so that differences have an interval")
     configure_threads()
-    result = Benchmark(args.data, args.questions, is_quick=args.quick).measure(args.only)
+    parts = args.only or (PARTS[:-1] if args.quick else PARTS)
+    result = Benchmark(args.data, args.questions, is_quick=args.quick).measure(tuple(parts))
     show(result)
     print(json.dumps(result))
 
@@ -79,21 +86,21 @@ class Benchmark:
         result: dict[str, Any] = {}
         if "compression" in parts:
             say("answers from excerpts")
-            number = self._number(20)
+            number = self._number("compression")
             result["compression"] = compression_figures(self._data, self._encoder, self._generator, number, SHARES)
-        measures: dict[str, tuple[int, tuple[str, ...], Callable[[TestSet], dict[str, Any]]]] = {
-            "atomic": (100, SETS, lambda test_set: atomic_figures(test_set, self._shared, self._encoder)),
-            "thought": (20, SETS, lambda test_set: thought_figures(test_set, self._shared, self._generator)),
-            "notes": (100, SETS[:2], lambda test_set: notes_figures(test_set, self._shared)),
-            "notes_by_model": (20, SETS[:2], lambda test_set: notes_figures(test_set, self._shared, self._generator)),
+        measures: dict[str, tuple[tuple[str, ...], Callable[[TestSet], dict[str, Any]]]] = {
+            "atomic": (SETS, lambda test_set: atomic_figures(test_set, self._shared, self._encoder)),
+            "thought": (SETS, lambda test_set: thought_figures(test_set, self._shared, self._generator)),
+            "notes": (SETS[:2], lambda test_set: notes_figures(test_set, self._shared)),
+            "notes_by_model": (SETS[:2], lambda test_set: notes_figures(test_set, self._shared, self._generator)),
         }
         for part in (part for part in measures if part in parts):
-            number, names, measure = measures[part]
+            names, measure = measures[part]
             for name in names:
                 say(f"{part} on {name}")
                 with tempfile.TemporaryDirectory() as folder:
                     step = QUICK_STEP if self._is_quick else 1
-                    test_set = load(self._data, name, Path(folder), self._shared, self._number(number), step)
+                    test_set = load(self._data, name, Path(folder), self._shared, self._number(part), step)
                     result.setdefault(part, {})[name] = measure(test_set)
                     test_set.library.close()
         return {**result, "quick": self._is_quick, "seconds": round(time.perf_counter() - started, 1)}
@@ -102,8 +109,8 @@ class Benchmark:
     def _generator(self) -> Generator:
         return load_generator(Config())
 
-    def _number(self, default: int) -> int:
-        return self._asked or (min(default, QUICK_QUESTIONS) if self._is_quick else default)
+    def _number(self, part: str) -> int:
+        return self._asked or (QUICK_QUESTIONS if self._is_quick else NUM_QUESTIONS)[part]
 
 
 def say(text: str) -> None:
