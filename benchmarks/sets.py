@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from rag.library.open import open_library
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 Row = dict[str, Any]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,25 @@ class TestSet:
         return replace(self, questions=questions, gold=gold)
 
 
-def load(data: Path, name: str, folder: Path, encoder: Encoder) -> TestSet:
-    """A data set as a library of one passage per document."""
+def load(
+    data: Path, name: str, folder: Path, encoder: Encoder, num_questions: int | None = None, passage_step: int = 1
+) -> TestSet:
+    """A data set as a library of one passage per document.
+
+    Args:
+        data: folder of the data sets.
+        name: of the set.
+        folder: where the library is made.
+        encoder: for its passages.
+        num_questions: this many of the answerable questions, evenly spread; by default all questions.
+        passage_step: of the passages that no question needs, only each such one is taken.
+    """
+    questions = rows(data / name / "questions.jsonl")
+    if num_questions is not None:
+        questions = spread([row for row in questions if row["gold_doc_ids"]], num_questions)
+    needed = {doc_id for row in questions for doc_id in row["gold_doc_ids"]}
     corpus = rows(data / name / "corpus.jsonl")
+    corpus = [row for number, row in enumerate(corpus) if number % passage_step == 0 or row["doc_id"] in needed]
     passages = [
         Passage(f"{row['doc_id']}:0", row["doc_id"], row["doc_id"], row["title"], row["text"]) for row in corpus
     ]
@@ -53,9 +70,14 @@ def load(data: Path, name: str, folder: Path, encoder: Encoder) -> TestSet:
         ]
     )
     library.publish([passage.doc_id for passage in passages], encoder.name)
-    questions = rows(data / name / "questions.jsonl")
     gold = [set(row["gold_doc_ids"]) for row in questions]
     return TestSet(name, library, passages, [row["question"] for row in questions], gold)
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """``count`` of the items at even distances, or all of them."""
+    count = min(count, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
 
 
 def recall(gold: Sequence[set[str]], documents: Sequence[Sequence[str]]) -> list[float]:

@@ -27,7 +27,7 @@ from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError, SettingError
 from rag.core.passages import Passage, ScoredPassage, rank_passages
 from rag.core.process.lazy import lazy_property
-from rag.core.process.progress import Progress
+from rag.core.process.progress import Progress, Report
 from rag.core.process.ray_workers import RayWorkers
 from rag.core.process.threads import configure_threads_before_torch
 from rag.core.query import Query
@@ -110,6 +110,7 @@ class Engine:
         retriever: BaseRetriever | None = None,
         vector_store: MakeStore | None = None,
         generator: Generator | None = None,
+        on_upgrade: Report | None = None,
         **settings: Any,
     ) -> Engine:
         """Open the library at ``path`` (made on first use).
@@ -123,13 +124,14 @@ class Engine:
             vector_store: makes a LangChain vector store that the library's vectors are searched in, from the
                 embeddings to use and a name that is this library's alone.
             generator: any :class:`rag.generation.base.Generator`; replaces the configured model.
+            on_upgrade: is told how many of how many passages are done, where an earlier version made the library.
             **settings: fields of :class:`rag.core.settings.config.Config`.
 
         Raises:
-            SettingError, LibraryError, StorageError: see :mod:`rag.core.errors`.
+            SettingError, LibraryError, StorageError, UnavailableError: see :mod:`rag.core.errors`.
         """
         config = config.updated(**settings) if config else Config.load(**settings)
-        library = open_library(path, must_exist=must_exist)
+        library = open_library(path, must_exist=must_exist, report=on_upgrade)
         encoder = EmbeddingsEncoder(embeddings) if embeddings else None
         return cls(
             library, config, encoder=encoder, retriever=retriever, vector_store=vector_store, generator=generator

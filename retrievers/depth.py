@@ -12,7 +12,7 @@ Source: ours; rounds after Adaptive-Note, decomposition against the corpus after
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,7 @@ from rag.core.retrieval import GraphPath, Hop
 from rag.core.sentences import sentence_spans
 
 Scores = NDArray[np.float64]
+Split = Callable[[Passage], list[str]]
 MAX_ROUNDS = 3
 # A question this long has enough words.
 _MAX_WORDS = 64
@@ -77,12 +78,19 @@ class _Lead:
     text: str
 
 
+def sentences(passage: Passage) -> list[str]:
+    """The sentences of a passage under its title; the title alone where there are none."""
+    parts = [passage.text[start:end] for start, end in sentence_spans(passage.text)] or [""]
+    return [f"{passage.title}: {part}" if passage.title else part for part in parts]
+
+
 def deepen(
     question: str,
     ranking: Sequence[ScoredPassage],
     encoder: Encoder,
     rounds: int,
     settings: DepthSettings = DepthSettings(),
+    split: Split = sentences,
 ) -> Deepened:
     """Rank passages again, in ``rounds - 1`` further rounds; fewer if a round changes nothing.
 
@@ -91,13 +99,15 @@ def deepen(
         ranking: the passages of the first round; those behind ``num_candidates`` stay behind.
         encoder: the library's.
         rounds: 1 leaves the ranking as it is.
+        settings: the weights.
+        split: what of a passage may answer a sub-question; by default each sentence under the title.
     """
     candidates, rest = tuple(ranking[: settings.num_candidates]), tuple(ranking[settings.num_candidates :])
     if len(candidates) < 2 or rounds < 2:
         return Deepened(tuple(ranking), (), ())
     first = np.array([scored.score for scored in candidates])
     first = first / max(float(first.max()), 1e-12)
-    reader = _Reader(question, [scored.passage for scored in candidates], encoder, settings)
+    reader = _Reader(question, [scored.passage for scored in candidates], encoder, settings, split)
     scores, order = first, list(range(len(candidates)))
     paths: tuple[GraphPath, ...] = ()
     done: list[tuple[ScoredPassage, ...]] = []
@@ -112,18 +122,25 @@ def deepen(
 
 
 class _Reader:
-    """The candidates of one question: their names and the vectors of their sentences."""
+    """The candidates of one question: their names and the vectors of their pieces."""
 
-    def __init__(self, question: str, passages: Sequence[Passage], encoder: Encoder, settings: DepthSettings) -> None:
+    def __init__(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        encoder: Encoder,
+        settings: DepthSettings,
+        split: Split,
+    ) -> None:
         self._words = question.rstrip(" ?").split()[:_MAX_WORDS]
         self._passages, self._encoder, self._settings = passages, encoder, settings
         mentions = [extraction.mentions for extraction in NameExtractor().extract(passages)]
         self._names = [{mention.entity for mention in row} for row in mentions]
         self._titles = [{mention.entity for mention in row if mention.is_title} for row in mentions]
         self._counts = Counter(name for row in self._names for name in row)
-        sentences = [_sentences(passage) for passage in passages]
-        self._owners = np.repeat(np.arange(len(passages)), [len(row) for row in sentences])
-        self._sentences = encoder.encode([text for row in sentences for text in row])
+        pieces = [split(passage) for passage in passages]
+        self._owners = np.repeat(np.arange(len(passages)), [len(row) for row in pieces])
+        self._pieces = encoder.encode([text for row in pieces for text in row])
         self._asked: dict[str, Vectors] = {}
 
     def answer(self, scores: Scores) -> tuple[Scores, tuple[GraphPath, ...]]:
@@ -135,7 +152,7 @@ class _Reader:
         gains, best = np.zeros(len(scores)), {}
         for lead in leads:
             prior = np.exp((scores[lead.seed] - scores[seeds[0]]) / settings.temperature)
-            cosines = self._sentences[self._owners == lead.target] @ self._asked[lead.text]
+            cosines = self._pieces[self._owners == lead.target] @ self._asked[lead.text]
             gain = float(prior) * max(float(cosines.max(initial=0.0)) - settings.floor, 0.0)
             if gain > gains[lead.target]:
                 gains[lead.target], best[lead.target] = gain, lead
@@ -167,9 +184,3 @@ class _Reader:
         seed, target = self._passages[lead.seed], self._passages[lead.target]
         hop = Hop(seed.title or seed.passage_id, lead.name, target.title or target.passage_id, seed.passage_id)
         return GraphPath(target.passage_id, "chain", (hop,), gain)
-
-
-def _sentences(passage: Passage) -> list[str]:
-    """The sentences of a passage under its title; the title alone where there are none."""
-    parts = [passage.text[start:end] for start, end in sentence_spans(passage.text)] or [""]
-    return [f"{passage.title}: {part}" if passage.title else part for part in parts]

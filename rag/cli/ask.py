@@ -37,6 +37,7 @@ def ask(
     rewrite: asked.Rewrite = None,
     judge: asked.Filter = None,
     abstain: asked.Abstain = None,
+    compress: asked.Compress = None,
     question_cache: asked.QuestionCache = None,
     model: opt.ModelName = None,
     skill: opt.SkillName = None,
@@ -60,7 +61,7 @@ def ask(
     decoding = {"decoder": decoder, "alpha": parse_optional_number(alpha), "patches": patches}
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     search = {"top_k": parse_optional_number(top_k), "retrieval": retrieval, "rounds": rounds, "rewrite": rewrite}
-    checks = {"filter": judge, "abstain": abstain, "question_cache": question_cache}
+    checks = {"filter": judge, "abstain": abstain, "compress": compress, "question_cache": question_cache}
     verdicts = {"verdict": verdict, "policy": policy, "on_silence": on_silence, "read_by": read_by}
     settings, reading = _place_skill(settings, skill)
     with errors_to_exit():

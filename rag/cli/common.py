@@ -32,11 +32,13 @@ def open_engine(
     from rag.core.settings.config import Config
     from rag.engine import Engine
 
-    with (
-        errors_to_exit(),
-        Engine.open(library, must_exist=must_exist, config=Config.load(config, **settings)) as engine,
-    ):
-        yield engine
+    with errors_to_exit():
+        with counting_bar("bringing the library up to date") as report:
+            engine = Engine.open(
+                library, must_exist=must_exist, config=Config.load(config, **settings), on_upgrade=report
+            )
+        with engine:
+            yield engine
 
 
 @contextmanager

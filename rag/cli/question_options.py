@@ -117,6 +117,16 @@ Silence = Annotated[
     ),
 ]
 
+Compress = Annotated[
+    float | None,
+    typer.Option(
+        "--compress",
+        metavar="SHARE",
+        help="Share of the passages' text that the model reads: the sentences nearest to the question. 1 is all of it.",
+        show_default=False,
+        rich_help_panel=_SEARCH,
+    ),
+]
 TopK = Annotated[
     str | None,
     typer.Option(

@@ -67,16 +67,29 @@ class Inquirer:
         cache_salt: str = "",
         skill: ActiveSkill | None = None,
         read_by: ReadBy = "both",
+        excerpts: Sequence[Sequence[Passage]] | None = None,
     ) -> list[Inquiry]:
-        """One inquiry for each question, in their order; without a skill the encoder reads the passages alone."""
+        """One inquiry for each question, in their order; without a skill the encoder reads the passages alone.
+
+        Args:
+            questions: as they stand without the conversation.
+            passages: of each question.
+            cache_salt: of the requests.
+            skill: reads each passage alone.
+            read_by: what reads them.
+            excerpts: what a skill reads instead of the passages, aligned with them. What it answers is looked for in
+                the passages.
+        """
+        shown = passages if excerpts is None else excerpts
         if skill is None or read_by == "encoder":
             sheets = self.reader.prepare(questions, passages, cache_salt=cache_salt)
         elif read_by == "both":
-            sheets = [self._with_skill(sheet, cache_salt, skill) for sheet in self.reader.prepare(questions, passages)]
+            read = self.reader.prepare(questions, passages)
+            sheets = [self._with_skill(*pair, cache_salt, skill) for pair in zip(read, shown, strict=True)]
         else:
             sheets = [
-                self._with_skill(Sheet(question, tuple(row), ()), cache_salt, skill)
-                for question, row in zip(questions, passages, strict=True)
+                self._with_skill(Sheet(question, tuple(row), ()), excerpt, cache_salt, skill)
+                for question, row, excerpt in zip(questions, passages, shown, strict=True)
             ]
         return [
             Inquiry(sheet, tuple(memory_requests(self.generator, sheet.question, cache_salt=cache_salt)))
@@ -98,10 +111,10 @@ class Inquirer:
         claim = assumption.claim if assumption else ""
         return judge(Evidence(sheet.question, positions, memory, claim, texts))
 
-    def _with_skill(self, sheet: Sheet, cache_salt: str, skill: ActiveSkill) -> Sheet:
-        """The sheet with one request to the skill for each passage that may answer."""
+    def _with_skill(self, sheet: Sheet, shown: Sequence[Passage], cache_salt: str, skill: ActiveSkill) -> Sheet:
+        """The sheet with one request to the skill for each passage that may answer, about what is shown of it."""
         asked = sheet.may_answer
-        chosen = tuple(compress(sheet.passages, asked))
+        chosen = tuple(compress(shown, asked))
         requests = SkillReader(self.generator, skill).requests(sheet.question, chosen, cache_salt=cache_salt)
         return replace(sheet, requests=requests, counts=tuple(map(int, asked)), skill=skill)
 

@@ -48,3 +48,6 @@ SILENT = _words("a an the do does did s")
 # What a polite opening is made of ("can you tell me ...").
 OPENINGS = _words("ask curious explain find give know let me need out please say show tell whether wish wonder")
 AUXILIARIES = _words("am are can could did do does had has have is may might must should was were will would")
+
+# What a sentence begins with that goes on about the one before it (:mod:`rag.conflicts.reading.excerpts`).
+REFERRING = _words("he her his it its she that their these they this those")

@@ -138,6 +138,8 @@ class Query:
             there is one), ``none``, a skill's name, or its folder.
         read_by: what reads each passage alone for the verdict: ``encoder`` (and rules), ``skill`` where the answer has
             one, or ``both``.
+        compress: share of the passages' text that a model reads, above 0: their sentences nearest to the question; 1 is
+            all of it. Citations and the verdict keep the whole passages.
         cache_salt: whose prompts may share a cached prefix; empty means everyone's.
         remembers: passages that support the answer may be put into the question cache.
     """
@@ -155,6 +157,7 @@ class Query:
     on_silence: OnSilence = "say"
     skill: str = "auto"
     read_by: ReadBy = "both"
+    compress: float = 1.0
     cache_salt: str = ""
     remembers: bool = True
 
@@ -166,5 +169,7 @@ class Query:
         check(self, "skill", is_name, "auto, none, the name of a skill, or its folder")
         for name, kinds in (("policy", Policy), ("on_silence", OnSilence), ("read_by", ReadBy)):
             check(self, name, getattr(self, name) in get_args(kinds), f"one of {', '.join(get_args(kinds))}")
+        is_share = _is_number(self.compress) and 0 < self.compress <= 1
+        check(self, "compress", is_share, "a number above 0, up to 1 (whole passages)")
         for name in ("conflict_report", "verdict", "remembers"):
             check(self, name, isinstance(getattr(self, name), bool), "True or False")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rag.pipeline.components import Components
 from rag.pipeline.run import Pipeline
+from rag.pipeline.stages.compress import CompressStage
 from rag.pipeline.stages.deepen import DeepenStage
 from rag.pipeline.stages.filter import FilterStage
 from rag.pipeline.stages.fit import FitStage
@@ -40,6 +41,7 @@ def build(parts: Components) -> Pipeline:
         prepare=(
             PatchStage(lambda: parts.patches, parts.generator, parts.encoder),
             SkillStage(lambda: parts.skills),
+            CompressStage(parts.encoder),
             FitStage(parts.generator),
             InquireStage(parts.inquirer),
         ),

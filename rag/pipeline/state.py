@@ -36,6 +36,7 @@ class State:
         skill: what the passages are read with; ``None`` for the model as it is.
         patching: the patches to answer with; ``None`` until somebody chose them.
         recited: sentences that patches said, as passages of their documents.
+        excerpts: what a model reads of ``readable``, aligned; empty where it reads all of it.
         request: what the generator is asked; ``None`` if nothing is generated.
         generation: what it replied.
         voice_requests: short questions that go with ``request``, such as one for each passage alone; answered in the
@@ -60,6 +61,7 @@ class State:
     skill: ActiveSkill | None = None
     patching: Patching | None = None
     recited: tuple[ScoredPassage, ...] = ()
+    excerpts: tuple[Passage, ...] = ()
     request: Request | None = None
     generation: Generation | None = None
     voice_requests: tuple[Request, ...] = ()
@@ -83,6 +85,11 @@ class State:
     def readable(self) -> tuple[ScoredPassage, ...]:
         """What may stand in the prompt, best first: passages, then what was recited; with patches alone the latter."""
         return self.recited if self.query.patches == "only" else (*self.ranking, *self.recited)
+
+    @property
+    def shown(self) -> tuple[Passage, ...]:
+        """What a model reads of :attr:`readable`, aligned."""
+        return self.excerpts or tuple(scored.passage for scored in self.readable)
 
     @property
     def is_from_cache(self) -> bool:

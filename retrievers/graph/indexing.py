@@ -6,15 +6,14 @@ is done in steps. Each is a transaction of its own, so what is interrupted goes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Lock
 
+from rag.core.process.progress import Report
 from rag.library.base import IMPORTED, Library
 from retrievers.graph.entries import RuleEntryWriter
 from retrievers.graph.store import stored_extractions
 
 _STEP = 1000
-Report = Callable[[int, int], None]
 
 
 class GraphIndexer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ PASSAGES = [
     Passage("a:0", "a", "a.txt", "", "The harbour master of Port Selwick is Edda Lindqvist.", 0),
     Passage("b:0", "b", "b.txt", "", "The harbour master of Port Selwick is Tomas Orrel.", 0),
 ]
+LONG = f"{PASSAGES[0].text} Gulls eat fish and bread. The mill was built in 1764."
 
 
 @pytest.fixture
@@ -54,7 +56,9 @@ def engine(tmp_path: Path, embeddings: Any, tiny: TransformersGenerator) -> Iter
 
 def prepare(engine: Engine, **options: Any) -> State:
     """The state before it is generated."""
-    ranking = list(map(_scored, PASSAGES[: options.pop("num", 2)]))
+    text = options.pop("text", "")
+    passages = [replace(passage, text=text or passage.text) for passage in PASSAGES[: options.pop("num", 2)]]
+    ranking = list(map(_scored, passages))
     query = engine.query(QUESTION, **options)
     (state,) = run_stages(engine.pipeline.prepare, [given_state(query, ranking)], Timings())
     return state
@@ -128,6 +132,9 @@ def test_the_skill_reads_each_passage_alone(engine: Engine, save: Callable[..., 
     assert state.request is not None
     context = state.request.streams[CONTEXT]
     assert state.voice_requests[0].streams[CONTEXT] == context
+    excerpt = prepare(engine, read_by="skill", num=1, text=LONG, compress=0.4)
+    assert excerpt.request is not None
+    assert excerpt.voice_requests[0].streams[CONTEXT] == excerpt.request.streams[CONTEXT]
     both = prepare(engine, read_by="skill")
     assert len(both.voice_requests) == 2 + len(state.voice_requests) - 1
     (answer,) = engine.answer_with([QUESTION], [PASSAGES], read_by="skill")

@@ -114,17 +114,11 @@ class Reader:
     def _pages(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[Page]:
         """All pages of all questions, in order."""
         read = [(question, passage) for question, row in zip(questions, passages, strict=True) for passage in row]
-        sentences = [split_sentences(passage.text) for _, passage in read]
-        # As the encoder's judge words them, so that an encoder that remembers its texts reads them once.
-        texts = [f"{p.title}: {s.text}" for (_, p), page in zip(read, sentences, strict=True) for s in page]
-        asked = list(dict.fromkeys(questions))
-        vectors = self._encoder.encode([*asked, *texts]) if read else np.zeros((0, 0), dtype=np.float32)
-        by_question = dict(zip(asked, vectors, strict=False))
-        ends = np.cumsum([len(asked), *map(len, sentences)])
         weights = [weigh_words(question, row) for question, row in zip(questions, passages, strict=True) for _ in row]
+        pages = encode_sentences(questions, passages, self._encoder)
         return [
-            build_page(question, page, [float(x) for x in vectors[start:end] @ by_question[question]], told, p.title)
-            for (question, p), page, told, start, end in zip(read, sentences, weights, ends[:-1], ends[1:], strict=True)
+            build_page(question, sentences, cosines, told, passage.title)
+            for (question, passage), (sentences, cosines), told in zip(read, pages, weights, strict=True)
         ]
 
     def _requests(self, question: str, page: Page, cache_salt: str) -> tuple[Request, ...]:
@@ -180,6 +174,33 @@ def score_spans(question: str, page: Page, reply: str | None = None) -> list[flo
     return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
 
 
+def encode_sentences(
+    questions: Sequence[str], passages: Sequence[Sequence[Passage]], encoder: Encoder
+) -> list[tuple[list[Sentence], list[float]]]:
+    """The sentences of all passages of all questions, in order, and their cosines with the question.
+
+    One call of the encoder. A sentence stands below its passage's title.
+    """
+    read = [(question, passage) for question, row in zip(questions, passages, strict=True) for passage in row]
+    sentences = [split_sentences(passage.text) for _, passage in read]
+    # As the encoder's judge words them, so that an encoder that remembers its texts reads them once.
+    texts = [f"{p.title}: {s.text}" for (_, p), page in zip(read, sentences, strict=True) for s in page]
+    asked = list(dict.fromkeys(questions))
+    vectors = encoder.encode([*asked, *texts]) if read else np.zeros((0, 0), dtype=np.float32)
+    by_question = dict(zip(asked, vectors, strict=False))
+    ends = np.cumsum([len(asked), *map(len, sentences)])
+    return [
+        (page, [float(x) for x in vectors[start:end] @ by_question[question]])
+        for (question, _), page, start, end in zip(read, sentences, ends[:-1], ends[1:], strict=True)
+    ]
+
+
+def find_nearness(sentences: Sequence[Sentence], cosines: Sequence[float], weights: Mapping[str, float]) -> list[float]:
+    """How near each sentence is to the question: its cosine, and a share for the question's words that it holds."""
+    words = [weighted_coverage(sentence.text, weights) for sentence in sentences]
+    return [cosine + _COVERAGE_SHARE * share for cosine, share in zip(cosines, words, strict=True)]
+
+
 def build_page(
     question: str,
     sentences: Sequence[Sentence],
@@ -196,8 +217,7 @@ def build_page(
         weights: of the question's words (:func:`rag.conflicts.reading.relevance.weigh_words`).
         title: of the document. Headings hold no candidates.
     """
-    words = [weighted_coverage(sentence.text, weights) for sentence in sentences]
-    nearness = [cosine + _COVERAGE_SHARE * share for cosine, share in zip(cosines, words, strict=True)]
+    nearness = find_nearness(sentences, cosines, weights)
     order = sorted(range(len(sentences)), key=lambda index: (-nearness[index], index))
     candidates: dict[str, tuple[Span, int]] = {}
     for index in (index for index in order if not is_heading(sentences[index].text, title)):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+# Told how many of how many items are done.
+Report = Callable[[int, int], None]
+
 
 class Progress:
     """Told how far an ``add`` is; this one keeps it to itself."""

@@ -134,6 +134,11 @@ class Config(BaseModel):
         description="What reads each passage alone for the verdict: 'encoder' and rules; the 'skill' of the answer; or "
         "'both', the skill first. Without a skill the encoder reads.",
     )
+    compress: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="Share of the passages' text that the model reads: their sentences nearest to the question. 1 is "
+        "all of it. Citations and the verdict keep the whole passages.",
+    )
     conflict_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.08, description="Conflict score at which memory and documents count as disagreeing."
     )

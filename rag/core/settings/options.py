@@ -11,7 +11,7 @@ from rag.core.errors import QuestionError, SettingError
 from rag.core.query import Message, Query, Sampling, Search
 from rag.core.settings.config import RENAMED, Config
 
-_SETTINGS = ("conflict_report", "verdict", "policy", "on_silence", "skill", "read_by")
+_SETTINGS = ("conflict_report", "verdict", "policy", "on_silence", "skill", "read_by", "compress")
 _OPTIONS = ("history", "top_k", "decoder", "patches", *_SETTINGS)
 
 

@@ -10,8 +10,8 @@ from psycopg import Connection, sql
 from rag.core.errors import LibraryError
 from rag.library.postgres.address import MAX_NAME, PREFIX, Address
 from rag.library.postgres.connections import Connections
-from rag.library.postgres.database import PostgresDatabase
 from rag.library.postgres.library import PostgresLibrary
+from rag.library.postgres.upgrade import open_database
 
 _NOBODY = "x"
 
@@ -64,11 +64,12 @@ class PostgresCatalog:
 
         Raises:
             LibraryError: the name is too long, or the library does not exist although it must.
+            UnavailableError: another process is bringing the library up to date.
         """
         if len(name) > MAX_NAME:
             raise LibraryError(f"library name {name!r} is too long; expected at most {MAX_NAME} characters")
         address = Address.parse(self._full_address(name))
-        return PostgresLibrary(PostgresDatabase(self.connections, address, must_exist=must_exist, is_owner=False))
+        return PostgresLibrary(open_database(self.connections, address, must_exist=must_exist, is_owner=False))
 
     def remove(self, name: str) -> None:
         """Remove the library of this name with everything in it; nothing happens when there is none."""

@@ -6,7 +6,7 @@ round trip: it is its own transaction, and the connection remembers whose tables
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -15,7 +15,7 @@ from pgvector.psycopg import register_vector
 from psycopg import Connection, errors, sql
 from psycopg_pool import ConnectionPool
 
-from rag.core.errors import LibraryError, StorageError
+from rag.core.errors import ConcordError, LibraryError, StorageError
 from rag.library.postgres.address import Address
 
 Statement = bytes | sql.Composed
@@ -123,13 +123,20 @@ class Connections:
             yield db
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(
+        self, name: str, *, timeout_s: float = _BUSY_TIMEOUT_S, explain: Callable[[], ConcordError] | None = None
+    ) -> Iterator[None]:
         """Hold the lock of this name, which is that of a session: the server lets go when its connection ends.
 
         The connection may be cut meanwhile, without notice: :class:`rag.library.postgres.writer.Writer` finds out.
 
+        Args:
+            name: of the lock.
+            timeout_s: how long to wait for it.
+            explain: makes the error where another session holds it; by default that another process is writing.
+
         Raises:
-            StorageError: another session held it for a minute, or the server is out of reach.
+            StorageError: another session held it all the time, or the server is out of reach.
         """
         with self._explained():
             db = psycopg.connect(self.address.conninfo, connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True)
@@ -137,15 +144,17 @@ class Connections:
             with self._explained():
                 # The server must not end the session while documents are read and embedded.
                 db.execute(_NO_TIMEOUT)
-                db.execute(f"SET lock_timeout = '{_BUSY_TIMEOUT_S:.0f}s'")
+                db.execute(f"SET lock_timeout = '{timeout_s * 1000:.0f}ms'")
                 try:
                     db.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (name,))
                 except errors.LockNotAvailable:
-                    place = self.address.place
-                    raise StorageError(f"another process is writing to {place}; try again when it is done") from None
+                    raise (explain or self._explain_writer)() from None
             yield
         finally:
             db.close()
+
+    def _explain_writer(self) -> StorageError:
+        return StorageError(f"another process is writing to {self.address.place}; try again when it is done")
 
     def enter(self, db: Connection[Any], schema: str) -> None:
         """Have names mean the tables of ``schema``, and pgvector's, until the transaction ends."""

@@ -19,10 +19,12 @@ from psycopg import Connection, sql
 from rag.core.errors import LibraryError, StorageError
 from rag.library.postgres.address import Address
 from rag.library.postgres.connections import MAKING, Connections, Statement
-from rag.library.postgres.word_lists import WORD_TABLES, list_all_words
-from rag.library.postgres.words import write_words
+from rag.library.postgres.word_lists import WORD_TABLES
+from rag.library.upgrade import Upgrade
 
 LAYOUT = "4"
+# Those that :mod:`rag.library.postgres.upgrade` brings up to date.
+_EARLIER = ("1", "2", "3")
 # The stemmer of SQLite's FTS5 and, as there, no stop words: the question's are left out by the retriever.
 _TABLES = """
 CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL);
@@ -62,7 +64,7 @@ CREATE TABLE extractions (
 CREATE INDEX extractions_by_content ON extractions (content);
 CREATE TEXT SEARCH DICTIONARY stem (TEMPLATE = snowball, LANGUAGE = porter);
 """
-_GRAPH_TABLES = """
+GRAPH_TABLES = """
 CREATE TABLE graph_entries (
     passage bigint PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,
     version text NOT NULL,
@@ -72,7 +74,7 @@ CREATE TABLE graph_names (key bigint NOT NULL, passage bigint NOT NULL, PRIMARY 
 CREATE TABLE graph_words (word bigint PRIMARY KEY, count bigint NOT NULL);
 """
 # The words come from rag.core.words, joined by blanks. The server's own parser would cut them again, by its locale.
-_FUNCTION = """
+FUNCTION = """
 CREATE FUNCTION to_words(joined text) RETURNS tsvector LANGUAGE sql STABLE AS $$
     SELECT coalesce(string_agg(quote_literal(lexeme) || ':' || positions, ' '), '')::tsvector FROM (
         SELECT lexeme, string_agg(position::text, ',') AS positions FROM (
@@ -87,7 +89,11 @@ LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
 
 
 class PostgresDatabase:
-    """The schema of one library."""
+    """The schema of one library.
+
+    Attributes:
+        layout: of its tables when it was opened; an earlier one must be brought up to date before anything is read.
+    """
 
     def __init__(self, connections: Connections, address: Address, *, must_exist: bool, is_owner: bool) -> None:
         """Make the schema on first use; ``is_owner``: the connections are closed with it.
@@ -101,7 +107,7 @@ class PostgresDatabase:
         self._is_owner = is_owner
         try:
             with connections.connection() as db:
-                self._prepare(db, must_exist=must_exist)
+                self.layout = self._prepare(db, must_exist=must_exist)
         except BaseException:
             self.close()
             raise
@@ -132,12 +138,12 @@ class PostgresDatabase:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
             db.execute(statements.encode())
 
-    def _prepare(self, db: Connection[Any], *, must_exist: bool) -> None:
+    def _prepare(self, db: Connection[Any], *, must_exist: bool) -> str:
+        """Make the tables of a new library; the layout of one that exists."""
         address = self.address
         db.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
         if db.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (address.schema,)).fetchone():
-            self._check_layout(db)
-            return
+            return self._read_layout(db)
         if must_exist:
             raise LibraryError(
                 f"there is no library at {address.place}; make one with: concord add {address.place} PATH..."
@@ -145,46 +151,26 @@ class PostgresDatabase:
         db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
         self.connections.enter(db, address.schema)
         db.execute(_TABLES)
-        db.execute(_GRAPH_TABLES)
-        db.execute(_FUNCTION)
+        db.execute(GRAPH_TABLES)
+        db.execute(FUNCTION)
         db.execute(WORD_TABLES)
         db.execute(
             "INSERT INTO meta VALUES ('schema', %s), ('identity', %s), ('generation', '0'), "
             "('num_passages', '0'), ('num_words', '0')",
             (LAYOUT, uuid.uuid4().hex),
         )
+        return LAYOUT
 
-    def _check_layout(self, db: Connection[Any]) -> None:
+    def _read_layout(self, db: Connection[Any]) -> str:
         self.connections.enter(db, self.address.schema)
         row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        layout = row[0] if row else "none"
-        if layout in ("1", "2", "3"):
-            _upgrade(db, layout)
-        elif layout != LAYOUT:
+        layout = str(row[0]) if row else "none"
+        if layout != LAYOUT and layout not in _EARLIER and Upgrade.read(layout, LAYOUT) is None:
             raise StorageError(
                 f"{self.address.place} has layout {layout}, this version reads {LAYOUT}; open it with the version that "
                 "made it"
             )
-
-
-def _upgrade(db: Connection[Any], layout: str) -> None:
-    """From layout 1, which did not say where passages stand, and left it to the server to cut words.
-
-    Layout 2 had no graph index. Its tables are filled by whoever needs them first, in steps that can be interrupted.
-    Layout 3 had the server's full-text index in the place of lists of words: 100,000 passages take half a minute.
-    """
-    if layout == "1":
-        for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} text NOT NULL DEFAULT ''".encode())
-        db.execute(_FUNCTION)
-        write_words(db)
-        next_generation(db)
-    if layout != "3":
-        db.execute(_GRAPH_TABLES)
-    db.execute("DROP INDEX IF EXISTS passages_by_word")
-    db.execute(WORD_TABLES)
-    list_all_words(db)
-    set_meta(db, "schema", LAYOUT)
+        return layout
 
 
 def get_meta(db: Connection[Any], key: str) -> str | None:

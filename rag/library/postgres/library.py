@@ -20,6 +20,7 @@ from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import StorageError
 from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
+from rag.core.process.progress import Report
 from rag.library.base import IMPORTED, Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.postgres.address import Address
@@ -40,6 +41,7 @@ from rag.library.postgres.question_store import PostgresQuestionStore
 from rag.library.postgres.reading import PostgresReader
 from rag.library.postgres.report_store import PostgresReportStore
 from rag.library.postgres.rows import passage_columns, storable
+from rag.library.postgres.upgrade import open_database
 from rag.library.postgres.word_lists import list_words, unlist_words
 from rag.library.postgres.writer import Writer
 from rag.library.rows import check_all_published
@@ -55,19 +57,25 @@ class PostgresLibrary(PostgresReader):
         self._graph_tables = PostgresGraphTables(database, self._writer.transaction)
 
     @classmethod
-    def open(cls, address: str, *, must_exist: bool = False) -> PostgresLibrary:
+    def open(cls, address: str, *, must_exist: bool = False, report: Report | None = None) -> PostgresLibrary:
         """Open ``postgresql://[user[:password]@][host][:port]/DATABASE/LIBRARY``, making the library on first use.
+
+        Args:
+            address: of the library.
+            must_exist: refuse to make a new one.
+            report: is told how many of how many passages are done, where it was made by an earlier version.
 
         Raises:
             LibraryError: the address is malformed, the library does not exist although it must, or the database
                 lacks pgvector.
             StorageError: the server is out of reach, or the library is of another layout.
+            UnavailableError: another process is bringing the library up to date.
         """
-        return cls._connect(Address.parse(address), must_exist=must_exist)
+        return cls._connect(Address.parse(address), must_exist=must_exist, report=report)
 
     @classmethod
-    def _connect(cls, address: Address, *, must_exist: bool) -> PostgresLibrary:
-        return cls(PostgresDatabase(Connections(address), address, must_exist=must_exist, is_owner=True))
+    def _connect(cls, address: Address, *, must_exist: bool, report: Report | None = None) -> PostgresLibrary:
+        return cls(open_database(Connections(address), address, must_exist=must_exist, is_owner=True, report=report))
 
     def opener(self) -> Callable[[], Library]:
         """Opens this library in another process; holds the address with its password."""

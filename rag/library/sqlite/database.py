@@ -9,7 +9,9 @@ from pathlib import Path
 from threading import Lock
 
 from rag.core.errors import StorageError
-from rag.library.sqlite.layout import LIVE, add_functions, prepare
+from rag.core.process.progress import Report
+from rag.library.sqlite.layout import LAYOUT, LIVE, add_functions, make_indexes, make_tables
+from rag.library.sqlite.upgrade import bring_up_to_date
 
 BUSY_TIMEOUT_S = 60.0
 # Kept open for the next reader; more than this read at once only in short bursts.
@@ -19,11 +21,16 @@ _MAX_IDLE = 16
 class Database:
     """Connections to one file. Every transaction has its own, so that readers never wait for each other."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, report: Report | None = None) -> None:
         """Open ``file``, making or upgrading its tables.
+
+        Args:
+            file: of the library.
+            report: is told how many of how many passages are done, where it was made by an earlier version.
 
         Raises:
             StorageError: of a later layout.
+            UnavailableError: another process is upgrading it.
             sqlite3.DatabaseError: damaged.
         """
         self.file = file
@@ -35,7 +42,9 @@ class Database:
                 file.touch(mode=0o600)  # its owner's alone; SQLite gives the files beside it the same rights
         db = self._connect()
         try:
-            prepare(db, file)
+            if make_tables(db, file) != LAYOUT:
+                bring_up_to_date(db, file, report)
+            make_indexes(db)
         except BaseException:
             db.close()
             raise

@@ -1,4 +1,4 @@
-"""The tables of a library's SQLite file, and how those of earlier versions are brought up to date.
+"""The tables of a library's SQLite file; :mod:`rag.library.sqlite.upgrade` brings those of earlier versions up to date.
 
 documents (is_live)  1 --- *  passages (text, vector, content)  1 --- 1  passages_fts (live passages only)
 passages.content  * --- *  extractions (one per extractor and content)
@@ -14,9 +14,12 @@ from pathlib import Path
 from rag.core.encoding import searched_text
 from rag.core.errors import StorageError
 from rag.core.words import index_words
-from rag.library.rows import content_key
+from rag.library.upgrade import Upgrade
 
 LAYOUT = "4"
+_EARLIER = ("1", "2", "3")
+# Held by the one writer, and by whoever brings the library up to date.
+LOCK_FILE = ".lock"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
@@ -66,9 +69,8 @@ CREATE INDEX IF NOT EXISTS passages_by_content ON passages (content);
 CREATE INDEX IF NOT EXISTS extractions_by_content ON extractions (content);
 """
 # The words come from rag.core.words, so FTS5 only has to cut at blanks and to stem.
-SPARSE_INDEX = """
-CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5 (title, text, tokenize = 'porter ascii');
-"""
+SPARSE_TABLE = "CREATE VIRTUAL TABLE IF NOT EXISTS {name} USING fts5 (title, text, tokenize = 'porter ascii')"
+SPARSE_INDEX = SPARSE_TABLE.format(name="passages_fts")
 
 LIVE = "passages p JOIN documents d ON d.id = p.document AND d.is_live"
 # The columns of passages_fts for rows of LIVE.
@@ -81,8 +83,8 @@ def add_functions(db: sqlite3.Connection) -> None:
     db.create_function("searched_text", 3, searched_text, deterministic=True)
 
 
-def prepare(db: sqlite3.Connection, file: Path) -> None:
-    """Make the tables, or upgrade them.
+def make_tables(db: sqlite3.Connection, file: Path) -> str:
+    """Make the tables that are missing; the layout of those that were there.
 
     Raises:
         StorageError: they are of a later version.
@@ -92,38 +94,19 @@ def prepare(db: sqlite3.Connection, file: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.executescript(_TABLES)
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('schema', ?)", (LAYOUT,))
-    layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
-    if layout in ("1", "2", "3"):
-        _upgrade(db)
-    elif layout != LAYOUT:
+    layout = str(db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0])
+    if layout != LAYOUT and layout not in _EARLIER and Upgrade.read(layout, LAYOUT) is None:
         raise StorageError(
             f"{file} has layout {layout}, this version reads {LAYOUT}; open it with the version that made it"
         )
-    db.executescript(_INDEXES + SPARSE_INDEX)
+    return layout
+
+
+def make_indexes(db: sqlite3.Connection) -> None:
+    """Make what needs the columns of this layout, unless it is there."""
+    db.executescript(f"{_INDEXES}{SPARSE_INDEX};")
     # Names this library in derived files: another one may be in the same folder later.
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('identity', ?)", (uuid.uuid4().hex,))
-
-
-def _upgrade(db: sqlite3.Connection) -> None:
-    """From layout 1, which did not name the content of its passages, and 2, which did not say where they stand.
-
-    Layout 3 had no graph index. Its tables are filled by whoever needs them first, in steps that can be interrupted.
-    """
-    db.create_function("content_key", 2, content_key, deterministic=True)
-    db.execute("BEGIN IMMEDIATE")
-    layout = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()[0]
-    if layout == "1":
-        db.execute("ALTER TABLE passages ADD COLUMN content BLOB")
-        db.execute(
-            "UPDATE passages SET content = content_key(d.title, text) FROM documents d WHERE d.id = passages.document"
-        )
-    if layout in ("1", "2"):
-        for table, column in (("passages", "location"), ("passages", "heading"), ("documents", "date")):
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
-        index_all_words(db)
-    if layout != LAYOUT:  # else another process was first
-        db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (LAYOUT,))
-    db.execute("COMMIT")
 
 
 def index_all_words(db: sqlite3.Connection) -> None:

@@ -24,6 +24,7 @@ from rag.core.encoding import Encoder, Vectors
 from rag.core.errors import LibraryError, StorageError
 from rag.core.passages import Passage
 from rag.core.process.lazy import lazy_property
+from rag.core.process.progress import Report
 from rag.library.base import IMPORTED, Library, Staged
 from rag.library.checking import Finding, IsReadable, settle
 from rag.library.report_store import FolderReportStore
@@ -41,7 +42,7 @@ from rag.library.sqlite.graph_tables import (
 )
 from rag.library.sqlite.index_build import EXACT_LIMIT
 from rag.library.sqlite.index_file import INDEX_FILE
-from rag.library.sqlite.layout import INDEXED, LIVE
+from rag.library.sqlite.layout import INDEXED, LIVE, LOCK_FILE
 from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.library.sqlite.question_store import SqliteQuestionStore
 from rag.library.sqlite.reading import FILE, SqliteReader
@@ -53,16 +54,22 @@ class SqliteLibrary(SqliteReader):
     def __init__(self, folder: Path, database: Database) -> None:
         super().__init__(folder, database)
         self._graph_tables = SqliteGraphTables(database)
-        self._writer = FileLock(folder / ".lock", timeout=BUSY_TIMEOUT_S, mode=0o600)
+        self._writer = FileLock(folder / LOCK_FILE, timeout=BUSY_TIMEOUT_S, mode=0o600)
         self._patch_files = FolderPatchFiles(folder / "patches")
 
     @classmethod
-    def open(cls, folder: str | Path, *, must_exist: bool = False) -> SqliteLibrary:
+    def open(cls, folder: str | Path, *, must_exist: bool = False, report: Report | None = None) -> SqliteLibrary:
         """Open the library in ``folder``, making it on first use.
+
+        Args:
+            folder: of the library.
+            must_exist: refuse to make a new one.
+            report: is told how many of how many passages are done, where it was made by an earlier version.
 
         Raises:
             LibraryError: it does not exist although it must, or the path is no folder.
-            StorageError: its file is damaged or of another version.
+            StorageError: its file is damaged, of another version, or cannot be written.
+            UnavailableError: another process is bringing it up to date.
         """
         folder = Path(folder).expanduser()
         try:
@@ -74,7 +81,12 @@ class SqliteLibrary(SqliteReader):
         except OSError as error:
             raise LibraryError(f"cannot make a library at {folder}: {error.strerror}") from error
         try:
-            return cls(folder, Database(folder / FILE))
+            return cls(folder, Database(folder / FILE, report))
+        except sqlite3.OperationalError as error:  # nothing is wrong with what is in it
+            raise StorageError(
+                f"cannot open {folder / FILE}: {error}; see that this user may write there, that the disk has room, "
+                "and that no other program holds the file"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise StorageError(
                 f"{folder / FILE} is damaged ({error}); restore it from a backup, or remove it and add the documents "

@@ -37,9 +37,8 @@ class FitStage:
             kept = ranking[:num_kept]
             if ranking and not kept:
                 break
-            passages = [scored.passage for scored in kept]
             instruction = state.skill.instruction if state.skill else ""
-            prompts = build_prompts(query.question, passages, query.history, state.question, instruction)
+            prompts = build_prompts(query.question, state.shown[:num_kept], query.history, state.question, instruction)
             context_ids = generator.encode(prompts.context)
             if len(context_ids) + query.sampling.max_tokens <= generator.window:
                 request = _build_request(state, generator, context_ids, generator.encode(prompts.parametric))

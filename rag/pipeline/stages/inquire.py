@@ -24,7 +24,10 @@ class InquireStage:
 
     def _inquire(self, group: tuple[str, ActiveSkill | None, ReadBy], states: list[State]) -> list[State]:
         passages = [[scored.passage for scored in state.kept] for state in states]
-        inquiries = self.inquirer().prepare([state.question for state in states], passages, *group)
+        # What is kept is the beginning of what is readable.
+        excerpts = [state.shown[: len(state.kept)] for state in states]
+        questions = [state.question for state in states]
+        inquiries = self.inquirer().prepare(questions, passages, *group, excerpts=excerpts)
         return [_with_inquiry(state, inquiry) for state, inquiry in zip(states, inquiries, strict=True)]
 
 

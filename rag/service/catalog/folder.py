@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from threading import RLock
 
 from rag.core.encoding import Encoder
 from rag.core.errors import SettingError
@@ -17,9 +15,8 @@ from rag.generation.base import Generator
 from rag.library.open import open_library
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.catalog.layout import LIBRARY_FILE, Layout
+from rag.service.catalog.open_engines import OpenEngines
 from rag.service.problems import Problem
-
-_MAX_OPEN = 128
 
 
 class FolderCatalog(LibraryCatalog):
@@ -43,8 +40,7 @@ class FolderCatalog(LibraryCatalog):
     ) -> None:
         super().__init__(root, config, load, encoder)
         self.layout = Layout(root, has_tenants)
-        self._lock = RLock()
-        self._open: OrderedDict[Path, tuple[int, Engine]] = OrderedDict()
+        self._engines = OpenEngines()
         make_folder(root)
 
     def check(self) -> None:
@@ -71,8 +67,7 @@ class FolderCatalog(LibraryCatalog):
         trash = folder.parent / f".trash-{uuid.uuid4().hex}"
         folder.rename(trash)  # at once, so that no half of a library is ever seen
         shutil.rmtree(trash, ignore_errors=True)
-        with self._lock:
-            self._open.pop(folder, None)
+        self._engines.forget(folder)
 
     def engine(self, tenant: str, name: str) -> Engine:
         """An engine over the tenant's library.
@@ -82,13 +77,9 @@ class FolderCatalog(LibraryCatalog):
         """
         folder = self._find(tenant, name)
         inode = (folder / LIBRARY_FILE).stat().st_ino
-        with self._lock:
-            if folder not in self._open or self._open[folder][0] != inode:
-                self._open[folder] = inode, self._open_engine(open_library(folder, must_exist=True), tenant)
-            self._open.move_to_end(folder)
-            while len(self._open) > _MAX_OPEN:
-                self._open.popitem(last=False)  # not closed: a request may still be using it
-            return self._open[folder][1]
+        return self._engines.get(
+            folder, inode, lambda: self._open_engine(open_library(folder, must_exist=True), tenant)
+        )
 
     def _find(self, tenant: str, name: str) -> Path:
         folder = self.layout.folders(tenant).get(name)

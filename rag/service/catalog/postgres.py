@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from threading import RLock
 
 from rag.core.encoding import Encoder
 from rag.core.errors import LibraryError
@@ -16,10 +14,9 @@ from rag.generation.base import Generator
 from rag.library.postgres.catalog import PostgresCatalog
 from rag.service.catalog.base import LibraryCatalog
 from rag.service.catalog.folder import make_folder
+from rag.service.catalog.open_engines import OpenEngines
 from rag.service.names import NAME_PATTERN
 from rag.service.problems import Problem
-
-_MAX_OPEN = 128
 
 
 class PostgresLibraryCatalog(LibraryCatalog):
@@ -42,8 +39,7 @@ class PostgresLibraryCatalog(LibraryCatalog):
         make_folder(root)
         self._catalog = PostgresCatalog(database)
         self.connections = self._catalog.connections
-        self._engines: OrderedDict[str, tuple[str, Engine]] = OrderedDict()
-        self._mutex = RLock()
+        self._engines = OpenEngines()
 
     def check(self) -> None:
         """Return if the database answers (:meth:`LibraryCatalog.check`)."""
@@ -81,13 +77,7 @@ class PostgresLibraryCatalog(LibraryCatalog):
         """
         identity = self._identity(tenant, name)
         full_name = _full_name(tenant, name)
-        with self._mutex:
-            if full_name not in self._engines or self._engines[full_name][0] != identity:
-                self._engines[full_name] = identity, self._open_engine(self._catalog.open(full_name), tenant)
-            self._engines.move_to_end(full_name)
-            while len(self._engines) > _MAX_OPEN:
-                self._engines.popitem(last=False)
-            return self._engines[full_name][1]
+        return self._engines.get(full_name, identity, lambda: self._open_engine(self._catalog.open(full_name), tenant))
 
     def _identity(self, tenant: str, name: str) -> str:
         if re.fullmatch(NAME_PATTERN, name):

@@ -91,6 +91,9 @@ class RagOptions(BaseModel):
         None, description="What passages are read with: 'auto', 'none', or the name of a skill of the service."
     )
     read_by: ReadBy | None = Field(None, description="What reads each passage alone for the verdict.")
+    compress: float | None = Field(
+        None, gt=0, le=1, description="Share of the passages' text that the model reads; 1 is all of it."
+    )
     trace: bool = Field(False, description="Report what both streams said at each token.")
 
     @model_validator(mode="after")

@@ -38,6 +38,19 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         SqliteLibrary.open(tmp_path)
 
 
+def test_a_file_that_another_program_holds_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SqliteLibrary.open(tmp_path).close()
+    monkeypatch.setattr("rag.library.sqlite.database.BUSY_TIMEOUT_S", 0.1)
+    holder = sqlite3.connect(tmp_path / "library.sqlite3", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StorageError, match=r"cannot open .*: database is locked"):
+        SqliteLibrary.open(tmp_path)
+    holder.close()
+    SqliteLibrary.open(tmp_path)
+
+
 def test_another_layout_is_refused(tmp_path: Path) -> None:
     library = SqliteLibrary.open(tmp_path)
     library.close()

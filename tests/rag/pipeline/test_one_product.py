@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "every position": {"policy": "all"},
     "silence asks back": {"on_silence": "ask"},
     "few passages": {"top_k": 2},
+    "excerpts": {"compress": 0.5},
     "sparse": {"retrieval": "sparse"},
 }
 
