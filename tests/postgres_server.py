@@ -52,7 +52,18 @@ def running_server(shared_buffers: str = "32MB") -> Iterator[str]:
     initdb = [bin_folder / "initdb", "--pgdata", data, "--username", "concord", "--pwfile", secret]
     options = ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"]
     subprocess.run([*initdb, *options], check=True, capture_output=True, user=user, cwd=home)
-    settings = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", f"shared_buffers={shared_buffers}"]
+    settings = [
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-k",
+        "",
+        "-c",
+        "fsync=off",
+        "-c",
+        f"shared_buffers={shared_buffers}",
+    ]
     with (home / "log").open("wb") as log:
         command = [bin_folder / "postgres", "-D", data, *settings]
         server = subprocess.Popen(command, stdout=log, stderr=log, user=user, cwd=home)
