@@ -15,9 +15,6 @@ from rag.pipeline.state import State, update
 
 # A sentence; longer ones are cut.
 _MAX_TOKENS = 128
-# Besides the likeliest sentence, others are drawn; the nearest to the question is taken. On development paragraphs it
-# held the answer more often. A higher temperature draws sentences that no document has.
-_NUM_DRAWS, _TEMPERATURE = 4, 0.7
 # Of a question and what was recited for it. On development paragraphs nearly all right recitals lie above, and most of
 # those that patches said to unrelated questions below.
 _LEAST_COSINE = 0.25
@@ -49,34 +46,28 @@ class PatchStage:
 
     def _recite(self, states: list[State]) -> list[State]:
         """All recitals of all questions in one batch."""
-        requests = [
-            self._request(state, recital, draw)
-            for state in states
-            for recital in _recitals(state)
-            for draw in range(1 + _NUM_DRAWS)
-        ]
-        texts = iter(self.generator().generate(requests))
-        heard = [(state, _as_passages(state, recital, texts)) for state in states for recital in _recitals(state)]
-        cosines = iter(self._compare([(state.question, one) for state, drawn in heard for one in drawn]))
-        nearest = iter([_choose_nearest(state, drawn, cosines) for state, drawn in heard])
+        requests = [self._request(state, recital) for state in states for recital in _recitals(state)]
+        said = iter(self.generator().generate(requests))
+        heard = [list(_as_passages(state, said)) for state in states]
+        pairs = [(state.question, one.passage) for state, row in zip(states, heard, strict=True) for one in row]
+        is_related = iter(self._compare(pairs))
         return [
-            replace(state, recited=tuple(filter(None, [next(nearest) for _ in _recitals(state)]))) for state in states
+            replace(state, recited=tuple(one for one in row if next(is_related)))
+            for state, row in zip(states, heard, strict=True)
         ]
 
-    def _compare(self, pairs: Sequence[tuple[str, ScoredPassage]]) -> list[float]:
-        """How near each passage is to its question."""
+    def _compare(self, pairs: Sequence[tuple[str, Passage]]) -> list[bool]:
+        """Whether each passage has to do with its question."""
         if not pairs:
             return []
         asked = self.encoder.encode([question for question, _ in pairs])
-        said = self.encoder.encode([passage_text(one.passage.title, one.passage.text) for _, one in pairs])
-        return [float(cosine) for cosine in (asked * said).sum(axis=1)]
+        said = self.encoder.encode([passage_text(passage.title, passage.text) for _, passage in pairs])
+        return [bool(cosine >= _LEAST_COSINE) for cosine in (asked * said).sum(axis=1)]
 
-    def _request(self, state: State, recital: Recital, draw: int) -> Request:
-        """The likeliest sentence for draw 0, another one for the others."""
+    def _request(self, state: State, recital: Recital) -> Request:
         generator = self.generator()
         ids = generator.encode(build_prompts(state.question, (), instruction=RECITAL).context)
-        temperature = _TEMPERATURE if draw else 0.0
-        sampling = Sampling(max_tokens=_MAX_TOKENS, temperature=temperature, seed=draw, stop=generator.default_stop)
+        sampling = Sampling(max_tokens=_MAX_TOKENS, stop=generator.default_stop)
         return Request.single(ids, sampling, cache_salt=state.query.cache_salt, adapter=recital.adapter)
 
 
@@ -92,25 +83,15 @@ def _recitals(state: State) -> tuple[Recital, ...]:
     return state.patching.recitals if state.patching else ()
 
 
-def _as_passages(state: State, recital: Recital, texts: Iterator[Generation]) -> list[ScoredPassage]:
-    """What one patch recited, the likeliest sentence first, as passages of its document."""
-    doc_id = recital.use.doc_id
-    ranked = next((scored.passage for scored in state.ranking if scored.passage.doc_id == doc_id), None)
-    source, date = (ranked.source, ranked.date) if ranked else (doc_id, "")
-    said = dict.fromkeys(" ".join(next(texts).text.split()) for _ in range(1 + _NUM_DRAWS))
-    place = "recited by its patch"
-    passages = (
-        Passage(f"{doc_id}:recited", doc_id, source, recital.title, text, location=place, date=date)
-        for text in filter(None, said)
-    )
-    return [ScoredPassage(passage, recital.use.weight) for passage in passages]
-
-
-def _choose_nearest(state: State, drawn: Sequence[ScoredPassage], cosines: Iterator[float]) -> ScoredPassage | None:
-    """The one nearest to the question; ``None`` if it has nothing to do with it, or if the prompt says it already."""
-    pairs = [(next(cosines), one) for one in drawn]
-    cosine, nearest = max(pairs, key=lambda pair: pair[0], default=(0.0, None))
+def _as_passages(state: State, said: Iterator[Generation]) -> Iterator[ScoredPassage]:
+    """What was recited, as passages of their documents; nothing that a passage in the prompt says already."""
+    by_document = {scored.passage.doc_id: scored.passage for scored in reversed(state.ranking)}
     in_prompt = () if state.query.patches == "only" else state.passages
-    if nearest is None or cosine < _LEAST_COSINE or any(nearest.passage.text in other.text for other in in_prompt):
-        return None
-    return nearest
+    for recital in _recitals(state):
+        text = " ".join(next(said).text.split())
+        if text and not any(text in passage.text for passage in in_prompt):
+            doc_id, passage = recital.use.doc_id, by_document.get(recital.use.doc_id)
+            source, date = (passage.source, passage.date) if passage else (doc_id, "")
+            name = f"{doc_id}:recited"
+            recited = Passage(name, doc_id, source, recital.title, text, location="recited by its patch", date=date)
+            yield ScoredPassage(recited, recital.use.weight)
