@@ -7,6 +7,25 @@ from dataclasses import dataclass
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
+# A preference stage begins near its end: steps as long as those of a first training would undo it.
+PREFERENCE_RATE = 1e-4
+
+
+@dataclass(frozen=True)
+class Preferring:
+    """The numbers of a preference stage, beside those of its :class:`Training`.
+
+    Attributes:
+        beta: how firmly the skill is held to what it was; the smaller, the further it may go.
+        reply_weight: weight of the cross entropy of the right replies.
+        share_right: share of the examples that the skill gets right which are learnt too, so that it stays so.
+    """
+
+    beta: float = 0.1
+    reply_weight: float = 0.2
+    share_right: float = 0.3
+
+
 @dataclass(frozen=True)
 class Training:
     """The numbers of one training run.
