@@ -178,13 +178,11 @@ def _go_on(order: Order, prefer: str, store: SkillStore, generator: Transformers
     from rag.models.fingerprint import model_fingerprint
     from rag.skills.choose import choose_skill
     from rag.skills.data.examples import PREFERENCE_RECIPE
-    from rag.skills.training.settings import PREFERENCE_RATE
 
     start = choose_skill(prefer, store, model_fingerprint(generator.model), order.model_name)
     if start is None:
         raise InputError(f"--prefer {prefer} names no skill; give a reader's name or folder, see 'concord skill ls'")
-    training = replace(order.training, learning_rate=PREFERENCE_RATE)
-    return replace(order, start=start, recipe=PREFERENCE_RECIPE, training=training)
+    return replace(order, start=start, recipe=PREFERENCE_RECIPE, training=order.training.for_preferences())
 
 
 def _load(config: Config) -> TransformersGenerator:
