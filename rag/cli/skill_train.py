@@ -188,9 +188,15 @@ def _go_on(order: Order, prefer: str, store: SkillStore, generator: Transformers
 def _load(config: Config) -> TransformersGenerator:
     from rag.core.errors import ModelError
     from rag.generation.load import load_generator
+    from rag.models.loading import resolve_device
     from rag.patches.base_model import is_trainable
+    from rag.patches.training.twin import multiplies_bfloat16
 
-    generator = load_generator(config.model_copy(update={"engine": "transformers"}))
+    dtype = config.dtype
+    if dtype == "auto" and resolve_device(config.device) == "cpu" and multiplies_bfloat16():
+        say("Computing in bfloat16, which this processor multiplies faster; CONCORD_DTYPE=float32 does not", "dim")
+        dtype = "bfloat16"
+    generator = load_generator(config.model_copy(update={"engine": "transformers", "dtype": dtype}))
     if not is_trainable(generator):
         raise ModelError(f"model {config.model!r} cannot be trained; skills need a model that transformers loads")
     return generator
