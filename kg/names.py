@@ -32,6 +32,7 @@ _PART = re.compile(rf"[\w{CASELESS}{UNSPACED}]+")
 _SIGNS = re.compile(f"[{UNSPACED}]+")
 _PIECE = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _POSSESSIVE = re.compile(r"['\u2019]s\b")
+_GAP = re.compile(r",?[ \u00a0]")
 _BRACKETS = re.compile(r"\s*\([^()]*\)")
 _SENTENCE_END = re.compile(r"[.!?]['\"\u201d\u2019)]*\s*$")
 
@@ -98,15 +99,22 @@ def capitalised_names_in(text: str) -> Iterator[Span]:
     """Every name in ``text`` that capitals or numbers mark, nested ones included."""
     for run in _runs(text):
         lone = len(run) == 1
+        is_plain = text[run[0].start : run[-1].end].isascii()
+        spellings = [canonical(word.text) for word in run] if is_plain else []
         for first, head in enumerate(run):
             for last in range(first, min(first + MAX_WORDS, len(run))):
                 if run[last].is_joiner or head.is_joiner:
                     continue
                 if lone and head.is_initial and _occurs_in_lower_case(text, head):
                     continue
-                name = canonical(text[head.start : run[last].end])
+                name = _join(spellings[first : last + 1]) if is_plain else canonical(text[head.start : run[last].end])
                 if is_name(name) and not (first == last and head.is_number):
                     yield Span(name, head.start, run[last].end)
+
+
+def _join(spellings: list[str]) -> str:
+    """The spelling of a name from those of its words. In ASCII, what stands between words leaves no trace."""
+    return sys.intern(" ".join(filter(None, spellings)))
 
 
 def ngrams(text: str, max_words: int = MAX_WORDS) -> Iterator[str]:
@@ -143,7 +151,7 @@ def _runs(text: str) -> Iterator[list[_Word]]:
     """Longest runs of capitalised words, numbers and joiners, separated only by a space or a comma and a space."""
     run: list[_Word] = []
     for word in _words(text):
-        touches = bool(run) and re.fullmatch(r",?[ \u00a0]", text[run[-1].end : word.start]) is not None
+        touches = bool(run) and _GAP.fullmatch(text, run[-1].end, word.start) is not None
         if run and not (touches and not word.is_initial):
             yield run
             run = []
@@ -162,10 +170,17 @@ def _words(text: str) -> Iterator[_Word]:
         raw = match.group()
         # A full stop belongs to an initial or an abbreviation ("J.", "St."), never to a long word.
         word = raw.rstrip(".") if len(raw) > 4 else raw
-        is_initial = end == 0 or _SENTENCE_END.search(text[max(0, end - 3) : match.start()]) is not None
+        start = match.start()
         is_joiner = word.lower() in _JOINERS and not word[0].isupper()
-        yield _Word(word, match.start(), match.start() + len(word), is_joiner, word[0].isdigit(), is_initial)
-        end = match.start() + len(word)
+        yield _Word(word, start, start + len(word), is_joiner, word[0].isdigit(), _is_initial(text, end, start))
+        end = start + len(word)
+
+
+def _is_initial(text: str, end: int, start: int) -> bool:
+    """Whether a sentence begins at ``start``; the word before it ends at ``end``."""
+    if end and text[end - 1].isalnum() and text[end:start] == " ":
+        return False  # nearly all words
+    return end == 0 or _SENTENCE_END.search(text[max(0, end - 3) : start]) is not None
 
 
 def _opens(word: _Word) -> bool:

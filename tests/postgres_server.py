@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_server() -> Iterator[str]:
+def running_server(shared_buffers: str = "32MB") -> Iterator[str]:
     """A fresh cluster with one database; its address without a library's name, password included."""
     bin_folder = programs()
     assert bin_folder is not None
@@ -52,7 +52,7 @@ def running_server() -> Iterator[str]:
     initdb = [bin_folder / "initdb", "--pgdata", data, "--username", "concord", "--pwfile", secret]
     options = ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"]
     subprocess.run([*initdb, *options], check=True, capture_output=True, user=user, cwd=home)
-    settings = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", "shared_buffers=32MB"]
+    settings = ["-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off", "-c", f"shared_buffers={shared_buffers}"]
     with (home / "log").open("wb") as log:
         command = [bin_folder / "postgres", "-D", data, *settings]
         server = subprocess.Popen(command, stdout=log, stderr=log, user=user, cwd=home)

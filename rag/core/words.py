@@ -23,6 +23,7 @@ _EMOJI = "\u2600-\u27bf\U0001f000-\U0001f3fa\U0001f400-\U0001faff"
 _TOKEN = re.compile(rf"(?P<run>[{UNSPACED}]+)|[{_EMOJI}]|(?:(?![{UNSPACED}])(?:[^\W_]|[{CASELESS}]))+")
 # Latin, Greek, Cyrillic, Hebrew and Arabic are read without their marks; in other scripts a mark makes another word.
 _HAS_OPTIONAL_MARKS = re.compile(rf"[A-Za-z\u00c0-\u024f\u0370-\u052f\u1e00-\u1fff{HEBREW}{ARABIC}]")
+_NOT_ASCII = re.compile(r"(?P<before>[\x00-\x7f]?)(?P<run>[^\x00-\x7f]+)")
 _INVISIBLE = re.compile("[\u00ad\u0640\u200c\u200d\u2060\ufeff\ufe0e\ufe0f]")
 _SOFT_HYPHEN_AT_END = re.compile("\u00ad[ \t]*\r?\n[ \t]*")
 # Possessive, and from a word's beginning only: else a long run of letters takes time in the square of its length.
@@ -42,21 +43,24 @@ def query_words(text: str) -> list[str]:
 
 def fold(text: str) -> str:
     """Compatibility forms, case, accents, invisible characters and forms of digits taken away."""
-    text = _INVISIBLE.sub("", _SOFT_HYPHEN_AT_END.sub("", text)).replace("\u200b", " ")
+    if not text.isascii():
+        text = _INVISIBLE.sub("", _SOFT_HYPHEN_AT_END.sub("", text)).replace("\u200b", " ")
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", text).casefold()
     if folded.isascii():
         return folded
-    return unicodedata.normalize("NFC", "".join(_without_marks(unicodedata.normalize("NFKD", folded))))
+    return unicodedata.normalize("NFC", _NOT_ASCII.sub(_without_marks, unicodedata.normalize("NFKD", folded)))
 
 
-def _without_marks(text: str) -> Iterator[str]:
-    is_optional = False
+def _without_marks(run: re.Match[str]) -> str:
+    """What is not ASCII, without marks that do not matter after the character before them, and with plain digits."""
+    return run["before"] + "".join(_plain(run["run"], is_optional=bool(run["before"])))
+
+
+def _plain(text: str, *, is_optional: bool) -> Iterator[str]:
     for character in text:
-        if character.isascii():
-            is_optional = True
-        elif unicodedata.category(character) == "Mn":
+        if unicodedata.category(character) == "Mn":
             if is_optional:
                 continue
         elif character.isdecimal():

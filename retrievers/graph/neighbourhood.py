@@ -28,8 +28,9 @@ from kg.names import ngrams
 from kg.stems import stems
 from rag.core.encoding import Vectors
 from rag.core.passages import Passage
-from rag.library.base import IMPORTED, Library
-from rag.library.graph_index import GraphEntry, Keys
+from rag.library.base import IMPORTED, Library, RowIds
+from rag.library.entry_rows import EntryRows, Ragged
+from rag.library.graph_index import Keys
 from retrievers.graph.entries import name_key, word_key
 from retrievers.graph.index import MAX_QUESTION_WORDS, GraphIndex, Scores
 from retrievers.graph.rank import GraphSettings, best_chains, local_parts
@@ -98,16 +99,18 @@ def read_neighbourhood(
     """The index of what a question touches, and the cosines ``[F, P]`` of its texts with those passages."""
     names = _names_of(library, question.text, reach)
     ids = dict.fromkeys([*question.nearest, *question.others, *_named(library, names, reach)])
-    entries = _read_entries(library, ids)
-    row_ids, vectors = library.vectors_by_id(entries)
-    entries = {row_id: entries[row_id] for row_id in row_ids.tolist()}
+    bodies = library.graph_tables().entries(sorted(ids))
+    row_ids, vectors = library.vectors_by_id(bodies)
+    entries = EntryRows.read([bodies[row_id] for row_id in row_ids.tolist()])
     words, size = _count_words(library, question.text), library.num_passages
-    index = _build(library, entries, names, words, size)
+    index = _build(library, row_ids, entries, names, words, size)
     cosines = (question.vectors @ vectors.T).astype(np.float64)
     seeds = np.argsort(-_local(index, question, cosines, settings), kind="stable")[: settings.num_seeds]
-    neighbours, counts = _neighbours(library, [entries[index.row_ids[row]] for row in seeds.tolist()], settings, reach)
-    new = _read_entries(library, (row_id for row_id in neighbours if row_id not in entries))
-    index = _build(library, entries | new, Names(names.keys, {**counts, **names.counts}), words, size)
+    neighbours, counts = _neighbours(library, entries, seeds.tolist(), settings, reach)
+    new = library.graph_tables().entries(sorted(set(neighbours) - set(bodies)))
+    row_ids = np.concatenate([row_ids, np.fromiter(new, dtype=np.int64, count=len(new))])
+    entries += EntryRows.read(list(new.values()))
+    index = _build(library, row_ids, entries, Names(names.keys, {**counts, **names.counts}), words, size)
     return _with_strongest(library, question, index, cosines, settings, reach)
 
 
@@ -165,27 +168,17 @@ def _listed(
 
 
 def _neighbours(
-    library: Library, seeds: Sequence[GraphEntry], settings: GraphSettings, reach: Reach
+    library: Library, entries: EntryRows, seeds: Sequence[int], settings: GraphSettings, reach: Reach
 ) -> tuple[list[int], dict[int, int]]:
     """Row ids that a name of a seed leads to, and the numbers of passages of those names."""
     tables = library.graph_tables()
-    named = sorted({key for seed in seeds for keys in (seed.mentions, seed.titles) for key in keys.tolist()})
+    mentioned = {key for seed in seeds for key in entries.mentions[seed].tolist()}
+    named = sorted(mentioned.union(*(entries.titles[seed].tolist() for seed in seeds)))
     counts = tables.counts(named, settings.max_shared + 1)
     shared = [key for key, count in counts.items() if 1 < count <= settings.max_shared]
     # A title that one passage alone holds is that of the seed.
-    mentions = {key for seed in seeds for key in seed.mentions.tolist() if counts.get(key, 0) > 1}
-    return list(dict.fromkeys(_listed(library, sorted(mentions), shared, reach.titled, settings.max_shared))), counts
-
-
-def _read_entries(library: Library, ids: Iterable[int]) -> dict[int, GraphEntry]:
-    bodies = library.graph_tables().entries(sorted(ids))
-    entries = {}
-    for row_id, body in bodies.items():
-        try:
-            entries[row_id] = GraphEntry.from_bytes(body)
-        except ValueError:  # a check repairs it; the passage is found without its names
-            entries[row_id] = GraphEntry.of((), (), ())
-    return entries
+    mentions = sorted(key for key in mentioned if counts.get(key, 0) > 1)
+    return list(dict.fromkeys(_listed(library, mentions, shared, reach.titled, settings.max_shared))), counts
 
 
 def _count_words(library: Library, question: str) -> Words:
@@ -195,35 +188,32 @@ def _count_words(library: Library, question: str) -> Words:
     return Words({stem: key for stem, key in keys.items() if key in counts}, counts)
 
 
-def _build(library: Library, entries: Mapping[int, GraphEntry], names: Names, words: Words, size: int) -> GraphIndex:
+def _build(library: Library, row_ids: RowIds, entries: EntryRows, names: Names, words: Words, size: int) -> GraphIndex:
     """The index of these passages of a library of ``size``.
 
     Of names it has those that are counted, since no other can link anything.
     """
-    row_ids = np.fromiter(entries, dtype=np.int64, count=len(entries))
     passages = PassageRows(library, row_ids.tolist())
     known, counts = _sorted_counts(words.counts)
-    matrices = _build_matrices(list(entries.values()), passages, names, size)
+    matrices = _build_matrices(entries, passages, names, size)
     return GraphIndex(
         passages,
-        np.zeros((len(entries), 0), np.float32),
+        np.zeros((len(row_ids), 0), np.float32),
         matrices,
-        _build_rows(known, [entry.words for entry in entries.values()]).tocsc(),
+        _build_rows(known, entries.words).tocsc(),
         {stem: int(np.searchsorted(known, key)) for stem, key in words.keys.items()},
         np.log1p(size / (1 + counts)),
         row_ids,
     )
 
 
-def _build_matrices(
-    entries: Sequence[GraphEntry], passages: PassageRows, names: Names, size: int
-) -> NeighbourhoodMatrices:
+def _build_matrices(entries: EntryRows, passages: PassageRows, names: Names, size: int) -> NeighbourhoodMatrices:
     keys, counts = _sorted_counts(names.counts)
     return NeighbourhoodMatrices(
         (),
         {name: int(np.searchsorted(keys, key)) for name, key in names.keys.items()},
-        _build_rows(keys, [entry.mentions for entry in entries]),
-        _build_rows(keys, [entry.titles for entry in entries]),
+        _build_rows(keys, entries.mentions),
+        _build_rows(keys, entries.titles),
         csr_matrix((len(keys), len(keys))),
         keys=keys,
         counts=counts,
@@ -237,9 +227,9 @@ def _sorted_counts(counts: Mapping[int, int]) -> tuple[Keys, Scores]:
     return keys, np.array([counts[key] for key in keys.tolist()], dtype=np.float64)
 
 
-def _build_rows(keys: Keys, rows: Sequence[Keys]) -> csr_matrix:
-    """``[len(rows), len(keys)]`` of ones where a row holds a key; ``keys`` are ascending."""
-    held = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+def _build_rows(keys: Keys, rows: Ragged) -> csr_matrix:
+    """``[N, len(keys)]`` of ones where a row holds a key; ``keys`` are ascending."""
+    held = rows.values
     # Few of the numbers are among the keys: a table by their last bits tells most of the others apart at once.
     has_bits = np.zeros(_TABLE_SIZE, dtype=bool)
     has_bits[keys & (_TABLE_SIZE - 1)] = True
@@ -247,8 +237,8 @@ def _build_rows(keys: Keys, rows: Sequence[Keys]) -> csr_matrix:
     columns = np.searchsorted(keys, held[likely])
     is_known = keys[np.minimum(columns, len(keys) - 1)] == held[likely] if len(keys) else np.zeros(0, dtype=bool)
     columns, known = columns[is_known], likely[is_known]
-    ends = np.searchsorted(known, np.concatenate([[0], np.cumsum([len(row) for row in rows])]))
-    return csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(rows), len(keys)))
+    ends = np.searchsorted(known, rows.ends)
+    return csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(rows.ends) - 1, len(keys)))
 
 
 class PassageRows(Sequence[Passage]):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,3 +63,35 @@ def test_half_precision_is_not_packed() -> None:
     model.encode = lambda texts, **settings: np.zeros((len(texts), 6), np.float32)
     assert not pack(model)
     assert type(model.second[1]) is torch.nn.Linear
+
+
+CACHES = """
+import re, sys
+from pathlib import Path
+import torch
+from rag.models import packed
+
+def anonymous_mib():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+if sys.argv[1] == "bounded":
+    packed.bound_caches()
+layer = packed.PackedLinear(torch.nn.Linear(384, 1536))
+with torch.inference_mode():
+    layer(torch.zeros(1, 384))
+    before = anonymous_mib()
+    for rows in range(2, 300):
+        layer(torch.zeros(rows, 384))
+print(anonymous_mib() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the memory of a process")
+@pytest.mark.skipif(not torch._C._has_mkldnn, reason="this PyTorch was built without oneDNN")
+def test_texts_of_many_lengths_leave_little_behind() -> None:
+    environ = {key: value for key, value in os.environ.items() if "CACHE_CAPACITY" not in key}
+    grown = {
+        kind: float(subprocess.check_output([sys.executable, "-c", CACHES, kind], env=environ, text=True))
+        for kind in ("bounded", "unbounded")
+    }
+    assert grown["bounded"] < grown["unbounded"] / 2, grown

@@ -8,19 +8,31 @@ The wheels of torch, faiss and scikit-learn bring GNU's libgomp. Its waiting thr
 sleep, which is some ten milliseconds. On a busy machine the thread that they wait for needs the very processor on
 which they spin, and every parallel region pays for it. :data:`SPIN_COUNT` bounds the spin: long enough to bridge the
 gap between two operations of a model, short enough to cost little. ``benchmarks/threads.py`` measures both sides.
+numpy's and scipy's OpenBLAS has threads of its own. After each product they spin for some 30 milliseconds, which kept a
+whole processor busy for nothing during a search; :data:`_BLAS_TIMEOUT` bounds that.
+
+Work that takes a few milliseconds gains nothing from a second thread and pays for waking it: :func:`one_thread`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Container, MutableMapping
+from collections.abc import Container, Iterator, MutableMapping
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 # Turns of libgomp's waiting loop before a thread sleeps.
 SPIN_COUNT = 10_000
 # The same for Intel's and LLVM's libraries, which vLLM may preload: milliseconds, the shortest wait but none.
 _BLOCKTIME_MS = 1
+# OpenBLAS's threads sleep after 2 to the power of this many ticks of the processor's clock.
+_BLAS_TIMEOUT = 16
 
 
 def configure_threads(environ: MutableMapping[str, str] = os.environ) -> None:
@@ -31,6 +43,7 @@ def configure_threads(environ: MutableMapping[str, str] = os.environ) -> None:
     limit = available_cpus()
     if limit < _num_cpus():
         environ.setdefault("OMP_NUM_THREADS", str(limit))
+    environ.setdefault("OPENBLAS_THREAD_TIMEOUT", str(_BLAS_TIMEOUT))
     if "OMP_WAIT_POLICY" not in environ:
         environ.setdefault("GOMP_SPINCOUNT", str(SPIN_COUNT))
         environ.setdefault("KMP_BLOCKTIME", str(_BLOCKTIME_MS))
@@ -54,6 +67,24 @@ def num_threads(environ: MutableMapping[str, str] = os.environ) -> int:
     """Threads of one numerical operation: ``OMP_NUM_THREADS``, or else :func:`available_cpus`."""
     explicit = environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(explicit) if explicit.isdecimal() and int(explicit) > 0 else available_cpus()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it, what this thread starts in OpenMP (torch, faiss) stays in this thread; other threads keep theirs.
+
+    The libraries must be loaded before: one that comes later starts as many threads as it likes.
+    """
+    with _openmp_libraries(tuple(name for name in ("torch", "faiss") if name in sys.modules)).limit(limits=1):
+        yield
+
+
+@cache
+def _openmp_libraries(modules: tuple[str, ...]) -> ThreadpoolController:
+    """The OpenMP libraries that are loaded with ``modules``; looking for them takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="openmp")
 
 
 def available_cpus() -> int:

@@ -31,7 +31,7 @@ _WAIT_S = 15.0
 # rows by id scan a whole table.
 _SETTINGS = (
     "SET hnsw.iterative_scan = strict_order; SET hnsw.ef_search = 200; "
-    "SET ivfflat.iterative_scan = relaxed_order; SET ivfflat.probes = 40; SET random_page_cost = 1.1"
+    "SET ivfflat.iterative_scan = relaxed_order; SET ivfflat.probes = 75; SET random_page_cost = 1.1"
 )
 # Servers before version 14 have no such setting.
 _NO_TIMEOUT = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"

@@ -73,12 +73,14 @@ def test_what_is_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_num_cpus", lambda: 8)
     monkeypatch.setattr(threads, "cpu_quota", lambda: 2.0)
     environ = {"OMP_NUM_THREADS": "5,2", "GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "200"}
+    environ["OPENBLAS_THREAD_TIMEOUT"] = "9"
     configure_threads(environ)
-    assert environ == {"OMP_NUM_THREADS": "5,2", "GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "200"}
+    assert list(environ.values()) == ["5,2", "7", "200", "9"]
     assert num_threads(environ) == 5
     passive = {"OMP_WAIT_POLICY": "PASSIVE"}
     configure_threads(passive)
-    assert passive == {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "2"}
+    assert "GOMP_SPINCOUNT" not in passive
+    assert passive["OMP_NUM_THREADS"] == "2"
 
 
 def test_the_command_and_an_engine_set_them_before_torch(tmp_path: Path) -> None:
@@ -121,3 +123,28 @@ def test_torch_takes_them() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=shown, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
     assert f"GOMP_SPINCOUNT = '{threads.SPIN_COUNT}'" in done.stderr
+
+
+@pytest.mark.real
+def test_one_thread_is_of_this_thread_alone() -> None:
+    """In a process of its own: another thread keeps its number, and the number comes back, whatever happens."""
+    code = (
+        "import faiss, torch\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from rag.core.process.threads import one_thread\n"
+        "def counts(): return torch.get_num_threads(), faiss.omp_get_max_threads()\n"
+        "with ThreadPoolExecutor(1) as pool:\n"
+        "    print(counts(), pool.submit(counts).result())\n"
+        "    try:\n"
+        "        with one_thread():\n"
+        "            print(counts(), pool.submit(counts).result())\n"
+        "            raise KeyError\n"
+        "    except KeyError:\n"
+        "        print(counts(), pool.submit(counts).result())\n"
+    )
+    environ = os.environ | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    before, within, after = done.stdout.splitlines()
+    all_threads = before.partition(") ")[2]
+    assert all_threads.endswith(", 2)")  # torch bounds its own by the cores of the machine
+    assert [before, within, after] == [f"{all_threads} {all_threads}", f"(1, 1) {all_threads}", before]

@@ -24,6 +24,7 @@ from rag.engine import Engine
 from rag.library.base import Staged
 from rag.library.postgres.address import Address
 from rag.library.postgres.catalog import PostgresCatalog
+from rag.library.postgres.dense import training_mib
 from rag.library.postgres.library import PostgresLibrary
 from rag.library.question_store import NewItem
 from rag.library.sqlite.library import SqliteLibrary
@@ -231,9 +232,11 @@ def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyP
         db.execute("SET LOCAL enable_seqscan = off")
         plan = "\n".join(row[0] for row in db.execute(
             "EXPLAIN SELECT p.id FROM passages p JOIN documents d ON d.id = p.document AND d.is_live "
-            "ORDER BY p.vector::vector(32) <#> %s::vector(32) LIMIT 10", (queries[0],)))  # fmt: skip
+            "ORDER BY p.vector::halfvec(32) <#> %s::vector::halfvec(32) LIMIT 10", (queries[0],)))  # fmt: skip
     assert "passages_by_vector" in plan
     indexed = library.dense_index().search(queries, 10)
+    candidates = library.dense_index().candidates(queries, 10)
+    assert [set(row) for row in candidates] == [{i for i, _ in hits} for hits in indexed]
     recall = np.mean([len({i for i, _ in hits} & set(row)) / 10 for hits, row in zip(indexed, expected, strict=True)])
     assert recall >= 0.97
     size = int(library.meta("indexed_passages") or 0)
@@ -245,6 +248,25 @@ def test_nearest_is_exact_then_indexed(address: str, monkeypatch: pytest.MonkeyP
     library.remove(["a", "c", "d"])
     publish(library, staged("b", "vectors of another length"))
     assert len(library.dense_index().search(np.ones((1, 2), dtype=np.float32), 10)[0]) == 1
+
+
+@pytest.mark.real
+def test_an_index_of_an_earlier_version_is_searched(address: str) -> None:
+    """It holds whole vectors, and no fact says so."""
+    library = PostgresLibrary.open(address)
+    vectors = np.eye(16, dtype=np.float32)
+    publish(library, _document("a", vectors))
+    with library.database.transaction() as db:
+        db.execute("INSERT INTO meta VALUES ('indexed_dimension', '16')")
+        db.execute("CREATE INDEX passages_by_vector ON passages USING ivfflat ((vector::vector(16)) vector_ip_ops)")
+    first = int(library.live_ids()[0][0])
+    assert [hits[0] for hits in library.dense_index().search(vectors, 1)] == [(first + row, 1.0) for row in range(16)]
+
+
+def test_memory_for_the_lists_is_what_pgvector_asks_for() -> None:
+    """What pgvector 0.8.5 named when it had less, for 100,000 halves of 384 dimensions: 104 and 1,079 MB."""
+    assert 104 < training_mib(632, 100_000, 384) < 300
+    assert 1079 < training_mib(2500, 100_000, 384) < 1500
 
 
 def _document(name: str, vectors: Any) -> Staged:
