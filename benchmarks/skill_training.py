@@ -10,6 +10,7 @@ import torch
 from benchmarks.progress import Progress
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.training.packing import Tokens
+from rag.skills.training.objectives import ReplyObjective
 from rag.skills.training.settings import Training
 from rag.skills.training.trainer import SkillTrainer
 
@@ -28,7 +29,8 @@ def measure_training(
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         examples = random_examples(max(8, _NUM_STEPS * size // _MEAN_TOKENS))
-        trained = SkillTrainer(generator.model, Training(step_tokens=size, num_checks=1)).train(examples, examples[:2])
+        trainer = SkillTrainer(generator.model, Training(step_tokens=size, num_checks=1))
+        trained = trainer.train(examples, examples[:2], ReplyObjective())
         figures[str(size)] = {
             "tokens_per_s": trained.num_tokens / trained.seconds,
             "examples_per_s": len(examples) / trained.seconds,

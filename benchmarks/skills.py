@@ -1,6 +1,7 @@
 """What the reader changes: right answers, refusals, names of the wrong passage, and memory.
 
-    python benchmarks/skills.py [--quick] [--model NAME] [--skill NAME] [--sets NAME ...] [--pairs N] [--data FOLDER]
+    python benchmarks/skills.py [--quick] [--model NAME] [--skill NAME] [--sets NAME ...] [--methods NAME ...]
+        [--pairs N] [--data FOLDER]
 
 Every set is asked in three arms: the passage agrees with the common answer, contradicts it, or belongs to another
 question; each with and without the reader, by plain decoding and by adacad. ``squad2`` asks about the articles that the
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--model", default="default", help="generator")
     parser.add_argument("--skill", default="reader", help="the reader: a name or a folder")
     parser.add_argument("--sets", nargs="*", default=[*SETS, "squad2", "closed_book"], help="what to measure")
+    parser.add_argument("--methods", nargs="*", help="rows of the tables of pairs, such as reader product; default all")
     parser.add_argument("--pairs", type=int, default=250, help="most pairs of a set")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     args = parser.parse_args()
@@ -75,17 +77,20 @@ def main() -> None:
     console, results = Console(width=132), {}
     num_pairs, names = (24, ["nq_synth", "squad2"]) if args.quick else (args.pairs, args.sets)
     methods = build_methods(args.skill, with_adacad=not args.quick)
+    if unknown := set(args.methods or ()) - set(methods):
+        raise SystemExit(f"no method {', '.join(sorted(unknown))}; expected some of {', '.join(methods)}")
+    methods = {name: settings for name, settings in methods.items() if not args.methods or name in args.methods}
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
             if name in SETS:
                 pairs = write_pairs(args.data, name, num_pairs, Path(scratch))
                 results[name] = measure_pairs(pairs, args.model, methods, Path(scratch) / name)
                 show(console, name, results[name])
-    bench = Bench(args.model, args.skill)
-    if "squad2" in names:
+    bench = Bench(args.model, args.skill) if {"squad2", "closed_book"} & set(names) else None
+    if bench and "squad2" in names:
         results["squad2"] = bench.squad2(args.data, 30 if args.quick else 160)
         show(console, "squad2: articles that were not learnt", results["squad2"])
-    if "closed_book" in names:
+    if bench and "closed_book" in names:
         results["closed_book"] = bench.closed_book()
         show(console, "closed book", results["closed_book"])
     print(json.dumps(results))

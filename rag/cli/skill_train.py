@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,9 @@ from rag.cli.options import ModelName, SettingsFile
 if TYPE_CHECKING:
     from rag.core.settings.config import Config
     from rag.generation.transformers.generator import TransformersGenerator
-    from rag.skills.training.make import Made, Material
+    from rag.skills.store import SkillStore
+    from rag.skills.training.make import Made, Material, Order
+    from rag.skills.training.stages import Watch
 
 _NUM_EXAMPLES = {"cpu": 3000, "cuda": 40000}
 _STEP_TOKENS = {"cpu": 2048, "cuda": 32768}
@@ -53,7 +56,18 @@ def train(
         int | None,
         typer.Option("--examples", min=100, help="Examples to learn from; 3000 on a CPU, 40000 on a GPU."),
     ] = None,
-    rank: Annotated[int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter.")] = 16,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            "--prefer",
+            metavar="SKILL",
+            help="Go on from this reader, a name or a folder: it reads the examples, and learns to prefer the right "
+            "replies to its own wrong ones.",
+        ),
+    ] = None,
+    rank: Annotated[
+        int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter; with --prefer that of the old one.")
+    ] = 16,
     seed: Annotated[int, typer.Option("--seed", help="Of the examples, their order and the first adapter.")] = 0,
     folder: Annotated[
         Path | None, typer.Option("-o", "--out", help="Keep it in this folder, not among this machine's skills.")
@@ -69,13 +83,27 @@ def train(
     listed and left out. A run that was killed goes on where it was. The skill is used without being asked for if it
     was measured to be better.
 
+    With --prefer a reader that exists is trained further, on what it gets wrong. The new one needs a name of its own,
+    unless the old one came with the package.
+
     concord skill train reader --data rows.jsonl --data-license "CC BY-SA 4.0"
+
+    concord skill train reader --data rows.jsonl --prefer reader
     """
+    from rag.core.errors import InputError
+    from rag.skills.card import READER
+    from rag.skills.training.make import Order
+    from rag.skills.training.settings import Training
+
     with errors_to_exit():
+        if prefer is not None and kind != READER:
+            raise InputError(f"--prefer with kind {kind!r}; a preference stage trains a reader further")
         settings, material, problems = _gather(config, model, data or [], data_license or [], from_library or [], kind)
         for problem in problems:
             say(f"left out: {problem}", "yellow")
-        made = _make(settings, material, kind, name or kind, examples, rank, seed, folder, license)
+        training = Training(rank=rank, alpha=2.0 * rank, seed=seed)
+        order = Order(kind, name or kind, settings.model, examples or 0, license, training)
+        made = _make(settings, material, order, folder, prefer)
     _report(made)
     if problems:
         raise typer.Exit(1)
@@ -128,60 +156,76 @@ def _library_passages(place: Path) -> Iterator[tuple[str, str, str]]:
                 yield passage.doc_id, passage.title, passage.text
 
 
-def _make(
-    config: Config,
-    material: Material,
-    kind: str,
-    name: str,
-    examples: int | None,
-    rank: int,
-    seed: int,
-    folder: Path | None,
-    license: str,
-) -> Made:
+def _make(config: Config, material: Material, order: Order, folder: Path | None, prefer: str | None) -> Made:
+    """Complete the order by what the model and its device say, and carry it out."""
     from rag.skills.store import SkillStore, skills_folder
-    from rag.skills.training.make import Order, Watch, make_skill
-    from rag.skills.training.settings import Training
+    from rag.skills.training.make import make_skill
 
     generator = _load(config)
     device = "cuda" if generator.model.device.type == "cuda" else "cpu"
-    training = Training(rank=rank, alpha=2.0 * rank, step_tokens=_STEP_TOKENS[device], seed=seed)
-    order = Order(kind, name, config.model, examples or _NUM_EXAMPLES[device], license, training)
-    store = SkillStore(folder or skills_folder(config.cache_dir))
-    with _progress() as show:
-        return make_skill(generator, material, order, store, Watch(lambda text: say(text, "dim"), show))
+    training = replace(order.training, step_tokens=_STEP_TOKENS[device])
+    order = replace(order, num_examples=order.num_examples or _NUM_EXAMPLES[device], training=training)
+    store = SkillStore(skills_folder(config.cache_dir))
+    if prefer is not None:
+        order = _go_on(order, prefer, store, generator)
+    with _progress() as watch:
+        return make_skill(generator, material, order, SkillStore(folder) if folder else store, watch)
+
+
+def _go_on(order: Order, prefer: str, store: SkillStore, generator: TransformersGenerator) -> Order:
+    """The order of a preference stage, from the skill that is named so."""
+    from rag.core.errors import InputError
+    from rag.models.fingerprint import model_fingerprint
+    from rag.skills.choose import choose_skill
+    from rag.skills.data.examples import PREFERENCE_RECIPE
+
+    start = choose_skill(prefer, store, model_fingerprint(generator.model), order.model_name)
+    if start is None:
+        raise InputError(f"--prefer {prefer} names no skill; give a reader's name or folder, see 'concord skill ls'")
+    return replace(order, start=start, recipe=PREFERENCE_RECIPE, training=order.training.for_preferences())
 
 
 def _load(config: Config) -> TransformersGenerator:
     from rag.core.errors import ModelError
     from rag.generation.load import load_generator
+    from rag.models.loading import resolve_device
     from rag.patches.base_model import is_trainable
+    from rag.patches.training.twin import multiplies_bfloat16
 
-    generator = load_generator(config.model_copy(update={"engine": "transformers"}))
+    dtype = config.dtype
+    if dtype == "auto" and resolve_device(config.device) == "cpu" and multiplies_bfloat16():
+        say("Computing in bfloat16, which this processor multiplies faster; CONCORD_DTYPE=float32 does not", "dim")
+        dtype = "bfloat16"
+    generator = load_generator(config.model_copy(update={"engine": "transformers", "dtype": dtype}))
     if not is_trainable(generator):
         raise ModelError(f"model {config.model!r} cannot be trained; skills need a model that transformers loads")
     return generator
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int, float], None]]:
-    """A bar with the loss beside it."""
+def _progress() -> Iterator[Watch]:
+    """Lines of what is being done, and a bar with the loss beside it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from rag.skills.training.stages import Watch
+
     columns: tuple[Any, ...] = (
-        TextColumn("training"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}"),
+        TextColumn("{task.fields[loss]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err) as bar:
-        task = bar.add_task("training", total=None, loss="-", start=True, visible=False)
+        task = bar.add_task("training", total=None, loss="", start=True, visible=False)
 
-        def show(step: int, total: int, loss: float) -> None:
-            bar.update(task, completed=step, total=total, loss=f"{loss:.3f}", visible=True)
+        def count(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total, loss="", visible=True)
 
-        yield show
+        def step(done: int, total: int, loss: float) -> None:
+            bar.update(task, description="training", completed=done, total=total, loss=f"loss {loss:.3f}", visible=True)
+
+        yield Watch(lambda text: say(text, "dim"), count, step)
 
 
 def _report(made: Made) -> None:

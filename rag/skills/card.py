@@ -50,7 +50,9 @@ class SkillCard:
         sources: the data, with licences.
         license: of the weights.
         seed: of the training.
-        before, after: figures of the base model and of the skill, by name.
+        before, after: figures by name: of the base model, or of the skill that a preference stage started from, and of
+            this skill.
+        started_from: ``sha256`` of the skill that a preference stage started from; empty where there was none.
         is_default: it was measured to be better than the base model, and is used without being asked for.
         created: ISO 8601.
         sha256: of the weights' file.
@@ -69,6 +71,7 @@ class SkillCard:
     seed: int = 0
     before: Mapping[str, float] = field(default_factory=dict)
     after: Mapping[str, float] = field(default_factory=dict)
+    started_from: str = ""
     is_default: bool = False
     created: str = ""
     sha256: str = ""
@@ -82,11 +85,16 @@ class SkillCard:
     @property
     def key(self) -> str:
         """The name of its folder: its name and the beginning of its model's fingerprint."""
-        return f"{self.name}-{self.base[:8]}"
+        return skill_key(self.name, self.base)
 
     def to_json(self) -> str:
         """The text of ``skill.json``."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+
+def skill_key(name: str, base: str) -> str:
+    """The name of a skill's folder, by its own name and its model's fingerprint."""
+    return f"{name}-{base[:8]}"
 
 
 def check_name(name: str) -> None:

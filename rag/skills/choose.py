@@ -46,9 +46,10 @@ def choose_skill(wanted: str, store: SkillStore, base: str, base_name: str, kind
 
 
 def find_default(store: SkillStore, base: str, kind: str = READER) -> Skill | None:
-    """The skill of a kind that is used without being asked for; the user's own comes before one that ships."""
-    fitting = (skill for skill in store.ls() if skill.card.kind == kind and skill.card.base == base)
-    return next((skill for skill in fitting if skill.card.is_default), None)
+    """The skill of a kind that is used without being asked for: the user's newest, or else one that ships."""
+    fitting = [skill for skill in store.ls() if skill.card.kind == kind and skill.card.base == base]
+    usable = [skill for skill in fitting if skill.card.is_default]
+    return max(usable, key=lambda skill: (not skill.is_shipped, skill.card.created), default=None)
 
 
 def may_answer(skill: Skill, model: str, kind: str) -> bool:

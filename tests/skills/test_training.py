@@ -22,6 +22,7 @@ from rag.skills.training.batches import pad, plan_batches
 from rag.skills.training.checkpoint import load_checkpoint
 from rag.skills.training.make import Material, Order, make_skill
 from rag.skills.training.measure import measure_judge
+from rag.skills.training.objectives import ReplyObjective
 from rag.skills.training.settings import Training
 from rag.skills.training.trainer import SkillTrainer
 from tests.skills.test_data import PASSAGES
@@ -50,7 +51,7 @@ def test_labels_are_the_tokens_that_follow() -> None:
 
 def test_the_held_out_loss_falls_and_the_model_stays_as_it_was(tiny: TransformersGenerator) -> None:
     before = {name: tensor.clone() for name, tensor in tiny.model.state_dict().items()}
-    trained = SkillTrainer(tiny.model, TRAINING).train(sequences(600, 1), sequences(40, 2))
+    trained = SkillTrainer(tiny.model, TRAINING).train(sequences(600, 1), sequences(40, 2), ReplyObjective())
     assert trained.losses[-1][1] < 0.9 * trained.losses[0][1]
     assert all(torch.equal(before[name], tensor) for name, tensor in tiny.model.state_dict().items())
     assert {name.rpartition(".")[2] for name in trained.tensors} == set(TRAINING.modules)
@@ -65,18 +66,18 @@ def test_a_run_that_was_killed_goes_on_where_it_was(
 ) -> None:
     monkeypatch.setattr("rag.skills.training.trainer._SAVE_EVERY_S", 0.0)
     examples, held_out, state = sequences(300, 1), sequences(20, 2), tmp_path / "state.ckpt"
-    whole = SkillTrainer(tiny.model, TRAINING).train(examples, held_out)
+    whole = SkillTrainer(tiny.model, TRAINING).train(examples, held_out, ReplyObjective())
 
     def kill(step: int, total: int, loss: float) -> None:
         if step == total // 2:
             raise Killed
 
     with pytest.raises(Killed):
-        SkillTrainer(tiny.model, TRAINING).train(examples, held_out, state=state, key="k", show=kill)
+        SkillTrainer(tiny.model, TRAINING).train(examples, held_out, ReplyObjective(), state=state, key="k", show=kill)
     assert load_checkpoint(state, "another run") is None
     steps: list[int] = []
     resumed = SkillTrainer(tiny.model, TRAINING).train(
-        examples, held_out, state=state, key="k", show=lambda step, total, loss: steps.append(step)
+        examples, held_out, ReplyObjective(), state=state, key="k", show=lambda step, total, loss: steps.append(step)
     )
     assert steps[0] > 1
     for name, (a, b) in whole.tensors.items():
@@ -92,7 +93,7 @@ def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_ends_the_run(tiny: TransformersGenerator) -> None:
     training = Training(rank=4, alpha=1e30, step_tokens=200, learning_rate=1e30)
     with pytest.raises(ModelError, match=r"no number|not fallen"):
-        SkillTrainer(tiny.model, training).train(sequences(100, 1), sequences(10, 2))
+        SkillTrainer(tiny.model, training).train(sequences(100, 1), sequences(10, 2), ReplyObjective())
 
 
 def test_a_skill_is_made_measured_and_kept_with_its_card(tiny: TransformersGenerator, tmp_path: Path) -> None:
@@ -120,6 +121,7 @@ def test_the_command_names_what_is_missing(tmp_path: Path) -> None:
         (["reader"], "--data"),
         (["writer", "--data", str(path)], "reader or judge"),
         (["reader", "--data", str(path)], "question, answers, text"),
+        (["judge", "--data", str(path), "--prefer", "reader"], "trains a reader further"),
         (["reader", "--data", str(tmp_path / "none")], "no data at"),
     ):
         result = CliRunner().invoke(app, ["skill", "train", *arguments])

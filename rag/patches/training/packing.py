@@ -27,6 +27,11 @@ class Tokens:
     ids: tuple[int, ...]
     first_learnt: int
 
+    @property
+    def num_learnt(self) -> int:
+        """Tokens that are learnt."""
+        return len(self.ids) - self.first_learnt
+
 
 @dataclass(frozen=True)
 class Pack:

@@ -45,6 +45,10 @@ def training_dtype(model: Any, *, is_fast: bool) -> torch.dtype | None:
 
     Native products are about four times as fast as those in float32. What learns stays in float32.
     """
-    has_native = torch.cpu.get_capabilities().get("avx512_bf16", False)
     is_plain = model.device.type == "cpu" and next(model.parameters()).dtype == torch.float32
-    return torch.bfloat16 if is_fast and is_plain and has_native else None
+    return torch.bfloat16 if is_fast and is_plain and multiplies_bfloat16() else None
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has products of bfloat16 of its own."""
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

@@ -34,12 +34,14 @@ class Example:
         question: as asked.
         passages: best first, as the engine puts them into the prompt.
         reply: the answer in a few words, or that the documents do not say.
+        original: the answer before the passage was altered; empty for the other kinds.
     """
 
     kind: ExampleKind
     question: str
     passages: tuple[Passage, ...]
     reply: str
+    original: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class Recipe:
     )
     written: float = 0.4
     max_passages: int = 3
+
+
+# Of a preference stage: answers are in question more than refusals are, which were learnt before.
+PREFERENCE_RECIPE = Recipe({"agreeing": 0.35, "altered": 0.35, "foreign": 0.15, "open": 0.05, "among": 0.1})
 
 
 class Maker:
@@ -100,7 +106,7 @@ class Maker:
         match kind:
             case "altered":
                 changed = alter(row, self._pools, rng)
-                return _single(kind, restyle(changed, rng)) if changed else None
+                return _single(kind, restyle(changed, rng), original=reply(row)) if changed else None
             case "foreign":
                 other = self._foreign(row, rng)
                 return _single(kind, restyle(Row(other.document, other.title, other.text, row.question), rng))
@@ -147,10 +153,10 @@ def reply(row: Row) -> str:
     return sorted(standing, key=len)[(len(standing) - 1) // 2] if standing else NOT_STATED
 
 
-def _single(kind: ExampleKind, row: Row) -> Example | None:
+def _single(kind: ExampleKind, row: Row, original: str = "") -> Example | None:
     if len(row.text) > _MAX_CHARACTERS:
         return None
-    return Example(kind, row.question, (_passage(row, row.text),), reply(row))
+    return Example(kind, row.question, (_passage(row, row.text),), reply(row), original)
 
 
 def _passage(row: Row, text: str) -> Passage:

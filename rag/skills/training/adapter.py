@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,11 +18,13 @@ from rag.skills.training.settings import Training
 class SkillAdapter:
     """``y = W x + (alpha / rank) B A x`` on every chosen layer of every block.
 
-    ``A`` begins uniform in +-1/sqrt(in), ``B`` at 0. Both are float32, whatever the model computes in.
+    ``A`` begins uniform in +-1/sqrt(in), ``B`` at 0, or both where an earlier training left them. Both are float32,
+    whatever the model computes in.
 
     Args:
         model: a :func:`rag.patches.training.twin.frozen_twin`.
         training: rank, alpha, modules and seed.
+        start: an adapter to go on from, all scales multiplied in; its ranks and layers are taken.
 
     Raises:
         ModelError: the model has no layer of these names.
@@ -30,17 +32,16 @@ class SkillAdapter:
     Source: Hu et al. 2021 (LoRA), eq. 3.
     """
 
-    def __init__(self, model: Any, training: Training) -> None:
+    def __init__(self, model: Any, training: Training, start: Tensors | None = None) -> None:
         self._scale = training.alpha / training.rank
-        generator = torch.Generator().manual_seed(training.seed)
         self._pairs: dict[str, tuple[nn.Parameter, nn.Parameter]] = {}
         self._hooks = []
-        for name, layer in find_layers(model, training.modules).items():
-            start = torch.rand(training.rank, layer.in_features, generator=generator) * 2 - 1
-            a = nn.Parameter((start / math.sqrt(layer.in_features)).to(layer.weight.device))
-            b = nn.Parameter(a.new_zeros(layer.out_features, training.rank))
-            self._pairs[name] = (a, b)
-            self._hooks.append(layer.register_forward_hook(self._hook(a, b)))
+        layers = find_layers(model, training.modules if start is None else {name.rpartition(".")[2] for name in start})
+        tensors = self._unscale(start) if start is not None else _begin(layers, training)
+        for name, (a, b) in tensors.items():
+            device = layers[name].weight.device
+            self._pairs[name] = pair = nn.Parameter(a.to(device)), nn.Parameter(b.to(device))
+            self._hooks.append(layers[name].register_forward_hook(self._hook(*pair)))
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -59,9 +60,9 @@ class SkillAdapter:
         }
 
     def state(self) -> dict[str, Tensor]:
-        """All numbers, for a checkpoint."""
+        """A copy of all numbers, for a checkpoint."""
         return {
-            f"{name}.{side}": tensor.detach().cpu()
+            f"{name}.{side}": tensor.detach().to("cpu", copy=True)
             for name, pair in self._pairs.items()
             for side, tensor in zip("ab", pair, strict=True)
         }
@@ -73,6 +74,10 @@ class SkillAdapter:
                 for side, tensor in zip("ab", pair, strict=True):
                     tensor.copy_(state[f"{name}.{side}"])
 
+    def _unscale(self, tensors: Tensors) -> dict[str, tuple[Tensor, Tensor]]:
+        """``A`` and ``B`` as they are trained, in tensors of their own."""
+        return {name: (a.float() / self._scale, b.float().clone()) for name, (a, b) in tensors.items()}
+
     def _hook(self, a: Tensor, b: Tensor) -> Callable[..., Tensor]:
         def add(module: nn.Module, args: Sequence[Tensor], output: Tensor) -> Tensor:
             x = args[0]
@@ -81,7 +86,19 @@ class SkillAdapter:
         return add
 
 
-def find_layers(model: Any, modules: Sequence[str]) -> dict[str, nn.Linear]:
+def _begin(layers: Mapping[str, nn.Linear], training: Training) -> dict[str, tuple[Tensor, Tensor]]:
+    """``A`` at random and ``B`` at 0, by layer."""
+    generator = torch.Generator().manual_seed(training.seed)
+    return {
+        name: (
+            (torch.rand(training.rank, layer.in_features, generator=generator) * 2 - 1) / math.sqrt(layer.in_features),
+            torch.zeros(layer.out_features, training.rank),
+        )
+        for name, layer in layers.items()
+    }
+
+
+def find_layers(model: Any, modules: Collection[str]) -> dict[str, nn.Linear]:
     """The linear layers with these last names, by full name.
 
     Raises:

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rag.core.errors import InputError
 from rag.generation.adapters.adapter import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.models.fingerprint import model_fingerprint
-from rag.skills.card import JUDGE, READER, SkillCard, SkillSource
+from rag.skills.card import JUDGE, READER, SkillCard, SkillSource, skill_key
 from rag.skills.data.examples import Example, Maker, Recipe
 from rag.skills.data.gather import split, write_rows
 from rag.skills.data.judging import Judgement, JudgementMaker
 from rag.skills.data.rows import Row
 from rag.skills.store import Skill, SkillStore
 from rag.skills.training.measure import is_better, measure_judge, measure_reader
-from rag.skills.training.settings import Training
-from rag.skills.training.tokens import tokenize
-from rag.skills.training.trainer import SkillTrainer, Trained
+from rag.skills.training.settings import Preferring, Training
+from rag.skills.training.stages import PreferenceStage, ReplyStage, Stage, Watch
+from rag.skills.training.trainer import Trained
 
 _MIN_ROWS = 40
 _NUM_HELD_OUT, _NUM_MEASURED = 120, 240
-# Prompts beyond this would make a step of a small machine too large; so long a passage teaches nothing more.
-_MAX_TOKENS = 900
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,8 @@ class Order:
         license: of the weights.
         training: the numbers of the training.
         recipe: how much of each kind of example.
+        start: a reader to go on from, by a preference stage; without one a skill is trained anew.
+        preferring: the numbers of that stage.
     """
 
     kind: str
@@ -66,14 +67,8 @@ class Order:
     license: str = ""
     training: Training = field(default_factory=Training)
     recipe: Recipe = field(default_factory=Recipe)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What is told on the way: what is being done now, and each step with its loss."""
-
-    say: Callable[[str], None] = lambda text: None
-    step: Callable[[int, int, float], None] = lambda step, total, loss: None
+    start: Skill | None = None
+    preferring: Preferring = field(default_factory=Preferring)
 
 
 @dataclass(frozen=True)
@@ -87,13 +82,14 @@ class Made:
 def make_skill(
     generator: TransformersGenerator, material: Material, order: Order, store: SkillStore, watch: Watch | None = None
 ) -> Made:
-    """Train a skill for the generator's model, measure it before and after, and keep it.
+    """Train a skill for the generator's model, anew or from ``order.start``, measure it before and after, and keep it.
 
     A run that was killed goes on from its last checkpoint, if model, data and numbers are the same.
 
     Raises:
-        InputError: there is too little data.
+        InputError: there is too little data, or the skill would replace the one that it starts from.
         ModelError: the model cannot learn it, or the loss does not fall.
+        SkillError: the skill to start from is damaged.
         StorageError: the disk does not take the checkpoint or the skill.
     """
     watch = watch or Watch()
@@ -104,38 +100,57 @@ def make_skill(
         _draw(order, rows, number) for rows, number in ((learnt, order.num_examples), (held_out, _NUM_MEASURED))
     )
     base = model_fingerprint(generator.model)
-    watch.say("Measuring the model as it is")
-    before = _measure(generator, order.kind, checked, None)
-    watch.say("Training")
+    stage = _begin(generator, order, store.folder / skill_key(order.name, base))
+    watch.say("Measuring the skill as it is" if stage.start else "Measuring the model as it is")
+    before = _measure(generator, order.kind, checked, stage.start)
     state = store.folder / ".training" / f"{order.name}-{base[:8]}.ckpt"
-    tokens = [item for item in (tokenize(generator, example) for example in examples) if len(item.ids) <= _MAX_TOKENS]
-    trained = SkillTrainer(generator.model, order.training).train(
-        tokens,
-        [tokenize(generator, example) for example in checked[:_NUM_HELD_OUT]],
-        state=state,
-        key=_key(base, order, material),
-        show=watch.step,
-    )
+    trained = stage.train(examples, checked[:_NUM_HELD_OUT], state, _key(base, order, material), watch)
     watch.say("Measuring the skill")
     after = _measure(generator, order.kind, checked, Adapter.single(base[:16], trained.tensors))
-    card = SkillCard(
+    skill = store.save(
+        {name: (a.half(), b.half()) for name, (a, b) in trained.tensors.items()},
+        _write_card(order, base, material.sources, before, after),
+    )
+    state.unlink(missing_ok=True)
+    return Made(skill, trained)
+
+
+def _begin(generator: TransformersGenerator, order: Order, place: Path) -> Stage:
+    """How it is to learn; ``place`` is where the skill goes."""
+    if order.start is None:
+        return ReplyStage(generator, order.training)
+    if order.start.folder.resolve() == place.resolve():
+        raise InputError(
+            f"the new skill would replace {order.start.folder.name}, from which it starts; give it another --name"
+        )
+    return PreferenceStage(generator, order.start, order.training, order.preferring)
+
+
+def _write_card(
+    order: Order,
+    base: str,
+    sources: tuple[SkillSource, ...],
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+) -> SkillCard:
+    """The card; what a skill owes to the one that it started from stands on it too."""
+    start = order.start.card if order.start else None
+    return SkillCard(
         name=order.name,
         kind=order.kind,
         base=base,
         base_name=order.model_name,
         rank=order.training.rank,
         modules=order.training.modules,
-        sources=material.sources,
-        license=order.license,
+        sources=tuple(dict.fromkeys((*start.sources, *sources))) if start else sources,
+        license=order.license or (start.license if start else ""),
         seed=order.training.seed,
         before=before,
         after=after,
-        is_default=is_better(order.kind, before, after),
+        started_from=start.sha256 if start else "",
+        is_default=is_better(order.kind, before, after) and (start is None or start.is_default),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    skill = store.save({name: (a.half(), b.half()) for name, (a, b) in trained.tensors.items()}, card)
-    state.unlink(missing_ok=True)
-    return Made(skill, trained)
 
 
 def _draw(order: Order, rows: Sequence[Row], number: int) -> list[Example] | list[Judgement]:

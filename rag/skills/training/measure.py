@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
 from rag.core.prompts import build_prompts
@@ -17,17 +17,18 @@ from rag.skills.data.examples import Example
 from rag.skills.data.judging import Judgement
 from rag.skills.prompts import JUDGE_LABELS
 from rag.skills.training.tokens import encode_prompt
-from rag.skills.training.words import contains, overlap
+from rag.skills.words import contains, overlap
 
 _MAX_TOKENS = 16
 _NUM_FACTS = 60
+_CHUNK = 64
 
 
 def measure_reader(
     generator: TransformersGenerator, examples: Sequence[Example], adapter: Adapter | None
 ) -> dict[str, float]:
     """Shares of answers that say what the passage says, and of refusals where it says nothing; word overlap; memory."""
-    replies = _answer(generator, [encode_prompt(generator, item) for item in examples], adapter)
+    replies = read_replies(generator, examples, adapter)
     pairs = list(zip(examples, replies, strict=True))
     figures = {
         "agreeing": _mean(contains(reply, item.reply) for item, reply in pairs if item.kind == "agreeing"),
@@ -38,6 +39,21 @@ def measure_reader(
         "closed_book": _closed_book(generator, adapter),
     }
     return {name: round(value, 3) for name, value in figures.items() if value is not None}
+
+
+def read_replies(
+    generator: TransformersGenerator,
+    examples: Sequence[Example],
+    adapter: Adapter | None,
+    show: Callable[[int, int], None] = lambda done, total: None,
+) -> list[str]:
+    """What is replied to each example; ``show`` is told how many are done, and their number."""
+    replies: list[str] = []
+    for first in range(0, len(examples), _CHUNK):
+        prompts = [encode_prompt(generator, item) for item in examples[first : first + _CHUNK]]
+        replies += _answer(generator, prompts, adapter)
+        show(len(replies), len(examples))
+    return replies
 
 
 def measure_judge(
