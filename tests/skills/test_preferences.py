@@ -23,6 +23,7 @@ from rag.skills.data.preferences import invent_wrong, make_preferences
 from rag.skills.store import SkillStore
 from rag.skills.training.adapter import SkillAdapter
 from rag.skills.training.make import Material, Order, make_skill
+from rag.skills.training.measure import is_better
 from rag.skills.training.objectives import PreferenceObjective, TokenPair, preference_losses, score_pairs
 from rag.skills.training.settings import Training
 from rag.skills.training.trainer import SkillTrainer
@@ -156,3 +157,11 @@ def test_of_two_readers_the_newer_answers(tiny: TransformersGenerator, base: str
     newest = find_default(store, base)
     assert newest is not None
     assert newest.card.name == "b"
+
+
+def test_a_reader_that_lost_refusals_does_not_answer_by_default() -> None:
+    before = {"agreeing": 0.6, "altered": 0.7, "foreign_refused": 0.85, "f1": 0.7}
+    better = {"agreeing": 0.7, "altered": 0.8, "foreign_refused": 0.82, "f1": 0.8}
+    assert is_better("reader", before, better)
+    assert not is_better("reader", before, better | {"foreign_refused": 0.71})
+    assert not is_better("reader", before, better | {"agreeing": 0.6})

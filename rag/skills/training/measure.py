@@ -22,6 +22,8 @@ from rag.skills.words import contains, overlap
 _MAX_TOKENS = 16
 _NUM_FACTS = 60
 _CHUNK = 64
+# A reader that answers more at the price of so many refusals is no better one.
+_REFUSALS_LOST = 0.05
 
 
 def measure_reader(
@@ -73,11 +75,13 @@ def measure_judge(
 def is_better(kind: str, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
     """Whether a skill shall be used without being asked for.
 
-    A reader must gain on passages that agree and on altered ones, a judge over its labels. What the model answers
-    without passages does not count: no row without passages has a skill.
+    A reader must gain on passages that agree and on altered ones, and refuse foreign ones about as often; a judge must
+    gain over its labels. What the model answers without passages does not count: no row without passages has a skill.
     """
     if kind == "judge":
         return after["right"] > before["right"]
+    if after.get("foreign_refused", 0.0) < before.get("foreign_refused", 0.0) - _REFUSALS_LOST:
+        return False
     return all(after[name] > before[name] for name in ("agreeing", "altered", "f1"))
 
 
