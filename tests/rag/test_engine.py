@@ -95,7 +95,7 @@ def test_an_answer_has_everything(engine: Engine, docs: Path) -> None:
     stages = dict(answer.timings_ms)
     total = stages.pop("total")
     search = ["rewrite", "recall", "retrieve", "deepen", "filter", "support", "remember"]
-    assert list(stages) == [*search, "patch", "skill", "fit", "inquire", "generate", "judge", "report"]
+    assert list(stages) == [*search, "patch", "skill", "compress", "fit", "inquire", "generate", "judge", "report"]
     assert sum(stages.values()) == pytest.approx(total)
     assert answer.tokens.context_prompt > answer.tokens.parametric_prompt
 
