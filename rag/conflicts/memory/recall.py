@@ -1,6 +1,6 @@
 """Memory: what the model answers without documents, and signs of whether it knows.
 
-The question is asked in three wordings, all short prompts of one batch. The first is the product's own prompt without
+The question is asked in four wordings, all short prompts of one batch. The first is the product's own prompt without
 passages, so its row is shared with the parametric stream of the joint answer. What the answers have in common, and how
 sure the model is of their tokens, become a few numbers; :mod:`rag.conflicts.memory.calibration`
 turns them into ``knows``.
@@ -26,6 +26,10 @@ from rag.generation.request import Request
 
 MAX_TOKENS = 16
 _NUM_FIRST = 3
+_EXAMPLES = (
+    "Question: Which animal is the largest?\nAnswer: the blue whale\n\n"
+    "Question: In which year did Elizabeth II become queen?\nAnswer: 1952\n\n"
+)
 # Greedy by value. Drawing from one token, an engine reports the trace of each step that it would skip for greedy
 # requests of a single stream.
 _SAMPLING = Sampling(max_tokens=MAX_TOKENS, temperature=1.0, sample_top_k=1)
@@ -84,9 +88,10 @@ class Recall:
 
 
 def memory_prompts(question: str) -> tuple[tuple[Message, ...], ...]:
-    """The conversations that ask for memory: the product's prompt without passages, then two other wordings."""
+    """The conversations that ask for memory: the product's prompt without passages, then three other wordings."""
     texts = (
         f"{question}\nGive only the answer, as short as possible.",
+        f"{_EXAMPLES}Question: {question}\nAnswer:",
         f"Here is a quiz question. Reply with the answer and nothing else.\n{question}",
     )
     return (build_prompts(question, ()).parametric, *((Message("user", text),) for text in texts))

@@ -63,7 +63,7 @@ def test_a_number_that_the_limit_cut_is_left_out() -> None:
     cut = replace(generation("It was laid in 201", -0.1), finish_reason="length")
     whole = generation("It was laid in 2014", -0.1)
     assert read_memory(QUESTION, [cut, whole, whole, whole]).answer == "It was laid in"
-    assert read_memory(QUESTION, [whole, cut, cut]).answer == "It was laid in 2014"
+    assert read_memory(QUESTION, [whole, cut, cut, cut]).answer == "It was laid in 2014"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_first_line(text: str, line: str) -> None:
 def test_the_first_prompt_is_the_parametric_stream() -> None:
     prompts = memory_prompts(QUESTION)
     assert prompts[0] == build_prompts(QUESTION, ()).parametric
-    assert len(set(prompts)) == 3
+    assert len(set(prompts)) == 4
     assert all(QUESTION in prompt[-1].content for prompt in prompts)
 
 
