@@ -8,9 +8,11 @@ know it refuse the library. Whoever opens it meanwhile is told how far it is.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rag.core.errors import UnavailableError
+from rag.core.process.progress import Report
 
 # How long opening waits for another process that is at it: small libraries are done by then.
 WAIT_S = 2.0
@@ -39,6 +41,14 @@ class Upgrade:
         """The note in ``text``; ``None`` if it is a layout, or on its way to another one than ``layout``."""
         match = _NOTE.fullmatch(text)
         return cls(layout, match[2], int(match[3])) if match and match[1] == layout else None
+
+
+def take_steps(take_step: Callable[[], int], num_done: int, num_all: int, report: Report | None) -> None:
+    """Take steps, each of which gives the number of its passages, until one finds none left."""
+    while number := take_step():
+        num_done += number
+        if report:
+            report(num_done, num_all)
 
 
 def busy_error(place: str, *, is_begun: bool, num_done: int, num_all: int) -> UnavailableError:

@@ -23,7 +23,7 @@ _PROBES = ["Ferry", "The ferry carried 37 passengers, two horses and a grand pia
 _ROWS = 512
 _TOLERANCE = 1e-4
 # oneDNN prepares an operation anew for every number of rows, and keeps 1,024 of them in each of two caches (its own and
-# that of PyTorch's bridge): 1.7 MiB a question, up to hundreds. The layers of one forward need four.
+# that of PyTorch's bridge), about a megabyte each. The layers of one forward need four.
 _CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 _NUM_CACHED = 16
 Replaced = list[tuple[torch.nn.Module, str, torch.nn.Linear]]

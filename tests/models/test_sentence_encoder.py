@@ -20,3 +20,8 @@ def test_every_text_is_in_one_batch_and_batches_are_bounded(lengths: list[int]) 
 def test_texts_of_similar_length_share_a_batch() -> None:
     batches = batches_by_length(["x" * length for length in (10, 1000, 12, 900)])
     assert batches == [[1, 3], [2, 0]]
+
+
+def test_a_long_text_does_not_pad_many_short_ones() -> None:
+    assert batches_by_length(["x" * length for length in (150, 40, 40, 40, 40)]) == [[0, 1], [2, 3, 4]]
+    assert batches_by_length(["x" * length for length in (60, 50, 40, 40)]) == [[0, 1, 2, 3]]

@@ -11,7 +11,8 @@ gap between two operations of a model, short enough to cost little. ``benchmarks
 numpy's and scipy's OpenBLAS has threads of its own. After each product they spin for some 30 milliseconds, which kept a
 whole processor busy for nothing during a search; :data:`_BLAS_TIMEOUT` bounds that.
 
-Work that takes a few milliseconds gains nothing from a second thread and pays for waking it: :func:`one_thread`.
+Work that takes a few milliseconds gains little from a second thread on an idle machine, and pays for it dearly on a
+busy one: :func:`one_thread`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from rag.library.postgres.database import (
 )
 from rag.library.postgres.word_lists import WORD_TABLES, list_words
 from rag.library.postgres.words import write_words
-from rag.library.upgrade import WAIT_S, Upgrade, busy_error
+from rag.library.upgrade import WAIT_S, Upgrade, busy_error, take_steps
 
 # Passages of one step, a few seconds. Each step writes the unfilled blocks of its words again, so smaller steps take
 # longer in all and leave more dead rows.
@@ -72,10 +72,7 @@ def _bring_up_to_date(database: PostgresDatabase, report: Report | None) -> None
         with database.transaction() as db:
             _begin(db)
         _, num_done, num_all = _state(database)
-        while number := _take_step(database):
-            num_done += number
-            if report:
-                report(num_done, num_all)
+        take_steps(lambda: _take_step(database), num_done, num_all, report)
 
 
 def _begin(db: Connection[Any]) -> None:

@@ -20,7 +20,7 @@ from rag.core.errors import StorageError
 from rag.core.process.progress import Report
 from rag.library.rows import content_key
 from rag.library.sqlite.layout import INDEXED, LAYOUT, LIVE, LOCK_FILE, SPARSE_TABLE
-from rag.library.upgrade import WAIT_S, Upgrade, busy_error
+from rag.library.upgrade import WAIT_S, Upgrade, busy_error, take_steps
 
 # Passages of one step.
 STEP = 2000
@@ -44,10 +44,7 @@ def bring_up_to_date(db: sqlite3.Connection, file: Path, report: Report | None =
         with FileLock(file.with_name(LOCK_FILE), timeout=WAIT_S, mode=0o600):
             _begin(db)
             _, num_done, num_all = _state(db)
-            while number := _take_step(db):
-                num_done += number
-                if report:
-                    report(num_done, num_all)
+            take_steps(lambda: _take_step(db), num_done, num_all, report)
     except Timeout:
         is_begun, num_done, num_all = _state(db)
         raise busy_error(str(file.parent), is_begun=is_begun, num_done=num_done, num_all=num_all) from None

@@ -19,8 +19,8 @@ from rag.core.encoding import Vectors
 from rag.core.process.threads import one_thread
 from rag.library.base import Library, RowIds
 
-# So many queries are searched by one thread.
-_FEW_QUERIES = 4
+# So many queries are searched by one thread: a question and its clauses.
+_FEW_QUERIES = 16
 
 
 @dataclass(frozen=True)
