@@ -21,6 +21,12 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
+def without_threads() -> dict[str, str]:
+    """The environment without what other tests of this process left there: vLLM preloads an OpenMP library."""
+    prefixes = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "LD_PRELOAD")
+    return {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
+
+
 V2 = {"proc/self/cgroup": "0::/"}
 V1 = {"proc/self/cgroup": "9:name=systemd:/\n2:cpuacct,cpu:/docker/abc\n0::/"}
 
@@ -94,9 +100,8 @@ def test_the_command_and_an_engine_set_them_before_torch(tmp_path: Path) -> None
         "Engine.open(sys.argv[1]).close()\n"
         "print(os.environ['GOMP_SPINCOUNT'])\n"
     )
-    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "MKL_"))}
     command = [sys.executable, "-c", code, str(tmp_path / "library")]
-    done = subprocess.run(command, env=unset, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=without_threads(), capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(threads.SPIN_COUNT)] * 2
 
 
@@ -118,8 +123,7 @@ def test_torch_takes_them() -> None:
         "import torch\n"
         "print(torch.get_num_threads())\n"
     )
-    unset = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "MKL_"))}
-    shown = unset | {"OMP_DISPLAY_ENV": "VERBOSE"}
+    shown = without_threads() | {"OMP_DISPLAY_ENV": "VERBOSE"}
     done = subprocess.run([sys.executable, "-c", code], env=shown, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
     assert f"GOMP_SPINCOUNT = '{threads.SPIN_COUNT}'" in done.stderr
@@ -142,7 +146,7 @@ def test_one_thread_is_of_this_thread_alone() -> None:
         "    except KeyError:\n"
         "        print(counts(), pool.submit(counts).result())\n"
     )
-    environ = os.environ | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    environ = without_threads() | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     before, within, after = done.stdout.splitlines()
     all_threads = before.partition(") ")[2]
