@@ -112,6 +112,10 @@ class Generator(Protocol):
         """Token ids of a conversation, ready for the assistant's turn."""
         ...
 
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a piece of text, without special tokens: the beginning of an answer, for example."""
+        ...
+
     def stream(self, requests: Sequence[Request]) -> Iterator[Event]:
         """Events of all requests, interleaved; one :class:`Done` each."""
         ...
