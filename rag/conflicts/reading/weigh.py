@@ -1,8 +1,8 @@
 """Which span of a passage a skill and the encoder's signs hold for the answer together.
 
 A reader skill writes one reply, and the encoder's signs choose one span. Each is often wrong where the other is right.
-A span's score by its signs (:mod:`rag.conflicts.reading.evidence`) and the probability of its words as the skill's reply
-say more together. So the skill weighs the likeliest spans too, in the batch that reads the passage.
+A span's score by its signs (:mod:`rag.conflicts.reading.evidence`) and the probability of its words as the skill's
+reply say more together. So the skill weighs the likeliest spans too, in the batch that reads the passage.
 
 Source: a product of experts (Hinton 2002) over the spans of a passage; the experts are ours.
 """
