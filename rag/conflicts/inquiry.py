@@ -117,20 +117,21 @@ class Inquirer:
 
         The likeliest spans of the passage follow as replies to the same prompt.
         """
-        asked, skill_reader = sheet.may_answer, SkillReader(self.generator, skill)
-        readings = skill_reader.requests(sheet.question, tuple(compress(shown, asked)), cache_salt=cache_salt)
-        pages = sheet.pages or (None,) * len(asked)
+        asked, pages = sheet.may_answer, sheet.pages or (None,) * len(sheet.passages)
         weighed = tuple(
             likely_spans(sheet.question, page) if page and is_asked else ()
             for page, is_asked in zip(pages, asked, strict=True)
         )
-        remaining, requests = iter(readings), []
-        for page, places in compress(zip(pages, weighed, strict=True), asked):
-            reading = next(remaining)
-            texts = [page.candidates[place][0].text for place in places] if page else []
-            requests += [reading, *skill_reader.weigh(reading, texts)]
-        counts = tuple(1 + len(places) if is_asked else 0 for places, is_asked in zip(weighed, asked, strict=True))
-        return replace(sheet, requests=tuple(requests), counts=counts, skill=skill, weighed=weighed)
+        skill_reader = SkillReader(self.generator, skill)
+        readings = iter(skill_reader.requests(sheet.question, tuple(compress(shown, asked)), cache_salt=cache_salt))
+        groups = [
+            skill_reader.weigh(next(readings), [page.candidates[place][0].text for place in places] if page else ())
+            if is_asked
+            else ()
+            for page, places, is_asked in zip(pages, weighed, asked, strict=True)
+        ]
+        requests = tuple(request for group in groups for request in group)
+        return replace(sheet, requests=requests, counts=tuple(map(len, groups)), skill=skill, weighed=weighed)
 
     def _read(self, sheet: Sheet, replies: Sequence[Generation], draft: str) -> tuple[Reading, ...]:
         """What each passage answers, by what the sheet was prepared for."""

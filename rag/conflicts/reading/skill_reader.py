@@ -58,8 +58,8 @@ class SkillReader:
         )
 
     def weigh(self, request: Request, replies: Sequence[str]) -> tuple[Request, ...]:
-        """Requests for the probability of each of ``replies`` to the prompt of ``request``; they share its row."""
-        return tuple(request.saying(self.generator.encode_reply(reply)) for reply in replies)
+        """The request, and one for the probability of each of ``replies`` to the same prompt, which is read once."""
+        return request, *(request.saying(self.generator.encode_reply(reply)) for reply in replies)
 
 
 def read_reply(question: str, passage: Passage, generation: Generation | None) -> Reading:
