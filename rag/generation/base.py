@@ -116,6 +116,10 @@ class Generator(Protocol):
         """Token ids of a piece of text, without special tokens: the beginning of an answer, for example."""
         ...
 
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """Token ids of a whole reply to such a prompt, its end included (``Request.forced``)."""
+        ...
+
     def stream(self, requests: Sequence[Request]) -> Iterator[Event]:
         """Events of all requests, interleaved; one :class:`Done` each."""
         ...

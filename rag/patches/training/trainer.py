@@ -79,7 +79,7 @@ class Trainer:
         self._profile = profile
         self._model = frozen_twin(generator.model, training_dtype(generator.model, is_fast=profile.is_fast))
         self._window = generator.window
-        self._max_tokens = max_tokens or _tokens_that_fit(self._model)
+        self._max_tokens = max_tokens or _tokens_that_fit(self._model, profile)
         self._initial = initial or initial_adapter(self._model, profile)
         self._layers = decoder_layers(self._model)
         self._first = _first_learnt(self._layers, learnt_layers(self._model, profile))
@@ -206,13 +206,17 @@ def _first_learnt(layers: Any, learnt: dict[str, Any]) -> int:
     return next(index for index, layer in enumerate(layers) if modules & set(layer.modules()))
 
 
-def _tokens_that_fit(model: Any) -> int:
-    """Tokens whose activations, about 34 float32 vectors of the hidden size a layer, take half the free memory."""
+def _tokens_that_fit(model: Any, profile: Profile) -> int:
+    """Tokens whose activations, about 34 float32 vectors of the hidden size a layer, take half the free memory.
+
+    A group that trains until all of it is learnt waits for its slowest document, so it is small on a CPU, which gains
+    little from larger ones.
+    """
     config = model.config.get_text_config()
     if model.device.type == "cuda":
         free_bytes, cap = torch.cuda.mem_get_info(model.device)[0] // 2, 65536
     else:
-        free_bytes, cap = 2 * 2**30, 2048
+        free_bytes, cap = 2 * 2**30, 512 if profile.is_until_learnt else 2048
     return int(max(256, min(cap, free_bytes // (34 * 4 * config.hidden_size * config.num_hidden_layers))))
 
 
