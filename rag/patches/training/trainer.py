@@ -156,8 +156,13 @@ class Trainer:
                 _mean_by_row(losses, batch).sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 is_learnt = is_learnt and bool((losses < _LEARNT).all())
-            if is_learnt:
+            if is_learnt and self._are_learnt(batches, states):  # the last steps may have undone it
                 break
+
+    def _are_learnt(self, batches: Sequence[Batch], states: Sequence[Tensor | None]) -> bool:
+        with torch.no_grad():
+            steps = zip(batches, states, strict=True)
+            return all(bool((token_losses(*self._head(batch, below)) < _LEARNT).all()) for batch, below in steps)
 
     def _probe(
         self, documents: Sequence[Sequence[Pack]], batches: Sequence[Batch], states: Sequence[Tensor | None]
