@@ -22,8 +22,8 @@ from rag.generation.base import Generation
 
 MAX_SPANS = 8
 # What a log probability of the skill counts beside one of the signs. Chosen, as the other constants here, on rows of
-# nq_synth that benchmarks/skills.py --pairs 60 leaves out, and on rows of squad2 and RAMDocs. On squad2 alone more would
-# be better, where the skill learnt from its like.
+# nq_synth that benchmarks/skills.py --pairs 60 leaves out, and on rows of squad2 and RAMDocs. On squad2 more would
+# be better: the skill learnt from its like.
 SKILL_WEIGHT = 0.5
 # The signs of a reply that is no candidate: those of the best candidate that shares its words, less this.
 _NO_SPAN = 0.7
