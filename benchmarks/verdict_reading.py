@@ -120,8 +120,8 @@ def main() -> None:
 def items(num_rows: int) -> Iterator[Item]:
     """Passages of both halves, ``num_rows`` rows of each set and half, evenly spread."""
     for is_test in (False, True):
-        yield from _pairs(is_test, num_rows)
-        yield from _squad(is_test, num_rows)
+        yield from pair_items(is_test, num_rows)
+        yield from squad_items(is_test, num_rows)
         yield from _ramdocs(is_test, num_rows)
 
 
@@ -131,7 +131,8 @@ def half(file: str, is_test: bool, num_rows: int) -> list[Row]:
     return [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(num_rows, len(chosen))).astype(int))]
 
 
-def _pairs(is_test: bool, num_rows: int) -> Iterator[Item]:
+def pair_items(is_test: bool, num_rows: int) -> Iterator[Item]:
+    """Rows of nq_synth, each with its two passages and that of another row."""
     chosen = half("nq_synth/nq_synth_dev.jsonl", is_test, num_rows)
     for row, other in zip(chosen, [*chosen[7:], *chosen[:7]], strict=True):
         right, wrong = (row["agreeing_answer"], *(row["aliases"] or ())), (row["conflicting_answer"],)
@@ -140,7 +141,8 @@ def _pairs(is_test: bool, num_rows: int) -> Iterator[Item]:
         yield Item("irrelevant", is_test, row["question"], "", other["agreeing_context"], ())
 
 
-def _squad(is_test: bool, num_rows: int) -> Iterator[Item]:
+def squad_items(is_test: bool, num_rows: int) -> Iterator[Item]:
+    """Questions of squad2 with the passage that they were made for, twice ``num_rows``."""
     corpus = {row["doc_id"]: row for row in rows(DATA / "squad2/corpus.jsonl")}
     questions, passage = rows(DATA / "squad2/questions.jsonl"), ""
     placed: list[tuple[Row, str]] = []
