@@ -9,6 +9,7 @@ Pure: imports neither an engine nor a device.
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -38,6 +39,7 @@ class Half:
         params: the decoding rule.
         draw: how the pair's token is chosen; the engine's scheduler fills it in from the request's own
             sampling settings, so a client leaves it out.
+        forced: the pair's first tokens, whatever the rule says: their probabilities are wanted, in the trace.
 
     Raises:
         PairError: the rule reads a stream that a pair does not have.
@@ -47,6 +49,7 @@ class Half:
     role: Role
     params: DecoderParams
     draw: Draw | None = None
+    forced: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not set(self.params.streams) <= set(PAIR):
@@ -60,6 +63,8 @@ class Half:
         value: dict[str, Any] = {"pair": self.pair_id, "role": self.role, "decoder": self.params.name}
         if settings := changed_settings(self.params):
             value["settings"] = settings
+        if self.forced:
+            value["forced"] = self.forced
         if self.draw is not None:
             value["draw"] = self.draw.settings()
         return json.dumps(value)
@@ -79,13 +84,16 @@ class Half:
             draw = Draw(**value.pop("draw")) if "draw" in value else None
             pair_id, role, name = value.pop("pair"), value.pop("role"), value.pop("decoder")
             params = decoder_params(name, value.pop("settings", {}))
+            forced = tuple(map(operator.index, value.pop("forced", ())))
         except DecoderSettingError as error:
             raise PairError(f"{KEY}: {error}") from error
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise PairError(f"{KEY}={text!r}: expected a JSON object with pair, role and decoder") from error
         if not isinstance(pair_id, str) or not pair_id or role not in ROLES or value:
-            raise PairError(f"{KEY}={text!r}: expected pair (text), role ({' or '.join(ROLES)}), decoder, settings")
-        return cls(pair_id, role, params, draw)
+            raise PairError(
+                f"{KEY}={text!r}: expected pair (text), role ({' or '.join(ROLES)}), decoder, settings, forced"
+            )
+        return cls(pair_id, role, params, draw, forced)
 
     def with_draw(self, draw: Draw) -> Half:
         """The half as the engine's workers see it."""

@@ -29,6 +29,7 @@ class Draw:
         repetition_penalty: divides positive and multiplies negative scores of tokens in the context prompt and the
             answer; 1.0 is none.
         presence_penalty, frequency_penalty: taken from the scores of tokens in the answer, once, and per occurrence.
+        forced: the first tokens, whatever their scores: a text whose probability is wanted.
     """
 
     temperature: float = 0.0
@@ -39,16 +40,21 @@ class Draw:
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+    forced: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        # From JSON it comes as a list.
+        object.__setattr__(self, "forced", tuple(self.forced))
 
     @property
     def is_greedy(self) -> bool:
-        return self.temperature == 0
+        return self.temperature == 0 and not self.forced
 
     @property
     def has_penalties(self) -> bool:
         return (self.repetition_penalty, self.presence_penalty, self.frequency_penalty) != (1.0, 0.0, 0.0)
 
-    def settings(self) -> dict[str, float]:
+    def settings(self) -> dict[str, float | tuple[int, ...]]:
         """The fields that differ from their defaults."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
@@ -79,9 +85,13 @@ def choose(
         position: index of the token in the answer, from 0.
         prompt_ids, output_ids: what penalties count; may be empty without penalties.
     """
+    if position < len(draw.forced):
+        # A number beyond the vocabulary must not reach a device as an index.
+        token_id = min(max(draw.forced[position], 0), scores.shape[0] - 1)
+        return torch.full((), token_id, dtype=torch.long, device=scores.device)
     if draw.has_penalties:
         scores = penalised(scores, draw, prompt_ids, output_ids)
-    if draw.is_greedy:
+    if draw.temperature == 0:
         return scores.argmax()
     probs = _warpers(draw)(torch.empty((1, 0), dtype=torch.long), scores[None].float()).softmax(dim=-1)[0]
     cumulative = probs.double().cumsum(dim=0)

@@ -144,7 +144,7 @@ def hand_over(request: Request) -> None:
     assert params is not None
     assert half is not None
     seed = params.seed if params.seed is not None else seed_from_pair_id(half.pair_id)
-    draw = Draw(**{name: getattr(params, name) for name in _DRAWS}, seed=seed)
+    draw = Draw(**{name: getattr(params, name) for name in _DRAWS}, seed=seed, forced=half.forced)
     plain = params.clone()
     plain.temperature, plain.top_k, plain.top_p, plain.min_p, plain.seed = 0.0, 0, 1.0, 0.0, None
     plain.repetition_penalty, plain.presence_penalty, plain.frequency_penalty = 1.0, 0.0, 0.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import compress, islice
 
 from rag.conflicts.memory.calibration import Calibration, knows
 from rag.conflicts.memory.recall import memory_requests, read_memory
@@ -16,6 +16,7 @@ from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
 from rag.conflicts.reading.relevance import MIN_SHARE, MIN_SHARE_OF_SKILL, silence_strays
 from rag.conflicts.reading.skill_reader import SkillReader, complete, read_reply
+from rag.conflicts.reading.weigh import likely_spans, settle
 from rag.conflicts.values.dates import document_date, statement_date
 from rag.conflicts.verdict.assumptions import find_assumption
 from rag.conflicts.verdict.copies import find_copies
@@ -112,22 +113,45 @@ class Inquirer:
         return judge(Evidence(sheet.question, positions, memory, claim, texts))
 
     def _with_skill(self, sheet: Sheet, shown: Sequence[Passage], cache_salt: str, skill: ActiveSkill) -> Sheet:
-        """The sheet with one request to the skill for each passage that may answer, about what is shown of it."""
-        asked = sheet.may_answer
-        chosen = tuple(compress(shown, asked))
-        requests = SkillReader(self.generator, skill).requests(sheet.question, chosen, cache_salt=cache_salt)
-        return replace(sheet, requests=requests, counts=tuple(map(int, asked)), skill=skill)
+        """The sheet with one request to the skill for each passage that may answer, about what is shown of it.
+
+        The likeliest spans of the passage follow as replies to the same prompt.
+        """
+        asked, pages = sheet.may_answer, sheet.pages or (None,) * len(sheet.passages)
+        weighed = tuple(
+            likely_spans(sheet.question, page) if page and is_asked else ()
+            for page, is_asked in zip(pages, asked, strict=True)
+        )
+        skill_reader = SkillReader(self.generator, skill)
+        readings = iter(skill_reader.requests(sheet.question, tuple(compress(shown, asked)), cache_salt=cache_salt))
+        groups = [
+            skill_reader.weigh(next(readings), [page.candidates[place][0].text for place in places] if page else ())
+            if is_asked
+            else ()
+            for page, places, is_asked in zip(pages, weighed, asked, strict=True)
+        ]
+        requests = tuple(request for group in groups for request in group)
+        return replace(sheet, requests=requests, counts=tuple(map(len, groups)), skill=skill, weighed=weighed)
 
     def _read(self, sheet: Sheet, replies: Sequence[Generation], draft: str) -> tuple[Reading, ...]:
         """What each passage answers, by what the sheet was prepared for."""
         if sheet.skill is None:
             return self.reader.read(sheet, replies, draft)
         remaining = iter(replies)
+        by_passage = [list(islice(remaining, count)) for count in sheet.counts]
         by_skill = [
-            read_reply(sheet.question, passage, next(remaining) if count else None)
-            for passage, count in zip(sheet.passages, sheet.counts, strict=True)
+            read_reply(sheet.question, passage, said[0] if said else None)
+            for passage, said in zip(sheet.passages, by_passage, strict=True)
         ]
-        return merge_readings(by_skill, self.reader.read(sheet, replies)) if sheet.pages else tuple(by_skill)
+        if not sheet.pages:
+            return tuple(by_skill)
+        merged = merge_readings(by_skill, self.reader.read(sheet, replies))
+        return tuple(
+            settle(sheet.question, page, reading, said[0] if one.answer else None, places, said[1:])
+            for page, reading, one, places, said in zip(
+                sheet.pages, merged, by_skill, sheet.weighed, by_passage, strict=True
+            )
+        )
 
     def _recall(self, question: str, replies: Sequence[Generation], positions: Sequence[Position]) -> Memory | None:
         if not replies:

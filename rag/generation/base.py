@@ -112,6 +112,10 @@ class Generator(Protocol):
         """Token ids of a conversation, ready for the assistant's turn."""
         ...
 
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """Token ids of a whole reply to such a prompt, its end included (``Request.forced``)."""
+        ...
+
     def stream(self, requests: Sequence[Request]) -> Iterator[Event]:
         """Events of all requests, interleaved; one :class:`Done` each."""
         ...

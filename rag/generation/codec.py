@@ -13,8 +13,9 @@ from decoders.streams import CONTEXT, PARAMETRIC
 from decoders.trace import StepTrace
 from rag.core.answer import Step
 from rag.core.prompts import PLAIN_STOP, PromptStyle, plain_text, resolve_style
-from rag.core.query import Message, Sampling
+from rag.core.query import Message
 from rag.generation.literal import BREAK, LiteralText
+from rag.generation.request import Request
 
 
 class Codec:
@@ -64,6 +65,13 @@ class Codec:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
         return self._literal.encode(self._literal.mark(text))
 
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """Token ids of a whole reply to a prompt of :meth:`encode`, its end included."""
+        if self._style != "chat":
+            return tuple(self.encode_text(f" {text}{PLAIN_STOP[0]}"))
+        end = self.tokenizer.eos_token_id
+        return (*self.encode_text(text), *((end,) if end in self.eos else ()))
+
     def step(self, token_id: int, trace: StepTrace | None, decoder: DecoderParams) -> Step:
         """A step of the conflict report, token ids as text.
 
@@ -110,12 +118,14 @@ def decoder_alpha(decoder: DecoderParams, context: float, parametric: float) -> 
     return abs(parametric)
 
 
-def build_draw(sampling: Sampling) -> Draw:
+def build_draw(request: Request) -> Draw:
     """How a request's tokens are chosen from the mixture."""
+    sampling = request.sampling
     return Draw(
         temperature=sampling.temperature,
         top_k=sampling.sample_top_k,
         top_p=sampling.top_p,
         min_p=sampling.min_p,
         seed=sampling.seed,
+        forced=request.forced,
     )

@@ -59,6 +59,7 @@ class Request:
         has_probes: also report what each stream answers alone (greedy), and compare the context and the parametric
             stream at each step, whatever the rule reads. Without probes only the streams of the rule run.
         probed: the streams that answer alone where ``has_probes``; ``None`` means all of them.
+        forced: tokens that the answer begins with, whatever the rule says. The steps then tell how likely they were.
 
     Raises:
         SettingError: the rule reads a stream that the request does not have.
@@ -70,6 +71,7 @@ class Request:
     _: KW_ONLY
     has_probes: bool = True
     probed: tuple[str, ...] | None = None
+    forced: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "streams", MappingProxyType(dict(self.streams)))
@@ -107,6 +109,10 @@ class Request:
     ) -> Request:
         """Ordinary generation from one prompt, without probes."""
         return cls({CONTEXT: Prompt(ids, adapter, cache_salt)}, Plain(), sampling, has_probes=False)
+
+    def saying(self, forced: tuple[int, ...]) -> Request:
+        """The same request for the probability of an answer, token by token."""
+        return replace(self, forced=forced, sampling=replace(self.sampling, max_tokens=len(forced)))
 
     def with_adapter(self, stream: str, adapter: Adapter | None) -> Request:
         """The same request with another adapter on one stream."""

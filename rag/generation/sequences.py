@@ -46,7 +46,7 @@ class ActiveSequence:
     def start(cls, index: int, request: Request, tokenizer: Any) -> list[Self]:
         """The sequences of a request before their first token: the answer, then the probes."""
         streams = {ANSWER: request.mixed} | {name: (name,) for name in request.probes}
-        draws = {ANSWER: build_draw(request.sampling)}
+        draws = {ANSWER: build_draw(request)}
         return [
             cls(index, request, name, reads, draws.get(name, Draw()), TextBuilder(tokenizer, request.sampling.stop))
             for name, reads in streams.items()

@@ -55,6 +55,20 @@ def test_every_pair_gets_its_rules_token_on_both_rows(logits: torch.Tensor) -> N
 
 
 @pytest.mark.parametrize("params", RULES, ids=str)
+def test_a_forced_token_is_chosen_with_the_probability_that_the_streams_give_it(
+    logits: torch.Tensor, params: DecoderParams
+) -> None:
+    """Beyond the forced ones the rule chooses, and a number beyond the vocabulary reaches no index."""
+    before, draw = logits.clone(), Draw(forced=(3, VOCABULARY + 7))
+    traces = decide(logits, [pair((number, 19 - number), params, draw, (3,) * number) for number in range(3)])
+    assert logits[:3].argmax(dim=-1).tolist()[:2] == [3, VOCABULARY - 1]
+    mixture = mix(params, {CONTEXT: before[2:3], PARAMETRIC: before[17:18]})
+    assert int(logits[2].argmax()) == int(mixture.scores.argmax())
+    trace = StepTrace.from_numbers(traces[0].tolist())
+    assert trace.streams[CONTEXT].logprob == pytest.approx(float(before[0].log_softmax(-1)[3]), abs=1e-4)
+
+
+@pytest.mark.parametrize("params", RULES, ids=str)
 @pytest.mark.parametrize("draw", [Draw(), Draw(temperature=5.0, seed=2)], ids=["greedy", "drawn"])
 def test_a_banned_token_is_never_chosen_and_the_trace_stays_finite(
     logits: torch.Tensor, params: DecoderParams, draw: Draw

@@ -17,6 +17,7 @@ from decoders.sampling import Draw
         Half("b", "context", Dial(0.3)),
         Half("b", "parametric", Dial(knows=0.75, plausible=0.3)),
         Half("c", "context", AdaCad(floor=0.3), Draw(temperature=0.7, seed=2**63 + 5)),
+        Half("c", "context", AdaCad(), Draw(forced=(7, 0)), (7, 0)),
     ],
 )
 def test_a_half_survives_as_text(half: Half) -> None:
@@ -40,6 +41,7 @@ def test_a_request_without_the_key_is_no_half(extra: dict[str, str] | None) -> N
         ('{"pair": "a", "role": "context", "decoder": "cad", "settings": {"alpha": -1}}', "alpha=-1"),
         ('{"pair": "a", "role": "context", "decoder": "magic"}', "unknown decoder"),
         ('{"pair": "a", "role": "context", "decoder": "cad", "draw": {"heat": 1}}', "JSON object"),
+        ('{"pair": "a", "role": "context", "decoder": "cad", "forced": ["x"]}', "JSON object"),
     ],
 )
 def test_what_is_no_half_is_told(text: str, reason: str) -> None:

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
+import torch
 
 from decoders.params import AdaCad, Cad, CkPlug, Coiecd, DecoderParams, Dial, Memory, Plain
 from rag.core.errors import ModelError, QuestionError, SettingError
@@ -177,3 +178,22 @@ def test_models_without_a_key_value_cache_are_refused() -> None:
     model = AutoModelForCausalLM.from_config(config)
     with pytest.raises(ModelError, match="mamba"):
         TransformersGenerator(model, tiny_tokenizer(), "mamba")
+
+
+def test_a_reply_that_is_given_gets_its_probability(llama: TransformersGenerator) -> None:
+    """Beside free answers to the same prompts, whose tokens it must not change."""
+    (prompt, _), (other, _) = prompts(2, seed=5)
+    free = [Request.single(ids, Sampling(max_tokens=8)) for ids in (prompt, other)]
+    replies = [llama.encode_reply(text) for text in ("w9 w8 w7", "w9 w8 w8", "w30")]
+    assert replies[0] == (9, 8, 7, 1) if llama.default_stop == () else replies[0][:3] == (9, 8, 7)
+    alone = llama.generate(free)
+    asked = [free[0].saying(reply) for reply in replies]
+    *scored, one, two = llama.generate([*asked, *free])
+    assert [one.token_ids, two.token_ids] == [answer.token_ids for answer in alone]
+    for reply, generation in zip(replies, scored, strict=True):
+        with torch.no_grad():
+            logits = llama.model(torch.tensor([[*prompt, *reply]])).logits[0].double()
+        rows = logits[len(prompt) - 1 : -1].log_softmax(-1)
+        expected = [float(row[token]) for row, token in zip(rows, reply, strict=True)]
+        assert [step.token_id for step in generation.steps] == list(reply)
+        assert [step.context_logprob for step in generation.steps] == pytest.approx(expected, abs=1e-5)

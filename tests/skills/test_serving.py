@@ -79,9 +79,24 @@ def test_only_rows_with_passages_have_the_skill(engine: Engine, save: Callable[.
     assert context.adapter is not None
     assert parametric == without.request.streams[PARAMETRIC]
     assert context.ids != without.request.streams[CONTEXT].ids  # the skill's own instruction
-    voices = [prompt for voice in state.voice_requests for prompt in voice.used.values()]
-    assert {context.adapter} == {prompt.adapter for prompt in voices[: len(PASSAGES)]}
-    assert {prompt.adapter for prompt in voices[len(PASSAGES) :]} == {None}  # what asks the model's memory
+    assert state.inquiry is not None
+    reading = [prompt for voice in state.inquiry.sheet.requests for prompt in voice.used.values()]
+    memory = [prompt for voice in state.inquiry.memory for prompt in voice.used.values()]
+    assert len(reading) > len(PASSAGES)  # the spans of a passage are weighed by the prompt that reads it
+    assert {context.adapter} == {prompt.adapter for prompt in reading}
+    assert {prompt.adapter for prompt in memory} == {None}
+
+
+def test_a_prompt_of_several_requests_is_read_and_counted_once(engine: Engine, save: Callable[..., None]) -> None:
+    save()
+    state = prepare(engine)
+    assert state.request is not None
+    prompts = {prompt for voice in state.voice_requests for prompt in voice.used.values()}
+    read = sum(len(prompt.ids) for prompt in prompts - set(state.request.used.values()))
+    (answer,) = engine.answer_with([QUESTION], [PASSAGES])
+    longest = sum(request.sampling.max_tokens for request in state.voice_requests)
+    assert len(prompts) < len(state.voice_requests)
+    assert read < answer.tokens.voices <= read + longest
 
 
 def test_the_answer_says_which_skill_spoke(engine: Engine, save: Callable[..., None]) -> None:

@@ -214,6 +214,22 @@ def test_a_single_stream_equals_transformers(
         assert {(step.jsd, step.parametric_entropy, step.parametric_top) for step in answer.steps} == {(None,) * 3}
 
 
+@pytest.mark.parametrize("place", ["vllm", "remote"])
+def test_a_reply_that_is_given_gets_its_probability(
+    place: str, generator: Any, requests: list[Request], request: pytest.FixtureRequest
+) -> None:
+    """Among answers that choose their own tokens."""
+    engine: VllmGenerator = request.getfixturevalue(place)
+    free = [Request.single(one.context_ids, Sampling(max_tokens=6)) for one in requests[:3]]
+    asked = [one.saying(engine.encode_reply(text)) for one in free for text in ("Edda Lindqvist", "in 1999", "yes")]
+    *expected, _, _, _ = generator.generate([*asked, *free])
+    *told, _, _, _ = engine.generate([*asked, *free])
+    for wanted, one, other in zip(asked, expected, told, strict=True):
+        assert [step.token_id for step in other.steps] == list(wanted.forced)
+        logprobs = [step.context_logprob for step in one.steps]
+        assert [step.context_logprob for step in other.steps] == pytest.approx(logprobs, abs=1e-3)
+
+
 def test_passage_streams_are_refused(vllm: VllmGenerator, requests: list[Request]) -> None:
     streams = {**requests[0].streams, "passage:1": requests[0].streams["context"]}
     with pytest.raises(SettingError, match="passage:1"):

@@ -57,6 +57,10 @@ class SkillReader:
             for prompt in prompts
         )
 
+    def weigh(self, request: Request, replies: Sequence[str]) -> tuple[Request, ...]:
+        """The request, and one for the probability of each of ``replies`` to the same prompt, which is read once."""
+        return request, *(request.saying(self.generator.encode_reply(reply)) for reply in replies)
+
 
 def read_reply(question: str, passage: Passage, generation: Generation | None) -> Reading:
     """What a passage answers, from its generation of :meth:`SkillReader.requests`; an empty answer where it is silent.

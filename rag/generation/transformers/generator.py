@@ -76,6 +76,10 @@ class TransformersGenerator:
         """Token ids of a conversation, ready for the assistant's turn."""
         return self._codec.encode(messages)
 
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """Token ids of a whole reply, its end included."""
+        return self._codec.encode_reply(text)
+
     def encode_text(self, text: str) -> list[int]:
         """Token ids of a piece of text, without the special tokens of a beginning or an end."""
         return self._codec.encode_text(text)

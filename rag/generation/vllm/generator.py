@@ -55,6 +55,10 @@ class VllmGenerator:
         """Token ids of a conversation, ready for the assistant's turn."""
         return self._codec.encode(messages)
 
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """Token ids of a whole reply, its end included."""
+        return self._codec.encode_reply(text)
+
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """All requests at once, results in their order."""
         return collect(self.stream(requests), len(requests))
@@ -185,7 +189,8 @@ def build_jobs(sequence: ActiveSequence, stop_token_ids: Collection[int]) -> lis
 
     if len(prompts) == 1 and sequence.draw.is_greedy:
         return [job(first, None)]
-    return [job(prompts.get(role, first), Half(key, role, request.decoder)) for role in ROLES]
+    forced = sequence.draw.forced
+    return [job(prompts.get(role, first), Half(key, role, request.decoder, forced=forced)) for role in ROLES]
 
 
 def _check_streams(request: Request) -> None:

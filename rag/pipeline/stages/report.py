@@ -64,8 +64,10 @@ class ReportStage:
 
 
 def _count_voices(state: State) -> int:
-    read = sum(request.num_read(CONTEXT) for request in state.voice_requests)
-    return read + sum(len(voice.steps) for voice in state.voices)
+    """Tokens read and generated beside the answer; a prompt that several requests share is read once."""
+    answer = set(state.request.used.values()) if state.request else set()
+    prompts = {prompt for request in state.voice_requests for prompt in request.used.values()}
+    return sum(len(prompt.ids) for prompt in prompts - answer) + sum(len(voice.steps) for voice in state.voices)
 
 
 def _conflict(conflict: Conflict, verdict: Verdict | None) -> Conflict:
