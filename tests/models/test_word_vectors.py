@@ -32,9 +32,11 @@ def test_each_word_has_a_vector_of_length_1(encoder: RecentEncoder) -> None:
         np.testing.assert_allclose(np.linalg.norm(one.vectors, axis=1), 1.0, atol=1e-4)
 
 
-def test_a_vector_depends_on_the_words_around_it(encoder: RecentEncoder) -> None:
-    price, flower, climbed = encoder.word_vectors(("The oil price rose.", "A rose is red.", "The oil price climbed."))
-    assert price.vectors[3] @ climbed.vectors[3] > price.vectors[3] @ flower.vectors[1] + 0.1
+def test_a_vector_depends_on_the_words_around_it_and_not_on_the_batch(encoder: RecentEncoder) -> None:
+    price, flower = (one.vectors for one in encoder.word_vectors(("The oil price rose.", "A rose is red.")))
+    assert price[3] @ flower[1] < 0.9
+    (alone,) = encoder.word_vectors(("The oil price rose.",))
+    np.testing.assert_allclose(alone.vectors, price, atol=1e-4)
 
 
 def test_other_encoders_tell_none() -> None:

@@ -3,10 +3,12 @@
 A question can be made of a passage's own words and have no answer there. It denies what the passage says, it names
 another year or another person, or it puts words of several sentences together. The first look
 (:func:`rag.conflicts.reading.evidence.passage_numbers`) compares whole sentences and sees none of that. This one
-compares words, by vectors that depend on the words around them: "rise" beside "oil price" is near to "rose" in a
-sentence about the oil price, and less near to "rose" in one about a queen.
+compares words, by vectors that depend on the words around them.
 
-The signs are weighed by a logistic score, fitted by ``benchmarks/verdict_support.py``.
+The signs are weighed by a logistic score, fitted by ``benchmarks/verdict_support.py``. That a word is missing from the
+whole passage is no sign: questions that were made to have no answer use a passage's own words, others do not.
+
+Source: the nearest word for each word as in BERTScore (Zhang et al. 2020); the signs are ours.
 """
 
 from __future__ import annotations
