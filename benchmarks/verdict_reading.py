@@ -8,7 +8,7 @@ passage of another row, which answers nothing), squad2 (answerable, and unanswer
 for), ramdocs (each document; those of noise answer nothing). ``--fit`` writes ``rag/conflicts/data/reading.json``.
 ``--with-model`` also asks the default generator, of the passages that answer. ``--folder`` keeps the numbers of each
 passage, so that a second run only fits. ``--readers`` compares the values of the setting ``read_by``: the encoder, the
-reader skill of the default model, and both.
+reader skill of the default model, and both; of squad2 by the articles that the skill did not learn from.
 
 Prints, by set: share of answering passages read right, and share of passages called silent. One JSON object last.
 """
@@ -21,9 +21,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -34,16 +35,16 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from benchmarks.sets import DATA, Row, rows
+from benchmarks.skills import LEARNT
 from eval.metrics.answers import f1, normalize
 from rag.cli.common import counting_bar
 from rag.conflicts.memory.calibration import logistic_fit
 from rag.conflicts.memory.recall import first_line
 from rag.conflicts.reading.evidence import logistic, passage_numbers, score, span_numbers, top_signs
-from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
-from rag.conflicts.reading.skill_reader import SkillReader, read_reply
 from rag.core.passages import Passage
 from rag.core.settings.config import Config
+from rag.core.verdict import ReadBy
 from rag.engine import Engine
 from rag.generation.base import Generation, Generator
 from rag.generation.load import load_generator
@@ -104,7 +105,7 @@ def main() -> None:
     if not DATA.is_dir():
         raise SystemExit(f"no data sets at {DATA}")
     if args.readers:
-        compare_readers([item for item in items(args.rows) if item.is_test])
+        compare_readers([item for item in items(args.rows) if item.is_test and item.title not in LEARNT])
         return
     with tempfile.TemporaryDirectory() as scratch:
         chosen = [item for item in items(args.rows) if item.answers or not args.with_model]
@@ -230,23 +231,22 @@ def compare_readers(chosen: Sequence[Item]) -> None:
 
 
 def read_by_each(chosen: Sequence[Item]) -> dict[str, list[str]]:
-    """What each reader answers from each passage; empty where it is silent."""
-    found: dict[str, list[str]] = {"encoder": [], "skill": [], "both": []}
+    """What the product reads from each passage, by the values of ``read_by``; empty where the passage is silent."""
+    found: dict[str, list[str]] = {read_by: [] for read_by in get_args(ReadBy)}
     with tempfile.TemporaryDirectory() as folder, Engine.open(folder) as engine, counting_bar("Reading") as show:
-        parts = engine.components
-        skill, reader = parts.skills.reader("auto"), Reader(parts.encoder)
+        inquirer, skill = engine.components.inquirer(), engine.components.skills.reader("auto")
         if skill is None:
             raise SystemExit("there is no reader skill for the default model; 'concord skill ls' lists the skills")
-        asker = SkillReader(parts.generator(), skill)
         for start in range(0, len(chosen), BATCH):
             batch = chosen[start : start + BATCH]
-            sheets = reader.prepare([item.question for item in batch], [[item.passage] for item in batch])
-            replies = asker.generator.generate([asker.requests(s.question, s.passages)[0] for s in sheets])
-            for sheet, reply in zip(sheets, replies, strict=True):
-                by_skill = [read_reply(sheet.question, sheet.passages[0], reply)]
-                by_both = merge_readings(by_skill, reader.read(replace(sheet, counts=(1,)), [reply]))
-                for name, readings in zip(found, (reader.read(sheet), by_skill, by_both), strict=True):
-                    found[name].append(readings[0].answer)
+            questions, passages = [item.question for item in batch], [[item.passage] for item in batch]
+            for read_by, answers in found.items():
+                inquiries = inquirer.prepare(questions, passages, "", skill, cast("ReadBy", read_by))
+                alone = [replace(inquiry, memory=()) for inquiry in inquiries]
+                replies = iter(inquirer.generator.generate([one for inquiry in alone for one in inquiry.requests]))
+                for inquiry in alone:
+                    verdict = inquirer.conclude(inquiry, list(islice(replies, len(inquiry.requests))))
+                    answers.append(verdict.positions[0].answer if verdict.positions else "")
             show(start + len(batch), len(chosen))
     return found
 

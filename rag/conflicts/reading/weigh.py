@@ -14,16 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag.conflicts.answers.same import normalize
-from rag.conflicts.reading.evidence import Page
-from rag.conflicts.reading.reader import score_spans
+from rag.conflicts.reading.evidence import Page, score_spans
 from rag.conflicts.verdict.question import read_question
 from rag.core.verdict import Reading
 from rag.generation.base import Generation
 
-# Chosen on even-numbered rows of nq_synth, squad2 and RAMDocs, as the other constants here.
 MAX_SPANS = 8
-# What a log probability of the skill counts beside one of the signs.
-SKILL_WEIGHT = 0.8
+# What a log probability of the skill counts beside one of the signs. Chosen, as the other constants here, on rows of
+# nq_synth that benchmarks/skills.py --pairs 60 leaves out, and on rows of squad2 and RAMDocs. On squad2 more would
+# be better: the skill learnt from its like.
+SKILL_WEIGHT = 0.5
 # The signs of a reply that is no candidate: those of the best candidate that shares its words, less this.
 _NO_SPAN = 0.7
 _NOWHERE = -5.0
