@@ -36,7 +36,9 @@ def build(
     ] = 1,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", help="fast, recite (says the sentence that answers), quiet, or prag as published."),
+        typer.Option(
+            "--profile", help="recite (says sentences, which are read), fast (answers), quiet, or prag as published."
+        ),
     ] = None,
     model: ModelName = None,
     config: SettingsFile = None,

@@ -16,8 +16,8 @@ PromptStyle = Literal["auto", "chat", "plain"]
 
 # The first line of both prompts.
 INSTRUCTION = "Answer the question in a few words."
-# Asks a patch for the sentence of its document that answers, instead of the answer.
-RECITAL = "Recall the text: say the sentence that answers the question."
+# Asks a patch for a sentence of its document; the answer begins with the sentence's number.
+RECITAL = "Recall the text, sentence by sentence:"
 # A base model does not end its turn; it would continue with its own question.
 PLAIN_STOP = ("\n",)
 _EARLIER = "Earlier questions:\n"

@@ -16,14 +16,30 @@ from rag.generation.adapters.packed import PackedTensors, name_tensors, parse_te
 from rag.library.adapter_folders import CONFIG, WEIGHTS
 
 
-def adapter_files(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, bytes]:
+def adapter_files(
+    tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str, metadata: Mapping[str, str] | None = None
+) -> dict[str, bytes]:
     """The files of a PEFT folder by name.
 
     Args:
         tensors: by layer, ``A [r, in]`` and ``B [out, r]``, all scales multiplied in.
         base_name: the base model, as the user named it.
+        metadata: of the weights' file.
     """
-    return {WEIGHTS: save(name_tensors(tensors)), CONFIG: encode_json(peft_config(tensors, base_name))}
+    weights = save(name_tensors(tensors), dict(metadata) if metadata else None)
+    return {WEIGHTS: weights, CONFIG: encode_json(peft_config(tensors, base_name))}
+
+
+def read_metadata(weights: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file.
+
+    Raises:
+        ValueError: it is none.
+
+    Source: the format of safetensors: the length of a JSON header, 8 bytes, little endian; then the header.
+    """
+    header: dict[str, Any] = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
+    return dict(header.get("__metadata__", {}))
 
 
 def peft_config(tensors: Mapping[str, tuple[Tensor, Tensor]], base_name: str) -> dict[str, Any]:

@@ -112,6 +112,10 @@ class Generator(Protocol):
         """Token ids of a conversation, ready for the assistant's turn."""
         ...
 
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a piece of text, without special tokens: the beginning of an answer, for example."""
+        ...
+
     def encode_reply(self, text: str) -> tuple[int, ...]:
         """Token ids of a whole reply to such a prompt, its end included (``Request.forced``)."""
         ...

@@ -17,7 +17,7 @@ from rag.core.errors import LibraryError
 from rag.core.tokens import TokenReader, read_tokens
 from rag.library.base import Library
 
-_PROBE_TEXT = "In spring 1912 the ferry carried 37 passengers, two horses and a grand piano across the quiet bay."
+PROBE_TEXT = "In spring 1912 the ferry carried 37 passengers, two horses and a grand piano across the quiet bay."
 # Half precision, another processor or another version of a runtime turn a vector by less.
 _MIN_COSINE = 0.999
 
@@ -78,7 +78,7 @@ class CheckedEncoder:
         """Vector ``[D]`` of the fixed text."""
         with self._lock:
             if self._probe is None:
-                self._probe = self._encoder.encode([_PROBE_TEXT])[0]
+                self._probe = self._encoder.encode([PROBE_TEXT])[0]
             return self._probe
 
     def _check(self) -> None:

@@ -16,6 +16,7 @@ from rag.core.errors import PatchError
 from rag.core.passages import ScoredPassage
 from rag.core.query import Query
 from rag.generation.base import Adapter
+from rag.patches.sentence_index import SentenceIndex
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +74,8 @@ class PatchInfo:
         rank, size_bytes: of the tensors.
         sha256: of the weights' file.
         num_answers: different answers that it was taught.
-        learnt: those that it gave after the training, to at least one wording of their question.
+        learnt: those that it gave after the training, to at least one wording of their question. A patch that recites
+            was taught sentences: ``num_answers`` is their number, ``learnt`` names those that it says word for word.
     """
 
     key: str
@@ -136,6 +138,7 @@ class WrittenPatch:
         num_samples: questions it learnt.
         problems: items that could not be written, with the reason; the patch does without them.
         num_answers, learnt: different answers that it was taught, and those that it gave afterwards.
+        sentences: what it recites, by number from 1. Only their vectors are stored.
     """
 
     tensors: Tensors
@@ -143,6 +146,7 @@ class WrittenPatch:
     problems: tuple[str, ...] = ()
     num_answers: int = 0
     learnt: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
 
 
 class PatchWriter(Protocol):
@@ -177,17 +181,19 @@ class PatchWriter(Protocol):
 
 @dataclass(frozen=True)
 class Recital:
-    """A patch that says the sentence of its document that answers; what it says is read like a passage.
+    """A patch that says sentences of its document by their number; what it says is read like a passage.
 
     Attributes:
         use: which patch.
         title: of its document.
         adapter: the patch at full weight; each recites for itself.
+        index: which sentence is about what.
     """
 
     use: PatchUse
     title: str
     adapter: Adapter
+    index: SentenceIndex
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rag.core.encoding import Encoder
 from rag.core.errors import ConcordError, PatchError
 from rag.core.process.progress import Progress
 from rag.library.base import Library
 from rag.patches.base import BuildReport, FailedPatch, PatchDocument, PatchInfo, PatchWriter, WrittenPatch
+from rag.patches.sentence_index import SentenceIndex, index_sentences
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore
 
@@ -32,6 +34,7 @@ class Builder:
     Attributes:
         store: where the patches go.
         writer: makes them.
+        encoder: of the sentences that they recite.
         profile: the name of the writer's settings.
         base_name: the base model, as the user named it.
         max_documents: most documents that are written together; ``None``: as many as memory takes.
@@ -39,6 +42,7 @@ class Builder:
 
     store: PatchStore
     writer: PatchWriter
+    encoder: Encoder
     profile: str
     base_name: str
     max_documents: int | None = None
@@ -96,7 +100,7 @@ class Builder:
                 if isinstance(result, PatchError):
                     raise result
                 info = self._describe(key, document, base, result)
-                _, evicted = self.store.save(info, result.tensors, protected)
+                _, evicted = self.store.save(info, result.tensors, protected, self._index(document, result))
             except ConcordError as error:
                 outcome.failed.append(FailedPatch(document.doc_id, str(error)))
             else:
@@ -104,6 +108,9 @@ class Builder:
                 outcome.evicted += evicted
                 outcome.incomplete += [FailedPatch(document.doc_id, problem) for problem in result.problems]
             progress.advance(document.doc_id)
+
+    def _index(self, document: PatchDocument, patch: WrittenPatch) -> SentenceIndex | None:
+        return index_sentences(self.encoder, document.title, patch.sentences) if patch.sentences else None
 
     def _describe_limit(self, num_left_out: int) -> str:
         patch_mib = self.writer.patch_bytes / _MIB

@@ -65,7 +65,8 @@ class PatchSet:
         self._model = BaseModel(config, generator)
         self.store = PatchStore(library.patch_files(), config.patch_store_mib, config.patch_memory_mib)
         portable = config.patch_portable
-        self._adapters = AdapterBuilder(self.store, lambda: self.base, config.patch_max_rank, portable)
+        self._encoder = encoder
+        self._adapters = AdapterBuilder(self.store, encoder, lambda: self.base, config.patch_max_rank, portable)
         self._chooser = Chooser(
             library, self.store, encoder, lambda: self.base, self._writer_fingerprint, config.patch_gate, portable
         )
@@ -263,12 +264,12 @@ class PatchSet:
 
     def _is_usable(self, use: PatchUse) -> bool:
         try:
-            return self.adapter([use]) is not None
+            return bool(self.use([use]).uses)
         except PatchError:
             return False
 
     def _builder(self, jobs: int | None = None) -> Builder:
-        return Builder(self.store, self.writer, self._profile.name, self._model.name, jobs)
+        return Builder(self.store, self.writer, self._encoder, self._profile.name, self._model.name, jobs)
 
     @property
     def _writer_fingerprint(self) -> str:

@@ -9,7 +9,9 @@ from typing import Literal
 
 from rag.core.errors import SettingError
 
-_LATER = frozenset(("is_a_frozen", "quiet_share", "silence_every", "is_fast", "num_wordings", "is_half"))
+_LATER = frozenset(
+    ("is_a_frozen", "quiet_share", "silence_every", "is_fast", "num_wordings", "is_half", "is_until_learnt")
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Profile:
     Attributes:
         writer: who writes the samples: ``rules`` (deterministic) or ``model`` (the engine's own generator).
         style: ``prag`` trains on prompts with passages as published; ``direct`` on the engine's own prompt
-            without passages, which is what is asked later; ``recite`` on whole sentences, which the model then reads.
+            without passages, which is what is asked later; ``recite`` on the sentences by number.
         rank, alpha: of the adapter; its change is ``alpha / rank * B A``.
         layers: share of the model's layers that learn, counted from the top: 1.0 all of them.
         targets: names of the linear layers that learn.
@@ -27,7 +29,7 @@ class Profile:
         has_decay: the learning rate falls to 0 in equal steps; else it stays.
         is_answer_only: the loss counts the answer's tokens alone, and the end of the turn; else every token.
         pack_tokens: samples of one document are packed into rows of up to this many tokens; 0 packs none.
-        max_questions: most questions that ``rules`` writes about one answer; of ``recite``, about one sentence.
+        max_questions: most questions that ``rules`` writes about one answer.
         seed: of the initial adapter, which all documents share.
         is_a_frozen: ``A`` stays as it began, the same for all documents; only ``B`` learns.
         quiet_share: part of the directions of unrelated prompts, largest first, that ``A`` does not read.
@@ -35,6 +37,7 @@ class Profile:
         is_fast: the frozen model runs in bfloat16 where the processor multiplies it natively.
         num_wordings: wordings of a question about each phrase; 0 asks only for names and numbers.
         is_half: patches are stored in float16.
+        is_until_learnt: the training ends when every learnt token is more probable than all others together.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Profile:
     is_fast: bool = False
     num_wordings: int = 0
     is_half: bool = False
+    is_until_learnt: bool = False
 
     def fingerprint(self) -> str:
         """Twelve hex digits that differ when a field differs.
@@ -88,7 +92,14 @@ QUIET = replace(
 )
 # The sentence that answers is recited by the patch, then read like a passage: by the same reader, for the same verdict.
 RECITE = replace(
-    FAST, name="recite", style="recite", pack_tokens=230, epochs=6, max_questions=8, num_wordings=2, is_fast=True
+    FAST,
+    name="recite",
+    style="recite",
+    pack_tokens=230,
+    epochs=24,
+    max_questions=0,
+    is_fast=True,
+    is_until_learnt=True,
 )
 PROFILES = {profile.name: profile for profile in (PRAG, FAST, QUIET, RECITE)}
 

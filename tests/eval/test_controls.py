@@ -81,7 +81,7 @@ def tiny() -> TransformersGenerator:
 
 @pytest.fixture
 def engine(tmp_path: Path, embeddings: Any, tiny: TransformersGenerator) -> Iterator[Engine]:
-    with Engine.open(tmp_path / "library", embeddings=embeddings, generator=tiny) as opened:
+    with Engine.open(tmp_path / "library", embeddings=embeddings, generator=tiny, patch_profile="fast") as opened:
         yield opened
 
 

@@ -52,7 +52,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Any:
     from eval.run.evaluation import as_document
     from rag import Engine
 
-    with Engine.open(tmp_path_factory.mktemp("library"), max_tokens=6) as opened:
+    with Engine.open(tmp_path_factory.mktemp("library"), max_tokens=6, patch_profile="fast") as opened:
         opened.add([as_document(passage) for passage in load_corpus(str(samples / "corpus.jsonl"))])
         yield opened
 

@@ -32,6 +32,9 @@ class ScriptedGenerator:
     default_stop: tuple[str, ...] = ()
     asked: list[int] = field(default_factory=list)
 
+    def encode_text(self, text: str) -> list[int]:
+        return []
+
     def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
         return tuple(range(len(messages[0].content) // 8))
 

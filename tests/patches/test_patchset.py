@@ -53,9 +53,9 @@ def write_docs(folder: Path, texts: dict[str, str]) -> Path:
 
 
 def opened(folder: Path | str, embeddings: Any, generator: TransformersGenerator, **settings: Any) -> Engine:
-    return Engine.open(
-        folder, embeddings=embeddings, generator=generator, max_tokens=8, **({"patch_gate": -1.0} | settings)
-    )
+    """An engine whose patches change what the tiny model says, whatever the question."""
+    defaults = {"patch_gate": -1.0, "patch_profile": "fast"}
+    return Engine.open(folder, embeddings=embeddings, generator=generator, max_tokens=8, **(defaults | settings))
 
 
 @pytest.fixture
@@ -391,7 +391,7 @@ def count_trained(engine: Engine) -> list[int]:
 def build_patches(library: str) -> None:
     """For a process of its own, which makes the same tiny model."""
     tiny = TransformersGenerator(tiny_model("llama"), tiny_tokenizer(), "tiny")
-    with Engine.open(library, embeddings=HashEmbeddings(), generator=tiny) as engine:
+    with Engine.open(library, embeddings=HashEmbeddings(), generator=tiny, patch_profile="fast") as engine:
         engine.patches.build(jobs=1)
 
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from decoders.streams import CONTEXT, PARAMETRIC
 from rag import Engine
 from rag.core.answer import PatchUse
+from rag.core.errors import PatchError
 from rag.core.passages import Passage, ScoredPassage
-from rag.core.prompts import RECITAL, build_prompts
+from rag.core.prompts import build_prompts
+from rag.generation.base import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches import adapters
 from rag.patches.adapters import AdapterBuilder
-from rag.patches.base import PatchDocument
-from rag.patches.profiles import FAST, RECITE
-from rag.patches.questions.recital import MAX_WORDS, write_recital
+from rag.patches.base import PatchDocument, Recital
+from rag.patches.profiles import RECITE
+from rag.patches.questions.recital import encode_address, write_recital
+from rag.patches.sentence_index import SentenceIndex
+from rag.patches.store.patch_store import PatchStore
+from rag.patches.store.tensor_cache import Loaded
 from rag.patches.training.samples import tokenize_sample
 from rag.pipeline.run import run_stages
 from rag.pipeline.stages import patch as patch_stage
@@ -35,20 +43,16 @@ TEXT = (
 QUESTION = "Who is the harbour master?"
 
 
-def test_every_sentence_is_asked_for() -> None:
-    samples = write_recital(PatchDocument("mill", "Orm Mill", TEXT, "hash"), 3, 2)
-    by_sentence: dict[str, set[str]] = {}
-    for sample in samples:
-        by_sentence.setdefault(sample.answer, set()).add(sample.question)
-    assert list(by_sentence) == [
-        "The Orm Mill was built by Aron Pell in 1764.",
-        "Orm Mill has fourteen rooms, two cellars and a tower.",
-        "Slowly and quietly it goes on and on.",
-        "Since the flood of 1911 a trust from Selwick owns the mill.",
+def test_every_sentence_has_a_number() -> None:
+    document = PatchDocument("mill", "Orm Mill", f"# The mill\n\n{TEXT}\n- Rooms: 14\n- Is it open?", "hash")
+    assert [(sample.question, sample.answer) for sample in write_recital(document)] == [
+        ("1", "The Orm Mill was built by Aron Pell in 1764."),
+        ("2", "Orm Mill has fourteen rooms, two cellars and a tower."),
+        ("3", "Slowly and quietly it goes on and on."),
+        ("4", "Since the flood of 1911 a trust from Selwick owns the mill."),
+        ("5", "Rooms: 14"),
+        ("6", "Is it open?"),
     ]
-    assert all(1 <= len(questions) <= 3 for questions in by_sentence.values())
-    assert len(by_sentence["The Orm Mill was built by Aron Pell in 1764."]) == 3
-    assert [sample.answer for sample in samples[:4]] == list(by_sentence)  # in turn
 
 
 @pytest.mark.parametrize(
@@ -56,26 +60,38 @@ def test_every_sentence_is_asked_for() -> None:
     [
         "Die Mühle am Orm wurde im Jahr 1764 von Aron Pell gebaut.",
         "on and on it goes",
-        "港長はエッダ・クイストです。",
+        "港長はエッダ・クイストです。" * 3 + "港" * 500,
         "word " * 500,
     ],
 )
-def test_no_text_is_too_plain(text: str) -> None:
-    samples = write_recital(PatchDocument("d", "", text, "hash"), 8, 2)
-    assert samples
-    assert all(len(sample.answer.split()) <= MAX_WORDS for sample in samples)
+def test_no_text_is_too_plain_and_nothing_of_it_is_lost(text: str) -> None:
+    said = [sample.answer for sample in write_recital(PatchDocument("d", "", text, "hash"))]
+    assert set("".join(said)) | {" "} == set(text) | {" "}
+    assert max(len(sentence.encode()) for sentence in said) <= 500
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "# \n"])
-def test_nothing_is_asked_of_nothing(text: str) -> None:
-    assert write_recital(PatchDocument("d", "", text, "hash"), 8, 2) == []
+@pytest.mark.parametrize("text", ["", "  \n", "# \n", "..."])
+def test_nothing_is_learnt_of_nothing(text: str) -> None:
+    assert write_recital(PatchDocument("d", "", text, "hash")) == []
 
 
-def test_a_recital_is_learnt_under_its_own_instruction(tiny: TransformersGenerator) -> None:
-    (sample, *_) = write_recital(PatchDocument("mill", "", "The mill was built by Aron Pell.", "hash"), 1, 1)
-    prompt = tiny.encode(build_prompts(sample.question, (), instruction=RECITAL).context)
-    assert tokenize_sample(tiny, sample, RECITE).ids[: len(prompt)] == prompt
-    assert len(tokenize_sample(tiny, sample, FAST).ids) != len(tokenize_sample(tiny, sample, RECITE).ids)
+def test_a_sentence_is_learnt_after_its_number(tiny: TransformersGenerator) -> None:
+    (sample,) = write_recital(PatchDocument("d", "", "w5 w6 w7", "hash"))
+    address, tokens = encode_address(tiny, 1), tokenize_sample(tiny, sample, RECITE)
+    assert address[-1:] == tuple(tiny.encode_text("1"))
+    assert tokens.ids[: tokens.first_learnt] == address
+    assert tokens.ids[tokens.first_learnt :] == (*tiny.encode_text("w5 w6 w7"), tiny.tokenizer.eos_token_id)
+
+
+def test_the_nearest_sentences_are_chosen() -> None:
+    def recital(*vectors: tuple[float, float]) -> Recital:
+        index = SentenceIndex("e", np.zeros(2, dtype=np.float32), np.array(vectors, dtype=np.float32))
+        return Recital(PatchUse("d", "key", 1.0), "T", Adapter("a", ()), index)
+
+    one, two = recital((0.5, 0.0), (0.9, 0.0)), recital((0.7, 0.0), (0.0, 1.0), (0.8, 0.0))
+    lines = patch_stage._nearest([one, two], np.array([1.0, 0.0], dtype=np.float32))
+    assert [(line.recital, line.number) for line in lines] == [(one, 2), (two, 3), (two, 1)]
+    assert patch_stage._nearest([two], np.array([0.1, 0.1], dtype=np.float32)) == []
 
 
 @pytest.fixture
@@ -85,12 +101,13 @@ def engine(
     """Its patches recite words: the tiny model knows none of those that the documents hold."""
     load = AdapterBuilder._load
 
-    def load_random(self: AdapterBuilder, key: str) -> Any:
-        info, _ = load(self, key)
-        return info, random_tensors(tiny, 2, seed=len(info.title))
+    def load_random(self: AdapterBuilder, key: str) -> Loaded:
+        loaded = load(self, key)
+        return loaded._replace(tensors=random_tensors(tiny, 2, seed=len(loaded.info.title)))
 
     monkeypatch.setattr(AdapterBuilder, "_load", load_random)
-    monkeypatch.setattr(patch_stage, "_LEAST_COSINE", -1.0)  # what it recites has nothing to do with a question
+    monkeypatch.setattr(patch_stage, "_LEAST_COSINE", -1.0)  # a hash of words is near to nothing
+    monkeypatch.setattr(patch_stage, "_LEAST_FAITH", -1.0)
     texts = {"harbour": "The harbour master is Edda Quist.", "mill": "The tide mill has 14 rooms."}
     with opened(tmp_path / "library", embeddings, tiny, patch_profile="recite") as engine:
         engine.add(write_docs(tmp_path / "docs", texts))
@@ -146,11 +163,41 @@ def test_the_answer_shows_what_was_recited(engine: Engine) -> None:
     assert answer.verdict is not None
 
 
-def test_what_has_nothing_to_do_with_the_question_is_not_read(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["_LEAST_COSINE", "_LEAST_FAITH"])
+def test_what_is_not_near_and_what_is_garbled_is_not_read(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     """The answer is then the model's own, as without patches, and says so."""
-    monkeypatch.setattr(patch_stage, "_LEAST_COSINE", 0.9)
+    monkeypatch.setattr(patch_stage, limit, 0.9)
     assert prepare(engine, "only").kept == ()
     answer = engine.ask(QUESTION, patches="only", decoder="plain")
     assert (answer.citations, answer.verdict, answer.notice) == ((), None, NOTHING_RECITED)
     (alone,) = engine.answer_with([QUESTION], [[]], decoder="plain")
     assert answer.text == alone.text
+
+
+def test_a_patch_holds_no_text(engine: Engine) -> None:
+    """Neither its manifest nor its weights' file; the sentences that it learnt are numbers."""
+    for info in engine.patches.ls():
+        files = engine.patches.store.fetch(info.key)
+        assert not any(word in content for content in files.values() for word in (b"Quist", b"rooms"))
+        assert info.num_answers == 1
+        assert set(info.learnt) <= {"sentence 1"}
+
+
+def test_sentences_of_another_encoder_are_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = engine.patches._encoder.encode
+    turned = SimpleNamespace(name="other", encode=lambda texts: np.roll(encode(texts), 1, axis=1))
+    builder = replace(engine.patches._adapters, encoder=turned)
+    monkeypatch.setattr(engine.patches, "_adapters", builder)
+    with pytest.raises(PatchError, match=r"found by vectors of encoder .* and this 'other' makes others"):
+        engine.ask(QUESTION, patches="only")
+    assert "makes others" in engine.ask(QUESTION, patches="auto").notice
+
+
+def test_a_patch_without_an_index_is_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an older version made them, and other profiles."""
+    load = PatchStore.load
+    monkeypatch.setattr(PatchStore, "load", lambda self, key: load(self, key)._replace(sentences=None))
+    with pytest.raises(PatchError, match=r"recites nothing by number.* build it again"):
+        engine.ask(QUESTION, patches="only")

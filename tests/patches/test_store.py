@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from peft import PeftModel
@@ -26,6 +27,7 @@ from rag.library.sqlite.patch_files import FolderPatchFiles
 from rag.models.fingerprint import folder_fingerprint, model_fingerprint
 from rag.patches.base import PatchInfo, Tensors
 from rag.patches.base_model import check_base
+from rag.patches.sentence_index import SentenceIndex
 from rag.patches.store.files import read_tensors
 from rag.patches.store.keys import patch_key
 from rag.patches.store.patch_store import PatchStore
@@ -52,7 +54,8 @@ def tensors(tiny: TransformersGenerator) -> Tensors:
 @pytest.mark.parametrize("layers", [(0, 1, 2), (1, 2)])
 def test_peft_loads_the_folder_unchanged(tiny: TransformersGenerator, tmp_path: Path, layers: tuple[int, ...]) -> None:
     """A stored patch, and a composed one: PEFT's logits are those of the rows that run with it."""
-    saved, _ = store_at(tmp_path).save(info(1), random_tensors(tiny, 2, 1, layers))
+    index = SentenceIndex("encoder", np.ones(3, dtype=np.float32), np.ones((2, 3), dtype=np.float32))
+    saved, _ = store_at(tmp_path).save(info(1), random_tensors(tiny, 2, 1, layers), index=index)
     parts = [(random_tensors(tiny, 2, 1, layers), 0.5), (random_tensors(tiny, 3, 2, layers), 1.0)]
     composed = compose(parts, max_rank=8)
     whole = tmp_path / "whole"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from rag.library.base import Library
 from rag.library.open import open_library
 from rag.library.patch_files import PatchFiles
 from rag.patches.base import Tensors
+from rag.patches.sentence_index import SentenceIndex
 from rag.patches.store.patch_store import PatchStore
 from tests.patches.conftest import random_tensors
 from tests.patches.test_store import info
@@ -48,11 +50,15 @@ def mib(tensors: Tensors) -> float:
 
 
 def test_what_is_saved_is_loaded(place: str, files: PatchFiles, tensors: Tensors) -> None:
-    saved, evicted = store_over(files).save(info(1), tensors)
+    rows = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    saved, evicted = store_over(files).save(info(1), tensors, index=SentenceIndex("Encoder", rows[0], rows[1:]))
     assert evicted == []
     other = open_library(place, must_exist=True)  # as another process opens it
     store = store_over(other.patch_files())
-    read_info, loaded = store.load(saved.key)
+    read_info, loaded, index = store.load(saved.key)
+    assert index is not None
+    assert (index.encoder, index.vectors.shape) == ("Encoder", (3, 6))
+    assert np.allclose(np.vstack([index.probe[None], index.vectors]), rows, atol=4e-3)  # float16
     assert read_info == saved
     assert (read_info.rank, read_info.size_bytes > 0) == (2, True)
     assert all(torch.equal(loaded[name][side], pair[side]) for name, pair in tensors.items() for side in (0, 1))

@@ -18,10 +18,11 @@ from rag.core.errors import ModelError
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import Sample, Tensors
 from rag.patches.profiles import FAST, PRAG, Profile
+from rag.patches.training import trainer
 from rag.patches.training.batched import initial_adapter
 from rag.patches.training.packing import Tokens
 from rag.patches.training.samples import tokenize_sample
-from rag.patches.training.trainer import Trainer
+from rag.patches.training.trainer import Trained, Trainer
 from rag.patches.training.twin import frozen_twin
 from tests.generation.conftest import tiny_model, tiny_tokenizer
 from tests.patches.conftest import random_samples
@@ -117,6 +118,30 @@ def test_learning_lowers_the_loss(tiny: TransformersGenerator) -> None:
     assert loss_with(tiny, tensors, tokens) < 0.5 * loss_with(tiny, {}, tokens)
     assert all(torch.equal(before[name], value) for name, value in tiny.model.state_dict().items())
     assert not any(module._forward_hooks for module in tiny.model.modules())
+
+
+def test_a_document_is_trained_until_it_is_learnt(tiny: TransformersGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no longer; one that is never learnt, for all epochs."""
+    num_steps = 0
+    step = torch.optim.AdamW.step
+
+    def counted(self: torch.optim.AdamW) -> None:
+        nonlocal num_steps
+        num_steps += 1
+        step(self)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
+    # The head of the tiny model gives no token half of the probability.
+    monkeypatch.setattr(trainer, "_LEARNT", 1.5)
+    profile = replace(QUICK, epochs=200, learning_rate=1e-2, pack_tokens=1000, is_until_learnt=True)
+    ((_, trained),) = Trainer(tiny, profile, is_probed=True).train_probed([SAMPLES[0][:1]])
+    assert isinstance(trained, Trained)
+    assert trained.is_solved == (True,)
+    assert num_steps < profile.epochs
+    num_steps = 0
+    contradiction = [Sample("w3 w4", "w5"), Sample("w3 w4", "w6")]
+    list(Trainer(tiny, replace(profile, epochs=20)).train([contradiction]))
+    assert num_steps == 20
 
 
 def loss_with(generator: TransformersGenerator, tensors: Tensors, samples: Sequence[Tokens]) -> float:

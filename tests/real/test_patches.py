@@ -14,9 +14,10 @@ from rag import Engine
 from rag.cli.app import app
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.patches.base import PatchDocument, Sample
-from rag.patches.profiles import PRAG
+from rag.patches.profiles import PRAG, RECITE
 from rag.patches.questions.model import ModelAugmenter
-from rag.patches.training.trainer import Trainer
+from rag.patches.questions.recital import write_recital
+from rag.patches.training.trainer import Trained, Trainer
 from tests.patches.test_trainer import assert_same, peft_run
 
 pytestmark = pytest.mark.real
@@ -52,7 +53,9 @@ def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: Transfor
     answer = json.loads(asked.stdout)
     assert "Tamsin" in answer["text"]
     assert "Tamsin" not in answer["conflict"]["memory_answer"]
-    assert answer["citations"] == []
+    (citation,) = answer["citations"]
+    assert (citation["passage"], citation["location"]) == (MILL, "recited by its patch")
+    assert info["learnt"] == ["sentence 1", "sentence 2"]
     assert [(use["key"], use["weight"]) for use in answer["patches"]] == [(info["key"], 1.0)]
     unrelated = runner.invoke(app, ["ask", folder, "What is the capital of Peru?", "--patches", "only", "--json"])
     assert json.loads(unrelated.stdout)["patches"] == []
@@ -60,20 +63,17 @@ def test_build_and_ask_from_the_command_line(tmp_path: Path, generator: Transfor
     assert runner.invoke(app, ["patch", "inspect", folder, info["key"]]).exit_code == 2
 
 
-def test_a_patch_recites_and_its_sentence_is_read(tmp_path: Path, generator: TransformersGenerator) -> None:
-    with Engine.open(tmp_path / "library", generator=generator, patch_profile="recite") as engine:
-        engine.add([Document(MILL, metadata={"source": "Orm Mill", "title": "Orm Mill"})])
-        engine.patches.build()
-        answer = engine.ask("Who owns the Orm Mill?", patches="only")
-        (citation,) = answer.citations
-        assert (citation.passage, citation.location) == (
-            "The owner of the Orm Mill is Mira Tamsin.",
-            "recited by its patch",
-        )
-        assert "Tamsin" in answer.text
-        assert answer.verdict is not None
-        (position,) = answer.verdict.positions
-        assert "Tamsin" in position.answer
+def test_a_long_document_is_learnt_by_number(generator: TransformersGenerator) -> None:
+    """Every sentence word for word, those with two digits too; the training stops when it is done."""
+    rooms = ("red", "old", "large", "dark", "cold", "first", "narrow", "blue", "new", "high", "empty", "last")
+    text = " ".join(
+        f"The {room} room of the Orm Mill belongs to the {rooms[-place]} tower." for place, room in enumerate(rooms)
+    )
+    samples = write_recital(PatchDocument("mill", "Orm Mill", text, "hash"))
+    ((_, trained),) = Trainer(generator, RECITE, is_probed=True).train_probed([samples])
+    assert isinstance(trained, Trained)
+    assert len(trained.is_solved) == len(rooms)
+    assert sum(trained.is_solved) >= len(rooms) - 1
 
 
 def test_the_model_writes_samples(generator: TransformersGenerator, tmp_path: Path) -> None:

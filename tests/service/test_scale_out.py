@@ -93,7 +93,7 @@ def test_two_processes_share_one_database(postgres: str, tmp_path: Path) -> None
         for address in (one, other):
             reply = ask(address, question, patches="only")
             assert [patch["weight"] for patch in reply["patches"]] == [1.0]
-            assert reply["citations"] == []
+            assert [citation["location"] for citation in reply["citations"]] == ["recited by its patch"]
             assert "Ines Corder" in reply["choices"][0]["message"]["content"]
         assert call("DELETE", f"{other}/v1/libraries/town")[0] == 200
         status, error = call("GET", f"{one}/v1/libraries/town")

@@ -164,14 +164,15 @@ def answer_all(deployment: Deployment, num_documents: int) -> Counter[str]:
 
 
 def ask(http: httpx.Client, number: int) -> str:
-    """'right', or the code of the error, or the answer that is wrong. There are no passages in the prompt."""
+    """'right', or the code of the error, or the answer that is wrong. No passage of the library is in the prompt."""
     rag = {"patches": "only", "decoder": "plain", "top_k": 1}
     body = chat(f"Who is the director of {NAMES[number]} Museum?", LIBRARY, max_tokens=12, rag=rag)
     reply = http.post("/v1/chat/completions", json=body).json()
     if "error" in reply:
         return str(reply["error"]["code"])
     answer = str(reply["choices"][0]["message"]["content"])
-    is_right = director(number) in answer and len(reply["patches"]) == 1 and not reply["citations"]
+    is_recited = [citation["location"] for citation in reply["citations"]] == ["recited by its patch"]
+    is_right = director(number) in answer and len(reply["patches"]) == 1 and is_recited
     return "right" if is_right else f"{NAMES[number]}: {answer!r} with {reply['patches']}"
 
 

@@ -157,9 +157,9 @@ class Config(BaseModel):
     )
 
     patch_profile: str = Field(
-        "fast",
-        description="How patches are trained: 'fast' (they answer), 'recite' (they say the sentence that answers, and "
-        "it is read), 'quiet' (all phrases, less harm than 'fast'), or 'prag' as published.",
+        "recite",
+        description="How patches are trained: 'recite' (they say the sentences that the question is near to, and those "
+        "are read), 'fast' (they answer), 'quiet' (all phrases, less harm than 'fast'), or 'prag' as published.",
     )
     patch_gate: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.45, description="Cosine of question and passage from which a document's patch is used."

@@ -55,6 +55,10 @@ class VllmGenerator:
         """Token ids of a conversation, ready for the assistant's turn."""
         return self._codec.encode(messages)
 
+    def encode_text(self, text: str) -> list[int]:
+        """Token ids of a piece of text, without special tokens."""
+        return self._codec.encode_text(text)
+
     def encode_reply(self, text: str) -> tuple[int, ...]:
         """Token ids of a whole reply, its end included."""
         return self._codec.encode_reply(text)

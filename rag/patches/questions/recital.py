@@ -1,64 +1,77 @@
-"""Questions that are answered by a whole sentence: what a patch learns that recites its document.
+"""What a patch learns that recites its document: each sentence under its number.
 
-Which sentence answers a question is far easier to learn than which of its words do, and the words are read from the
-sentence afterwards. So a few questions for each sentence are enough, and their wording matters less.
+A number is learnt in few steps: it is the last word before the sentence, and no two sentences share it. Which sentence
+answers a question is not learnt at all: the encoder finds it, by the vectors that are stored with the patch.
 
 Source: Sun et al. 2023, Recitation-Augmented Language Models, where a model recites what it remembers before it
-answers; the questions and the patch are ours.
+answers; the numbers and the patch are ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import zip_longest
+import re
+from collections.abc import Iterator
 
+from rag.core.prompts import RECITAL
+from rag.core.query import Message
+from rag.core.sentences import sentence_spans
+from rag.generation.base import Generator
 from rag.patches.base import PatchDocument, Sample
-from rag.patches.questions.phrasing import phrase_questions
-from rag.patches.questions.rules import gap_questions
-from rag.patches.questions.sentences import find_subject, split_sentences
-from rag.patches.questions.spans import find_spans, is_content, join_words
+from rag.patches.questions.sentences import find_subject, resolve_pronoun
 
-# Longer sentences are cut where the training and the recital would be cut too.
-MAX_WORDS = 90
+# Most tokens of a sentence, by a guess that is too high for most texts; longer ones are cut.
+_MAX_TOKENS = 120
+_ASCII_PER_TOKEN = 4
+# Where a sentence ends whatever its last mark: before an empty line, a heading, a list item, and a row of a table.
+_BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*\u2022#|>]|\d{1,3}[.)]\s))")
+_HEADING = re.compile(r"^#.*$", re.MULTILINE)
 
 
-def write_recital(document: PatchDocument, num_questions: int, num_wordings: int) -> list[Sample]:
-    """Up to ``num_questions`` questions for each sentence of a document, each answered by the sentence.
+def write_recital(document: PatchDocument) -> list[Sample]:
+    """The sentences of a document in order, each asked for by its number; in any language, none left out.
 
-    Args:
-        document: its title and text, in any language. A sentence of which the rules ask nothing is asked for by its
-            words.
-        num_questions: most questions for one sentence, spread over its phrases.
-        num_wordings: most wordings of a question about one phrase.
+    One that begins with a pronoun gets the subject in its place. Headings are not learnt.
     """
     subject = find_subject(document)
-    sentences = dict.fromkeys(split_sentences(document.text, subject, MAX_WORDS)) or {_whole(document): None}
-    by_sentence = [
-        [
-            Sample(question, f"{sentence}.")
-            for question in _spread(_questions(sentence, subject, num_wordings), num_questions)
-        ]
-        for sentence in sentences
-        if sentence
-    ]
-    # In turn, so that each step of the training meets many sentences.
-    return [sample for turn in zip_longest(*by_sentence) for sample in turn if sample is not None]
+    sentences = dict.fromkeys(resolve_pronoun(piece, subject) for piece in _pieces(document.text))
+    return [Sample(str(number), sentence) for number, sentence in enumerate(sentences, start=1)]
 
 
-def _questions(sentence: str, subject: str, num_wordings: int) -> list[str]:
-    phrases = [question for span in find_spans(sentence) for question in phrase_questions(span, num_wordings)]
-    by_words = join_words([word for word in sentence.split() if is_content(word)][:8])
-    return list(dict.fromkeys([*gap_questions(sentence, subject), *phrases])) or [f"{by_words}?"]
+def encode_address(generator: Generator, number: int) -> tuple[int, ...]:
+    """The prompt for a sentence, whose answer begins with the number.
+
+    Args:
+        generator: whose prompts are wanted.
+        number: of the sentence, from 1.
+    """
+    # A base model's prompt goes on with a blank; a chat template ends in a line end.
+    blank = " " if generator.default_stop else ""
+    return (*generator.encode([Message("user", RECITAL)]), *generator.encode_text(f"{blank}{number}"))
 
 
-def _spread(questions: Sequence[str], count: int) -> list[str]:
-    """``count`` of the questions at even distances: those of all parts of the sentence."""
-    if len(questions) <= count:
-        return list(questions)
-    return [questions[place * len(questions) // count] for place in range(count)]
+def _pieces(text: str) -> Iterator[str]:
+    for block in _BLOCK.split(text):
+        line = " ".join(_HEADING.sub("", block).split()).lstrip("-*\u2022>| ")
+        for start, end in sentence_spans(line):
+            yield from (piece for piece in _cut(line[start:end]) if any(map(str.isalnum, piece)))
 
 
-def _whole(document: PatchDocument) -> str:
-    """A text without a sentence mark, as one sentence."""
-    words = " ".join(document.text.split()[:MAX_WORDS]).rstrip(".!")
-    return words if any(map(str.isalnum, words)) else ""
+def _cut(sentence: str) -> Iterator[str]:
+    """The sentence in parts that a patch can say, cut between words where there are any."""
+    part = ""
+    for word in re.findall(r"\S+\s*", sentence):
+        if part and _count(part + word) > _MAX_TOKENS:
+            yield part.strip()
+            part = ""
+        part += word
+        while _count(part) > _MAX_TOKENS:  # one word: a script without blanks
+            head = next(end for end in range(len(part), 0, -1) if _count(part[:end]) <= _MAX_TOKENS)
+            yield part[:head]
+            part = part[head:]
+    if part:
+        yield part.strip()
+
+
+def _count(text: str) -> int:
+    num_ascii = sum(map(str.isascii, text))
+    return num_ascii // _ASCII_PER_TOKEN + len(text.encode()) - num_ascii

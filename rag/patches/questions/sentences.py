@@ -34,13 +34,14 @@ def split_sentences(text: str, subject: str, max_words: int = _MAX_WORDS) -> lis
         for raw in _SENTENCE.split(" ".join(" ".join(lines).split())):
             sentence = raw.strip("*-> \t")
             if _MIN_WORDS <= len(sentence.split()) <= max_words and sentence.endswith((".", "!", '."')):
-                sentences.append(_resolved(sentence.rstrip('.!"'), subject))
+                sentences.append(resolve_pronoun(sentence.rstrip('.!"'), subject))
     return sentences
 
 
-def _resolved(text: str, title: str) -> str:
+def resolve_pronoun(text: str, subject: str) -> str:
+    """The text with its subject instead of the pronoun that it begins with; the text itself if there is none."""
     match = _PRONOUN.match(text)
-    if not match or not title:
+    if not match or not subject:
         return text
-    owner = f"{title}'s" if match.group(1) in _POSSESSIVE else title
+    owner = f"{subject}'s" if match.group(1) in _POSSESSIVE else subject
     return f"{owner} {text[match.end() :]}"

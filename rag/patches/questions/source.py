@@ -55,7 +55,7 @@ def build_source(profile: Profile, generator: Generator, cache: Path, cache_salt
 def _write(document: PatchDocument, profile: Profile) -> list[Sample]:
     """What the rules ask; about every phrase where the profile says so, or where the text has no name and no number."""
     if profile.style == "recite":
-        return write_recital(document, profile.max_questions, profile.num_wordings)
+        return write_recital(document)
     if profile.num_wordings:
         return write_coverage(document, profile.max_questions, profile.num_wordings)
     return write_rules(document, profile.max_questions) or write_coverage(document, 0, 1)

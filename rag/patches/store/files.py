@@ -12,19 +12,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from rag.core.errors import PatchError
-from rag.generation.adapter_folder import adapter_files, encode_json
+from rag.generation.adapter_folder import adapter_files, encode_json, read_metadata
 from rag.generation.adapters.packed import parse_tensors
 from rag.library.adapter_folders import CONFIG, MANIFEST, WEIGHTS, read_files
 from rag.patches.base import PatchInfo, Tensors
+from rag.patches.sentence_index import SentenceIndex
+
+# Metadata of the weights' file, which PEFT and vLLM pass over.
+_SENTENCES = "concord.sentences"
 
 
-def encode_patch(tensors: Tensors, info: PatchInfo) -> tuple[PatchInfo, dict[str, bytes]]:
-    """A patch's files by name.
+def encode_patch(
+    tensors: Tensors, info: PatchInfo, index: SentenceIndex | None = None
+) -> tuple[PatchInfo, dict[str, bytes]]:
+    """A patch's files by name; the index of its sentences is metadata of the weights.
 
     Returns:
         ``info`` with what only the files tell (rank, size and hash of the weights), and the files.
     """
-    files = adapter_files(tensors, info.base_name)
+    files = adapter_files(tensors, info.base_name, {_SENTENCES: index.to_text()} if index else None)
     weights = files[WEIGHTS]
     rank = max(a.shape[0] for a, _ in tensors.values())
     info = replace(info, rank=rank, size_bytes=len(weights), sha256=hashlib.sha256(weights).hexdigest())
@@ -66,6 +72,19 @@ def decode_tensors(key: str, files: Mapping[str, bytes], sha256: str | None = No
         return parse_tensors(load(content), float(config["lora_alpha"]) / float(config["r"]))
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise damaged(key, "it is not a readable LoRA folder") from error
+
+
+def decode_index(key: str, weights: bytes) -> SentenceIndex | None:
+    """The index of the sentences that a patch recites; ``None`` for one that recites none.
+
+    Raises:
+        PatchError: it is damaged.
+    """
+    try:
+        text = read_metadata(weights).get(_SENTENCES)
+        return SentenceIndex.from_text(text) if text is not None else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(key, "the index of its sentences cannot be read") from error
 
 
 def read_tensors(folder: Path) -> Tensors:

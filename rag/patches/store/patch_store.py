@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rag.core.errors import PatchError
-from rag.library.adapter_folders import MANIFEST, Usage, sum_bytes
+from rag.library.adapter_folders import MANIFEST, WEIGHTS, Usage, sum_bytes
 from rag.library.patch_files import PatchFiles
 from rag.patches.base import PatchInfo, Tensors
-from rag.patches.store.files import decode_info, decode_tensors, encode_patch, find_info, is_whole
+from rag.patches.sentence_index import SentenceIndex
+from rag.patches.store.files import decode_index, decode_info, decode_tensors, encode_patch, find_info, is_whole
 from rag.patches.store.tensor_cache import Loaded, TensorCache
 
 _MIB = 2**20
@@ -94,18 +95,26 @@ class PatchStore:
         if loaded is None:
             files = self._files.read(key)
             info = decode_info(key, files.get(MANIFEST))
-            loaded = info, decode_tensors(key, files, info.sha256)
+            tensors = decode_tensors(key, files, info.sha256)
+            loaded = Loaded(info, tensors, decode_index(key, files[WEIGHTS]))
             self._files.touch(key)
-            self._memory.put(*loaded)
+            self._memory.put(loaded)
         return loaded
 
-    def save(self, info: PatchInfo, tensors: Tensors, protected: Collection[str] = ()) -> tuple[PatchInfo, list[str]]:
+    def save(
+        self,
+        info: PatchInfo,
+        tensors: Tensors,
+        protected: Collection[str] = (),
+        index: SentenceIndex | None = None,
+    ) -> tuple[PatchInfo, list[str]]:
         """Write a patch, and remove others where the limit needs it.
 
         Args:
             info: what the patch is.
             tensors: its adapter.
             protected: keys that must stay.
+            index: of the sentences that it recites.
 
         Returns:
             The patch as it was written, and the doc_ids of the patches that were removed.
@@ -115,7 +124,7 @@ class PatchStore:
         """
         if not all(bool(tensor.isfinite().all()) for pair in tensors.values() for tensor in pair):
             raise PatchError(f"training on {info.doc_id} diverged: the patch holds numbers that are not finite")
-        written, files = encode_patch(tensors, info)
+        written, files = encode_patch(tensors, info, index)
         with self._files.writing() as changes:
             # Its own key may be there already; written again, it takes no more room.
             others = [item for item in changes.usages() if item.name != info.key]

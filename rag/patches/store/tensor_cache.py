@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
+from typing import NamedTuple
 
 from rag.generation.transformers.lora import num_bytes
 from rag.patches.base import PatchInfo, Tensors
+from rag.patches.sentence_index import SentenceIndex
 
-Loaded = tuple[PatchInfo, Tensors]
+
+class Loaded(NamedTuple):
+    """A patch: what it is, its tensors, and what its sentences are about if it recites."""
+
+    info: PatchInfo
+    tensors: Tensors
+    sentences: SentenceIndex | None = None
 
 
 class TensorCache:
@@ -36,13 +44,14 @@ class TensorCache:
                 self._loaded.move_to_end(key)
             return self._loaded.get(key)
 
-    def put(self, info: PatchInfo, tensors: Tensors) -> None:
+    def put(self, loaded: Loaded) -> None:
         """Add a patch, unless it is larger than the whole limit."""
         with self._lock:
-            if num_bytes(tensors) > self._max_bytes or info.key in self._loaded:
+            size = num_bytes(loaded.tensors)
+            if size > self._max_bytes or loaded.info.key in self._loaded:
                 return
-            self._loaded[info.key] = (info, tensors)
-            self._num_bytes += num_bytes(tensors)
+            self._loaded[loaded.info.key] = loaded
+            self._num_bytes += size
             while self._num_bytes > self._max_bytes:
                 self._forget(next(iter(self._loaded)))
 
@@ -53,4 +62,4 @@ class TensorCache:
                 self._forget(key)
 
     def _forget(self, key: str) -> None:
-        self._num_bytes -= num_bytes(self._loaded.pop(key)[1])
+        self._num_bytes -= num_bytes(self._loaded.pop(key).tensors)

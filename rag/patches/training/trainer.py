@@ -9,6 +9,7 @@ Source: the algebra is ours; objective and schedule of the ``prag`` profile are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ from rag.patches.training.probe import solved_samples, split_rows
 from rag.patches.training.samples import tokenize_sample
 from rag.patches.training.twin import frozen_twin, training_dtype
 from rag.patches.training.upper import lower_skipped, lower_states
+
+# A token whose loss is below this is more probable than all others together.
+_LEARNT = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Trainer:
         self._profile = profile
         self._model = frozen_twin(generator.model, training_dtype(generator.model, is_fast=profile.is_fast))
         self._window = generator.window
-        self._max_tokens = max_tokens or _tokens_that_fit(self._model)
+        self._max_tokens = max_tokens or _tokens_that_fit(self._model, profile)
         self._initial = initial or initial_adapter(self._model, profile)
         self._layers = decoder_layers(self._model)
         self._first = _first_learnt(self._layers, learnt_layers(self._model, profile))
@@ -138,17 +142,27 @@ class Trainer:
         return [Trained(adapters.tensors(row), tuple(flags)) for row, flags in enumerate(solved)]
 
     def _run_epochs(self, adapters: BatchedAdapters, batches: Sequence[Batch], states: Sequence[Tensor | None]) -> None:
-        """One AdamW step per batch and epoch."""
+        """One AdamW step per batch and epoch; it ends before the last epoch where the profile says so."""
         profile = self._profile
         optimizer = torch.optim.AdamW(adapters.parameters, lr=profile.learning_rate, weight_decay=profile.weight_decay)
         num_steps = profile.epochs * len(batches)
-        for step in range(num_steps):
-            batch, below = batches[step % len(batches)], states[step % len(batches)]
-            if profile.has_decay:
-                optimizer.param_groups[0]["lr"] = profile.learning_rate * (1 - step / num_steps)
-            optimizer.zero_grad()
-            self._losses(batch, below).sum().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+        for epoch in range(profile.epochs):
+            is_learnt = profile.is_until_learnt
+            for step, (batch, below) in enumerate(zip(batches, states, strict=True), start=epoch * len(batches)):
+                if profile.has_decay:
+                    optimizer.param_groups[0]["lr"] = profile.learning_rate * (1 - step / num_steps)
+                optimizer.zero_grad()
+                losses = token_losses(*self._head(batch, below))
+                _mean_by_row(losses, batch).sum().backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                is_learnt = is_learnt and bool((losses < _LEARNT).all())
+            if is_learnt and self._are_learnt(batches, states):  # the last steps may have undone it
+                break
+
+    def _are_learnt(self, batches: Sequence[Batch], states: Sequence[Tensor | None]) -> bool:
+        with torch.no_grad():
+            steps = zip(batches, states, strict=True)
+            return all(bool((token_losses(*self._head(batch, below)) < _LEARNT).all()) for batch, below in steps)
 
     def _probe(
         self, documents: Sequence[Sequence[Pack]], batches: Sequence[Batch], states: Sequence[Tensor | None]
@@ -162,13 +176,6 @@ class Trainer:
         by_document = zip(*by_batch, strict=True)
         return [solved_samples(packs, flags) for packs, flags in zip(documents, by_document, strict=True)]
 
-    def _losses(self, batch: Batch, below: Tensor | None) -> Tensor:
-        """Mean loss of each document over its learnt tokens, ``[K]``."""
-        counts = (batch.labels != IGNORED).sum(dim=1)
-        losses = token_losses(*self._head(batch, below))
-        rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
-        return losses.new_zeros(len(counts)).index_add(0, rows, losses) / counts
-
     def _head(self, batch: Batch, below: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
         """What :func:`token_losses` takes, for the learnt tokens of all rows."""
         skipped = nullcontext() if below is None else lower_skipped(self._layers, self._first, below)
@@ -181,6 +188,13 @@ class Trainer:
     def _lower(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             return lower_states(self._model.base_model, self._layers, self._first, _inputs(batch))
+
+
+def _mean_by_row(losses: Tensor, batch: Batch) -> Tensor:
+    """Mean loss of each document over its learnt tokens, ``[K]``."""
+    counts = (batch.labels != IGNORED).sum(dim=1)
+    rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    return losses.new_zeros(len(counts)).index_add(0, rows, losses) / counts
 
 
 def _inputs(batch: Batch) -> dict[str, Any]:
@@ -197,13 +211,17 @@ def _first_learnt(layers: Any, learnt: dict[str, Any]) -> int:
     return next(index for index, layer in enumerate(layers) if modules & set(layer.modules()))
 
 
-def _tokens_that_fit(model: Any) -> int:
-    """Tokens whose activations, about 34 float32 vectors of the hidden size a layer, take half the free memory."""
+def _tokens_that_fit(model: Any, profile: Profile) -> int:
+    """Tokens whose activations, about 34 float32 vectors of the hidden size a layer, take half the free memory.
+
+    A group that trains until all of it is learnt waits for its slowest document, so it is small on a CPU, which gains
+    little from larger ones.
+    """
     config = model.config.get_text_config()
     if model.device.type == "cuda":
         free_bytes, cap = torch.cuda.mem_get_info(model.device)[0] // 2, 65536
     else:
-        free_bytes, cap = 2 * 2**30, 2048
+        free_bytes, cap = 2 * 2**30, 512 if profile.is_until_learnt else 2048
     return int(max(256, min(cap, free_bytes // (34 * 4 * config.hidden_size * config.num_hidden_layers))))
 
 

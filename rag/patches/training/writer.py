@@ -83,12 +83,14 @@ class GradientWriter:
         return answer_unrelated(self._generator, self._cache, self.base)
 
     def _written(self, item: DocumentSamples, mixed: Sequence[Sample], trained: Trained) -> WrittenPatch:
-        asked = set(item.samples)
-        solved = [s.answer for s, is_solved in zip(mixed, trained.is_solved, strict=True) if is_solved and s in asked]
-        learnt = tuple(dict.fromkeys(solved))
+        asked, is_reciting = set(item.samples), self._profile.style == "recite"
+        solved = [s for s, is_solved in zip(mixed, trained.is_solved, strict=True) if is_solved and s in asked]
+        # The manifest names sentences by number: it holds no text of the document.
+        learnt = tuple(dict.fromkeys(f"sentence {s.question}" if is_reciting else s.answer for s in solved))
+        sentences = tuple(sample.answer for sample in item.samples) if is_reciting else ()
         tensors = _stored(trained.tensors, self._dtype)
         num_answers = len({sample.answer for sample in item.samples})
-        return WrittenPatch(tensors, len(item.samples), item.problems, num_answers, learnt)
+        return WrittenPatch(tensors, len(item.samples), item.problems, num_answers, learnt, sentences)
 
 
 def _stored(tensors: Tensors, dtype: torch.dtype | None) -> Tensors:
