@@ -1,6 +1,8 @@
 """The rows of ``benchmarks/verdict.py``: questions with passages, and what the verdict on them should be.
 
-Only odd-numbered rows of each set: the weights and thresholds of the reading were chosen on even-numbered ones.
+Only odd-numbered rows of each set: the weights and thresholds of the reading were chosen on even-numbered ones. And of
+squad2 and the pairs only passages that the reader skill which ships did not learn from: it has seen four of squad2's
+six articles, with all their questions.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.sets import DATA, Row, rows
+from benchmarks.skills import LEARNT, learnt_sentences, sentences
 from eval.datasets.schema import make_passage
 from eval.metrics.answers import contains_answer
 from rag.core.passages import Passage
@@ -60,9 +63,15 @@ def test_rows(file: str) -> list[Row]:
 def relation_cases(num: int) -> list[Case]:
     """``num`` cases of each of :data:`RELATION_ARMS`."""
     nq = spread(test_rows("nq_synth/nq_synth_dev.jsonl"), num)
-    altered = test_rows("pairs/squad_train.jsonl") + test_rows("pairs/musique_train.jsonl")
-    cases = [*_pairs("nq", nq), *_pairs("pairs", spread(altered, num))]
+    cases = [*_pairs("nq", nq), *_pairs("pairs", spread(altered_rows(), num))]
     return cases + [case for case in squad_cases(2 * num) if case.arm == "adversarial"][:num]
+
+
+def altered_rows() -> list[Row]:
+    """Odd-numbered rows of both sets of pairs."""
+    learnt = set(learnt_sentences(DATA))
+    both = test_rows("pairs/squad_train.jsonl") + test_rows("pairs/musique_train.jsonl")
+    return [row for row in both if not learnt & set(sentences(row["agreeing_context"]))]
 
 
 def _pairs(name: str, chosen: Sequence[Row]) -> Iterator[Case]:
@@ -86,14 +95,18 @@ def irrelevant_cases(num: int) -> list[Case]:
 
 
 def squad_cases(num: int) -> list[Case]:
-    """Questions of squad2 with the passage that they were made for: ``answerable`` and ``adversarial`` ones."""
+    """Questions of squad2 with the passage that they were made for: ``answerable`` and ``adversarial`` ones.
+
+    About the two articles that the reader did not learn from.
+    """
     corpus = {row["doc_id"]: row for row in rows(DATA / "squad2/corpus.jsonl")}
     doc_id, placed = "", []
     for row in rows(DATA / "squad2/questions.jsonl"):  # unanswerable ones stand among those of their passage
         doc_id = row["gold_doc_ids"][0] if row["gold_doc_ids"] else doc_id
         placed.append(row | {"doc_id": doc_id})
     cases = []
-    for row in spread([row for row in placed[1::2] if row["doc_id"]], num):
+    fresh = [row for row in placed[1::2] if row["doc_id"] and corpus[row["doc_id"]]["title"] not in LEARNT]
+    for row in spread(fresh, num):
         document = corpus[row["doc_id"]]
         arm = "answerable" if row["is_answerable"] else "adversarial"
         passage = make_passage(document["title"], document["text"])

@@ -8,7 +8,7 @@ passage of another row, which answers nothing), squad2 (answerable, and unanswer
 for), ramdocs (each document; those of noise answer nothing). ``--fit`` writes ``rag/conflicts/data/reading.json``.
 ``--with-model`` also asks the default generator, of the passages that answer. ``--folder`` keeps the numbers of each
 passage, so that a second run only fits. ``--readers`` compares the values of the setting ``read_by``: the encoder, the
-reader skill of the default model, and both.
+reader skill of the default model, and both; of squad2 by the articles that the skill did not learn from.
 
 Prints, by set: share of answering passages read right, and share of passages called silent. One JSON object last.
 """
@@ -35,6 +35,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from benchmarks.sets import DATA, Row, rows
+from benchmarks.skills import LEARNT
 from eval.metrics.answers import f1, normalize
 from rag.cli.common import counting_bar
 from rag.conflicts.memory.calibration import logistic_fit
@@ -104,7 +105,7 @@ def main() -> None:
     if not DATA.is_dir():
         raise SystemExit(f"no data sets at {DATA}")
     if args.readers:
-        compare_readers([item for item in items(args.rows) if item.is_test])
+        compare_readers([item for item in items(args.rows) if item.is_test and item.title not in LEARNT])
         return
     with tempfile.TemporaryDirectory() as scratch:
         chosen = [item for item in items(args.rows) if item.answers or not args.with_model]
@@ -120,8 +121,8 @@ def main() -> None:
 def items(num_rows: int) -> Iterator[Item]:
     """Passages of both halves, ``num_rows`` rows of each set and half, evenly spread."""
     for is_test in (False, True):
-        yield from _pairs(is_test, num_rows)
-        yield from _squad(is_test, num_rows)
+        yield from pair_items(is_test, num_rows)
+        yield from squad_items(is_test, num_rows)
         yield from _ramdocs(is_test, num_rows)
 
 
@@ -131,7 +132,8 @@ def half(file: str, is_test: bool, num_rows: int) -> list[Row]:
     return [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(num_rows, len(chosen))).astype(int))]
 
 
-def _pairs(is_test: bool, num_rows: int) -> Iterator[Item]:
+def pair_items(is_test: bool, num_rows: int) -> Iterator[Item]:
+    """Rows of nq_synth, each with its two passages and that of another row."""
     chosen = half("nq_synth/nq_synth_dev.jsonl", is_test, num_rows)
     for row, other in zip(chosen, [*chosen[7:], *chosen[:7]], strict=True):
         right, wrong = (row["agreeing_answer"], *(row["aliases"] or ())), (row["conflicting_answer"],)
@@ -140,7 +142,8 @@ def _pairs(is_test: bool, num_rows: int) -> Iterator[Item]:
         yield Item("irrelevant", is_test, row["question"], "", other["agreeing_context"], ())
 
 
-def _squad(is_test: bool, num_rows: int) -> Iterator[Item]:
+def squad_items(is_test: bool, num_rows: int) -> Iterator[Item]:
+    """Questions of squad2 with the passage that they were made for, twice ``num_rows``."""
     corpus = {row["doc_id"]: row for row in rows(DATA / "squad2/corpus.jsonl")}
     questions, passage = rows(DATA / "squad2/questions.jsonl"), ""
     placed: list[tuple[Row, str]] = []

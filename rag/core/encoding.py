@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,33 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> Vectors:
         """``[len(texts), D]`` vectors of length 1; 0 for a text without a word that the encoder knows."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class WordVectors:
+    """The words of one text, each with a vector that depends on the words around it.
+
+    Attributes:
+        words: as the text writes them.
+        vectors: ``[len(words), D]``, of length 1.
+    """
+
+    words: tuple[str, ...]
+    vectors: Vectors
+
+
+@runtime_checkable
+class HasWords(Protocol):
+    """An encoder that tells the vectors of a text's words too."""
+
+    def word_vectors(self, texts: Sequence[str]) -> list[WordVectors] | None:
+        """Of each text; ``None`` where its model cannot tell which token belongs to which word."""
+        ...
+
+
+def read_words(encoder: Encoder, texts: Sequence[str]) -> list[WordVectors] | None:
+    """The vectors of the words of each text; ``None`` where the encoder tells none."""
+    return encoder.word_vectors(texts) if isinstance(encoder, HasWords) else None
 
 
 def passage_text(title: str, text: str, heading: str = "") -> str:

@@ -12,7 +12,7 @@ from threading import Lock
 
 import numpy as np
 
-from rag.core.encoding import Encoder, Vectors, passage_text
+from rag.core.encoding import Encoder, Vectors, WordVectors, passage_text, read_words
 from rag.core.errors import LibraryError
 from rag.core.tokens import TokenReader, read_tokens
 from rag.library.base import Library
@@ -49,6 +49,10 @@ class CheckedEncoder:
     def token_reader(self) -> TokenReader:
         """How the encoder cuts texts into tokens; it may load the model."""
         return read_tokens(self._encoder)
+
+    def word_vectors(self, texts: Sequence[str]) -> list[WordVectors] | None:
+        """The vectors of words; the library holds none of them, so nothing is compared."""
+        return read_words(self._encoder, texts)
 
     def prepare_to_add(self) -> None:
         """Settle, before anything is staged, that new vectors go with those that are there.

@@ -11,7 +11,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from rag.core.encoding import Encoder
+from rag.core.encoding import Encoder, WordVectors, read_words
 from rag.core.process.lazy import lazy_property
 from rag.core.process.threads import one_thread
 from rag.core.settings.config import Config
@@ -87,6 +87,14 @@ class SentenceEncoder(Embeddings):
         )
         return vectors.astype(np.float32, copy=False)
 
+    def word_vectors(self, texts: Sequence[str]) -> list[WordVectors] | None:
+        """Of each text; ``None`` where the tokenizer does not say which characters a token stands for."""
+        from rag.models.word_vectors import encode_words
+
+        model = self._loaded[0]
+        with one_thread() if model.device.type == "cpu" else nullcontext():
+            return encode_words(model, texts)
+
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """LangChain's form of :meth:`encode`."""
         return [[float(x) for x in row] for row in self.encode(texts)]
@@ -161,6 +169,10 @@ class RecentEncoder:
             known.update(zip(new, self._encoder.encode(new), strict=True))
             self._keep(known)
         return np.stack([known[text] for text in texts]) if texts else np.zeros((0, 0), dtype=np.float32)
+
+    def word_vectors(self, texts: Sequence[str]) -> list[WordVectors] | None:
+        """The vectors of words, which are not remembered."""
+        return read_words(self._encoder, texts)
 
     def _keep(self, known: dict[str, NDArray[np.float32]]) -> None:
         with self._lock:

@@ -19,6 +19,8 @@ from kg.names import canonical
 from kg.stems import stem, stems
 from rag.conflicts.reading.spans import AnswerKind, Sentence, Span, answer_kind, coverage
 
+# Passages that answer with a lower probability are dismissed: a skill would find nothing there, at a price.
+MIN_CHANCE = 0.2
 _WORD = re.compile(r"\w+")
 _WINDOW_WORDS = 6
 _LEADS = {
@@ -55,11 +57,13 @@ class Weights:
         spans: of the numbers of a span; those of a model's reply begin with ``model:``.
         answers: of the signs that a passage answers at all.
         silent_below: a passage that answers with a lower probability says nothing.
+        support: of the signs of the second look (:mod:`rag.conflicts.reading.support`).
     """
 
     spans: Mapping[str, float]
     answers: Mapping[str, float]
     silent_below: float
+    support: Mapping[str, float]
 
 
 @lru_cache
@@ -158,6 +162,12 @@ def top_signs(scores: Sequence[float]) -> dict[str, float]:
 def score(numbers: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """The linear score; a number without a weight counts nothing."""
     return sum(weights.get(name, 0.0) * value for name, value in numbers.items())
+
+
+def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:
+    """The score of each candidate of a page; ``reply`` is what a model answered from it."""
+    weights = load_weights().spans
+    return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
 
 
 def logistic(value: float) -> float:

@@ -16,9 +16,19 @@ from itertools import islice
 
 import numpy as np
 
-from rag.conflicts.reading.evidence import Page, load_weights, logistic, passage_numbers, score, softmax, span_numbers
+from rag.conflicts.reading.evidence import (
+    MIN_CHANCE,
+    Page,
+    load_weights,
+    logistic,
+    passage_numbers,
+    score,
+    score_spans,
+    softmax,
+)
 from rag.conflicts.reading.relevance import weigh_words, weighted_coverage
 from rag.conflicts.reading.spans import Sentence, Span, answer_kind, find_spans, split_sentences
+from rag.conflicts.reading.support import Look, look_again
 from rag.conflicts.sentences import is_heading
 from rag.core.encoding import Encoder
 from rag.core.passages import Passage
@@ -33,8 +43,6 @@ _NUM_PROMPTED = 4
 _COVERAGE_SHARE = 0.3
 _MAX_SPANS = 120
 _MAX_TOKENS = 12
-# Passages that answer with a lower probability are not read by a skill: it would find nothing there, at a price.
-_ASKED_FROM = 0.2
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,8 @@ class Sheet:
         question: as it stands without the conversation.
         passages: in the order of the ranking.
         pages: the sentences and the candidates of each passage.
-        chances: the probability of each page that its passage answers at all, as the encoder sees it.
+        chances: the probability of each page that its passage answers at all, by a first look of the encoder.
+        supported: the same after a second look at what it would answer (:mod:`rag.conflicts.reading.support`).
         requests: for the generator, those of the first passage first; empty where it is not asked.
         counts: how many of the requests belong to each passage.
         skill: what the requests ask, if it is one. Where it reads the passages alone, there are no ``pages``.
@@ -59,13 +68,14 @@ class Sheet:
     requests: tuple[Request, ...] = ()
     counts: tuple[int, ...] = ()
     chances: tuple[float, ...] = ()
+    supported: tuple[float, ...] = ()
     skill: ActiveSkill | None = None
     weighed: tuple[tuple[int, ...], ...] = ()
 
     @property
     def may_answer(self) -> list[bool]:
         """Which passages are worth a reading by a skill; all, where the encoder has read none."""
-        return [chance >= _ASKED_FROM for chance in self.chances] if self.pages else [True] * len(self.passages)
+        return [chance >= MIN_CHANCE for chance in self.chances] if self.pages else [True] * len(self.passages)
 
 
 class Reader:
@@ -87,7 +97,7 @@ class Reader:
     def prepare(
         self, questions: Sequence[str], passages: Sequence[Sequence[Passage]], *, cache_salt: str = ""
     ) -> list[Sheet]:
-        """A sheet for each question; one call of the encoder."""
+        """A sheet for each question; one call of the encoder for sentences, and one for words."""
         pages = iter(self._pages(questions, passages))
         sheets = []
         for question, row in zip(questions, passages, strict=True):
@@ -97,7 +107,7 @@ class Reader:
             chances = tuple(answer_probability(question, *pair) for pair in zip(row, own, strict=True))
             asked = tuple(request for group in requests for request in group)
             sheets.append(Sheet(question, tuple(row), own, asked, counts, chances))
-        return sheets
+        return self._look_again(sheets)
 
     def read(self, sheet: Sheet, generations: Sequence[Generation] = (), draft: str = "") -> tuple[Reading, ...]:
         """What each passage answers; an empty answer where it says nothing.
@@ -111,8 +121,18 @@ class Reader:
         opinions = [tuple(islice(remaining, count)) for count in sheet.counts]
         return tuple(
             self._read(sheet.question, *item, draft)
-            for item in zip(sheet.passages, sheet.pages, sheet.chances, opinions, strict=True)
+            for item in zip(sheet.passages, sheet.pages, sheet.supported, opinions, strict=True)
         )
+
+    def _look_again(self, sheets: Sequence[Sheet]) -> list[Sheet]:
+        """The sheets with what a second look says."""
+        looks = [
+            Look(sheet.question, passage.title, page, chance)
+            for sheet in sheets
+            for passage, page, chance in zip(sheet.passages, sheet.pages, sheet.chances, strict=True)
+        ]
+        supported = iter(look_again(looks, self._encoder))
+        return [replace(sheet, supported=tuple(islice(supported, len(sheet.pages)))) for sheet in sheets]
 
     def _pages(self, questions: Sequence[str], passages: Sequence[Sequence[Passage]]) -> list[Page]:
         """All pages of all questions, in order."""
@@ -169,12 +189,6 @@ def _first_sentence(draft: str) -> str | None:
     """What comes first answers; small models go on."""
     start, end = next(sentence_spans(draft), (0, 0))
     return draft[start:end] or None
-
-
-def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:
-    """The score of each candidate of a page; ``reply`` is what a model answered from it."""
-    weights = load_weights().spans
-    return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
 
 
 def encode_sentences(

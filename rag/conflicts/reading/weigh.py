@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag.conflicts.answers.same import normalize
-from rag.conflicts.reading.evidence import Page
-from rag.conflicts.reading.reader import score_spans
+from rag.conflicts.reading.evidence import Page, score_spans
 from rag.conflicts.verdict.question import read_question
 from rag.core.verdict import Reading
 from rag.generation.base import Generation

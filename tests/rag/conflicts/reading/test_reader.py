@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rag.conflicts.reading.reader import Reader, build_page, reading_prompt, score_spans
+from rag.conflicts.reading.evidence import score_spans
+from rag.conflicts.reading.reader import Reader, build_page, reading_prompt
 from rag.conflicts.reading.spans import split_sentences
 from rag.core.passages import Passage
 from rag.core.verdict import Reading
