@@ -63,14 +63,14 @@ def test_a_library_is_built_by_two_workers(postgres: str, tmp_path: Path, embedd
     model = tmp_path / "model"
     tiny_model("llama").save_pretrained(model)
     tiny_tokenizer().save_pretrained(model)
-    texts = {f"d{n}": f"The mill of place {n} was built by Aron Pell{n}." for n in range(6)} | {"short": "Hm."}
+    texts = {f"d{n}": f"The mill of place {n} was built by Aron Pell{n}." for n in range(6)} | {"short": "* * *"}
     with Engine.open(place, embeddings=embeddings, model=str(model)) as engine:
         engine.add(write_docs(tmp_path / "docs", texts))
     config = tmp_path / "concord.toml"
     config.write_text(f"model = {json.dumps(str(model))}\n")
     command = [sys.executable, "-m", "rag", "patch", "build", place, "--workers", "2", "--config", str(config)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 1, result.stderr  # one of them is too short
+    assert result.returncode == 1, result.stderr  # one of them holds nothing
     assert "6 built, 0 were there" in result.stderr
     assert "too short" in result.stderr
     with Engine.open(place, embeddings=embeddings, model=str(model)) as engine:
