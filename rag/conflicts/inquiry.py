@@ -115,11 +115,12 @@ class Inquirer:
     def _with_skill(self, sheet: Sheet, shown: Sequence[Passage], cache_salt: str, skill: ActiveSkill) -> Sheet:
         """The sheet with one request to the skill for each passage that may answer, about what is shown of it.
 
-        The likeliest spans of the passage follow as replies to the same prompt.
+        Where only one may answer, its likeliest spans follow as replies to the same prompt. Of several passages the
+        skill's own replies are better compared: it words one answer in one way, and spans differ in what they include.
         """
         asked, pages = sheet.may_answer, sheet.pages or (None,) * len(sheet.passages)
         weighed = tuple(
-            likely_spans(sheet.question, page) if page and is_asked else ()
+            likely_spans(sheet.question, page) if page and is_asked and sum(asked) == 1 else ()
             for page, is_asked in zip(pages, asked, strict=True)
         )
         skill_reader = SkillReader(self.generator, skill)
