@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress, islice
+from itertools import compress
 
 from rag.conflicts.memory.calibration import Calibration, knows
 from rag.conflicts.memory.recall import memory_requests, read_memory
@@ -118,41 +118,35 @@ class Inquirer:
         Where only one may answer, its likeliest spans follow as replies to the same prompt. Of several passages the
         skill's own replies are better compared: it words one answer in one way, and spans differ in what they include.
         """
-        asked, pages = sheet.may_answer, sheet.pages or (None,) * len(sheet.passages)
-        weighed = tuple(
-            likely_spans(sheet.question, page) if page and is_asked and sum(asked) == 1 else ()
-            for page, is_asked in zip(pages, asked, strict=True)
-        )
-        skill_reader = SkillReader(self.generator, skill)
-        readings = iter(skill_reader.requests(sheet.question, tuple(compress(shown, asked)), cache_salt=cache_salt))
-        groups = [
-            skill_reader.weigh(next(readings), [page.candidates[place][0].text for place in places] if page else ())
-            if is_asked
-            else ()
-            for page, places, is_asked in zip(pages, weighed, asked, strict=True)
-        ]
-        requests = tuple(request for group in groups for request in group)
-        return replace(sheet, requests=requests, counts=tuple(map(len, groups)), skill=skill, weighed=weighed)
+        skill_reader, asked = SkillReader(self.generator, skill), sheet.may_answer
+        chosen = tuple(compress(shown, asked))
+        requests = skill_reader.requests(sheet.question, chosen, cache_salt=cache_salt)
+        sheet = replace(sheet, requests=requests, counts=tuple(map(int, asked)), skill=skill)
+        if not sheet.pages or len(requests) != 1:
+            return sheet
+        page = sheet.pages[asked.index(True)]
+        places = likely_spans(sheet.question, page)
+        texts = [page.candidates[place][0].text for place in places]
+        return replace(sheet, requests=skill_reader.weigh(requests[0], texts), weighed=places)
 
     def _read(self, sheet: Sheet, replies: Sequence[Generation], draft: str) -> tuple[Reading, ...]:
         """What each passage answers, by what the sheet was prepared for."""
         if sheet.skill is None:
             return self.reader.read(sheet, replies, draft)
         remaining = iter(replies)
-        by_passage = [list(islice(remaining, count)) for count in sheet.counts]
         by_skill = [
-            read_reply(sheet.question, passage, said[0] if said else None)
-            for passage, said in zip(sheet.passages, by_passage, strict=True)
+            read_reply(sheet.question, passage, next(remaining) if count else None)
+            for passage, count in zip(sheet.passages, sheet.counts, strict=True)
         ]
         if not sheet.pages:
             return tuple(by_skill)
         merged = merge_readings(by_skill, self.reader.read(sheet, replies))
-        return tuple(
-            settle(sheet.question, page, reading, said[0] if one.answer else None, places, said[1:])
-            for page, reading, one, places, said in zip(
-                sheet.pages, merged, by_skill, sheet.weighed, by_passage, strict=True
-            )
-        )
+        if not sheet.weighed:
+            return merged
+        only = sheet.counts.index(1)
+        reply = replies[0] if by_skill[only].answer else None
+        settled = settle(sheet.question, sheet.pages[only], merged[only], reply, sheet.weighed, list(remaining))
+        return (*merged[:only], settled, *merged[only + 1 :])
 
     def _recall(self, question: str, replies: Sequence[Generation], positions: Sequence[Position]) -> Memory | None:
         if not replies:

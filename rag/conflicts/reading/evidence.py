@@ -164,10 +164,11 @@ def score(numbers: Mapping[str, float], weights: Mapping[str, float]) -> float:
     return sum(weights.get(name, 0.0) * value for name, value in numbers.items())
 
 
-def score_spans(question: str, page: Page, reply: str | None = None) -> list[float]:
+@lru_cache(maxsize=64)  # several looks at one page need its scores
+def score_spans(question: str, page: Page, reply: str | None = None) -> tuple[float, ...]:
     """The score of each candidate of a page; ``reply`` is what a model answered from it."""
     weights = load_weights().spans
-    return [score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates))]
+    return tuple(score(span_numbers(question, page, place, reply), weights) for place in range(len(page.candidates)))
 
 
 def logistic(value: float) -> float:

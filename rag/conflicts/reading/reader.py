@@ -58,8 +58,8 @@ class Sheet:
         requests: for the generator, those of the first passage first; empty where it is not asked.
         counts: how many of the requests belong to each passage.
         skill: what the requests ask, if it is one. Where it reads the passages alone, there are no ``pages``.
-        weighed: the candidates of each passage that the skill weighs, by place; their requests follow the passage's own
-            (:mod:`rag.conflicts.reading.weigh`).
+        weighed: where one passage alone is asked about, the candidates of its page that the skill weighs, by place;
+            their requests follow (:mod:`rag.conflicts.reading.weigh`).
     """
 
     question: str
@@ -70,7 +70,7 @@ class Sheet:
     chances: tuple[float, ...] = ()
     supported: tuple[float, ...] = ()
     skill: ActiveSkill | None = None
-    weighed: tuple[tuple[int, ...], ...] = ()
+    weighed: tuple[int, ...] = ()
 
     @property
     def may_answer(self) -> list[bool]:
