@@ -61,6 +61,7 @@ def test_every_sentence_has_a_number() -> None:
         "Die Mühle am Orm wurde im Jahr 1764 von Aron Pell gebaut.",
         "on and on it goes",
         "港長はエッダ・クイストです。" * 3 + "港" * 500,
+        "x" * 200_000,
         "word " * 500,
     ],
 )

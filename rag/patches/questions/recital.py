@@ -25,6 +25,8 @@ _ASCII_PER_TOKEN = 4
 # Where a sentence ends whatever its last mark: before an empty line, a heading, a list item, and a row of a table.
 _BLOCK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*\u2022#|>]|\d{1,3}[.)]\s))")
 _HEADING = re.compile(r"^#.*$", re.MULTILINE)
+# Words, and pieces of what is too long for one: counting the tokens of a whole book without blanks would take minutes.
+_WORDS = re.compile(rf"\S{{1,{_MAX_TOKENS * _ASCII_PER_TOKEN}}}\s*")
 
 
 def write_recital(document: PatchDocument) -> list[Sample]:
@@ -59,7 +61,7 @@ def _pieces(text: str) -> Iterator[str]:
 def _cut(sentence: str) -> Iterator[str]:
     """The sentence in parts that a patch can say, cut between words where there are any."""
     part = ""
-    for word in re.findall(r"\S+\s*", sentence):
+    for word in _WORDS.findall(sentence):
         if part and _count(part + word) > _MAX_TOKENS:
             yield part.strip()
             part = ""
