@@ -107,9 +107,7 @@ class RemoteVllm:
         except httpx.HTTPStatusError as error:
             raise self._refusal(error.response) from error
         except httpx.HTTPError as error:
-            raise UnavailableError(
-                f"the vLLM server at {self._url} does not answer ({type(error).__name__}); ask again when it is back"
-            ) from error
+            raise self._no_answer(error) from error
         raise SettingError(TOO_LITTLE_MEMORY)
 
     def _connect(self) -> tuple[httpx.AsyncClient, PartSender]:
@@ -134,7 +132,12 @@ class RemoteVllm:
     async def adapter_limits(self) -> AdapterLimits:
         """Which adapters the server takes; a server of another kind takes none."""
         if self._limits is None:
-            reply = await asyncio.to_thread(self._checks.get, f"{self._url}{PATH}", timeout=_CONNECT_TIMEOUT_S)
+            try:
+                reply = await asyncio.to_thread(self._checks.get, f"{self._url}{PATH}", timeout=_CONNECT_TIMEOUT_S)
+            except httpx.HTTPError as error:
+                raise self._no_answer(error) from error
+            if reply.status_code >= 500:
+                raise self._refusal(reply)
             self._limits = AdapterLimits(**reply.json()) if reply.status_code == 200 else AdapterLimits(0)
         return self._limits
 
@@ -175,6 +178,10 @@ class RemoteVllm:
         if job.json_schema:
             body["structured_outputs"] = {"json": job.json_schema}
         return body
+
+    def _no_answer(self, error: httpx.HTTPError) -> UnavailableError:
+        reason = type(error).__name__
+        return UnavailableError(f"the vLLM server at {self._url} does not answer ({reason}); ask again when it is back")
 
     def _refusal(self, reply: httpx.Response) -> Exception:
         if reply.status_code == 404:

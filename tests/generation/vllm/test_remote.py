@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
 from rag.core.errors import ConcordError, ModelError, SettingError, UnavailableError
+from rag.generation.vllm.adapters.recipe import PATH
 from rag.generation.vllm.identity import ModelIdentity
 from rag.generation.vllm.remote import RemoteVllm
 from rag.generation.vllm.server import Job
@@ -40,6 +41,10 @@ class Server:
         def models() -> dict[str, Any]:
             cards = [{"id": name, "root": "/there/m", "max_model_len": 64} for name in self.names]
             return {"data": [*cards, {"id": "adapter", "parent": "m", "root": "/there/a"}]}
+
+        @app.get(PATH)
+        def adapters() -> Response:
+            return JSONResponse({"max_rank": 8}, self.health)
 
         @app.post("/v1/completions")
         def completions(body: dict[str, Any]) -> Response:
@@ -117,3 +122,21 @@ def test_an_error_in_the_stream_says_whose_fault_it_is(server: Server, code: int
 
     with pytest.raises(kind, match="Invalid type: nonsense"):
         asyncio.run(ask())
+
+
+def test_a_server_that_is_down_says_nothing_of_adapters(server: Server) -> None:
+    """It is not taken for one that runs none."""
+    remote = RemoteVllm(server.url)
+    server.health = 503
+    with pytest.raises(UnavailableError, match="not able to answer now"):
+        asyncio.run(remote.adapter_limits())
+    server.health = 200
+    assert asyncio.run(remote.adapter_limits()).max_rank == 8
+
+
+def test_limits_of_a_server_that_is_gone() -> None:
+    server = Server()
+    with live(server.app()) as url:
+        remote = RemoteVllm(url)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        asyncio.run(remote.adapter_limits())

@@ -46,14 +46,13 @@ class PartSender:
 
     async def _send_once(self, part: PackedTensors, salt: str) -> None:
         key = (part.digest, salt)
-        if key not in self._sent:
-            self._sent[key] = asyncio.ensure_future(self._put(part, salt))
-        try:
-            await asyncio.shield(self._sent[key])
-        except (httpx.HTTPError, asyncio.CancelledError):
-            self._sent.pop(key, None)
-            raise
-        self._sent.move_to_end(key)
+        sending = self._sent.get(key)
+        if sending is None or _has_failed(sending):
+            sending = self._sent[key] = asyncio.ensure_future(self._put(part, salt))
+        # Shielded: another caller may wait for the same part, and goes on when this one is cancelled.
+        await asyncio.shield(sending)
+        if key in self._sent:  # not where another caller has learnt meanwhile that the server lost it
+            self._sent.move_to_end(key)
         while len(self._sent) > _MAX_REMEMBERED:
             self._sent.popitem(last=False)
 
@@ -61,3 +60,7 @@ class PartSender:
         url = f"{self._url}{PATH}/{part.digest}"
         reply = await self._client.put(url, content=part.to_bytes(), headers={SALT_HEADER: salt})
         reply.raise_for_status()
+
+
+def _has_failed(sending: asyncio.Task[None]) -> bool:
+    return sending.done() and (sending.cancelled() or sending.exception() is not None)
