@@ -1,6 +1,7 @@
 """Where each decoder stands between the documents and the model's memory, with several passages in the prompt.
 
-    python benchmarks/verdict_dial.py [--quick] [--choose] [--rows N] [--data FILE] [--model NAME] [--write PAGE]
+    python benchmarks/verdict_dial.py [--quick] [--choose] [--rows N] [--data FILE] [--model NAME] [--skill NAME]
+        [--write PAGE]
 
 Two sets: the questions of ``examples/questions.jsonl``, each with the three passages that the default retrieval finds
 in ``examples/corpus``; and pairs of which the conflicting passage stands among the passages of two other pairs. Every
@@ -15,8 +16,9 @@ decoder answers from the same prompts in one batch, so each prompt is read once.
 It reads rows from 61 on. The dial's settings were chosen on rows 1 to 60. Its form was changed once after a look at the
 examples and at the rows of ``--quick``, so the figures of both are optimistic. ``--choose`` reads rows 1 to 60 and
 prints what the dial's settings do at alpha 0 and auto. ``--quick`` takes fewer rows, of short passages: under three
-minutes. ``--write`` puts the table into a page in the place of the one before; a new table of ``concord eval table``
-leaves it out. Prints tables, then one JSON object on the last line.
+minutes. ``--skill auto`` has the passages read by the reader that the product would take; the stream without passages
+never has a skill. ``--write`` puts the table into a page in the place of the one before; a new table of
+``concord eval table`` leaves it out. Prints tables, then one JSON object on the last line.
 """
 
 from __future__ import annotations
@@ -49,10 +51,11 @@ NUM_ROWS, NUM_QUICK = 60, 12
 MAX_TOKENS = 48
 MARGIN_NATS = 1.0
 TITLE = "## The dial and the decoders with three passages"
+TITLE_WITH_SKILL = f"{TITLE}, and a reader skill"
 HEAD = """\
-Made by `python benchmarks/verdict_dial.py{quick} --write docs/RESULTS.md`. {num_demo} questions of the examples with
+Made by `python benchmarks/verdict_dial.py{options} --write docs/RESULTS.md`. {num_demo} questions of the examples with
 the passages found for them, and {num_pairs} pairs of swapped Natural Questions, each passage among two of other
-questions; without a verdict. documents: the answer contains the document's answer. memory: it
+questions; without a verdict, {reading}. documents: the answer contains the document's answer. memory: it
 is the model's own answer. off language: it is cut off after {max_tokens} tokens, or far less likely than any answer of
 plain decoding. The dial was changed once after a look at these questions; so few tell a large difference from none.
 """
@@ -103,6 +106,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=NUM_ROWS, help="rows to read")
     parser.add_argument("--data", type=Path, default=PAIRS, help="JSONL of conflict pairs")
     parser.add_argument("--model", default="default", help="generator")
+    parser.add_argument("--skill", default="none", help="reader of the passages: auto, a name, a folder, or none")
     parser.add_argument("--write", type=Path, help="page whose section is replaced")
     args = parser.parse_args()
     if not args.data.is_file():
@@ -114,8 +118,9 @@ def main() -> None:
         if not args.choose:
             sets["demo"] = demo_items(engine)
             sets["one passage"] = [replace(item, passages=item.passages[:1]) for item in among_others(pairs, place=0)]
-        measured = measure_all(engine, sets, choices() if args.choose else DIAL | OTHERS)
-    report(measured, sets, args.write, " --quick" if args.quick else "")
+        measured = measure_all(engine, sets, choices() if args.choose else DIAL | OTHERS, args.skill)
+    options = f"{' --quick' if args.quick else ''}{f' --skill {args.skill}' if args.skill != 'none' else ''}"
+    report(measured, sets, args.write, options)
 
 
 def choices() -> dict[str, Options]:
@@ -165,18 +170,18 @@ def among_others(pairs: Sequence[Row], place: int | None = None) -> list[Item]:
 
 
 def measure_all(
-    engine: Engine, sets: Mapping[str, Sequence[Item]], decoders: Mapping[str, Options]
+    engine: Engine, sets: Mapping[str, Sequence[Item]], decoders: Mapping[str, Options], skill: str
 ) -> dict[str, dict[str, Score]]:
     """Scores by set and decoder; of one passage only those that the goal names."""
     single = {name: options for name, options in decoders.items() if name.startswith("dial 0") or name in REFERENCES}
     return {
-        name: score_all(items, ask(engine, items, single if name == "one passage" else decoders))
+        name: score_all(items, ask(engine, items, single if name == "one passage" else decoders, skill))
         for name, items in sets.items()
         if items
     }
 
 
-def ask(engine: Engine, items: Sequence[Item], decoders: Mapping[str, Options]) -> dict[str, list[Answer]]:
+def ask(engine: Engine, items: Sequence[Item], decoders: Mapping[str, Options], skill: str) -> dict[str, list[Answer]]:
     """The answers by decoder, all in one batch."""
     states = [
         given_state(
@@ -186,7 +191,7 @@ def ask(engine: Engine, items: Sequence[Item], decoders: Mapping[str, Options]) 
                 max_tokens=MAX_TOKENS,
                 conflict_report=name == "memory",
                 verdict=False,
-                skill="none",
+                skill=skill,
                 **options,
             ),
             rank_passages(item.passages),
@@ -242,12 +247,12 @@ def pooled(measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int]
 
 
 def report(
-    measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Sequence[Item]], page: Path | None, quick: str
+    measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Sequence[Item]], page: Path | None, options: str
 ) -> None:
     """Print the tables and the JSON line, and write the section of ``page``."""
     sizes = {name: len(items) for name, items in sets.items()}
     scores = {name: pooled(measured, sizes, name) for name in measured["pairs"]}
-    text = section(measured, sizes, scores, quick) if "demo" in sets else table(measured)
+    text = section(measured, sizes, scores, options) if "demo" in sets else table(measured)
     print(text)
     if page and "demo" in sets:
         write_section(page, text)
@@ -258,13 +263,18 @@ def report(
 
 
 def section(
-    measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int], scores: Mapping[str, Score], quick: str
+    measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int], scores: Mapping[str, Score], options: str
 ) -> str:
     """The tables in Markdown, with what they show."""
-    head = HEAD.format(quick=quick, num_demo=sizes["demo"], num_pairs=sizes["pairs"], max_tokens=MAX_TOKENS)
+    has_skill = "--skill" in options
+    reading = "with a reader skill on the stream with the passages" if has_skill else "without a skill"
+    head = HEAD.format(
+        options=options, num_demo=sizes["demo"], num_pairs=sizes["pairs"], max_tokens=MAX_TOKENS, reading=reading
+    )
     several = table({"both": scores, "examples": measured["demo"], "pairs": measured["pairs"]})
     single = table({"one passage": measured["one passage"]})
-    return f"{TITLE}\n\n{head}\n{several}\nThe same pairs with their own passage alone:\n\n{single}"
+    title = TITLE_WITH_SKILL if has_skill else TITLE
+    return f"{title}\n\n{head}\n{several}\nThe same pairs with their own passage alone:\n\n{single}"
 
 
 def table(columns: Mapping[str, Mapping[str, Score]]) -> str:
@@ -279,8 +289,8 @@ def table(columns: Mapping[str, Mapping[str, Score]]) -> str:
 
 def write_section(page: Path, text: str) -> None:
     """Replace the section of this title, or add it at the end."""
-    old = page.read_text(encoding="utf-8")
-    rest = re.sub(rf"^{re.escape(TITLE)}\n.*?(?=^## |\Z)", "", old, flags=re.DOTALL | re.MULTILINE).rstrip("\n")
+    old, title = page.read_text(encoding="utf-8"), text.partition("\n")[0]
+    rest = re.sub(rf"^{re.escape(title)}\n.*?(?=^## |\Z)", "", old, flags=re.DOTALL | re.MULTILINE).rstrip("\n")
     page.write_text(f"{rest}\n\n{text}", encoding="utf-8")
 
 

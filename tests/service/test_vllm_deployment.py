@@ -188,7 +188,7 @@ def given_up(deployment: Deployment) -> None:
         deployment.worker.start()
         assert soon(lambda: num_killed(deployment, first) == life, 180.0)  # noqa: B023
         deployment.worker.kill()
-    assert job_of(http, first)["status"] == "running"
+    assert job_of(http, first)["status"] in ("queued", "running")  # not given up before the sixth has seen it
     deployment.worker.start()
     assert soon(lambda: job_of(http, first)["status"] == "failed", 180.0)
     assert f"it ended its process {MAX_KILLS} times" in job_of(http, first)["error"]
