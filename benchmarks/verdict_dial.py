@@ -119,7 +119,12 @@ def main() -> None:
             sets["demo"] = demo_items(engine)
             sets["one passage"] = [replace(item, passages=item.passages[:1]) for item in among_others(pairs, place=0)]
         measured = measure_all(engine, sets, choices() if args.choose else DIAL | OTHERS, args.skill)
-    options = f"{' --quick' if args.quick else ''}{f' --skill {args.skill}' if args.skill != 'none' else ''}"
+    flags = {
+        "--quick": args.quick,
+        f"--rows {args.rows}": args.rows != NUM_ROWS,
+        f"--skill {args.skill}": args.skill != "none",
+    }
+    options = "".join(f" {flag}" for flag, is_set in flags.items() if is_set)
     report(measured, sets, args.write, options)
 
 
