@@ -8,6 +8,7 @@ with Engine.open("demo-library") as engine:
     engine.add(Path(__file__).parent / "corpus")
     answer = engine.ask("Who was the first person to walk on the moon?")
 print(answer.text)
-print("in conflict:", answer.conflict.is_conflict)
-print("documents: ", answer.conflict.context_answer)
-print("memory:    ", answer.conflict.memory_answer)
+print("verdict:", answer.verdict.summary)
+for position in answer.verdict.positions:
+    print("documents:", position.answer)
+print("memory:   ", answer.verdict.memory.answer)
