@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,10 +80,12 @@ def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = RichProgress(*columns, console=err, transient=True)
     task = bar.add_task(description if len(description) <= 40 else f"{description[:39]}…", total=None)
+    lines = LogLines()
 
     def show(num_done: int, num_all: int) -> None:
         bar.start()
         bar.update(task, completed=num_done, total=num_all)
+        lines.tell(f"{description}: {num_done} of {num_all}")
 
     try:
         yield show
@@ -91,13 +94,34 @@ def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
             bar.stop()
 
 
+class LogLines:
+    """Lines about long work for a log, where nobody sees a bar: none before the first minute, then one each minute.
+
+    Args:
+        every_s: seconds between two lines.
+    """
+
+    def __init__(self, every_s: float = 60.0) -> None:
+        self._every_s = every_s
+        self._last = time.monotonic()
+
+    def tell(self, text: str) -> None:
+        """Print ``text`` if it is time, and if the error stream is no terminal."""
+        if not err.is_terminal and time.monotonic() - self._last >= self._every_s:
+            self._last = time.monotonic()
+            say(text)
+
+
 class _BarProgress(Progress):
     def __init__(self, bar: rich_progress.Progress, description: str, *, has_names: bool) -> None:
         self._bar = bar
         self._task = bar.add_task(description, total=None)
         self._has_names = has_names
+        self._description, self._num_done, self._num_all = description, 0, 0
+        self._lines = LogLines()
 
     def start(self, num_sources: int) -> None:
+        self._num_all = num_sources
         self._bar.update(self._task, total=num_sources)
 
     def advance(self, source: str) -> None:
@@ -105,6 +129,8 @@ class _BarProgress(Progress):
 
         name = short_path(source)[-40:] if self._has_names else None
         self._bar.update(self._task, advance=1, description=name)
+        self._num_done += 1
+        self._lines.tell(f"{self._description}: {self._num_done} of {self._num_all}")
 
 
 def say(text: str, style: str = "") -> None:

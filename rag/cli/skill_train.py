@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rag.cli.common import err, errors_to_exit, open_engine, out, say, without_none
+from rag.cli.common import LogLines, err, errors_to_exit, open_engine, out, say, without_none
 from rag.cli.options import ModelName, SettingsFile
 
 if TYPE_CHECKING:
@@ -218,12 +218,15 @@ def _progress() -> Iterator[Watch]:
     )
     with Progress(*columns, console=err) as bar:
         task = bar.add_task("training", total=None, loss="", start=True, visible=False)
+        lines = LogLines()
 
         def count(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total, loss="", visible=True)
+            lines.tell(f"{what}: {done} of {total}")
 
         def step(done: int, total: int, loss: float) -> None:
             bar.update(task, description="training", completed=done, total=total, loss=f"loss {loss:.3f}", visible=True)
+            lines.tell(f"training: step {done} of {total}, loss {loss:.3f}")
 
         yield Watch(lambda text: say(text, "dim"), count, step)
 
