@@ -57,6 +57,16 @@ def test_bad_names(cache: Path) -> None:
         assert len(result.output.strip().splitlines()) <= 2
 
 
+def test_a_bad_name_is_said_before_anything_is_trained(cache: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"question": "Who?", "answers": ["Ann"], "text": "It is Ann."}) + "\n")
+    # No such model: whoever looks for it first says something else.
+    words = ["train", "reader", "--name", "readerA", "--data", str(rows), "--model", "nobody/nothing"]
+    result = RUNNER.invoke(skill_app, words)
+    assert result.exit_code == 2
+    assert "expected lower-case letters" in result.output
+
+
 def test_a_damaged_one_is_named(cache: Path) -> None:
     save(cache)
     (skills_folder(cache) / "reader-00000000" / "skill.json").write_text("{}")

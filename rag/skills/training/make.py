@@ -14,7 +14,7 @@ from rag.core.errors import InputError
 from rag.generation.adapters.adapter import Adapter
 from rag.generation.transformers.generator import TransformersGenerator
 from rag.models.fingerprint import model_fingerprint
-from rag.skills.card import JUDGE, READER, SkillCard, SkillSource, skill_key
+from rag.skills.card import JUDGE, READER, SkillCard, SkillSource, check_name, skill_key
 from rag.skills.data.examples import Example, Maker, Recipe
 from rag.skills.data.gather import split, write_rows
 from rag.skills.data.judging import Judgement, JudgementMaker
@@ -58,6 +58,9 @@ class Order:
         recipe: how much of each kind of example.
         start: a reader to go on from, by a preference stage; without one a skill is trained anew.
         preferring: the numbers of that stage.
+
+    Raises:
+        SettingError: the name cannot be a skill's. Said before anything is trained.
     """
 
     kind: str
@@ -69,6 +72,9 @@ class Order:
     recipe: Recipe = field(default_factory=Recipe)
     start: Skill | None = None
     preferring: Preferring = field(default_factory=Preferring)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
 
 
 @dataclass(frozen=True)
