@@ -17,7 +17,7 @@ Keys of the JSON object on the last line, each an object by configuration:
 * silent: share of irrelevant and answerable passages called silent. Adversarial questions by the encoder alone, at the
   threshold of its chance that calls one in ten of squad2's answerable ones silent.
 * documents_relation: F1 of "contradicts" between two passages (``benchmarks/verdict_documents.py``).
-* ramdocs_strict: all right answers and no wrong one, by the policy that is the default; ``details`` has others too.
+* ramdocs_strict: all right answers and no wrong one, policy ``all``; ``details`` has the other policies.
 * answers: the smallest difference to the joint answer alone, over the sets; ``details`` has the share supported.
 * dial: ``benchmarks/verdict_dial.py``.
 * cost: time of a question over the same question as version 0.1 asked it, without a verdict and without a skill, by the
@@ -56,7 +56,6 @@ from rag.conflicts.memory.calibration import knows, recall
 from rag.conflicts.memory.recall import Recall
 from rag.conflicts.reading.reader import Reader
 from rag.core.answer import Answer
-from rag.core.settings.config import Config
 from rag.engine import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -207,7 +206,7 @@ def _answerable(num_rows: int) -> list[Case]:
 
 
 def ramdocs_strict(engine: Engine, num_rows: int) -> Result:
-    """ramdocs_strict, as the product answers unless it is told otherwise; other policies beside it."""
+    """ramdocs_strict of policy ``all``."""
     chosen = cases.ramdocs_cases(num_rows)
     by_policy = {
         policy: share(
@@ -218,7 +217,7 @@ def ramdocs_strict(engine: Engine, num_rows: int) -> Result:
         )
         for policy in POLICIES
     }
-    return by_policy[Config().policy], {"rows": len(chosen), "policies": by_policy}
+    return by_policy["all"], {"rows": len(chosen), "policies": by_policy}
 
 
 def answers(engine: Engine, num_rows: int) -> Result:

@@ -12,6 +12,7 @@ from itertools import compress
 
 from rag.conflicts.memory.calibration import Calibration, knows
 from rag.conflicts.memory.recall import memory_requests, read_memory
+from rag.conflicts.reading.corroborate import corroborate, keep_agreeing
 from rag.conflicts.reading.merge import merge_readings
 from rag.conflicts.reading.reader import Reader, Sheet
 from rag.conflicts.reading.relevance import MIN_SHARE, MIN_SHARE_OF_SKILL, silence_strays
@@ -102,8 +103,11 @@ class Inquirer:
         sheet, num_read = inquiry.sheet, len(inquiry.sheet.requests)
         min_share = MIN_SHARE_OF_SKILL if sheet.skill else MIN_SHARE
         read = self._read(sheet, replies[:num_read], draft)
-        read = silence_strays(read, sheet.question, sheet.passages, min_share)
-        readings = [_with_date(reading, sheet) for reading in read]
+        kept = silence_strays(read, sheet.question, sheet.passages, min_share)
+        agreed = keep_agreeing(sheet.question, read, kept)
+        if sheet.pages:
+            agreed = corroborate(sheet.question, agreed, sheet.pages, sheet.supported)
+        readings = [_with_date(reading, sheet) for reading in agreed]
         texts = {passage.passage_id: passage.text for passage in sheet.passages}
         grouped = group_readings(readings, sheet.question, copies=find_copies(texts))
         positions = tuple(_with_whole_answer(position, sheet.question) for position in grouped)

@@ -118,13 +118,14 @@ def support_signs(
     return {
         "bias": 1.0,
         "chance": math.log(chance / (1 - chance)),
-        "lost_negation": float(_is_negated(question) and not _is_negated(claim.sentence)),
+        "lost_negation": float(is_negated(question) and not is_negated(claim.sentence)),
         **_lost_values(question, f"{claim.title} {claim.around}"),
         **_word_signs(asked, told),
     }
 
 
-def _is_negated(text: str) -> bool:
+def is_negated(text: str) -> bool:
+    """Whether a text holds a word such as "not", "never" or "without"."""
     return any(word.key in NEGATIONS for word in split_words(text))
 
 
