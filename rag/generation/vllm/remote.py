@@ -127,7 +127,19 @@ class RemoteVllm:
                 raise self._refusal(reply)
             async for line in reply.aiter_lines():
                 if line.startswith("data: ") and line != "data: [DONE]":
-                    yield _piece(job, json.loads(line.removeprefix("data: ")))
+                    chunk = self._chunk(line.removeprefix("data: "))
+                    if "error" in chunk or chunk["choices"]:  # some servers end with the number of tokens alone
+                        yield _piece(job, chunk)
+
+    def _chunk(self, text: str) -> dict[str, Any]:
+        """One event of a stream; a proxy may end a stream in the middle of one."""
+        try:
+            chunk = json.loads(text)
+        except ValueError:
+            chunk = None
+        if not isinstance(chunk, dict) or not ("error" in chunk or "choices" in chunk):
+            raise UnavailableError(f"the answer of the vLLM server at {self._url} was cut off; ask again")
+        return chunk
 
     async def adapter_limits(self) -> AdapterLimits:
         """Which adapters the server takes; a server of another kind takes none."""

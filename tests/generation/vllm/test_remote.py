@@ -16,7 +16,7 @@ from rag.core.errors import ConcordError, ModelError, SettingError, UnavailableE
 from rag.generation.vllm.adapters.recipe import PATH
 from rag.generation.vllm.identity import ModelIdentity
 from rag.generation.vllm.remote import RemoteVllm
-from rag.generation.vllm.server import Job
+from rag.generation.vllm.server import Job, Piece
 from tests.postgres_server import free_port
 from tests.service.conftest import live
 
@@ -29,6 +29,7 @@ class Server:
     health: int = 200
     url: str = ""
     stream_error: int = 0
+    stream: str = ""
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -48,6 +49,8 @@ class Server:
 
         @app.post("/v1/completions")
         def completions(body: dict[str, Any]) -> Response:
+            if self.stream:
+                return Response(self.stream, media_type="text/event-stream")
             if self.stream_error:  # vLLM has sent its status before it looks at a schema
                 error = {"message": "Invalid type: nonsense", "code": self.stream_error}
                 return Response(f"data: {json.dumps({'error': error})}\n\n", media_type="text/event-stream")
@@ -122,6 +125,33 @@ def test_an_error_in_the_stream_says_whose_fault_it_is(server: Server, code: int
 
     with pytest.raises(kind, match="Invalid type: nonsense"):
         asyncio.run(ask())
+
+
+def read_stream(server: Server, last: str, pieces: list[Piece]) -> None:
+    """Into ``pieces``, what comes of a stream of one token that ends with ``last``."""
+    whole = json.dumps({"choices": [{"token_ids": [7]}]})
+    server.stream = f"data: {whole}\n\ndata: {last}"
+    remote = RemoteVllm(server.url)
+
+    async def ask() -> None:
+        async for piece in remote.run(Job((1, 2), "0" * 32, 4, (0,))):
+            pieces.append(piece)
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("last", ['{"choices": [{"tok', "[1]", "{}", ""])
+def test_a_stream_that_is_cut_off(server: Server, last: str) -> None:
+    pieces: list[Piece] = []
+    with pytest.raises(UnavailableError, match="was cut off; ask again"):
+        read_stream(server, last, pieces)
+    assert pieces == [Piece((7,))]
+
+
+def test_a_stream_that_ends_with_the_number_of_tokens(server: Server) -> None:
+    pieces: list[Piece] = []
+    read_stream(server, '{"choices": [], "usage": {"total_tokens": 3}}', pieces)
+    assert pieces == [Piece((7,))]
 
 
 def test_a_server_that_is_down_says_nothing_of_adapters(server: Server) -> None:
