@@ -206,18 +206,17 @@ def _answerable(num_rows: int) -> list[Case]:
 
 
 def ramdocs_strict(engine: Engine, num_rows: int) -> Result:
-    """ramdocs_strict of policy ``all``."""
+    """ramdocs_strict of policy ``all``. ``details`` tell questions with one right answer from those with several."""
     chosen = cases.ramdocs_cases(num_rows)
-    by_policy = {
-        policy: share(
-            [
-                case.is_strict(item.text)
-                for case, item in zip(chosen, answer(engine, chosen, policy=policy), strict=True)
-            ]
-        )
-        for policy in POLICIES
-    }
-    return by_policy["all"], {"rows": len(chosen), "policies": by_policy}
+    by_policy, by_number = {}, {}
+    for policy in POLICIES:
+        answers = answer(engine, chosen, policy=policy)
+        flags = [case.is_strict(item.text) for case, item in zip(chosen, answers, strict=True)]
+        single = [flag for flag, case in zip(flags, chosen, strict=True) if len(case.answers) == 1]
+        several = [flag for flag, case in zip(flags, chosen, strict=True) if len(case.answers) > 1]
+        by_policy[policy] = share(flags)
+        by_number[policy] = {"one right answer": share(single), "several": share(several)}
+    return by_policy["all"], {"rows": len(chosen), "policies": by_policy, "by number of right answers": by_number}
 
 
 def answers(engine: Engine, num_rows: int) -> Result:
