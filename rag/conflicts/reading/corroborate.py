@@ -18,6 +18,8 @@ from rag.core.verdict import Reading
 # A span gives another passage's answer if it is at least this share as probable as the best span of its passage.
 # Chosen on even-numbered rows of RAMDocs: from .5 to .01 the figures hardly change.
 MIN_SHARE = 0.2
+# Of hundreds of passages only so many answers are looked for, those of the best passages: each is compared with many.
+MAX_ANSWERS = 20
 
 
 def keep_agreeing(question: str, read: Sequence[Reading], kept: Sequence[Reading]) -> tuple[Reading, ...]:
@@ -67,7 +69,7 @@ def _find(question: str, reading: Reading, page: Page, chance: float, said: Sequ
 
 
 def _answers(readings: Sequence[Reading]) -> list[str]:
-    return list(dict.fromkeys(reading.answer for reading in readings if reading.answer))
+    return list(dict.fromkeys(reading.answer for reading in readings if reading.answer))[:MAX_ANSWERS]
 
 
 def _is_said(text: str, said: Sequence[str], question: str) -> bool:
