@@ -25,7 +25,7 @@ reader that ships merged in); ``kept`` is the accuracy there over that on the ba
 
 ``--quick`` asks 18 facts of six documents, which is enough to tell the controls from the document's own patch. It
 spends less on the timings: one padded step, one trimmed document, two batched ones, 13 unrelated questions, 100 stored
-patches, two paragraphs.
+patches, one paragraph.
 
 Prints a table, then one JSON object on the last line.
 """
@@ -86,7 +86,7 @@ from rag.patches.store.patch_store import PatchStore
 from rag.patches.training.trainer import Trainer
 
 NUM_STORED, NUM_COMPOSED = 1000, 4
-NUM_QUICK = 2  # real paragraphs of a quick run
+NUM_QUICK = 1  # real paragraphs of a quick run
 _err = Console(stderr=True)
 
 
