@@ -13,6 +13,7 @@ from dataclasses import replace
 from rag.conflicts.answers.same import same_answer
 from rag.conflicts.reading.evidence import MIN_CHANCE, Page, score_spans, softmax
 from rag.conflicts.reading.support import is_negated
+from rag.conflicts.verdict.question import read_question
 from rag.core.verdict import Reading
 
 # A span gives another passage's answer if it is at least this share as probable as the best span of its passage.
@@ -25,12 +26,14 @@ MAX_ANSWERS = 20
 def keep_agreeing(question: str, read: Sequence[Reading], kept: Sequence[Reading]) -> tuple[Reading, ...]:
     """``kept``, and the readings that were silenced though they say what one of ``kept`` says.
 
+    Not of a question for yes or no: any passage can say that.
+
     Args:
         question: what they answer.
         read: all readings.
         kept: the same, aligned, without an answer where it was taken for a stray.
     """
-    said = _answers(kept)
+    said = [] if read_question(question).is_polar else _answers(kept)
     return tuple(
         one if not other.answer and one.answer and _is_said(one.answer, said, question) else other
         for one, other in zip(read, kept, strict=True)

@@ -37,6 +37,12 @@ def test_what_was_silent_stays_silent() -> None:
     assert keep_agreeing(QUESTION, (READ, OTHER), strays) == strays
 
 
+def test_yes_and_no_agree_by_chance() -> None:
+    yes, stray = replace(READ, answer="Yes"), replace(OTHER, answer="Yes")
+    kept = (yes, silenced(stray))
+    assert keep_agreeing("Was the mill of Port Selwick built in 1902?", (yes, stray), kept) == kept
+
+
 def find(text: str, chance: float = 0.6) -> Reading:
     found = corroborate(QUESTION, (READ, SILENT), (page(READ.quote), page(text)), (0.9, chance))
     assert found[0] == READ
