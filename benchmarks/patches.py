@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--model", default="default", help="generator")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of squad2")
-    parser.add_argument("--paragraphs", type=int, help="real paragraphs (40; quick: 2); 0 leaves them out")
+    parser.add_argument("--paragraphs", type=int, help="real paragraphs (40; quick: 1); 0 leaves them out")
     parser.add_argument("--only", choices=("speed", "knowledge", "portability", "serving", "real"), help="one part")
     parser.add_argument(
         "--profile", default="recite", choices=("recite", "fast", "quiet"), help="how patches are trained"

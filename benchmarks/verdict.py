@@ -210,12 +210,13 @@ def ramdocs_strict(engine: Engine, num_rows: int) -> Result:
     chosen = cases.ramdocs_cases(num_rows)
     by_policy, by_number = {}, {}
     for policy in POLICIES:
-        answers = answer(engine, chosen, policy=policy)
-        flags = [case.is_strict(item.text) for case, item in zip(chosen, answers, strict=True)]
-        single = [flag for flag, case in zip(flags, chosen, strict=True) if len(case.answers) == 1]
-        several = [flag for flag, case in zip(flags, chosen, strict=True) if len(case.answers) > 1]
-        by_policy[policy] = share(flags)
-        by_number[policy] = {"one right answer": share(single), "several": share(several)}
+        given = zip(chosen, answer(engine, chosen, policy=policy), strict=True)
+        flags = [(len(case.answers) == 1, case.is_strict(item.text)) for case, item in given]
+        by_policy[policy] = share([flag for _, flag in flags])
+        by_number[policy] = {
+            "one right answer": share([flag for is_single, flag in flags if is_single]),
+            "several": share([flag for is_single, flag in flags if not is_single]),
+        }
     return by_policy["all"], {"rows": len(chosen), "policies": by_policy, "by number of right answers": by_number}
 
 

@@ -119,13 +119,7 @@ def main() -> None:
             sets["demo"] = demo_items(engine)
             sets["one passage"] = [replace(item, passages=item.passages[:1]) for item in among_others(pairs, place=0)]
         measured = measure_all(engine, sets, choices() if args.choose else DIAL | OTHERS, args.skill)
-    flags = {
-        "--quick": args.quick,
-        f"--rows {args.rows}": args.rows != NUM_ROWS,
-        f"--skill {args.skill}": args.skill != "none",
-    }
-    options = "".join(f" {flag}" for flag, is_set in flags.items() if is_set)
-    report(measured, sets, args.write, options)
+    report(measured, sets, args)
 
 
 def choices() -> dict[str, Options]:
@@ -252,15 +246,15 @@ def pooled(measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int]
 
 
 def report(
-    measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Sequence[Item]], page: Path | None, options: str
+    measured: Mapping[str, Mapping[str, Score]], sets: Mapping[str, Sequence[Item]], args: argparse.Namespace
 ) -> None:
     """Print the tables and the JSON line, and write the section of ``page``."""
     sizes = {name: len(items) for name, items in sets.items()}
     scores = {name: pooled(measured, sizes, name) for name in measured["pairs"]}
-    text = section(measured, sizes, scores, options) if "demo" in sets else table(measured)
+    text = section(measured, sizes, scores, args) if "demo" in sets else table(measured)
     print(text)
-    if page and "demo" in sets:
-        write_section(page, text)
+    if args.write and "demo" in sets:
+        write_section(args.write, text)
     dial = {name.removeprefix("dial "): vars(value) for name, value in scores.items() if name.startswith("dial ")}
     others = {name: vars(value) for name, value in scores.items() if not name.startswith("dial ")}
     details = {key: {name: vars(value) for name, value in part.items()} for key, part in measured.items()}
@@ -268,10 +262,15 @@ def report(
 
 
 def section(
-    measured: Mapping[str, Mapping[str, Score]], sizes: Mapping[str, int], scores: Mapping[str, Score], options: str
+    measured: Mapping[str, Mapping[str, Score]],
+    sizes: Mapping[str, int],
+    scores: Mapping[str, Score],
+    args: argparse.Namespace,
 ) -> str:
-    """The tables in Markdown, with what they show."""
-    has_skill = "--skill" in options
+    """The tables in Markdown, with what they show and the options that made them."""
+    has_skill = args.skill != "none"
+    flags = {"--quick": args.quick, f"--rows {args.rows}": args.rows != NUM_ROWS, f"--skill {args.skill}": has_skill}
+    options = "".join(f" {flag}" for flag, is_set in flags.items() if is_set)
     reading = "with a reader skill on the stream with the passages" if has_skill else "without a skill"
     head = HEAD.format(
         options=options, num_demo=sizes["demo"], num_pairs=sizes["pairs"], max_tokens=MAX_TOKENS, reading=reading

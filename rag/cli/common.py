@@ -117,11 +117,10 @@ class _BarProgress(Progress):
         self._bar = bar
         self._task = bar.add_task(description, total=None)
         self._has_names = has_names
-        self._description, self._num_done, self._num_all = description, 0, 0
+        self._description = description
         self._lines = LogLines()
 
     def start(self, num_sources: int) -> None:
-        self._num_all = num_sources
         self._bar.update(self._task, total=num_sources)
 
     def advance(self, source: str) -> None:
@@ -129,8 +128,8 @@ class _BarProgress(Progress):
 
         name = short_path(source)[-40:] if self._has_names else None
         self._bar.update(self._task, advance=1, description=name)
-        self._num_done += 1
-        self._lines.tell(f"{self._description}: {self._num_done} of {self._num_all}")
+        (task,) = self._bar.tasks
+        self._lines.tell(f"{self._description}: {task.completed:.0f} of {task.total or 0:.0f}")
 
 
 def say(text: str, style: str = "") -> None:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from rag.cli import common
-from rag.cli.common import LogLines, counting_bar
+from rag.cli.common import LogLines, counting_bar, progress_bar
 
 
 @pytest.fixture
@@ -37,3 +37,12 @@ def test_counting_tells_a_log_too(log: io.StringIO, monkeypatch: pytest.MonkeyPa
     with counting_bar("Reading") as show:
         show(1, 2)
     assert "Reading: 1 of 2\n" in log.getvalue()
+
+
+def test_items_are_told_with_their_number(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "LogLines", lambda: LogLines(every_s=0.0))
+    with progress_bar("adding", has_names=True) as progress:
+        progress.start(3)
+        progress.advance("a.txt")
+        progress.advance("b.txt")
+    assert "adding: 2 of 3\n" in log.getvalue()

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from rag.generation.adapters.packed import PackedTensors, pack
 from rag.generation.vllm.adapters.recipe import PATH
 from rag.generation.vllm.adapters.sender import PartSender
+from tests.service.conftest import live
 
 
 class Server:
@@ -94,3 +95,25 @@ def test_a_part_that_was_refused_is_sent_again(part: PackedTensors) -> None:
         assert server.num_puts == 2
 
     asyncio.run(check())
+
+
+def test_a_server_that_never_takes_a_part_does_not_keep_it(part: PackedTensors) -> None:
+    """Whoever asks next sends it again; over a real connection, which knows of time."""
+    app, puts = FastAPI(), list[str]()
+
+    @app.put(PATH + "/{digest}")
+    async def put(digest: str) -> Response:
+        puts.append(digest)
+        await asyncio.sleep(2.0 if len(puts) == 1 else 0.0)
+        return Response(status_code=204)
+
+    async def check(url: str) -> None:
+        async with httpx.AsyncClient(timeout=None) as client:
+            sender = PartSender(client, url, timeout_s=0.3)
+            with pytest.raises(httpx.ReadTimeout):
+                await sender.send([part], "")
+            await sender.send([part], "")
+
+    with live(app) as url:
+        asyncio.run(check(url))
+    assert len(puts) == 2

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Parts that this side remembers to have sent; of older ones it asks again by sending them.
 _MAX_REMEMBERED = 10_000
+# A server that neither takes a part nor breaks the connection would keep all who wait for it: they share one sending.
+_TIMEOUT_S = 120.0
 
 
 class PartSender:
@@ -24,11 +26,13 @@ class PartSender:
     Args:
         client: to the server.
         url: its address.
+        timeout_s: longest wait for the server over one part; then it is sent again for whoever asks next.
     """
 
-    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
         self._client = client
         self._url = url
+        self._timeout_s = timeout_s
         self._sent: OrderedDict[tuple[str, str], asyncio.Task[None]] = OrderedDict()
 
     def forget(self, digests: Iterable[str], salt: str) -> None:
@@ -58,7 +62,8 @@ class PartSender:
 
     async def _put(self, part: PackedTensors, salt: str) -> None:
         url = f"{self._url}{PATH}/{part.digest}"
-        reply = await self._client.put(url, content=part.to_bytes(), headers={SALT_HEADER: salt})
+        headers = {SALT_HEADER: salt}
+        reply = await self._client.put(url, content=part.to_bytes(), headers=headers, timeout=self._timeout_s)
         reply.raise_for_status()
 
 
